@@ -227,7 +227,7 @@ def _report_change(
 def _metrics_of_publication(
     record: Record, ingest: IngestRecord, news: News | None, deps: Dependencies
 ) -> dict[str, Any]:
-    """Return a log record's `extra` with a published ingest's metric: minutes since its request."""
+    """Return a log record's `extra` with a metric: the minutes from request to publication."""
     now = deps.clock()
     requested = record.request(ingest.zip_id).at or ingest.posted_at
     completed = news.workflow.completed if news and news.workflow else None

@@ -124,7 +124,9 @@ def mail_faults(event: Mapping[str, Any], deps: Dependencies) -> None:
 
 
 def mail_repeats(deps: Dependencies) -> None:
-    """Mail the repeats of faults that have been counted long enough.
+    """Mail each fault that has unmailed occurrences, once its quiet period is over.
+
+    The occurrences are repeats, or a mail that couldn't be sent before.
 
     Raises:
         ExceptionGroup: A mail couldn't be sent. The mail waits in the table for the next run.

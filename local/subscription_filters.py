@@ -139,15 +139,16 @@ class Deliveries:
     def look(self) -> None:
         """List the cloud's filters, and bring the deliveries up to date.
 
-        The delivery of a known filter stays, with its record of handled log streams.
+        The delivery of a known filter stays, with its record of handled log streams. If the list
+        breaks off, all deliveries stay.
         """
-        known = self._by_name
-        self._by_name = {}
+        listed: dict[tuple[str, str], Delivery] = {}
         for found in self._filters():
             name = (found.group, found.name)
-            delivery = known.get(name) or Delivery(found, self._logs, self._functions)
+            delivery = self._by_name.get(name) or Delivery(found, self._logs, self._functions)
             delivery.filter = found
-            self._by_name[name] = delivery
+            listed[name] = delivery
+        self._by_name = listed
 
     def _filters(self) -> Iterator[SubscriptionFilter]:
         for page in self._logs.get_paginator("describe_log_groups").paginate():

@@ -85,7 +85,10 @@ class Grant:
 
 
 class Row(NamedTuple):
-    """A row of the table: a function's task name, its actions, the kind and names of resources."""
+    """A row of the table: a function's task name, its actions, the kind and names of resources.
+
+    `condition` names the settings that add the grants; "" for none.
+    """
 
     function: str
     actions: tuple[str, ...]

@@ -297,7 +297,7 @@ def wait_for(threads: "dict[str, threading.Thread]") -> None:
 
 
 def run_all(steps: "list[Step]") -> None:
-    """Run the steps in parallel, and print a line when a step ends.
+    """Run the steps in parallel, and print a line when a step succeeds.
 
     Raises:
         SetupError: A step failed.
@@ -309,8 +309,9 @@ def run_all(steps: "list[Step]") -> None:
         started = time.monotonic()
         try:
             step.run()
-        except (SetupError, OSError) as error:
-            failures.setdefault(str(error), []).append(step)
+        except Exception as error:  # noqa: BLE001 - raised below; the thread would swallow it
+            reason = str(error) if isinstance(error, (SetupError, OSError)) else repr(error)
+            failures.setdefault(reason, []).append(step)
         else:
             print(f"{erase}  {step.folder:<13}{time.monotonic() - started:6.1f} s", flush=True)
 

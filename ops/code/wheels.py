@@ -133,7 +133,7 @@ TEXTS_OF_TZDATA = frozenset(
 def files_to_ship(
     site: Path, function: Function, bytecode: Collection[PurePosixPath]
 ) -> Iterator[PurePosixPath]:
-    """Yield the files below `site` that a function needs.
+    """Yield the files below `site` that a function needs, as paths relative to `site`.
 
     Of the .pyc files, only the files in `bytecode` are yielded.
     """

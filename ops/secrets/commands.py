@@ -40,10 +40,11 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter
 
 @dataclass(frozen=True)
 class SecretStatus:
-    """The facts about a secret that may be shown.
+    """The facts about a secret, without its value.
 
-    `since` is in UTC. `settings` says how `.env` and the shell compare with SSM: "same", "differs",
-    "not set", or "" for a secret that isn't a setting. `read_by` has names of functions.
+    `since` is the time of the last change, in UTC. `settings` says how `.env` and the shell compare
+    with SSM: "same", "differs", "not set", or "" for a secret that isn't a setting. `read_by` has
+    names of functions.
     """
 
     name: str

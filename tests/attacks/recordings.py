@@ -145,6 +145,6 @@ def outcomes(target: Target, recordings: Sequence[Hostile]) -> dict[str, Outcome
 
 
 def forget_messages(target: Target) -> None:
-    """Delete the messages that hostile recordings have left on the queues."""
+    """Purge the queues, so that no message of a hostile recording is left."""
     for queue in QUEUES:
         target.driver.client("sqs").purge_queue(QueueUrl=target.driver.queue_url(queue))

@@ -57,7 +57,7 @@ def test_alarms_have_the_expected_metrics_and_limits(alarms: dict[str, Any]) -> 
         "webhook-4xx": ("WebhookRejected", "Sum", ">=", 1, 300, 1, GOOD),
         "webhook-401": ("WebhookUnauthorized", "Sum", ">=", 10, HOUR, 1, GOOD),
         # The minimum over an hour is 0 if any webhook event has a valid signature. So the alarm
-        # rings only if all signatures of the hour are wrong.
+        # goes into ALARM state only if all signatures of the hour are wrong.
         "webhook-signature": ("WebhookWronglySigned", "Minimum", ">=", 1, HOUR, 1, GOOD),
         "webhook-5xx": ("WebhookNotTaken", "Sum", ">=", 1, 300, 1, GOOD),
         "webhook-latency": ("Latency", "Maximum", ">=", 10_000, 60, 3, GOOD),

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cdk.notifications import pattern
 from ingester.alerts.subscription import batch_of
@@ -177,6 +178,22 @@ def test_removed_log_group_does_not_prevent_other_deliveries(
     wait_for(lambda: bool(lines_in(mails)))
     filters.look()
     filters.deliver()
+
+
+def test_known_filters_stay_when_a_later_list_of_the_filters_fails(
+    access: Access, talker: str, mailer: str, mails: Path
+) -> None:
+    logs = access.client("logs")
+    filters = Deliveries(logs, access.client("lambda"))
+    filters.look()
+    with (
+        failing(logs, "logs.DescribeSubscriptionFilters", "ThrottlingException"),
+        pytest.raises(ClientError),
+    ):
+        filters.look()
+    say(access, talker, "ERROR one")
+    filters.deliver()
+    wait_for(lambda: bool(lines_in(mails)))
 
 
 def test_log_line_is_delivered_later_when_the_invocation_of_the_subscriber_fails(

@@ -107,7 +107,9 @@ def test_each_documented_command_is_run_by_a_test_or_exempted() -> None:
 @pytest.mark.parametrize(
     "document", [path for path in DOCUMENTS if path.name not in LATER], ids=name
 )
-def test_each_documented_program_except_invoke_exists_or_is_exempted(document: Path) -> None:
+def test_each_documented_command_except_invoke_names_what_exists_or_is_exempted(
+    document: Path,
+) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     environments = re.findall(r"^\[testenv:(\w+)\]", (ROOT / "tox.ini").read_text(), re.MULTILINE)
     for text, _ in command_lines(document):

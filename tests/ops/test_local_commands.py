@@ -70,7 +70,7 @@ def test_the_demo_ends_with_the_command_that_lets_a_shell_find_invoke() -> None:
 
 
 @pytest.mark.parametrize("error", [NoCredentialsError(), SettingsError(["STACK_NAME is missing."])])
-def test_a_command_without_settings_or_credentials_says_that_a_local_stack_is_up(
+def test_a_command_without_settings_or_credentials_names_the_local_stack_when_one_is_up(
     home: Path, error: Exception
 ) -> None:
     hint = 'A local stack is up: `eval "$(invoke local.env)"` selects it.'

@@ -65,7 +65,7 @@ def test_a_crash_table_has_an_empty_cell_when_a_crash_was_left_out() -> None:
     assert cells_in(text)["one"][str(SEND)] == ("", "once, after 2 deliveries")
 
 
-def test_a_crash_table_cell_is_not_good_when_a_recording_is_lost() -> None:
+def test_a_crash_table_cell_reports_a_failure_when_a_recording_is_lost() -> None:
     lost = cell(Result(Aim(SEND, Moment.AFTER), problem="0 times in Opencast"))
     assert not GOOD.fullmatch(lost)
 

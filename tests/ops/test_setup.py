@@ -129,6 +129,10 @@ class Installation:
             raise setup.SetupError("cut short")
 
 
+def fail_unexpectedly(_folder: str, _fresh: bool, _log: BinaryIO) -> None:
+    raise UnicodeDecodeError("utf-8", b"x", 0, 1, "no text")
+
+
 LOCK = Path("lock.txt")
 
 
@@ -208,6 +212,12 @@ def test_setup_reports_a_common_reason_of_several_steps_once(installation: Insta
     text = str(error.value)
     assert text.count("cut short") == 1
     assert all(word in text for word in ("one", "two", "setup-one.log", "setup-two.log"))
+
+
+def test_setup_fails_when_a_step_raises_an_unexpected_error(installation: Installation) -> None:
+    assert installation.runs == []
+    with pytest.raises(setup.SetupError, match="UnicodeDecodeError"):
+        setup.run_all([setup.Step("one", (LOCK,), "Python 3.11", fail_unexpectedly)])
 
 
 @pytest.mark.parametrize("made", [True, False])

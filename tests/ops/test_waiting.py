@@ -46,7 +46,9 @@ def test_the_waiting_line_is_shown_until_the_last_request_has_ended(shown: Shown
     assert shown.events == ["shown", "removed"]
 
 
-def test_the_waiting_line_is_shown_after_many_short_requests(shown: Shown) -> None:
+def test_the_waiting_line_is_shown_after_the_quiet_time_when_short_requests_came_before(
+    shown: Shown,
+) -> None:
     for _ in range(3):
         shown.line.begin()
         shown.line.end()

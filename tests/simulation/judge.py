@@ -286,7 +286,7 @@ class _Recording:
                 yield message
 
     def _followed(self) -> Iterator[Verdict]:
-        """Check that the following of each ingest ended, with its fate in the ledger and in mails."""
+        """Check that following ended with the right result, few polls, and a mail of a failure."""
         record = self.played.cloud.recordings.items()
         known = next((item for item in record if item["uuid"] == self.truth.uuid), {})
         latest = {ingest.id: ingest for ingest in self.ingests}

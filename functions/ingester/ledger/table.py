@@ -112,7 +112,8 @@ class Ledger:
         Args:
             uuid: The recording.
             change: Returns the changed record. The function must have no side effects, because it
-                is called again if another process wrote the record meanwhile.
+                is called again if another process wrote the record meanwhile. After a lost answer
+                to our own write, it is called with the record that it has changed already.
 
         Raises:
             LedgerBusy: Other processes wrote the record during each of `ATTEMPTS` attempts.

@@ -73,7 +73,7 @@ class Plan:
     Attributes:
         version: Version of the source.
         upload: The upload to write to.
-        missing: The parts that S3 hasn't stored.
+        missing: The parts that S3 hasn't stored; empty for a source without ranges.
         body: The open body of a source without ranges; None for a source with ranges.
     """
 

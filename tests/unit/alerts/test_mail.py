@@ -132,7 +132,7 @@ def test_mail_says_what_happens_next_and_what_to_do(
         (line_of("WARNING", "Late"), "[zip] Download, warning: Late"),
     ],
 )
-def test_mail_subject_has_the_headline_of_the_record_when_no_recording_is_known(
+def test_mail_subject_has_the_headline_of_the_log_record_when_no_recording_is_known(
     line: str, subject: str
 ) -> None:
     sent = mail(line, function="zoom-downloader")

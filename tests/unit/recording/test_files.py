@@ -112,7 +112,7 @@ def test_staging_key_has_the_word_other_when_the_recording_type_has_unsafe_chara
     ("name", "extension"),
     [("a.MP4", "mp4"), ("a.mp4/x", ""), ("a.m p4", ""), ("a.é", ""), ("a.abcdefghijk", "")],
 )
-def test_extension_of_a_file_name_is_empty_unless_it_has_at_most_ten_letters_and_digits(
+def test_extension_of_a_file_name_is_empty_unless_it_is_one_to_ten_ascii_letters_and_digits(
     name: str, extension: str
 ) -> None:
     assert extension_of(name) == extension
