@@ -180,8 +180,9 @@ def test_removed_log_group_does_not_prevent_other_deliveries(
     filters.deliver()
 
 
+@pytest.mark.usefixtures("mailer")
 def test_known_filters_stay_when_a_later_list_of_the_filters_fails(
-    access: Access, talker: str, mailer: str, mails: Path
+    access: Access, talker: str, mails: Path
 ) -> None:
     logs = access.client("logs")
     filters = Deliveries(logs, access.client("lambda"))
