@@ -56,6 +56,9 @@ def changed_resource(line: str) -> str | None:
 STATES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""The escape sequences of the CLI's colours. An error has a colour of its own."""
+
 STEPS = re.compile(r"(\x1b\[[0-9;]*m)*(start: |success: |Hold on while we create |✨ )")
 """The beginnings of the CLI's lines about its own steps in `cdk diff`."""
 
@@ -100,7 +103,7 @@ class CdkCli:
                     log.flush()
                     line = content.decode("utf-8", "replace").rstrip()
                     if line:
-                        last.append(line)
+                        last.append(COLOURS.sub("", line))
                     on_line(line)
             except BaseException:
                 running.kill()

@@ -91,7 +91,9 @@ def test_the_differences_of_a_stack_are_shown_without_the_steps_of_the_cdk_cli(
 def test_a_failed_deployment_shows_the_last_lines_of_the_cdk_cli_and_names_its_log(
     tmp_path: Path,
 ) -> None:
-    failing = cli(tmp_path, "seq 1 9; echo 'zip-test failed: no right' >&2; exit 2")
+    failing = cli(
+        tmp_path, "seq 1 9; printf '\\033[31mzip-test failed: no right\\033[39m\\n' >&2; exit 2"
+    )
     with pytest.raises(OpsError) as error:
         failing.deploy("zip-test")
     *_, before, last, summary = str(error.value).splitlines()
