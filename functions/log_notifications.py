@@ -207,15 +207,18 @@ def _function_claim(
 
 
 def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> None:
-    """Send one mail in place of the mails that the table couldn't count, to limit their number.
+    """Send one mail in place of the mails that the table couldn't count, to limit the mails.
 
     Raises:
         AwsFailed: The limit of mails allows none before `until`. Lambda then retries the event.
+        BotoCoreError, ClientError: SNS failed. Lambda then retries the event.
     """
     if not mails:
         return
     if not deps.pace.wait_for_slot(until):
-        raise AwsFailed("The table of faults failed, and others were mailing all the time.")
+        raise AwsFailed(
+            "The table of faults failed, and other invocations used up the limit of mails."
+        )
     deps.topic.publish(combined_mail(mails))
 
 

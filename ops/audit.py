@@ -94,7 +94,7 @@ def result_of(reports: list[Report]) -> Result:
 
 
 def audit_python(root: Path, environment: Mapping[str, str]) -> Report:
-    """Audit the releases in every Python lock with pip-audit.
+    """Audit the releases in every Python lock, and the release PYTHON_CONTROL, with pip-audit.
 
     pip-audit reads its own variables `PIP_AUDIT_…`, which may choose another service.
     """

@@ -107,7 +107,7 @@ def test_each_documented_command_is_run_by_a_test_or_exempted() -> None:
 @pytest.mark.parametrize(
     "document", [path for path in DOCUMENTS if path.name not in LATER], ids=name
 )
-def test_each_documented_command_except_invoke_names_what_exists_or_is_exempted(
+def test_documented_commands_of_programs_other_than_invoke_exist_or_are_exempted(
     document: Path,
 ) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -595,7 +595,8 @@ class Absence(StrEnum):
     behind."""
 
     LOST = "lost"
-    """Absence of an event that can't come: no POST was confirmed, and Opencast processes none."""
+    """Absence of an event that counts as lost: no POST was confirmed, and the time limit is over,
+    or Opencast is idle."""
 
     DELETED = "deleted"
     """Absence of a deleted event, whose recording nobody has requested since the POST."""
@@ -622,12 +623,16 @@ def absence_of(
 ) -> Absence:
     """Return why Opencast doesn't show the event of an ingest record.
 
+    COMING is returned until `post_timeout` after the last POST, unless Opencast has shown the event
+    before, or the POST never arrived. Then LOST is returned if no POST is confirmed; otherwise the
+    event was deleted.
+
     Args:
         ingest: The ingest record.
         request: The request that asks for the recording now.
         now: Current time.
-        post_timeout: Longest time that Opencast takes to process a POST. The limit is `BUSY_FACTOR`
-            times as long while Opencast says that ingests are running.
+        post_timeout: Longest time that Opencast takes to process a POST. While Opencast says that
+            ingests are running, `BUSY_FACTOR` times this time counts.
         is_idle: Whether Opencast said, before the search for the event, that no ingest is running;
             None if Opencast didn't say.
     """

@@ -17,12 +17,13 @@ PREFERRED_MAX = 16 * MIB
 """Maximum size of the large parts, unless the file would have too many parts."""
 
 DESIRED_COUNT = 40
-"""Minimum number of parts that a file should have. A crash costs the parts in flight, so a small
-file needs small parts."""
+"""Minimum number of parts of a file whose parts can then be 5 MiB or more. A crash costs the parts
+in flight, so a small file needs small parts."""
 
 END_SHARE = 8
 LONGEST_END = 128 * MIB
-"""The last eighth of a file, at most 128 MiB, is divided into parts of 5 MiB."""
+"""About the last eighth of a file, at most 128 MiB, is divided into parts of 5 MiB. The last large
+part may reach into that eighth."""
 
 MARK_NUMBER = 10_000
 """Part number of the mark, which identifies an upload: the highest number that S3 takes."""

@@ -115,7 +115,9 @@ def test_reset_of_opencast_stand_in_keeps_only_users_and_series(
     assert opencast.store.switches.dce
 
 
-def test_opencast_stand_in_serves_its_account_and_ends_on_sigterm(tls: Authority) -> None:
+def test_opencast_stand_in_accepts_the_user_of_its_environment_and_ends_on_sigterm(
+    tls: Authority,
+) -> None:
     env = {"OPENCAST_API_USER": "me", "OPENCAST_API_PASSWORD": "mine"}
     options = ["--tls-dir", str(tls.certificate.parent), "--workflow", "mine"]
     with program("local.neighbours.opencast", options, env) as url:

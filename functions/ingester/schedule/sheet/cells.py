@@ -1,4 +1,4 @@
-"""Parse the cells of a schedule's row into values or problems."""
+"""Parse the cells of a schedule's row into values or problems, and find likely mistakes."""
 
 from __future__ import annotations
 
