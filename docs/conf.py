@@ -24,6 +24,10 @@ exclude_patterns = [".*", "node_modules", "cdk.out", "dist", "functions", "tests
 html_theme = "furo"
 html_title = project
 html_extra_path = ["website"]
+html_static_path = ["static"]
+html_css_files = ["website.css"]
+html_js_files = ["website.js"]
+html_show_copyright = False
 myst_heading_anchors = 4
 smartquotes = False
 
@@ -47,6 +51,14 @@ def add_contents(_app: object, page: str, source: list[str]) -> None:
         source[0] += contents("", ["*"], "glob")
 
 
+def name_once(
+    _app: object, _page: str, _template: str, context: dict[str, Any], _tree: object
+) -> None:
+    """Leave the website's name out of the title of a page that has this name itself (README)."""
+    if context.get("title") == project:
+        context["docstitle"] = ""
+
+
 def contents(caption: str, pages: list[str], *options: str) -> str:
     """Return a `toctree` directive in Markdown, which adds `pages` to the sidebar."""
     lines = [":hidden:", *(f":{option}:" for option in options), f":caption: {caption}"]
@@ -58,3 +70,4 @@ def contents(caption: str, pages: list[str], *options: str) -> str:
 def setup(app: Any) -> None:
     """Register `add_contents` with Sphinx."""
     app.connect("source-read", add_contents)
+    app.connect("html-page-context", name_once)

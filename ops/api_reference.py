@@ -1,4 +1,4 @@
-"""Write docs/api.md from docs/openapi.yaml: `python -m ops.api_reference > docs/api.md`.
+"""Write docs/api.md from docs/openapi.yaml: `python -m ops.api_reference`.
 
 A test compares the file with this module's output. PyYAML is one of the developer's tools (`make
 setup`). The operator's commands don't need PyYAML.
@@ -13,14 +13,15 @@ from typing import Any
 
 import yaml
 
-DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
+SOURCE = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
+DOCUMENT = SOURCE.with_name("api.md")
 
 INTRODUCTION = """# The API
 
 This page lists what each endpoint takes and answers. Addresses begin with
 `{server}`;
-`invoke stack.status` shows those of your stack. `python -m ops.api_reference > docs/api.md` writes
-this file from [openapi.yaml](openapi.yaml), which programs can read.
+`invoke stack.status` shows those of your stack. `.venv/bin/python -m ops.api_reference` writes
+this file from [the OpenAPI document](openapi.yaml), which programs can read.
 
 {description}
 """
@@ -33,8 +34,13 @@ Schema = Mapping[str, Any]
 
 def load() -> Schema:
     """Return the content of docs/openapi.yaml."""
-    document: Schema = yaml.safe_load(DOCUMENT.read_text("utf-8"))
+    document: Schema = yaml.safe_load(SOURCE.read_text("utf-8"))
     return document
+
+
+def text_of(document: Schema) -> str:
+    """Return the text of docs/api.md."""
+    return "\n".join(pages(document)).rstrip() + "\n"
 
 
 def pages(document: Schema) -> Iterator[str]:
@@ -194,4 +200,4 @@ def _one_line(described: Schema) -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join(pages(load())).rstrip())
+    DOCUMENT.write_text(text_of(load()), encoding="utf-8")

@@ -19,7 +19,7 @@ from cdk.settings import load
 from local.settings import Addresses, stack_settings
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "security.md"
-BEGIN = "<!-- `python -m ops.grants_document` writes this table. -->\n"
+BEGIN = "<!-- `.venv/bin/python -m ops.grants_document` writes this table. -->\n"
 END = "<!-- The table of grants ends. -->\n"
 
 STACK = "zip"

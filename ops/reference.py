@@ -1,4 +1,4 @@
-"""Write docs/commands.md from the commands: `python -m ops.reference > docs/commands.md`.
+"""Write docs/commands.md from the commands: `python -m ops.reference`.
 
 A test compares the file with this module's output.
 """
@@ -6,17 +6,20 @@ A test compares the file with this module's output.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from invoke import Argument, Collection
 
 from ops.command_line import ALIASES, OPTIONAL_POSITIONALS
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
 
 INTRODUCTION = """# Commands
 
 This page lists what each command does and which options it has. `invoke --help COMMAND` says the
 same on the terminal. Words in capitals are values. A value without dashes is required, unless it
 stands in brackets. Names and options may have underscores (`exec.on_demand --oc_workflow=X`).
-`python -m ops.reference > docs/commands.md` writes this file.
+`.venv/bin/python -m ops.reference` writes this file.
 """
 
 TITLES = {
@@ -32,6 +35,11 @@ TITLES = {
     "secrets": "Secrets",
     "local": "The local stack",
 }
+
+
+def document(root: Collection) -> str:
+    """Return the text of docs/commands.md."""
+    return "\n".join(pages(root)).rstrip() + "\n"
 
 
 def pages(root: Collection) -> Iterator[str]:
@@ -101,4 +109,4 @@ def value_of(argument: Argument) -> str:
 if __name__ == "__main__":
     import tasks  # An import at the top would be circular, because tasks.py imports this package.
 
-    print("\n".join(pages(tasks.namespace)).rstrip())
+    DOCUMENT.write_text(document(tasks.namespace), encoding="utf-8")

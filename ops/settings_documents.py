@@ -23,7 +23,7 @@ EXAMPLE_HEAD = """\
 # in. What is set in the shell wins over it. A setting that is left empty counts as not given.
 # `invoke stack.synth` names everything that is missing or wrong.
 # Secrets go to SSM (/zoom-ingester/<STACK_NAME>/<NAME>), all others into the stack's template.
-# Made from cdk/settings.py by `python -m ops.settings_documents`; docs/settings.md says more.
+# Made from cdk/settings.py by `.venv/bin/python -m ops.settings_documents`. See docs/settings.md.
 """
 
 DOCUMENT_HEAD = """\
@@ -39,7 +39,8 @@ as `/zoom-ingester/<STACK_NAME>/<NAME>`; all other settings go into the stack's 
 column names the functions that read a setting while they run. Only the template and the commands
 read a setting without an entry there.
 
-`python -m ops.settings_documents` makes this page and `example.env` from `cdk/settings.py`.
+`.venv/bin/python -m ops.settings_documents` makes this page and `example.env` from
+`cdk/settings.py`.
 """
 
 TABLE_HEAD = """\
@@ -130,7 +131,17 @@ def _readers(row: Setting[Any]) -> str:
 
 
 def _link(see: str) -> str:
-    return f"See [{see.partition('#')[0]}]({see})." if see else ""
+    return f"See [{_words(see)}]({see})." if see else ""
+
+
+def _words(see: str) -> str:
+    """Return the words of a link: `Opencast: a user` for `opencast.md#1-a-user`."""
+    page, _, heading = see.partition("#")
+    folder, _, name = page.removesuffix(".md").rpartition("/")
+    if folder == "decisions":
+        return f"decision {int(name.partition('-')[0])}"
+    title = name.replace("-", " ").title()
+    return f"{title}: {heading.lstrip('0123456789-').replace('-', ' ')}" if heading else title
 
 
 def files(root: Path) -> Mapping[Path, str]:

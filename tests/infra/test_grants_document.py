@@ -25,7 +25,7 @@ def rows() -> list[Row]:
 def test_the_table_of_grants_is_up_to_date_with_the_template(rows: list[Row]) -> None:
     text = DOCUMENT.read_text("utf-8")
     up_to_date = grants_document.document(text, rows) == text
-    assert up_to_date, "Run: python -m ops.grants_document"
+    assert up_to_date, "Run: .venv/bin/python -m ops.grants_document"
 
 
 def test_the_table_of_grants_has_each_grant_of_the_template_once(

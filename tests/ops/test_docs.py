@@ -179,7 +179,7 @@ def test_documents_quote_the_limits_of_the_code() -> None:
         ),
         f"| what is left of {on_demand.BUDGET_SECONDS:g} s |",
         f"then every {uploader.LONGEST_WAIT_SECONDS // 60} minutes",
-        f"recording events after {events_table.EVENTS_RETENTION.days} days.",
+        f"are stored for {events_table.EVENTS_RETENTION.days} days in a table of their own",
     ):
         assert sentence in text
     assert (container.SECONDS, signature.MAX_AGE_SECONDS) == (300, 300), '"five minutes" in docs/'
