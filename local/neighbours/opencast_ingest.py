@@ -116,7 +116,7 @@ def check_chapters(file: StoredFile, switches: Switches) -> None:
     if file.flavor != CHAPTERS:
         return
     if switches.major < CHAPTERS_VERSION:
-        raise BadRequestError(f"Opencast {switches.version} knows no chapters")
+        raise BadRequestError(f"Opencast {switches.version} doesn't support chapters")
     header, *blocks = file.text.removesuffix("\n").split("\n\n")
     cues = [CUE.fullmatch(block) for block in blocks]
     if header != "WEBVTT" or not cues or file.tags:

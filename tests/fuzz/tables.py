@@ -49,7 +49,7 @@ def check_rows(given: Any) -> Iterator[str]:
     sns = functions.Sns()
     line = {"level": "ERROR", "message": "no", "uuid": payloads.UUID, "location": "a.b:1"}
     event = subscription_event([json.dumps(line)])
-    log_notifications.take(event, functions.notifications_of(aws, sns))
+    log_notifications.mail_faults(event, functions.notifications_of(aws, sns))
     require(sns.mails, "A failure that isn't mailed")
     yield from sns.mails
 

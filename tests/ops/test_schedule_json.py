@@ -144,8 +144,10 @@ def test_json_import_names_rows_and_classes_that_can_not_be_used(
     ]
     parsed = parse_json("b.json", [SHEET, {**SHEET, "Start": "x"}])
     assert [str(problem) for problem in parsed.skipped] == [
-        "b.json row 2 (HIST E-1010): start 'x' is not a time like 9:30 or 14:05: write it like "
-        "14:05, from 0:00 to 23:59"
+        (
+            "b.json row 2 (HIST E-1010): start 'x' is not a time like 9:30 or 14:05: write it like "
+            "14:05, from 0:00 to 23:59"
+        )
     ]
 
 
