@@ -193,9 +193,9 @@ def _repeated_lines(report: ImportReport) -> list[str]:
     """Return a line for each of the first other sources that have some of the imported classes."""
     repeats = sorted(report.repeats.items())
     lines = [
-        f"Also in {source_name(source)}: {count:,} of these events, which an update "
-        f"from here doesn't change there. An operator "
-        f"removes them: `invoke schedule.remove {shlex.quote(source)}`."
+        f"Also in {source_name(source)}: {count:,} of these events, which an update from here "
+        "doesn't change there. The operator's command "
+        f"`invoke schedule.remove {shlex.quote(source)}` removes all events of that source."
         for source, count in repeats[:MAX_SOURCES]
     ]
     more = len(repeats) - MAX_SOURCES

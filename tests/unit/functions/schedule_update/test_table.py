@@ -147,7 +147,7 @@ def test_schedule_update_names_the_first_ten_rows_with_mistakes_and_logs_all_suc
     ]
     logged = [line for record in caplog.records for line in getattr(record, "rows", [])]
     assert len(logged) == 263
-    assert logged[-1].startswith("Fall row 253: day '")
+    assert logged[-1].startswith("Fall row 253 (HIST E-1010): day '")
 
 
 def test_schedule_update_puts_all_reasons_of_a_row_into_one_line(user: SheetUser) -> None:
@@ -229,7 +229,8 @@ def test_schedule_update_names_other_sources_that_have_the_same_classes(
     lines = [
         (
             f"Also in {source}: 1 of these events, which an update from here doesn't change there. "
-            f"An operator removes them: `invoke schedule.remove {quoted}`."
+            f"The operator's command `invoke schedule.remove {quoted}` removes all events of that "
+            "source."
         )
         for source, quoted in (("csv:my fall.csv", "'csv:my fall.csv'"), ("json:b", "json:b"))
     ]
