@@ -66,7 +66,7 @@ def sheet_answer(report: ImportReport) -> str:
     lines = [
         _summary_line(report, removals),
         *_removed_lines("Removed", removals),
-        *_repeated_lines(report),
+        *_first_repeated_lines(report),
         *_row_lines(report),
     ]
     return "\n".join(lines)
@@ -189,17 +189,22 @@ def _removed_line(removed: RemovedClasses, longest: int) -> str:
     return f"{_cut(described(removed.meeting), longest - len(ending))}{ending}"
 
 
+def _first_repeated_lines(report: ImportReport) -> list[str]:
+    """Return lines about the first sources with the same classes, and the number of the others."""
+    lines = _repeated_lines(report)
+    more = len(lines) - MAX_SOURCES
+    rest = [f"Also in {_count(more, 'more source')}."]
+    return [*map(_cut, lines[:MAX_SOURCES]), *(rest if more > 0 else [])]
+
+
 def _repeated_lines(report: ImportReport) -> list[str]:
-    """Return a line for each of the first other sources that have some of the imported classes."""
-    repeats = sorted(report.repeats.items())
-    lines = [
+    """Return a line for each other source that has some of the imported classes."""
+    return [
         f"Also in {source_name(source)}: {count:,} of these events, which an update from here "
         "doesn't change there. The operator's command "
         f"`invoke schedule.remove {shlex.quote(source)}` removes all events of that source."
-        for source, count in repeats[:MAX_SOURCES]
+        for source, count in sorted(report.repeats.items())
     ]
-    more = len(repeats) - MAX_SOURCES
-    return [*map(_cut, lines), *([f"Also in {_count(more, 'more source')}."] if more > 0 else [])]
 
 
 def _moved_line(moved: MovedMeeting) -> str:

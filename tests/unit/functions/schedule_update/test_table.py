@@ -244,8 +244,8 @@ def test_schedule_update_names_other_sources_that_have_the_same_classes(
         assert logged == lines
 
 
-def test_schedule_update_counts_the_other_sources_that_have_the_same_classes(
-    user: SheetUser,
+def test_schedule_update_names_three_other_sources_with_the_same_classes_and_logs_all_of_them(
+    user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = {"day": "M", "time": "9:30", "title": "L", "opencast_series_id": "20260112345"}
     events = [own | {"source": f"csv:{number}"} for number in range(5)]
@@ -254,6 +254,7 @@ def test_schedule_update_counts_the_other_sources_that_have_the_same_classes(
     lines = user.update()[1].splitlines()
     assert [line.split(":")[1] for line in lines[1:4]] == ["0", "1", "2"]
     assert lines[4:] == ["Also in 2 more sources."]
+    assert [len(vars(r)["rows"]) for r in caplog.records if "other sources" in r.msg] == [5]
 
 
 def test_schedule_update_is_refused_while_another_update_runs(user: SheetUser) -> None:
