@@ -32,12 +32,12 @@ from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers
 from ingester.schedule.google_sheets import Sheets, Tab
 from ingester.schedule.importer import (
     GOOGLE_SHEET_SOURCES,
-    SHEET_SOURCE,
     ImportReport,
     Sheet,
     import_sheets,
 )
 from ingester.schedule.lock import ScheduleLock
+from ingester.schedule.model import SHEET_SOURCE
 from ingester.schedule.report import interrupted_lines, log_entries, sheet_answer
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import (

@@ -23,7 +23,7 @@ from ingester.schedule.model import ReplacedSources
 from ingester.schedule.parsed import ParsedSheet
 from ingester.schedule.report import terminal_lines, terminal_removal_lines
 from ingester.schedule.table import ScheduleTable
-from ingester.schedule.wording import source_name
+from ingester.schedule.wording import NO_RECORDINGS, source_name
 from ops import terminal
 from ops.command import OpsError, command
 from ops.printable import printable
@@ -271,13 +271,18 @@ def list_classes(_context: Context, meeting: str | None = None, json: bool = Fal
             "title": scheduled.title,
             "series": found.series_of(scheduled),
             "source": source_name(scheduled.source),
+            "note": NO_RECORDINGS if scheduled in without else "",
         }
         for found in sorted(chosen, key=lambda found: found.zoom_series_id)
+        for without in (found.without_recordings(),)
         for scheduled in found.events
     ]
     if json:
         terminal.show_json(rows)
-    elif rows:
+        return
+    if not any(row["note"] for row in rows):
+        rows = [{name: row[name] for name in row if name != "note"} for row in rows]
+    if rows:
         terminal.show(
             "Schedule", tuple(rows[0]), [tuple(map(printable, row.values())) for row in rows]
         )

@@ -18,7 +18,7 @@ from ingester.schedule.importer import CSV_SOURCE, JSON_SOURCE, Sheet
 from ingester.schedule.model import DAYS, ScheduledClass
 from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
 from ingester.schedule.retained import UnreadRow
-from ingester.schedule.sheet.cells import COLUMNS
+from ingester.schedule.sheet.cells import COLUMNS, course_label
 from ingester.schedule.sheet.parser import parse
 from ingester.texts import encodable
 from ops.command import OpsError
@@ -194,7 +194,8 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
         if not re.fullmatch(r"[0-9]{3,}", meeting):
             unread = UnreadRow(source=source, course=_text(row.get("course_code")))
             reason = f"{KEY} is no meeting's number"
-            skipped.append(SkippedRow(name, number, reason, unread=unread))
+            label = course_label(unread.course or "")
+            skipped.append(SkippedRow(name, number, reason, unread=unread, course=label))
         elif not isinstance(found, list) or not found:
             kept = UnreadRow(source=source, meeting=meeting) if found else None
             reason = f"meeting {meeting} has no events"
@@ -205,7 +206,8 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
                     reason = f"meeting {meeting}, event {index}: {problem}"
                     course = scheduled.course_code
                     unread = UnreadRow(source=source, meeting=meeting, course=course)
-                    skipped.append(SkippedRow(name, number, reason, unread=unread))
+                    label = course_label(course)
+                    skipped.append(SkippedRow(name, number, reason, unread=unread, course=label))
                 else:
                     classes.append(ParsedClass(number, meeting, scheduled))
     return ParsedSheet(name=name, source=source, classes=tuple(classes), skipped=tuple(skipped))

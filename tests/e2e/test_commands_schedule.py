@@ -56,7 +56,7 @@ def test_schedule_commands_import_and_remove_classes_and_say_what_they_change(
     assert output.splitlines() == [
         (
             "1 meeting with 1 event: 1 would be added, 0 would be changed, 0 unchanged, "
-            "0 would be removed."
+            "0 would be removed. 1 row skipped."
         ),
         "Would be added, 1 in all:",
         f"  {meeting}: HIST (2026) M 9:30 Lecture",

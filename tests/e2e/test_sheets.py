@@ -76,10 +76,10 @@ def test_a_missing_column_in_the_sheet_is_shown_as_an_alert_and_changes_nothing(
         (
             row("", start="'11:00"),
             {"merges": ["E2:E3"]},
-            "Fall row 3: no meeting link (merged cells? Each row needs its own)",
+            "Fall row 3 (HIST E-1010): no meeting link (merged cells? Each row needs its own)",
         ),
-        (row(start="0.5625"), {}, "Fall row 3: start '0.5625'"),
-        (row(start="9/1/2026"), {}, "Fall row 3: start '9/1/2026' is not a time"),
+        (row(start="0.5625"), {}, "Fall row 3 (HIST E-1010): start '0.5625'"),
+        (row(start="9/1/2026"), {}, "Fall row 3 (HIST E-1010): start '9/1/2026' is not a time"),
     ],
     ids=["merged cells", "a time as a number", "a date"],
 )

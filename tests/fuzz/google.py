@@ -9,7 +9,8 @@ from typing import Any
 
 import schedule_update
 from ingester.errors import NothingToImport, ScheduleUnreadable, UnusableSheet
-from ingester.schedule.importer import GOOGLE_SHEET_SOURCES, SHEET_SOURCE, Sheet, import_sheets
+from ingester.schedule.importer import GOOGLE_SHEET_SOURCES, Sheet, import_sheets
+from ingester.schedule.model import SHEET_SOURCE
 from ingester.schedule.report import log_entries, sheet_answer
 from tests.fuzz import functions, payloads, planted
 from tests.fuzz.fakes import Aws

@@ -52,7 +52,7 @@ def test_a_schedule_import_lists_hints_apart_from_skipped_rows(
     show(import_csv(aws.schedule, read_csv(path)), dry_run=False)
     lines = capsys.readouterr().out.splitlines()
     skipped = lines.index("Skipped rows, 1 in all:")
-    hints = lines.index("Imported, but look at these rows, 1 in all:")
+    hints = lines.index("Incomplete rows, which are imported, 1 in all:")
     assert "row 3" in lines[skipped + 1]
     assert "row 2" in lines[hints + 1]
 

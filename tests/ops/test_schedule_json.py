@@ -135,7 +135,7 @@ def test_json_import_names_rows_and_classes_that_can_not_be_used(
     ]
     report = load(aws, write(tmp_path / "a.json", rows))
     assert [str(problem) for problem in report.skipped] == [
-        "a.json row 2: zoom_series_id is no meeting's number",
+        "a.json row 2 (HIST E-1010): zoom_series_id is no meeting's number",
         "a.json row 3: meeting 2002 has no events",
         "a.json row 4: meeting 2003, event 1: day 'X' is none of M T W R F S U",
         "a.json row 4: meeting 2003, event 2: time '25:00' is not a time like 9:30 or 14:05",
@@ -144,7 +144,10 @@ def test_json_import_names_rows_and_classes_that_can_not_be_used(
     ]
     parsed = parse_json("b.json", [SHEET, {**SHEET, "Start": "x"}])
     assert [str(problem) for problem in parsed.skipped] == [
-        "b.json row 2: start 'x' is not a time like 9:30 or 14:05"
+        (
+            "b.json row 2 (HIST E-1010): start 'x' is not a time like 9:30 or 14:05: write it like "
+            "14:05, from 0:00 to 23:59"
+        )
     ]
 
 

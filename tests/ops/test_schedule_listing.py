@@ -37,6 +37,22 @@ def test_schedule_list_and_schedule_export_show_the_imported_classes(tmp_path: P
     assert (again.code, again.err) == (0, "")
 
 
+@pytest.mark.usefixtures("shell_of_stack")
+def test_schedule_list_marks_a_class_that_gets_no_recordings(tmp_path: Path) -> None:
+    path = tmp_path / "fall.csv"
+    path.write_text(SHEET + ROW + ROW.replace("HIST", "ARTS").replace("12345", "54321"))
+    assert invoke("schedule.csv-import", str(path)).code == 0
+    listed = json.loads(invoke("schedule.list", "--json").out)
+    assert [(row["course"], row["note"]) for row in listed] == [
+        ("HIST E-1", ""),
+        ("ARTS E-1", "gets no recordings"),
+    ]
+    assert "note" in invoke("schedule.list").out
+    path.write_text(SHEET + ROW)
+    assert invoke("schedule.csv-import", str(path)).code == 0
+    assert "note" not in invoke("schedule.list").out
+
+
 @pytest.mark.usefixtures("shell_of_stack", "aws")
 def test_stack_list_prints_all_pipelines_after_the_stack_of_the_settings() -> None:
     template = {

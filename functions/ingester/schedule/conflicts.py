@@ -1,7 +1,7 @@
 """Conflicts and repeats of the schedule: classes of one meeting at the same time.
 
 Classes for different series conflict, because a recording goes to one series only. A class for the
-same series from another source is a repeat.
+same series from another source is a repeat. A row with the class of an earlier row is a copy.
 """
 
 from __future__ import annotations
@@ -11,38 +11,46 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ingester.schedule.model import MeetingClass, ScheduledClass
-from ingester.schedule.parsed import ParsedSheet, SkippedRow
-from ingester.schedule.wording import source_name
+from ingester.schedule.model import MeetingClass, ScheduledClass, normalized_course
+from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
+from ingester.schedule.sheet.cells import course_label
+from ingester.schedule.wording import NO_RECORDINGS, source_name
 
 _Slot = tuple[str, int | None]
 """A meeting's number and a minute of the week. Only one class counts in a slot."""
 
 
 class _Holder(msgspec.Struct, frozen=True):
-    """The row whose class wins a slot."""
+    """The row of a class, with the class's series and course."""
 
     sheet: str
     row: int
     series: str
+    course: str
 
 
 class _Conflicts:
     """The conflicts found so far, in order. Times of one row with the same reason are grouped."""
 
     def __init__(self) -> None:
-        self._times: dict[tuple[str, int, str], list[str]] = {}
+        self._times: dict[tuple[_Holder, str], list[str]] = {}
 
-    def add(self, sheet: str, row: int, scheduled: ScheduledClass, reason: str) -> None:
+    def add(self, own: _Holder, scheduled: ScheduledClass, reason: str) -> None:
         """Add the time of a row's class that conflicts with another class."""
-        times = self._times.setdefault((sheet, row, reason), [])
+        times = self._times.setdefault((own, reason), [])
         times.append(f"{scheduled.day} {scheduled.time}")
 
     def rows(self) -> list[SkippedRow]:
         """Return an entry for each conflicting row and each reason, with all conflicting times."""
         return [
-            SkippedRow(sheet, row, f"{', '.join(dict.fromkeys(times))} {reason}", all_skipped=False)
-            for (sheet, row, reason), times in self._times.items()
+            SkippedRow(
+                own.sheet,
+                own.row,
+                f"{', '.join(dict.fromkeys(times))} {reason}",
+                all_skipped=False,
+                course=course_label(own.course),
+            )
+            for (own, reason), times in self._times.items()
         ]
 
 
@@ -67,12 +75,15 @@ def _add_conflicts_of_rows(
         for parsed in sheet.classes:
             scheduled = parsed.scheduled
             slot = parsed.meeting, scheduled.minute_of_week
-            own = _Holder(sheet.name, parsed.row, scheduled.opencast_series_id)
+            own = _holder(sheet, parsed)
             first = holders.setdefault(slot, own)
             if first.series != own.series:
                 place = f"{first.sheet} row {first.row}"
-                reason = f"is {place}'s already, for another series: that one counts"
-                found.add(own.sheet, own.row, scheduled, reason)
+                reason = (
+                    f"is {place}'s already, for another series: that one counts, and this class "
+                    f"{NO_RECORDINGS}"
+                )
+                found.add(own, scheduled, reason)
     return holders
 
 
@@ -87,7 +98,32 @@ def _add_conflicts_with_others(
                 f"is also that of series {scheduled.opencast_series_id}, from "
                 f"{source_name(scheduled.source)}: this row counts"
             )
-            found.add(holder.sheet, holder.row, scheduled, reason)
+            found.add(holder, scheduled, reason)
+
+
+def copies(sheets: Iterable[ParsedSheet]) -> list[SkippedRow]:
+    """Return the rows with a class that an earlier row has, too, with the same course and title."""
+    found = _Conflicts()
+    rows: dict[tuple[_Slot, str, str, str], _Holder] = {}
+    for sheet in sheets:
+        for parsed in sheet.classes:
+            scheduled, own = parsed.scheduled, _holder(sheet, parsed)
+            slot, series = _identity((parsed.meeting, scheduled))
+            course = normalized_course(scheduled.course_code)
+            first = rows.setdefault((slot, series, course, scheduled.title), own)
+            if (first.sheet, first.row) != (own.sheet, own.row):
+                tab = "" if first.sheet == own.sheet else f"{first.sheet} "
+                reason = (
+                    f"is the same class as {tab}row {first.row}: if only one of the rows changes, "
+                    "both times are in force"
+                )
+                found.add(own, scheduled, reason)
+    return found.rows()
+
+
+def _holder(sheet: ParsedSheet, parsed: ParsedClass) -> _Holder:
+    scheduled = parsed.scheduled
+    return _Holder(sheet.name, parsed.row, scheduled.opencast_series_id, scheduled.course_code)
 
 
 def repeats(classes: Iterable[MeetingClass], others: Iterable[MeetingClass]) -> dict[str, int]:

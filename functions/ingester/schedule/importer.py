@@ -8,8 +8,9 @@ from typing import Protocol
 import msgspec
 
 from ingester.errors import NothingToImport, UnusableSheet
-from ingester.schedule.conflicts import conflicts, repeats
+from ingester.schedule.conflicts import conflicts, copies, repeats
 from ingester.schedule.model import (
+    SHEET_SOURCE,
     ImportPlan,
     ReplacedSources,
     ScheduledMeeting,
@@ -23,7 +24,6 @@ from ingester.schedule.sheet.parser import parse
 CSV_SOURCE = "csv:"
 JSON_SOURCE = "json:"
 OPENCAST_SOURCE = "oc:"
-SHEET_SOURCE = "sheet:"
 FIRST_SYSTEM = ""
 """Source of the rows that the first system wrote, which don't name a source."""
 
@@ -137,7 +137,7 @@ def import_parsed(
         plan=plan,
         meetings=len(dict(read)),
         classes=len(set(read)),
-        skipped=(*skipped, *conflicting),
+        skipped=(*skipped, *conflicting, *copies(sheets)),
         retained=tuple(retained),
         before=tuple(before),
         repeats=repeats(read, beside),

@@ -15,6 +15,9 @@ import msgspec
 DAYS = "MTWRFSU"
 """Letters of Monday to Sunday, as course catalogs use them."""
 
+SHEET_SOURCE = "sheet:"
+"""Beginning of the sources of classes from the Google Sheet; the name of the tab follows."""
+
 DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
 
@@ -70,6 +73,19 @@ class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
         that of another class.
         """
         return scheduled.course_code or ("" if scheduled.source else self.course_code)
+
+    def without_recordings(self) -> frozenset[ScheduledClass]:
+        """Return the classes that get no recordings, because of an earlier class in the row.
+
+        The earlier class is at the same time and has another series, and `match` returns it.
+        """
+        first: dict[int, str] = {}
+        return frozenset(
+            scheduled
+            for scheduled in self.events
+            if (minute := scheduled.minute_of_week) is not None
+            and first.setdefault(minute, self.series_of(scheduled)) != self.series_of(scheduled)
+        )
 
     def complete(self, scheduled: ScheduledClass) -> ScheduledClass:
         """Return one of the meeting's classes with its course and series filled in."""

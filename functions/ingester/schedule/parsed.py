@@ -18,6 +18,7 @@ class SkippedRow(msgspec.Struct, frozen=True):
         all_skipped: False if the row is imported, even in part.
         unread: The readable fields, if the row may still hold a class; else None.
         unlinked: Whether the row lacks a meeting link, usually because its class isn't recorded.
+        course: Course of the row, as `course_label` returns it; "" if the row has none.
     """
 
     sheet: str
@@ -26,14 +27,20 @@ class SkippedRow(msgspec.Struct, frozen=True):
     all_skipped: bool = True
     unread: UnreadRow | None = None
     unlinked: bool = False
+    course: str = ""
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.reason}"
+        return f"{self.place_and_course}: {self.reason}"
 
     @property
     def place(self) -> str:
         """The sheet and the row, for people."""
         return f"{self.sheet} row {self.row}"
+
+    @property
+    def place_and_course(self) -> str:
+        """The sheet, the row and the row's course, for people."""
+        return f"{self.place} ({self.course})" if self.course else self.place
 
 
 class ParsedClass(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Container, Iterable, Iterator, Sequence
 
 import msgspec
@@ -12,7 +13,7 @@ from ingester.schedule.model import assemble
 from ingester.schedule.parsed import SkippedRow
 from ingester.schedule.removals import MovedMeeting, Removals, RemovedClasses, find_removals
 from ingester.schedule.retained import UnreadRow
-from ingester.schedule.wording import described, described_change
+from ingester.schedule.wording import described, described_change, source_name
 
 MAX_ROWS = 10
 """Maximum number of rows that the sheet's answer names. An answer that names rows is shown as an
@@ -23,6 +24,9 @@ MAX_REMOVED = 5
 
 MAX_ALSO_IN = 3
 """Maximum number of other meetings that are named because they have a removed class too."""
+
+MAX_SOURCES = 3
+"""Maximum number of other sources with the same classes that the sheet's answer names."""
 
 MAX_UNLINKED = 2
 """Maximum number of rows without a link that the sheet's answer names. If more rows lack a link,
@@ -54,14 +58,15 @@ class LogEntry(msgspec.Struct, frozen=True):
 def sheet_answer(report: ImportReport) -> str:
     """Return the text that the sheet shows after an update.
 
-    A line with numbers comes first, then lines about removed classes, rows whose classes stay in
-    the schedule as they were, other rows that can't be used, imported rows that may be wrong, and
-    rows without a meeting link.
+    A line with numbers comes first, then lines about removed classes, classes that other sources
+    have too, rows whose classes stay in the schedule as they were, other rows that can't be used,
+    and imported rows that may be wrong.
     """
     removals = removals_of(report)
     lines = [
         _summary_line(report, removals),
         *_removed_lines("Removed", removals),
+        *_first_repeated_lines(report),
         *_row_lines(report),
     ]
     return "\n".join(lines)
@@ -86,6 +91,7 @@ def log_entries(report: ImportReport) -> Iterator[LogEntry]:
         (Level.INFO, "Meetings whose classes move to others", map(_moved_line, removals.moved)),
         (Level.WARNING, "Classes that are removed", removed),
         (Level.WARNING, "Classes that are kept as before", _retained(report)),
+        (Level.WARNING, "Classes that other sources have too", _repeated_lines(report)),
         (Level.WARNING, "Rows that can't be used", _skipped(report)),
         (Level.WARNING, "Rows that are imported, but may be wrong", _hints(report)),
     ):
@@ -109,14 +115,16 @@ def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
         f"{plan.added} {would}added, {plan.changed} {would}changed, {plan.unchanged} unchanged, "
         f"{len(plan.delete)} {would}removed."
     )
+    skipped = [row for row in report.skipped if row.all_skipped]
+    hints = [row for row in report.skipped if not row.all_skipped]
     return [
-        numbers,
+        " ".join([numbers, *_counts_of_rows(report)]),
         *_section(f"{would}added", _added(report)),
         *_section(f"{would}changed", _changed(report)),
         *_section(f"{would}removed", deleted),
         *_section("kept as before", _retained(report)),
-        *_section("skipped rows", _skipped(report)),
-        *_section("imported, but look at these rows", _hints(report)),
+        *_section("skipped rows", _lines_by_row(skipped)),
+        *_section("incomplete rows, which are imported", _lines_by_row(hints)),
     ]
 
 
@@ -181,25 +189,51 @@ def _removed_line(removed: RemovedClasses, longest: int) -> str:
     return f"{_cut(described(removed.meeting), longest - len(ending))}{ending}"
 
 
+def _first_repeated_lines(report: ImportReport) -> list[str]:
+    """Return lines about the first sources with the same classes, and the number of the others."""
+    lines = _repeated_lines(report)
+    more = len(lines) - MAX_SOURCES
+    rest = [f"Also in {_count(more, 'more source')}."]
+    return [*map(_cut, lines[:MAX_SOURCES]), *(rest if more > 0 else [])]
+
+
+def _repeated_lines(report: ImportReport) -> list[str]:
+    """Return a line for each other source that has some of the imported classes."""
+    return [
+        f"Also in {source_name(source)}: {count:,} of these events, which an update from here "
+        "doesn't change there. The operator's command "
+        f"`invoke schedule.remove {shlex.quote(source)}` removes all events of that source."
+        for source, count in sorted(report.repeats.items())
+    ]
+
+
 def _moved_line(moved: MovedMeeting) -> str:
     return f"{described(moved.meeting)}, now in {', '.join(moved.into)}"
 
 
 def _summary_line(report: ImportReport, removals: Removals) -> str:
     """Return the first line of the sheet's answer, which calls a scheduled class an event."""
-    whole = {row.place for row in report.skipped if row.all_skipped}
-    partly = {row.place for row in report.skipped} - whole
     meetings = _count(report.meetings, "meeting", ",")
     classes = _count(report.classes, "event", ",")
-    parts = [f"Success: {meetings} with {classes} ({_changes(report, removals)})."]
-    for number, thing, what in (
+    changes = f"Success: {meetings} with {classes} ({_changes(report, removals)})."
+    return " ".join([changes, *_counts_of_rows(report, ",")])
+
+
+def _counts_of_rows(report: ImportReport, separator: str = "") -> list[str]:
+    """Return sentences with the numbers of skipped rows, kept classes, and rows with hints.
+
+    The sheet's script shows an alert if it finds the words "skipped." or "incomplete.".
+    """
+    whole = {row.place for row in report.skipped if row.all_skipped}
+    partly = {row.place for row in report.skipped} - whole
+    numbers = (
         (len(whole), "row", "skipped"),
         (len(report.retained), "event", "kept as before"),
         (len(partly), "row", "incomplete"),
-    ):
-        if number:
-            parts.append(f"{_count(number, thing, ',')} {what}.")
-    return " ".join(parts)
+    )
+    return [
+        f"{_count(number, thing, separator)} {what}." for number, thing, what in numbers if number
+    ]
 
 
 def _changes(report: ImportReport, removals: Removals) -> str:
@@ -242,11 +276,11 @@ def _named_lines(
     """Return a line for each of the first rows, and a line with the number of further rows.
 
     Rows in `counted` are left out. Rows in `retaining`, whose classes stay in the schedule as they
-    were, come first.
+    were, come first, then other skipped rows, then rows with hints.
     """
     named = sorted(
         (row for row in report.skipped if row.place not in counted),
-        key=lambda row: (row.unread not in retaining, row.unlinked, not row.all_skipped),
+        key=lambda row: (row.unread not in retaining, not row.all_skipped, row.unlinked),
     )
     lines = _lines_by_row(named)
     more = len(lines) - MAX_ROWS
@@ -258,7 +292,7 @@ def _lines_by_row(skipped: Iterable[SkippedRow]) -> list[str]:
     """Return a line for each row, with all of its reasons."""
     reasons: dict[str, list[str]] = {}
     for row in skipped:
-        reasons.setdefault(row.place, []).append(row.reason)
+        reasons.setdefault(row.place_and_course, []).append(row.reason)
     return [_cut(f"{place}: {'; '.join(of_row)}") for place, of_row in reasons.items()]
 
 

@@ -6,7 +6,11 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
 
-from ingester.schedule.model import ScheduledClass, ScheduledMeeting
+from ingester.schedule.model import ScheduledMeeting
+
+NO_RECORDINGS = "gets no recordings"
+"""Words about a class that never matches, because another series' class of its meeting and time
+does."""
 
 
 class _Shown(NamedTuple):
@@ -17,6 +21,7 @@ class _Shown(NamedTuple):
     day: str
     time: str
     title: str
+    gets_recordings: bool
 
 
 def described(meeting: ScheduledMeeting) -> str:
@@ -50,17 +55,18 @@ def source_name(source: str) -> str:
 
 
 def _classes(meeting: ScheduledMeeting) -> list[_Shown]:
-    return [_shown(meeting, scheduled) for scheduled in meeting.events]
-
-
-def _shown(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> _Shown:
-    return _Shown(
-        meeting.course_of(scheduled),
-        meeting.series_of(scheduled),
-        scheduled.day,
-        scheduled.time,
-        scheduled.title,
-    )
+    without = meeting.without_recordings()
+    return [
+        _Shown(
+            meeting.course_of(scheduled),
+            meeting.series_of(scheduled),
+            scheduled.day,
+            scheduled.time,
+            scheduled.title,
+            scheduled not in without,
+        )
+        for scheduled in meeting.events
+    ]
 
 
 def _listed(classes: Iterable[_Shown]) -> str:
@@ -70,10 +76,14 @@ def _listed(classes: Iterable[_Shown]) -> str:
     """
     courses = groupby(classes, key=lambda shown: (shown.course, shown.series))
     return "; ".join(
-        f"{_course(*course)} "
-        + ", ".join(f"{shown.day} {shown.time} {shown.title}" for shown in classes_of_course)
+        f"{_course(*course)} " + ", ".join(map(_day_time_title, classes_of_course))
         for course, classes_of_course in courses
     )
+
+
+def _day_time_title(shown: _Shown) -> str:
+    note = "" if shown.gets_recordings else f" ({NO_RECORDINGS})"
+    return f"{shown.day} {shown.time} {shown.title}{note}"
 
 
 def _course(code: str, series: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.schedule.conflicts import conflicts
+from ingester.schedule.conflicts import conflicts, copies
 from ingester.schedule.model import ScheduledClass
 from ingester.schedule.parsed import ParsedClass, ParsedSheet
+
+ENDING = "for another series: that one counts, and this class gets no recordings"
 
 
 def a_class(
@@ -44,11 +46,32 @@ def test_conflicts_name_the_row_or_the_source_that_has_the_same_time() -> None:
     ]
     found = conflicts([fall, spring], others)
     assert [str(conflict) for conflict in found] == [
-        "Fall row 3: M 9:30, W 09:30 is Fall row 2's already, for another series: that one counts",
-        "Spring row 2: F 9:30 is Fall row 6's already, for another series: that one counts",
+        f"Fall row 3: M 9:30, W 09:30 is Fall row 2's already, {ENDING}",
+        f"Spring row 2: F 9:30 is Fall row 6's already, {ENDING}",
         "Fall row 2: M 9:30 is also that of series OLD, from csv:a.csv: this row counts",
     ]
     assert not any(conflict.all_skipped for conflict in found)
+
+
+def test_copies_name_the_first_row_that_has_the_same_class() -> None:
+    fall = sheet(
+        "Fall",
+        (2, "1", a_class("M", "A")),
+        (2, "1", a_class("M", "A", time="09:30")),
+        (3, "1", a_class("M", "A", time="09:30")),
+        # Another meeting, another series, or another time makes another class.
+        (4, "2", a_class("M", "A")),
+        (5, "1", a_class("M", "B")),
+        (6, "1", a_class("T", "A")),
+    )
+    spring = sheet("Spring", (2, "1", a_class("M", "A", "sheet:Spring")))
+    found = copies([fall, spring])
+    ending = "if only one of the rows changes, both times are in force"
+    assert [str(copy) for copy in found] == [
+        f"Fall row 3: M 09:30 is the same class as row 2: {ending}",
+        f"Spring row 2: M 9:30 is the same class as Fall row 2: {ending}",
+    ]
+    assert not any(copy.all_skipped for copy in found)
 
 
 rows = st.lists(

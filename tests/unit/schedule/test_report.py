@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from ingester.schedule.importer import ImportReport
@@ -53,7 +54,7 @@ def test_terminal_report_names_added_changed_and_removed_meetings_and_skipped_ro
     assert terminal_lines(report(before, new, skipped=1), dry_run=True) == [
         (
             "2 meetings with 5 events: 1 would be added, 1 would be changed, 0 unchanged, "
-            "1 would be removed."
+            "1 would be removed. 1 row skipped."
         ),
         "Would be added, 1 in all:",
         "  103: HIST (2026) T 9:30 Lecture, R 9:30 Lecture; CSCI (777) F 9:30 Lecture",
@@ -108,6 +109,33 @@ def test_terminal_report_describes_rows_of_the_first_system(
     gone = plan_import([empty], [("101", a_class("M"))], replacing(""))
     made = ImportReport(plan=gone, meetings=1, classes=1, skipped=(), before=(empty,))
     assert terminal_lines(made, dry_run=False)[-1] == "  7: HIST (2026), without events"
+
+
+def test_terminal_report_counts_rows_with_hints_beside_skipped_rows() -> None:
+    same = [("101", a_class("M"))]
+    problems = (
+        SkippedRow("a.csv", 2, "no Opencast series"),
+        SkippedRow("a.csv", 3, "a hint", all_skipped=False, course="HIST"),
+        SkippedRow("a.csv", 3, "another", all_skipped=False, course="HIST"),
+    )
+    made = msgspec.structs.replace(report(rows(*same), same), skipped=problems)
+    assert terminal_lines(made, dry_run=False) == [
+        (
+            "1 meeting with 1 event: 0 added, 0 changed, 1 unchanged, 0 removed. 1 row skipped. "
+            "1 row incomplete."
+        ),
+        "Skipped rows, 1 in all:",
+        "  a.csv row 2: no Opencast series",
+        "Incomplete rows, which are imported, 1 in all:",
+        "  a.csv row 3 (HIST): a hint; another",
+    ]
+
+
+def test_terminal_report_marks_a_class_that_gets_no_recordings() -> None:
+    new = [("101", a_class("M")), ("101", a_class("M", "09:30", opencast_series_id="777"))]
+    assert terminal_lines(report([], new), dry_run=False)[2] == (
+        "  101: HIST (2026) M 9:30 Lecture; HIST (777) M 09:30 Lecture (gets no recordings)"
+    )
 
 
 def test_terminal_report_is_one_line_when_nothing_changed() -> None:

@@ -140,7 +140,9 @@ def test_sheet_parser_reads_misleading_cells_and_adds_a_hint(
 ) -> None:
     sheet = read(row(Day="F"), row(**{column: cell}))
     assert "".join(scheduled.day for _, scheduled in sheet.pairs) == f"F{days}"
-    assert [str(problem) for problem in sheet.skipped] == [f"Fall row 3: {text}" for text in says]
+    assert [str(problem) for problem in sheet.skipped] == [
+        f"Fall row 3 (HIST E-10): {text}" for text in says
+    ]
     assert not any(problem.all_skipped for problem in sheet.skipped)
 
 
@@ -188,7 +190,7 @@ def test_sheet_parser_makes_the_title_from_the_type(cell: str, title: str) -> No
             )
         ),
         ("Meeting_ID_with_Password", "https://[zoom/j/95846636714", "link is broken"),
-        ("Start", "", "start '' is not a time"),
+        ("Start", "", "Start is empty"),
         ("Start", "25:00", "start '25:00' is not a time"),
         ("Start", "9:30 AM", "start '9:30 AM' is not a time"),
         ("Start", "9.30", "start '9.30' is not a time"),
@@ -208,7 +210,8 @@ def test_sheet_parser_makes_the_title_from_the_type(cell: str, title: str) -> No
         ),
         ("OC_Series", "#REF!", "OC Series is '#REF!': wait"),
         ("Day", "#NV", "Day is '#NV': wait"),
-        ("Day", "", "day '' holds none of M T W R F S U"),
+        ("Day", "", "Day is empty"),
+        ("Day", ",", "day ',' holds none of M T W R F S U"),
         ("Day", "XYZ", "day 'XYZ' holds none of"),
     ],
 )
@@ -218,15 +221,48 @@ def test_sheet_parser_skips_a_row_with_a_wrong_cell_and_names_sheet_and_row(
     sheet = read(row(), row(**{column: cell}), row(Course_Code="after"))
     assert len(sheet.pairs) == 4
     (problem,) = sheet.skipped
-    assert str(problem).startswith("Fall row 3: ")
+    assert str(problem).startswith("Fall row 3 (HIST E-10): ")
     assert says in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("source", "cell", "hint"),
+    [
+        ("csv:a.csv", "9.30", ", but a number: write 9:30"),
+        ("csv:a.csv", "9,30", ", but a number: write 9:30"),
+        ("csv:a.csv", "0.5625", ", but a number: write it like 14:05"),
+        ("json:a.json", "930", ", but a number: write it like 14:05"),
+        ("sheet:Fall", "9.30", ", but a number: give the column the format of a time"),
+        ("csv:a.csv", "13:30:00", ", but with seconds: write 13:30"),
+        ("sheet:Fall", "13:30:00", ", but with seconds: give the column the format hh:mm"),
+        ("sheet:Fall", "5:30 PM", ", but by twelve hours: write 17:30 for 5:30 PM"),
+        ("sheet:Fall", "12 a.m.", ", but by twelve hours: write 0:00 for 12 a.m."),
+        ("sheet:Fall", "13 PM", ", but by twelve hours: write 14:05 for 2:05 PM"),
+        ("sheet:Fall", "Noon", ": write 12:00"),
+        ("sheet:Fall", "9h30", ": write 9:30"),
+        ("sheet:Fall", "9h", ": write it like 14:05, from 0:00 to 23:59"),
+        ("sheet:Fall", "25:30", ": write it like 14:05, from 0:00 to 23:59"),
+    ],
+)
+def test_sheet_parser_says_what_to_write_in_place_of_a_wrong_start(
+    source: str, cell: str, hint: str
+) -> None:
+    (problem,) = parse("Fall", source, [HEADER, row(Start=cell)]).skipped
+    assert problem.reason == f"start {cell!r} is not a time like 9:30 or 14:05{hint}"
+
+
+def test_sheet_parser_names_the_course_of_a_row_in_one_short_line() -> None:
+    (problem,) = read(row(Course_Code=f"<b>\n{'x' * 100}", Start="x")).skipped
+    assert str(problem).startswith(f"Fall row 2 ((b) {'x' * 55}…): start 'x'")
+    (problem,) = read(row(Course_Code="", Start="x")).skipped
+    assert str(problem).startswith("Fall row 2: start 'x'")
 
 
 def test_sheet_parser_skips_only_the_letters_that_stand_for_no_day() -> None:
     sheet = read(row(Day="MXW"))
     assert [scheduled.day for _, scheduled in sheet.pairs] == ["M", "W"]
     assert [str(problem) for problem in sheet.skipped] == [
-        f"Fall row 2: day 'MXW' is read as Monday and Wednesday: {LETTERS}"
+        f"Fall row 2 (HIST E-10): day 'MXW' is read as Monday and Wednesday: {LETTERS}"
     ]
 
 
@@ -236,7 +272,7 @@ def test_sheet_parser_counts_rows_as_the_sheet_shows_them() -> None:
 
 
 def test_sheet_parser_reads_missing_cells_of_a_short_row_as_empty() -> None:
-    assert skipped(["HIST", "Lecture"]) == ["Fall row 2: no meeting link"]
+    assert skipped(["HIST", "Lecture"]) == ["Fall row 2 (HIST): no meeting link"]
 
 
 @pytest.mark.parametrize("name", HEADER)

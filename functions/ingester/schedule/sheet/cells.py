@@ -29,22 +29,18 @@ SHEET_NAMES = dict(
 DAY_LETTERS = " ".join(DAYS)
 
 _START = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]")
-_WRONG_STARTS = (
-    (
-        re.compile(r"[0-9]++(?:[.,][0-9]++)?|[.,][0-9]++"),
-        "a number: give the column the format of a time",
-    ),
-    (
-        re.compile(r"(?<![0-9:. ])[0-9:. ]++[ap]\.?m\.?", re.IGNORECASE),
-        "by twelve hours: write 14:05 for 2:05 PM",
-    ),
-    (re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}"), "with seconds: give the column the format hh:mm"),
-    (
-        re.compile(r"(?<![0-9])[0-9]++[-/.][0-9]++[-/.][0-9]++.*+"),
-        "a date: only the time belongs here",
-    ),
+_NUMBER = re.compile(r"[0-9]++(?:[.,][0-9]++)?|[.,][0-9]++")
+_TWELVE_HOURS = re.compile(r"(?<![0-9:. ])[0-9:. ]++[ap]\.?m\.?", re.IGNORECASE)
+_WITH_SECONDS = re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}")
+_DATE = re.compile(r"(?<![0-9])[0-9]++[-/.][0-9]++[-/.][0-9]++.*+")
+"""Patterns of frequent mistakes in the column Start."""
+
+_CLEAR_START = re.compile(
+    r"([0-9]{1,2})(?:[:.,h]([0-9]{2}))?(?::[0-9]{2})? ?(?:([ap])\.?m\.?)?", re.IGNORECASE
 )
-"""Patterns of frequent mistakes in the column Start, with a hint for each."""
+"""Pattern of a start whose time is clear, although it isn't written as the schedule needs it."""
+
+_NAMED_STARTS = {"noon": "12:00", "midday": "12:00", "midnight": "0:00"}
 
 _WORD = re.compile(r"[^\W\d_]{3,}+")
 _WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
@@ -91,6 +87,9 @@ LONGEST_NAME = 200
 """Maximum number of characters of a course or type, which Slack and the status page show. Each
 recording's row holds the course."""
 
+
+LONGEST_LABEL = 60
+"""Maximum number of characters of the course in a message about a row."""
 
 LONGEST_CELL = 2000
 """Maximum number of characters of a cell. A link that a mail program has wrapped has a few hundred
@@ -223,25 +222,71 @@ def _letter_of(word: str) -> str:
 
 def no_day(cell: str) -> CellProblem:
     """Return the problem of a cell without any day."""
+    if not cell:
+        return CellProblem(f"{SHEET_NAMES[DAY]} is empty", DAY)
     return CellProblem(f"day {shown(cell)} holds none of {DAY_LETTERS}", DAY)
 
 
-def start_of(cell: str) -> str:
+def start_of(cell: str, *, has_formats: bool) -> str:
     """Return the start as `H:MM`.
+
+    `has_formats` says whether the columns have formats, as in a Google Sheet.
 
     Raises:
         CellProblem: The cell isn't a time from 0:00 to 23:59.
     """
     if _START.fullmatch(cell):
         return cell
-    mistake = next((what for form, what in _WRONG_STARTS if form.fullmatch(cell)), "")
-    hint = f", but {mistake}" if mistake else ""
+    if not cell:
+        raise CellProblem(f"{SHEET_NAMES[START]} is empty", START)
+    hint = _start_hint(cell, has_formats=has_formats)
     raise CellProblem(f"start {shown(cell)} is not a time like 9:30 or 14:05{hint}", START)
+
+
+def _start_hint(cell: str, *, has_formats: bool) -> str:
+    """Return the last part of the message about a wrong start: the mistake, and what to do."""
+    time = _clear_start(cell)
+    write = f"write {time or 'it like 14:05'}"
+    if _NUMBER.fullmatch(cell):
+        return f", but a number: {'give the column the format of a time' if has_formats else write}"
+    if _TWELVE_HOURS.fullmatch(cell):
+        example = f"{time} for {cell}" if time else "14:05 for 2:05 PM"
+        return f", but by twelve hours: write {example}"
+    if _WITH_SECONDS.fullmatch(cell):
+        return f", but with seconds: {'give the column the format hh:mm' if has_formats else write}"
+    if _DATE.fullmatch(cell):
+        return ", but a date: only the time belongs here"
+    return f": {write}" if time else ": write it like 14:05, from 0:00 to 23:59"
+
+
+def _clear_start(cell: str) -> str:
+    """Return the time that a wrong start means, as `H:MM`; "" if the time isn't clear."""
+    found = _CLEAR_START.fullmatch(cell)
+    if not found:
+        return _NAMED_STARTS.get(cell.lower(), "")
+    hour, half = int(found[1]), (found[3] or "").lower()
+    if (half and not 1 <= hour <= 12) or not (half or found[2]):
+        return ""
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    time = f"{hour}:{found[2] or '00'}"
+    return time if _START.fullmatch(time) else ""
 
 
 def name_of(cell: str) -> str:
     """Return the name of a course or type; "" if the cell holds no name."""
     return "" if name_problem(cell) else cell
+
+
+def course_label(cell: str) -> str:
+    """Return the course in one short line for a message about a row; "" for none.
+
+    Text that may hold a passcode is left out.
+    """
+    if _SECRET.search(cell):
+        return ""
+    label = " ".join(name_of(cell).translate(_BRACKETS).split())
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
 
 
 def name_problem(cell: str) -> str:

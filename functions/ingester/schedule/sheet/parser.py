@@ -7,7 +7,13 @@ from itertools import islice
 
 from ingester.errors import UnusableSheet
 from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
-from ingester.schedule.sheet.cells import LONGEST_CELL, MEETING, CellProblem
+from ingester.schedule.sheet.cells import (
+    COURSE_CODE,
+    LONGEST_CELL,
+    MEETING,
+    CellProblem,
+    course_label,
+)
 from ingester.schedule.sheet.header import find_header
 from ingester.schedule.sheet.row import Row, hints, read_row, reason, rows_below, unread
 from ingester.texts import encodable
@@ -37,7 +43,11 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
         except CellProblem as problem:
             skipped.append(_skipped(name, source, row, problem))
             continue
-        skipped.extend(SkippedRow(name, row.number, hint, all_skipped=False) for hint in hints(row))
+        course = course_label(row.cells[COURSE_CODE])
+        skipped.extend(
+            SkippedRow(name, row.number, hint, all_skipped=False, course=course)
+            for hint in hints(row)
+        )
         classes.extend(ParsedClass(row.number, meeting, scheduled) for scheduled in found)
     return ParsedSheet(name=name, source=source, classes=tuple(classes), skipped=tuple(skipped))
 
@@ -67,4 +77,5 @@ def _skipped(name: str, source: str, row: Row, problem: CellProblem) -> SkippedR
         reason(row, problem),
         unread=unread(row, source),
         unlinked=problem.column == MEETING and not row.cells[MEETING],
+        course=course_label(row.cells[COURSE_CODE]),
     )

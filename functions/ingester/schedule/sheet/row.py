@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from ingester.schedule.model import ScheduledClass
+from ingester.schedule.model import SHEET_SOURCE, ScheduledClass
 from ingester.schedule.retained import UnreadRow
 from ingester.schedule.sheet import cells as cell
 from ingester.schedule.sheet.cells import (
@@ -73,7 +73,7 @@ def read_row(row: Row, source: str) -> tuple[str, list[ScheduledClass]]:
 
 def _classes(cells: Mapping[str, str], source: str) -> list[ScheduledClass]:
     days, _ = cell.days_of(cells[DAY])
-    start = cell.start_of(cells[START])
+    start = cell.start_of(cells[START], has_formats=source.startswith(SHEET_SOURCE))
     series = cell.series_of(cells[SERIES])
     if not days:
         raise cell.no_day(cells[DAY])

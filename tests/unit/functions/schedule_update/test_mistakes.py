@@ -16,6 +16,8 @@ from tests.unit.functions.schedule_update.harness import (
     with_tabs,
 )
 
+ROW_2 = "Fall row 2 (HIST E-1010)"
+
 MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
     (
         "a renamed column",
@@ -48,7 +50,7 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
         [HEADER, row(start="0.5625")],
         422,
         (
-            "Fall row 2: start '0.5625' is not a time like 9:30 or 14:05, but a number: give the "
+            f"{ROW_2}: start '0.5625' is not a time like 9:30 or 14:05, but a number: give the "
             "column the format of a time"
         ),
     ),
@@ -56,33 +58,36 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
         "a date and time as a serial number",
         [HEADER, row(start="46023.5625")],
         422,
-        "Fall row 2: start '46023.5625' is not a time like 9:30 or 14:05, but a number",
+        f"{ROW_2}: start '46023.5625' is not a time like 9:30 or 14:05, but a number",
     ),
     (
         "a date",
         [HEADER, row(start="9/1/2026 13:30")],
         422,
-        "Fall row 2: start '9/1/2026 13:30' is not a time like 9:30 or 14:05, but a date",
+        f"{ROW_2}: start '9/1/2026 13:30' is not a time like 9:30 or 14:05, but a date",
     ),
     (
         "a time with AM or PM",
         [HEADER, row(start="1:30 PM")],
         422,
-        "Fall row 2: start '1:30 PM' is not a time like 9:30 or 14:05, but by twelve hours",
+        (
+            "Fall row 2 (HIST E-1010): start '1:30 PM' is not a time like 9:30 or 14:05, but by "
+            "twelve hours: write 13:30 for 1:30 PM"
+        ),
     ),
     (
         "a time with seconds",
         [HEADER, row(start="13:30:00")],
         422,
-        "Fall row 2: start '13:30:00' is not a time like 9:30 or 14:05, but with seconds",
+        f"{ROW_2}: start '13:30:00' is not a time like 9:30 or 14:05, but with seconds",
     ),
     (
         "a meeting's number as a number",
         [HEADER, row(link="86,168,921,331"), row(link="8.6E+10")],
         422,
         (
-            "Fall row 2: the meeting link is not like https://zoom.us/j/1234567890, but a number "
-            "alone: paste the whole link; Fall row 3: the meeting link is not like"
+            f"{ROW_2}: the meeting link is not like https://zoom.us/j/1234567890, but a number "
+            "alone: paste the whole link; Fall row 3 (HIST E-1010): the meeting link is not like"
         ),
     ),
     (
@@ -90,13 +95,17 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
         [HEADER, row(), row(start=""), row(series="")],
         200,
         (
-            "Fall row 3: start '' is not a time like 9:30 or 14:05 "
-            "(merged cells? Each row needs its own)\n"
-            "Fall row 4: no Opencast series (merged cells? Each row needs its own)"
+            "Fall row 3 (HIST E-1010): Start is empty (merged cells? Each row needs its own)\n"
+            "Fall row 4 (HIST E-1010): no Opencast series (merged cells? Each row needs its own)"
         ),
     ),
     *(
-        (f"{cell} as a day", [HEADER, row(day=cell)], 200, f"Fall row 2: day '{cell}' is {what}")
+        (
+            f"{cell} as a day",
+            [HEADER, row(day=cell)],
+            200,
+            f"Fall row 2 (HIST E-1010): day '{cell}' is {what}",
+        )
         for cell, what in (
             ("Tu", "read as Tuesday and Sunday: write T for Tuesday alone"),
             ("Su", "read as Saturday and Sunday: write U for Sunday alone"),
@@ -108,19 +117,19 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
         "an afternoon's class by twelve hours",
         [HEADER, row(start="1:30")],
         200,
-        "Fall row 2: start '1:30' is at night: write 13:30 for the afternoon",
+        "Fall row 2 (HIST E-1010): start '1:30' is at night: write 13:30 for the afternoon",
     ),
     (
         "two links in a cell",
         [HEADER, row(link="https://zoom.us/j/111\nhttps://zoom.us/j/222")],
         422,
-        "Fall row 2: two meeting links in one cell",
+        "Fall row 2 (HIST E-1010): two meeting links in one cell",
     ),
     (
         "a formula that has failed",
         [HEADER, row(series="#REF!")],
         422,
-        "Fall row 2: OC Series is '#REF!': wait, or mend the cell's formula",
+        "Fall row 2 (HIST E-1010): OC Series is '#REF!': wait, or mend the cell's formula",
     ),
     (
         "a name that is too long",
@@ -132,7 +141,10 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
         "a row that was copied with its link",
         [HEADER, row(), row(series="https://oc/#/2027")],
         200,
-        "Fall row 3: M 9:30, W 9:30 is Fall row 2's already, for another series: that one counts",
+        (
+            "Fall row 3 (HIST E-1010): M 9:30, W 9:30 is Fall row 2's already, for another series: "
+            "that one counts, and this class gets no recordings"
+        ),
     ),
     (
         "a merged course code",
@@ -141,10 +153,25 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
         "(1 new). 2 rows incomplete.\nFall row 3: no Course Code (merged cells?",
     ),
     (
+        "a row twice",
+        [HEADER, row(), row("hist e-1010", start="09:30", day="F, W, M")],
+        200,
+        (
+            "Fall row 3 (hist e-1010): W 09:30, M 09:30 is the same class as row 2: if only one of "
+            "the rows changes, both times are in force"
+        ),
+    ),
+    (
+        "an empty day",
+        [HEADER, row(day="")],
+        422,
+        "Fall row 2 (HIST E-1010): Day is empty",
+    ),
+    (
         "a title above the header",
         [["Schedule, Fall 2026"], [], HEADER, row(day="X")],
         422,
-        "Fall row 4: day 'X' holds none of M T W R F S U",
+        "Fall row 4 (HIST E-1010): day 'X' holds none of M T W R F S U",
     ),
 ]
 

@@ -24,6 +24,12 @@ from tests.neighbours import web_server
             "alert",
             "were removed",
         ),
+        (
+            200,
+            "Success: 1 meeting with 1 event (1 new).\nAlso in csv:a.csv: 1 of these events, which",
+            "alert",
+            "another source has the same classes",
+        ),
         (200, "<html>Sign in", "alert", "not updated"),
         (200, "", "alert", "not updated"),
         (503, "Google is busy", "alert", "not updated"),

@@ -131,23 +131,23 @@ def test_schedule_update_names_the_first_ten_rows_with_mistakes_and_logs_all_suc
         row(),
         *[row(link="") for _ in range(250)],
         row(day="FX"),
-        *[row(start=f"{number} PM") for number in range(12)],
+        *[row(start=f"{number} PM") for number in range(1, 13)],
     )
     status, text = user.update()
     assert status == 200
     assert text.splitlines() == [
         "Success: 1 meeting with 3 events (1 new). 262 rows skipped. 1 row incomplete.",
         *(
-            f"Fall row {254 + number}: start '{number} PM' is not a time like 9:30 or 14:05, but "
-            "by twelve hours: write 14:05 for 2:05 PM"
-            for number in range(10)
+            f"Fall row {253 + number} (HIST E-1010): start '{number} PM' is not a time like 9:30 "
+            f"or 14:05, but by twelve hours: write {12 + number}:00 for {number} PM"
+            for number in range(1, 11)
         ),
         "And 3 more rows, named once these are corrected.",
         "250 rows have no meeting link, the first is Fall row 3.",
     ]
     logged = [line for record in caplog.records for line in getattr(record, "rows", [])]
     assert len(logged) == 263
-    assert logged[-1].startswith("Fall row 253: day '")
+    assert logged[-1].startswith("Fall row 253 (HIST E-1010): day '")
 
 
 def test_schedule_update_puts_all_reasons_of_a_row_into_one_line(user: SheetUser) -> None:
@@ -157,8 +157,8 @@ def test_schedule_update_puts_all_reasons_of_a_row_into_one_line(user: SheetUser
     assert "11 rows incomplete." in first
     assert rows == [
         (
-            f"Fall row {2 + n}: day 'Tu' is read as Tuesday and Sunday: write T for Tuesday alone; "
-            "start '1:30' is at night: write 13:30 for the afternoon"
+            f"Fall row {2 + n} (HIST E-1010): day 'Tu' is read as Tuesday and Sunday: write T for "
+            "Tuesday alone; start '1:30' is at night: write 13:30 for the afternoon"
         )
         for n in range(10)
     ]
@@ -171,24 +171,23 @@ def test_schedule_update_does_not_shorten_a_line_about_classes_of_a_whole_week(
     with_tabs(user, "Fall 2026 Graduate School of Arts and Sciences without laboratories")
     user.sheet(row("A", day="MTWRFSU"), row("B", day="MTWRFSU", series="https://oc/#/2027"))
     (line,) = user.update()[1].splitlines()[1:]
-    assert line.endswith("row 2's already, for another series: that one counts")
+    assert line.endswith("that one counts, and this class gets no recordings")
     user.sheet(row("C", link="https://zoom.us/j/999"))
     (line,) = user.update()[1].splitlines()[1:]
     assert line.count("U 9:30 Lecture") == 2
 
 
-def test_schedule_update_names_rows_with_retained_classes_first_and_unlinked_rows_last(
+def test_schedule_update_names_rows_with_retained_classes_first_then_skipped_rows_then_hints(
     user: SheetUser,
 ) -> None:
-    # Rows that nobody will mend must not hide later mistakes.
     others = [row("lab", link=""), row("lab 2", link="")]
     new = row("NEW", start="noon", link="https://zoom.us/j/555")
     user.sheet(row(), *others, row("PHYS", link="https://zoom.us/j/444"))
     assert user.update()[0] == 200
     phys = row("PHYS", link="https://zoom.us/j/444", start="2 PM")
     user.sheet(row(day="MWX"), *others, new, phys)
-    places = [line.split(":")[0] for line in user.update()[1].splitlines()[1:]]
-    assert places == [f"Fall row {number}" for number in (6, 5, 2, 3, 4)]
+    places = [line.split(" (")[0] for line in user.update()[1].splitlines()[1:]]
+    assert places == [f"Fall row {number}" for number in (6, 5, 3, 4, 2)]
 
 
 def test_schedule_update_names_conflicts_and_lets_the_class_of_the_sheet_win(
@@ -202,13 +201,60 @@ def test_schedule_update_names_conflicts_and_lets_the_class_of_the_sheet_win(
     assert status == 200
     assert text.splitlines() == [
         "Success: 1 meeting with 2 events (1 changed). 2 rows incomplete.",
-        "Fall row 3: M 9:30 is Fall row 2's already, for another series: that one counts",
-        "Fall row 2: M 9:30 is also that of series OLD, from csv:fall.csv: this row counts",
+        (
+            "Fall row 3 (B): M 9:30 is Fall row 2's already, for another series: that one counts, "
+            "and this class gets no recordings"
+        ),
+        (
+            "Fall row 2 (HIST E-1010): M 9:30 is also that of series OLD, from csv:fall.csv: this "
+            "row counts"
+        ),
     ]
     meeting = user.deps.schedule.get(86168921331)
     assert meeting
     series = [scheduled.opencast_series_id for scheduled in meeting.events]
     assert (series, meeting.opencast_series_id) == (["20260112345", "2027", "OLD"], "2027")
+
+
+def test_schedule_update_names_other_sources_that_have_the_same_classes(
+    user: SheetUser, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = {"day": "M", "title": "L", "course_code": "A", "opencast_series_id": "20260112345"}
+    events = [
+        own | {"time": time, "source": source}
+        for time, source in (("9:30", "csv:my fall.csv"), ("9:30", "json:b"), ("8:00", "json:c"))
+    ]
+    user.aws.schedule.put_item(Item={"zoom_series_id": "86168921331", "events": events})
+    user.sheet(row())
+    lines = [
+        (
+            f"Also in {source}: 1 of these events, which an update from here doesn't change there. "
+            f"The operator's command `invoke schedule.remove {quoted}` removes all events of that "
+            "source."
+        )
+        for source, quoted in (("csv:my fall.csv", "'csv:my fall.csv'"), ("json:b", "json:b"))
+    ]
+    for first in ("(1 changed)", "(nothing has changed)"):
+        caplog.clear()
+        assert user.update()[1].splitlines() == [
+            f"Success: 1 meeting with 2 events {first}.",
+            *lines,
+        ]
+        logged = [line for record in caplog.records for line in getattr(record, "rows", [])]
+        assert logged == lines
+
+
+def test_schedule_update_names_three_other_sources_with_the_same_classes_and_logs_all_of_them(
+    user: SheetUser, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = {"day": "M", "time": "9:30", "title": "L", "opencast_series_id": "20260112345"}
+    events = [own | {"source": f"csv:{number}"} for number in range(5)]
+    user.aws.schedule.put_item(Item={"zoom_series_id": "86168921331", "events": events})
+    user.sheet(row())
+    lines = user.update()[1].splitlines()
+    assert [line.split(":")[1] for line in lines[1:4]] == ["0", "1", "2"]
+    assert lines[4:] == ["Also in 2 more sources."]
+    assert [len(vars(r)["rows"]) for r in caplog.records if "other sources" in r.msg] == [5]
 
 
 def test_schedule_update_is_refused_while_another_update_runs(user: SheetUser) -> None:

@@ -49,7 +49,7 @@ def test_schedule_update_retains_the_class_of_an_unreadable_row_and_imports_the_
     assert sheet("9:30")[0] == 200
     status, text = sheet("10:30", **broken)
     assert status == 200
-    assert "1 row skipped. 1 event kept as before.\nFall row 3: " in text
+    assert "1 row skipped. 1 event kept as before.\nFall row 3 (HIST" in text
     key = link.removeprefix(ZOOM)
     there = {("81000000001", "HIST E-1", "M", "10:30"), (key, "HIST E-2", "W", "9:30")}
     assert classes(user) == there
@@ -134,7 +134,7 @@ def test_schedule_update_removes_nothing_when_a_column_has_the_wrong_format(
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        (many(50, start="9:30 AM"), "Fall row 2: start '9:30 AM' is not a time"),
+        (many(50, start="9:30 AM"), "Fall row 2 (C-0): start '9:30 AM' is not a time"),
         ([["#REF!"]], "Fall row 2: Course Code is '#REF!': wait, or mend the cell's formula"),
         ([["Loading..."]], "Fall row 2: Course Code is 'Loading...'"),
     ],
@@ -193,5 +193,5 @@ def test_schedule_update_names_a_row_at_the_time_of_a_retained_class(user: Sheet
     user.sheet(row("A", day="M"), row("B", day="W", series="https://oc/#/2027"))
     assert user.update()[0] == 200
     user.sheet(row("A", day="MW"), row("B", start="9.30", series="https://oc/#/2027"))
-    says = "Fall row 2: W 9:30 is also that of series 2027, from sheet:Fall: this row counts"
+    says = "Fall row 2 (A): W 9:30 is also that of series 2027, from sheet:Fall: this row counts"
     assert says in user.update()[1].splitlines()
