@@ -108,8 +108,8 @@ def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) 
     if missing:
         lacks = " `invoke stack.update` makes the table of recordings."
         raise OpsError(
-            f"There is no table {', '.join(missing)} in {target.place.region}: nothing was taken "
-            "over. Check --from, AWS_REGION and AWS_PROFILE."
+            f"There is no table {', '.join(missing)} in {target.place.region}: nothing was copied. "
+            "Check --from, AWS_REGION and AWS_PROFILE."
             f"{lacks if here.recordings_table in missing else ''}"
         )
     ledger = Ledger(target.table(here.recordings_table), lambda: now)
