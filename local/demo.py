@@ -21,12 +21,14 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from ingester.pipeline.reasons import NO_SERIES
 from ingester.pipeline.states import State
 from ingester.recording.files import zoom_page_of
 from ingester.schedule.importer import ImportReport
 from ingester.schedule.model import DAYS
+from ingester.schedule.sheet.cells import MORNING
 from local.driver import Driver, DriverError, Ingest, OpencastIngest, ZoomRecording
 from ops import terminal
 from ops.schedule.commands import import_csv, show
@@ -46,6 +48,9 @@ SETTINGS = {"INGEST_CAPTIONS": "true", "CAPTIONS_WORKFLOW": "schedule-and-upload
 CAPTIONS = "captions/source"
 CUES = ["00:00:01.000", "00:02:11.000"]
 """Times of the cues of (a). Each of the two segments of 130 s has a cue after its first second."""
+
+LATER = timedelta(minutes=90)
+"""Time from the start of the first classes to the start of (f)."""
 
 ASK_SECONDS = 0.5
 """Seconds between two runs of follow, which a schedule starts in AWS."""
@@ -73,6 +78,11 @@ class Journey:
     def is_over(self) -> bool:
         return self.state in END_STATES | FAILED_STATES
 
+    @property
+    def seconds(self) -> float:
+        """The seconds from `began` until the end state, or until now if there is none yet."""
+        return self.steps[-1][1] if self.is_over else time.monotonic() - self.began
+
     def take(self, status: Ingest | None) -> bool:
         """Append an ingest's state to `steps` if the state is new, and return whether it is."""
         if status is None or status.status == self.state:
@@ -99,8 +109,8 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     Raises:
         DriverError: The recordings take too long, or a request fails.
     """
-    start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
-    late = start + timedelta(minutes=90)
+    start = class_start(datetime.now(UTC), zone)
+    late = start + LATER
     classes = {
         LECTURE: start.astimezone(zone),
         MISSED: late.astimezone(zone),
@@ -149,7 +159,19 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
         ),
     ]
     _show_times(driver, journeys)
-    return _report(checks, console)
+    return report(checks, console)
+
+
+def class_start(now: datetime, zone: ZoneInfo) -> datetime:
+    """Return a time in UTC, at least three hours ago, for classes at it and `LATER` after it.
+
+    Neither of the two times is at night in `zone`, because the import of the schedule has a hint
+    about classes at night.
+    """
+    start = now.replace(microsecond=0) - timedelta(hours=3)
+    while any(moment.astimezone(zone).hour < MORNING for moment in (start, start + LATER)):
+        start -= timedelta(hours=1)
+    return start
 
 
 def _check_private(driver: Driver, private: Journey) -> Check:
@@ -161,12 +183,15 @@ def _check_private(driver: Driver, private: Journey) -> Check:
     )
 
 
-def import_schedule(driver: Driver, path: Path, classes: dict[int, datetime]) -> ImportReport:
+def import_schedule(
+    driver: Driver, path: Path, classes: dict[int, datetime], series: str = SCHEDULED_SERIES
+) -> ImportReport:
     """Write a schedule's CSV file to `path`, import the file, and return the report.
 
     `classes` maps each meeting's number to a time at which the class begins, in local time.
+    `series` is the Opencast series of all classes.
     """
-    series = f"https://opencast.example.edu/engage/ui/index.html#/{SCHEDULED_SERIES[:4]}"
+    link = f"https://opencast.example.edu/engage/ui/index.html#/{series[:4]}"
     rows = [
         ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"],
         *(
@@ -176,7 +201,7 @@ def import_schedule(driver: Driver, path: Path, classes: dict[int, datetime]) ->
                 DAYS[start.weekday()],
                 f"{start:%H:%M}",
                 f"https://example.zoom.us/j/{meeting}?pwd=hidden",
-                f"{series}/{SCHEDULED_SERIES[4:6]}/{SCHEDULED_SERIES[6:]}",
+                f"{link}/{series[4:6]}/{series[6:]}",
             ]
             for meeting, start in classes.items()
         ),
@@ -302,9 +327,7 @@ def _progress(journeys: list[Journey]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2))
     for journey in journeys:
         mark = "✓" if journey.is_over else "…"
-        table.add_row(
-            mark, journey.title, journey.state, f"{time.monotonic() - journey.began:.1f} s"
-        )
+        table.add_row(mark, journey.title, journey.state, f"{journey.seconds:.1f} s")
     return table
 
 
@@ -436,11 +459,19 @@ def _captions_of(driver: Driver, journey: Journey) -> str:
     return f"{len(cues)} cue{'s' if len(cues) > 1 else ''}" if cues else ""
 
 
-def _report(checks: list[Check], console: Console) -> bool:
+def report(checks: list[Check], console: Console) -> bool:
+    """Print the checks, and return whether all of them hold."""
     console.print("\n[bold]Checked[/bold]")
     for check in checks:
-        mark = "[green]✓[/green]" if check.holds else "[red]✗[/red]"
-        console.print(f" {mark} {check.what}", highlight=False)
+        mark = Text("✓", style="green") if check.holds else Text("✗", style="red")
+        _print_hanging(console, Text.assemble(" ", mark, " "), check.what)
         if not check.holds:
-            console.print(f"   found: {check.found}", markup=False, highlight=False)
+            _print_hanging(console, Text(" " * 3), f"found: {check.found}")
     return all(check.holds for check in checks)
+
+
+def _print_hanging(console: Console, head: Text, text: str) -> None:
+    """Print a text behind `head`. Its further lines begin below its first word."""
+    for line in terminal.wrapped(Text(text), console.width - len(head)) or [Text()]:
+        console.print(Text.assemble(head, line), soft_wrap=True)
+        head = Text(" " * len(head))

@@ -15,20 +15,65 @@ from local.demo import SCHEDULED_SERIES, import_schedule
 from local.driver import Answer, Driver, ZoomRecording
 
 MOST_MINUTES = 60
+MOST_SEGMENTS = 20
+FAIL_SECONDS = 60
+"""Seconds for which `fail` lets a stand-in fail by default."""
+
+MISSING_SERIES = "20269999999"
+"""A series that Opencast's stand-in doesn't have."""
+
 FIRST_MEETING = 85_550_000_000
 MEETINGS = 10_000_000
 """Size of the range of meeting numbers, from FIRST_MEETING on, from which `record` chooses."""
 
 STAND_INS = ("zoom", "opencast", "slack", "sheets")
 
-FAILURES: Mapping[str, str] = {
-    "download": "Zoom's hosts refuse the first request for each of its files; the copy continues "
-    "after some seconds",
-    "upload": "Opencast answers 503 to the first request about it; the upload is retried after a "
-    "minute",
-    "video": "its video breaks off; the download is retried for some six hours, and fails for good",
+
+@dataclass(frozen=True)
+class Failure:
+    """A failure of a recording.
+
+    Args:
+        outcome: How the failure ends, in a few words for the help.
+        description: What goes wrong, as a sentence.
+        advice: A sentence with the command that shows the failure. It may contain `{uuid}`.
+    """
+
+    outcome: str
+    description: str
+    advice: str
+
+
+HEALS = "The recording heals by itself: `invoke logs.recording {uuid}` shows how."
+NEEDS_A_PERSON = (
+    "The recording fails for good: `invoke recordings --failed` says what to do, and "
+    "`cat .local/mail/*.txt` shows the mail about it after some seconds."
+)
+FAILURES: Mapping[str, Failure] = {
+    "download": Failure(
+        "heals after some seconds",
+        "Zoom's hosts refuse the first request for each of its files, and the copy continues after "
+        "some seconds.",
+        HEALS,
+    ),
+    "upload": Failure(
+        "heals after a minute",
+        "Opencast answers 503 to the first request about it, and the upload is retried after a "
+        "minute.",
+        HEALS,
+    ),
+    "series": Failure(
+        "fails for good within seconds, with a mail",
+        "Opencast doesn't have the series of its class.",
+        NEEDS_A_PERSON,
+    ),
+    "video": Failure(
+        "fails for good after some six hours",
+        "Its video breaks off, and the download is retried for some six hours.",
+        "`invoke logs.recording {uuid}` shows the attempts.",
+    ),
 }
-"""Failures of a recording by name, each with a description of cause and effect."""
+"""Failures of a recording by name."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +100,8 @@ def record(
     start = datetime.now(UTC).replace(microsecond=0) - length
     driver.add_series(SCHEDULED_SERIES, "HIST E-1010 Mapping the Ocean")
     path = folder / f"local-record-{meeting}.csv"
-    import_schedule(driver, path, {meeting: start.astimezone(zone)})
+    series = MISSING_SERIES if wish.fail == "series" else SCHEDULED_SERIES
+    import_schedule(driver, path, {meeting: start.astimezone(zone)}, series)
     path.unlink()
     seed = secrets.token_hex(8)
     lecture: dict[str, Any] = {

@@ -224,4 +224,6 @@ def refuse_options(given: Iterable[object]) -> None:
     """
     for word in given:
         if isinstance(word, str) and word.startswith("-"):
-            raise OpsError(f"{word} is no option here: `invoke --help TASK` shows those that are.")
+            raise OpsError(
+                f"{word} is no option here: `invoke --help COMMAND` shows those that are."
+            )

@@ -53,11 +53,11 @@ CORE_OPTIONS_WITHOUT_EFFECT: Mapping[str, str] = {
 
 FIRST_STEPS = """\
 Begin with:
-  make demo             send recordings through on this machine
-  invoke local.up       start the local stack
-  invoke stack.create   create a stack in AWS (docs/set-up.md says how)
-  invoke TASK --help    what a command does and takes
-  invoke -l             all commands
+  make demo               send recordings through on this machine
+  invoke local.up         start the local stack
+  invoke stack.create     create a stack in AWS (docs/set-up.md says how)
+  invoke COMMAND --help   what a command does and takes
+  invoke -l               all commands
 """
 
 OVERVIEW: Mapping[str, str] = {
@@ -76,7 +76,7 @@ OVERVIEW: Mapping[str, str] = {
     "package": "build the functions' packages",
     "audit": "look up known vulnerabilities of all packages",
     "codebuild": "build a revision in AWS and release it",
-    "update-requirements": "pin newer versions of packages",
+    "update-requirements": "update the lock files of all requirements",
     "test": "run all tests",
 }
 """A line about each group of commands, and about each command without a group."""
@@ -92,6 +92,8 @@ class Machine(ParseMachine):
     """A parser that explains mistakes in a sentence and suggests similar names."""
 
     token = ""
+    typed = ""
+    """The current command's name as it was typed, such as `recordings` for `recordings.list`."""
 
     def _bring_definitions_to_object_level(self) -> None:
         # Subclasses don't inherit the states of invoke's state machine.
@@ -118,6 +120,11 @@ class Machine(ParseMachine):
             super().handle(token)
         except KeyError:
             raise ParseError(self._unknown(), self.context) from None
+
+    def switch_to_context(self, name: str) -> None:
+        """Begin the command that was typed."""
+        self.typed = name
+        super().switch_to_context(name)
 
     def complete_context(self) -> None:
         """Finish the command at the end of its arguments.
@@ -178,7 +185,9 @@ class Machine(ParseMachine):
     def _unknown(self) -> str:
         token = self.token
         if not token.startswith("-"):
-            return unknown_command(token, self.contexts)
+            if self.context.name is None:
+                return unknown_command(token, self.contexts)
+            return unknown_argument(token, self.typed, self.context, self.contexts)
         name = str(self.context.name or "invoke")
         near = near_name(token, self.context.flags)
         return f"{name} has no option {token}. {near}{self._usage()}"
@@ -255,6 +264,10 @@ class CommandLine(Program):
             if "dry-run" not in context.args:
                 raise ParseError(f"{context.name} has no dry run: leave --dry out.")
             context.args["dry-run"].value = True
+
+    def task_list_opener(self, extra: str = "") -> str:
+        """Return the title of a list of commands, which invoke calls tasks."""
+        return str(super().task_list_opener(extra)).replace(" tasks", " commands")
 
     def no_tasks_given(self) -> None:
         """Print the groups of commands, and the first commands to use."""
@@ -345,6 +358,16 @@ def unknown_command(name: str, known: Iterable[str]) -> str:
     if group:
         return f"{name} is a group of commands: {', '.join(group)}."
     return f"There is no command {name}. {near_name(name, known)}`invoke -l` lists the commands."
+
+
+def unknown_argument(word: str, command: str, context: ParserContext, known: Iterable[str]) -> str:
+    """Return the error for a word behind a command that is no argument and no further command."""
+    further = "further " if any(each.positional for each in context.args.values()) else ""
+    near = near_name(f"--{word}", context.flags)
+    more = f"there is no command {word}. {near}{usage(context)}"
+    if not near:
+        more = unknown_command(word, known).replace("There", "there", 1)
+    return f"{command} takes no {further}argument {word}, and {more}"
 
 
 def near_name(name: str, known: Iterable[str]) -> str:

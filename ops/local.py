@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cdk.names import Names
-from cdk.settings import SECRETS, load
+from cdk.settings import SECRETS, Settings, load
 from cdk.settings_reader import given_settings
 from local import demo as local_demo
 from local import play as local_play
@@ -78,7 +78,7 @@ def up(_context: Context) -> None:
 
 @command()
 def down(_context: Context) -> None:
-    """End the local stack; only its logs are kept."""
+    """End the local stack; its logs and mails are kept."""
     take_down(HOME)
 
 
@@ -177,11 +177,13 @@ def draw_demo(path: Path) -> None:
 
 @command(
     help={
-        "segments": "number of parts: how often the recording was started",
-        "minutes": "the recording's length, 2 or more (a shorter recording is ignored); the "
-        "video is a still picture",
+        "segments": "number of parts: how often the recording was started, "
+        f"1 to {local_play.MOST_SEGMENTS} (default 1)",
+        "minutes": f"the recording's length, 1 to {local_play.MOST_MINUTES} (default 2); the video "
+        "is a still picture",
         "topic": "the recording's topic",
-        "fail": "; ".join(f"{name}: {what}" for name, what in local_play.FAILURES.items()),
+        "fail": "what goes wrong: "
+        + ", ".join(f"{name} ({how.outcome})" for name, how in local_play.FAILURES.items()),
     }
 )
 def record(
@@ -192,8 +194,10 @@ def record(
     fail: str | None = None,
 ) -> None:
     """Make a recording, and send its webhook."""
-    if segments < 1 or not 1 <= minutes <= local_play.MOST_MINUTES:
-        raise OpsError(f"--segments has to be 1 or more, --minutes 1 to {local_play.MOST_MINUTES}.")
+    if not 1 <= segments <= local_play.MOST_SEGMENTS:
+        raise OpsError(f"--segments has to be 1 to {local_play.MOST_SEGMENTS}.")
+    if not 1 <= minutes <= local_play.MOST_MINUTES:
+        raise OpsError(f"--minutes has to be 1 to {local_play.MOST_MINUTES}.")
     if fail is not None and fail not in local_play.FAILURES:
         raise OpsError(f"--fail has to be one of {', '.join(local_play.FAILURES)}.")
     state = running()
@@ -206,10 +210,24 @@ def record(
         )
     terminal.say(f"Recorded: {recording.uuid} of meeting {recording.meeting_id}, {topic}")
     terminal.say(f"Webhook: {answer.status} {answer.body}".rstrip())
-    if fail is not None:
-        terminal.say(f"What goes wrong: {local_play.FAILURES[fail]}.")
+    for line in outlook(recording.uuid, minutes, fail, float(running_settings().minimum_duration)):
+        terminal.say(line)
     terminal.say(f"See it on its way: {state.api_url}/ or, after `{SELECT}`, by")
     terminal.say(f"  invoke recordings --uuid {recording.uuid}")
+
+
+def outlook(uuid: str, minutes: int, fail: str | None, minimum: float) -> list[str]:
+    """Return the sentences that say what will happen to a recording.
+
+    `minimum` is the stack's MINIMUM_DURATION, in minutes.
+    """
+    if minutes < minimum:
+        short = f"shorter than MINIMUM_DURATION ({minimum:g} minutes)"
+        return [f"The pipeline will ignore the recording, which is {short}."]
+    if fail is None:
+        return []
+    failure = local_play.FAILURES[fail]
+    return [f"What goes wrong: {failure.description}", failure.advice.format(uuid=uuid)]
 
 
 @command(
@@ -217,10 +235,12 @@ def record(
     help={
         "who": f"the stand-in that fails: {', '.join(local_play.STAND_INS)}",
         "status": "the HTTP status of the stand-in's answers",
-        "for": "for how many seconds",
+        "for": f"for how many seconds (default {local_play.FAIL_SECONDS})",
     },
 )
-def fail_stand_in(_context: Context, who: str, status: str, for_: int = 60) -> None:
+def fail_stand_in(
+    _context: Context, who: str, status: str, for_: int = local_play.FAIL_SECONDS
+) -> None:
     """Let a stand-in fail for a while."""
     if who not in local_play.STAND_INS:
         raise OpsError(f"There is no stand-in {who}: {', '.join(local_play.STAND_INS)}.")
@@ -240,8 +260,12 @@ def zone_of(stack: LocalStack) -> ZoneInfo:
 
 def running_zone() -> ZoneInfo:
     """Return the time zone of the running stack's schedule."""
-    settings = given_settings({}, HOME / local_state.ENVIRONMENT)
-    return ZoneInfo(load(settings, None).local_time_zone)
+    return ZoneInfo(running_settings().local_time_zone)
+
+
+def running_settings() -> Settings:
+    """Return the settings of the running stack."""
+    return load(given_settings({}, HOME / local_state.ENVIRONMENT), None)
 
 
 def running(home: Path = HOME) -> State:
@@ -278,6 +302,10 @@ def show_addresses(state: State) -> None:
             process = str(pid) if is_supervisor(pid) else Text("is gone", style="red")
             rows.append((name, url, process))
     terminal.show(f"Local stack {state.stack_name}", ("", "address", "process"), rows)
+    terminal.say(
+        "Your browser will warn of the page's certificate: accept the warning, or trust "
+        ".local/tls/ca.crt."
+    )
 
 
 def message_counts(state: State) -> dict[str, dict[str, int]]:

@@ -177,10 +177,10 @@ def show_blocks(listed: Listed, console: Console) -> None:
 def _ingest(row: StatusRow, listed: Listed, verdict: Verdict | None) -> Text:
     text = Text(f"{table_time(row.updated)[:16]}  {kind(row)}: ")
     text.append(state_with_code(row.state), style=FAILED_STYLE if listed.has_failed(row) else "")
+    if row.oc_series_id:
+        text.append(f", series {printable(series_words(row))}")
     if row.reason:
         text.append(f": {shown_reason(row, listed, verdict)}")
-    if row.oc_series_id:
-        text.append(f" (series {printable(series_words(row))})")
     return text
 
 

@@ -23,6 +23,7 @@ from local.state import State
 from ops.recordings import execute
 from ops.secrets import commands as secret_tasks
 from ops.secrets import store as secrets
+from tests.e2e.mails import await_mail, forget_faults
 from tests.e2e.operator import Operator
 from tests.e2e.stack import SERIES, Stack
 
@@ -111,6 +112,17 @@ def test_an_upload_fails_only_once_when_local_record_makes_it_fail(
         event, verify=stack.driver.state.ca_bundle, timeout=10, allow_redirects=False
     )
     assert asked.status_code != 503
+
+
+def test_a_recording_fails_for_good_with_a_mail_when_local_record_gives_it_a_missing_series(
+    stack: Stack, tmp_path: Path
+) -> None:
+    forget_faults(stack)
+    wish = play.Wish(segments=1, minutes=3, topic="Played", fail="series")
+    recording, _ = play.record(stack.driver, tmp_path, ZoneInfo("US/Eastern"), wish)
+    stack.await_state(recording, "UPLOADER_FAILED")
+    _, body = await_mail(stack, recording.uuid)
+    assert f"`invoke exec.pipeline {recording.uuid} --oc-series-id SERIES`" in body
 
 
 def test_exec_webhook_starts_the_ingest_of_a_recording_whose_webhook_event_never_came(

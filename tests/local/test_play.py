@@ -12,18 +12,19 @@ from tests.cloud import Cloud
 
 
 class RecordingDriver:
-    """A fake of a Driver for a stack with only a schedule. `faults` has the faults of Zoom."""
+    """A fake Driver of a stack with only a schedule. `faults` are Zoom's, `series` Opencast's."""
 
     def __init__(self, schedule: Any) -> None:
         self.schedule = schedule
         self.faults: list[dict[str, Any]] = []
+        self.series: set[str] = set()
 
     def table(self, name: str) -> Any:
         assert name == "schedule"
         return self.schedule
 
-    def add_series(self, *_: str) -> None:
-        pass
+    def add_series(self, identifier: str, _title: str) -> None:
+        self.series.add(identifier)
 
     def add_lecture(self, **lecture: Any) -> ZoomRecording:
         number = lecture["meeting_id"]
@@ -56,6 +57,16 @@ def test_local_recording_keeps_the_scheduled_classes_of_earlier_recordings(
     rows = aws.schedule.scan()["Items"]
     assert sorted(int(row["zoom_series_id"]) for row in rows) == sorted(meetings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_series_failure_gives_the_class_a_series_that_opencast_lacks(
+    aws: Cloud, tmp_path: Path
+) -> None:
+    driver = RecordingDriver(aws.schedule)
+    record(driver, tmp_path, minutes=2, fail=None)
+    record(driver, tmp_path, minutes=2, fail="series")
+    used = {row["opencast_series_id"] for row in aws.schedule.scan()["Items"]}
+    assert used - driver.series == {play.MISSING_SERIES}
 
 
 def test_download_failure_affects_only_the_files_of_its_local_recording(

@@ -139,7 +139,11 @@ def test_invoke_list_shows_one_spelling_of_each_command(project: Path) -> None:
     [
         ("known", 1, "The bucket is gone: `invoke stack.update`."),
         ("bug", 1, "IndexError: list index out of range (`invoke --debug` shows where)"),
-        ("--how-so", 1, "--how-so is no option here: `invoke --help TASK` shows those that are."),
+        (
+            "--how-so",
+            1,
+            "--how-so is no option here: `invoke --help COMMAND` shows those that are.",
+        ),
         ("interrupt", 130, "Interrupted."),
         (
             "escape",

@@ -25,6 +25,34 @@ from tests.ops.terminals import TerminalText
             ),
         ),
         (
+            "recordings failed",
+            (
+                "recordings takes no argument failed, and there is no command failed. "
+                "Did you mean --failed? Usage: invoke recordings.list [--OPTIONS]"
+            ),
+        ),
+        (
+            "local.record extra",
+            (
+                "local.record takes no argument extra, and there is no command extra. "
+                "`invoke -l` lists the commands."
+            ),
+        ),
+        (
+            "local.record debug",
+            (
+                "local.record takes no argument debug, and debug is a group of commands: "
+                "debug.off, debug.on."
+            ),
+        ),
+        (
+            "exec.pipeline UUID extra",
+            (
+                "exec.pipeline takes no further argument extra, and there is no command extra. "
+                "`invoke -l` lists the commands."
+            ),
+        ),
+        (
             "recordings --faild",
             (
                 "recordings.list has no option --faild. Did you mean --failed? "
@@ -60,6 +88,24 @@ def test_a_mistyped_command_line_is_answered_in_one_line_with_the_mistake_and_a_
     typed: str, line: str
 ) -> None:
     assert said_in_a_line(invoke(*typed.split())) == line
+
+
+def test_lists_and_overview_call_commands_commands() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "-l", "local"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("Available 'local' commands:")
+    assert "TASK" not in invoke().out
+
+
+def test_overview_and_list_describe_update_requirements_in_the_same_words() -> None:
+    text = "pdate the lock files of all requirements"
+    assert text in invoke().out
+    assert text in " ".join(invoke("-l").out.split())
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from local import play, stack
 from local import state as local_state
 from ops import command, local
 from ops.code.package import ROOT
+from tests.command_line import invoke, said_in_a_line
 from tests.local.test_state import state
 from tests.ops.terminals import TerminalText, plain
 
@@ -88,6 +89,58 @@ def test_commands_look_for_the_state_file_that_the_local_stack_writes() -> None:
 
 def test_the_help_of_local_record_explains_the_consequence_of_a_failure() -> None:
     shown = (ROOT / "docs" / "commands.md").read_text()
-    assert all(f"{name}: {what}" in shown for name, what in play.FAILURES.items())
-    assert "fails for good" in play.FAILURES["video"]
-    assert "after a minute" in play.FAILURES["upload"]
+    assert all(f"{name} ({how.outcome})" in shown for name, how in play.FAILURES.items())
+    assert "fails for good" in play.FAILURES["video"].outcome
+    assert "after a minute" in play.FAILURES["upload"].outcome
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--segments", "0"], "--segments has to be 1 to 20."),
+        (["--segments", "21"], "--segments has to be 1 to 20."),
+        (["-m", "0"], "--minutes has to be 1 to 60."),
+        (["-m", "61"], "--minutes has to be 1 to 60."),
+    ],
+)
+def test_local_record_names_only_the_wrong_option_and_its_range(
+    options: list[str], line: str
+) -> None:
+    assert said_in_a_line(invoke("local.record", *options)) == line
+
+
+def test_the_help_of_local_commands_has_ranges_and_defaults() -> None:
+    shown = (ROOT / "docs" / "commands.md").read_text()
+    assert "1 to 60 (default 2)" in shown
+    assert "1 to 20 (default 1)" in shown
+    assert "for how many seconds (default 60)" in shown
+
+
+@pytest.mark.parametrize("fail", ["download", "upload"])
+def test_local_record_says_that_a_recording_heals_by_itself_and_what_shows_it(fail: str) -> None:
+    text = " ".join(local.outlook("u==", 2, fail, 2))
+    assert "heals by itself: `invoke logs.recording u==`" in text
+
+
+def test_local_record_says_how_to_see_the_mail_about_a_failure() -> None:
+    text = " ".join(local.outlook("u==", 2, "series", 2))
+    assert "fails for good" in text
+    assert "`cat .local/mail/*.txt`" in text
+
+
+def test_local_record_says_that_the_pipeline_will_ignore_a_short_recording() -> None:
+    (line,) = local.outlook("u==", 1, "download", 2)
+    assert "will ignore" in line
+    assert "MINIMUM_DURATION (2 minutes)" in line
+    assert local.outlook("u==", 2, None, 2) == []
+
+
+def test_the_addresses_of_the_local_stack_come_with_a_line_about_the_certificate(
+    home: Path,
+) -> None:
+    out, _ = said(lambda _: local.show_addresses(state()), home)
+    assert ".local/tls/ca.crt" in out
+
+
+def test_local_down_says_that_logs_and_mails_are_kept() -> None:
+    assert "logs and mails are kept" in invoke("local.down", "--help").out

@@ -118,8 +118,8 @@ def test_recordings_prints_a_block_for_each_recording_on_a_narrow_terminal(
         "  is there already.",
         "  2026-10-14 18:30  +Zoom: Ignored (IGNORED): It is in Opencast already (Already",
         "  in opencast)",
-        "  2026-10-14 17:30  automated: In Opencast (SENT_TO_OPENCAST) (series",
-        "  20260112345)",
+        "  2026-10-14 17:30  automated: In Opencast (SENT_TO_OPENCAST), series",
+        "  20260112345",
         "",
     ]
 
