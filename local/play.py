@@ -44,7 +44,7 @@ class Failure:
     advice: str
 
 
-HEALS = "The recording heals by itself: `invoke logs.recording {uuid}` shows how."
+HEALS = "The recording heals automatically: `invoke logs.recording {uuid}` shows how."
 NEEDS_A_PERSON = (
     "The recording fails for good: `invoke recordings --failed` says what to do, and "
     "`cat .local/mail/*.txt` shows the mail about it after some seconds."

@@ -119,7 +119,7 @@ def test_the_help_of_local_commands_has_ranges_and_defaults() -> None:
 @pytest.mark.parametrize("fail", ["download", "upload"])
 def test_local_record_says_that_a_recording_heals_by_itself_and_what_shows_it(fail: str) -> None:
     text = " ".join(local.outlook("u==", 2, fail, 2))
-    assert "heals by itself: `invoke logs.recording u==`" in text
+    assert "heals automatically: `invoke logs.recording u==`" in text
 
 
 def test_local_record_says_how_to_see_the_mail_about_a_failure() -> None:
