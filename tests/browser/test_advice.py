@@ -149,7 +149,7 @@ def test_a_failure_needs_no_person_while_a_later_request_is_under_way_and_after_
     assert topics(place) == ["Data Structures"]
     settled = place.locator("li").filter(has_text="Data Structures")
     expect(settled).to_contain_text(
-        "Nothing: another request brought it into Opencast, series 20260113301."
+        "Nothing to do: another request brought the recording into Opencast, series 20260113301."
     )
     expect(settled.get_by_role("link", name="Request it")).to_have_count(0)
 
@@ -170,7 +170,7 @@ def test_an_overdue_retry_is_not_announced_while_a_later_request_is_under_way(
     week.ingest_second_request()
     open_page(page, site, "#recording=lost==")
     settled = page.locator("article").filter(has_text="Failed, later succeeded")
-    expect(settled).to_contain_text("Nothing: another request brought it into Opencast.")
+    expect(settled).to_contain_text("Nothing to do: another request brought the recording into Opencast.")
     expect(settled).not_to_contain_text("Next try")
 
 
@@ -186,7 +186,7 @@ def test_an_ignored_recording_needs_no_person_when_it_was_requested_with_a_serie
     week.ingest_second_request("20260113301")
     page.clock.run_for(31_000)
     expect(ignored.get_by_role("heading")).to_contain_text("Ignored, later succeeded")
-    expect(ignored).to_contain_text("Nothing: another request brought it into Opencast")
+    expect(ignored).to_contain_text("Nothing to do: another request brought the recording into Opencast")
     expect(ignored.get_by_role("link")).to_have_count(0)
 
 
@@ -198,7 +198,7 @@ def test_the_page_advises_no_request_for_an_ignored_ingest_when_its_recording_is
     week.status.write(SECOND_REQUEST, StatusChange(State.IGNORED, NO_SERIES))
     open_page(page, site, "#recording=done01==")
     ignored = page.locator("article").filter(has_text="Ignored")
-    expect(ignored).to_contain_text("Nothing: it is in Opencast already.")
+    expect(ignored).to_contain_text("Nothing to do: the recording is in Opencast already.")
     expect(ignored.get_by_role("link")).to_have_count(0)
 
 
