@@ -52,7 +52,8 @@ Lambda's 6 MB."""
 
 MEETINGS_LOOKED_UP = 100
 """Maximum number of meetings whose other ingests are read for one page of ingests. A later ingest
-may show that an earlier ingest no longer needs a person. The reads take a second at most."""
+may show that an earlier ingest needs no person, or no other request. The reads take a second at
+most."""
 
 ERRORS = ErrorAnswers(
     aws=AwsFailure(
@@ -304,10 +305,12 @@ def _reconcile_check(deps: Dependencies) -> Check | None:
 
 
 def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> list[StatusRow]:
-    """Return all ingests, with their steps, of the meetings for which others may count.
+    """Return all ingests, with their steps, of the meetings in which another ingest may count.
 
     Another ingest may count for a row that needs a person, or that no class fits. If there are too
-    many meetings, those of rows that need a person go first. The rows of a page lack the steps. Without the steps, a row's time of success would be that of
+    many meetings, those of rows that need a person go first.
+
+    The rows of a page lack the steps. Without the steps, a row's time of success would be that of
     its last update, which late files can cause after the success.
     """
     known = [(row, diagnose(row, (), now, deps.patience)) for row in rows if row.meeting_id]

@@ -89,8 +89,10 @@ def later(state: State, reason: str = "", *, number: int = 1, **more: object) ->
                 row(State.IGNORED, reasons.NO_SERIES, hours=4, ingest_request_time=ago(5)),
                 later(State.SENT_TO_UPLOADER),
             ],
-            "Waiting for upload since 17:30; "
-            "an earlier request was ignored because no class fits it.",
+            (
+                "Waiting for upload since 17:30; an earlier request was ignored because no class "
+                "fits it."
+            ),
         ),
         (
             [row(State.UPLOADER_FAILED, reasons.INVALID_SERIES, oc_series_id="S")],
