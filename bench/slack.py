@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _fill(driver)
         with _released(driver) as make_cold:
             cold = list(_cold(driver, options.cold, make_cold))
-            driver.type(str(MEETING))
+            driver.type_command(str(MEETING))
             warm = [_typed(driver) for _ in range(options.warm)]
     finally:
         driver.close()
@@ -127,7 +127,7 @@ def _fill(driver: Driver) -> None:
         )
 
 
-class _MakeCold:
+class _ColdStarter:
     """A callable that releases a new version, so that the next command starts a new container."""
 
     def __init__(self, driver: Driver) -> None:
@@ -153,16 +153,16 @@ class _MakeCold:
 
 
 @contextmanager
-def _released(driver: Driver) -> Iterator[_MakeCold]:
+def _released(driver: Driver) -> Iterator[_ColdStarter]:
     """Yield a callable that releases new versions, and reset the alias at the end."""
-    make_cold = _MakeCold(driver)
+    make_cold = _ColdStarter(driver)
     try:
         yield make_cold
     finally:
         make_cold.point_to(make_cold.released)
 
 
-def _cold(driver: Driver, count: int, make_cold: _MakeCold) -> Iterator[Typed]:
+def _cold(driver: Driver, count: int, make_cold: _ColdStarter) -> Iterator[Typed]:
     url = driver.state.aws_endpoint_url
     for number in range(count):
         due = time.monotonic() + PACE_SECONDS
@@ -175,7 +175,7 @@ def _cold(driver: Driver, count: int, make_cold: _MakeCold) -> Iterator[Typed]:
 
 
 def _typed(driver: Driver) -> Typed:
-    outcome = driver.type(str(MEETING))
+    outcome = driver.type_command(str(MEETING))
     if outcome["error"] or outcome["status"] != 200:
         return Typed(outcome["seconds"], "error")
     if ONE_MOMENT in outcome["body"]:

@@ -21,7 +21,7 @@ RELEASE = (
     "lambda:UpdateAlias",
     "lambda:UpdateFunctionCode",
 )
-LOOK = ("cloudformation:DescribeStacks",)
+READ_STACKS = ("cloudformation:DescribeStacks",)
 NO_SOURCE = "echo 'This stack has no CODEBUILD_SOURCE_URL: set it and update the stack.'; exit 1"
 
 
@@ -84,7 +84,7 @@ def _statements(stack: Stack, settings: Settings, names: Names) -> list[iam.Poli
         service="cloudformation", resource="stack", resource_name=f"{settings.stack_name}/*"
     )
     return [
-        grants.allow(LOOK, itself),
+        grants.allow(READ_STACKS, itself),
         grants.allow(RELEASE, *functions),
         # UpdateFunctionCode reads the package with its caller's rights.
         grants.allow(("s3:PutObject", "s3:GetObject"), code),

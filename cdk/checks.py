@@ -54,7 +54,7 @@ def one_of(*choices: str) -> Check[str]:
     return check
 
 
-def in_capitals(check: Check[str]) -> Check[str]:
+def upper_case(check: Check[str]) -> Check[str]:
     """Return a check like `check` that converts the value to upper case."""
     return lambda text: check(text).upper()
 
@@ -74,7 +74,7 @@ def list_of(check_part: Check[str]) -> Check[tuple[str, ...]]:
     return check
 
 
-def whole(lowest: int, highest: int, why: str = "") -> Check[int]:
+def integer(lowest: int, highest: int, why: str = "") -> Check[int]:
     """Return a check for a whole number from `lowest` to `highest`. `why` ends the error's text."""
 
     def check(text: str) -> int:
@@ -85,7 +85,7 @@ def whole(lowest: int, highest: int, why: str = "") -> Check[int]:
     return check
 
 
-def whole_of(*choices: int) -> Check[int]:
+def integer_of(*choices: int) -> Check[int]:
     """Return a check for one of `choices`."""
 
     def check(text: str) -> int:

@@ -140,10 +140,10 @@ class LambdaFunction(Construct):
             inline_policies={GRANTS: iam.PolicyDocument(statements=[log, *statements])},
         )
 
-    def consume(self, queue: sqs.Queue, at_once: int) -> None:
+    def consume(self, queue: sqs.Queue, max_concurrency: int) -> None:
         """Make the queue invoke the alias once per message.
 
-        `at_once` is the maximum number of concurrent invocations.
+        `max_concurrency` is the maximum number of concurrent invocations.
         """
         lambda_.EventSourceMapping(
             self,
@@ -151,14 +151,14 @@ class LambdaFunction(Construct):
             target=self.alias,
             event_source_arn=queue.queue_arn,
             batch_size=1,
-            max_concurrency=at_once,
+            max_concurrency=max_concurrency,
             report_batch_item_failures=True,
         )
 
-    def reserve(self, at_once: int) -> None:
-        """Reserve `at_once` concurrent invocations, which are then also the function's maximum."""
+    def reserve(self, max_concurrency: int) -> None:
+        """Reserve concurrent invocations; their number is then also the function's maximum."""
         resource = cast(lambda_.CfnFunction, self.function.node.default_child)
-        resource.reserved_concurrent_executions = at_once
+        resource.reserved_concurrent_executions = max_concurrency
 
     def attach_to_vpc(self, subnets: Sequence[str], security_group: str) -> None:
         """Run the function in a VPC.

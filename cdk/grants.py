@@ -142,7 +142,7 @@ def network_interfaces(stack: Stack, name: str) -> list[iam.PolicyStatement]:
 
 
 def use_key(stack: Stack, key: kms.IKey, function: Function) -> iam.PolicyStatement:
-    """Return the grant to use the site's key through the services that store data."""
+    """Return the statement that allows use of the customer's KMS key through storing services."""
     services = sorted(ENCRYPTED.intersection(function.services))
     hosts = [f"{service}.{stack.region}.{stack.url_suffix}" for service in services]
     return iam.PolicyStatement(

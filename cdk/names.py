@@ -136,7 +136,7 @@ class Names:
         digest = base64.b64decode(code_sha256).hex()
         return f"{self.stack}/archive/{function.name}/{digest}.zip"
 
-    def loan_key(self, function: Function) -> str:
+    def backup_key(self, function: Function) -> str:
         """Return the key in `LAMBDA_CODE_BUCKET` of the backup of `$LATEST`."""
         return f"{self.stack}/loans/{function.name}.json"
 

@@ -231,7 +231,7 @@ class Settings:
     webhook_delay_seconds: int = setting(
         _ZOOM_OPTIONS,
         0,
-        checks.whole(0, 900),
+        checks.integer(0, 900),
         "Seconds from Zoom's webhook event to the download. The pipeline waits anyway for files "
         "that aren't there yet.",
         read_by=(WEBHOOK,),
@@ -278,14 +278,14 @@ class Settings:
     staging_days: int = setting(
         _OPENCAST_OPTIONS,
         7,
-        checks.whole(3, 90),
+        checks.integer(3, 90),
         "Days that the staging bucket keeps files that Opencast hasn't taken, at least as long as "
         "uploads wait for it. Files that Opencast has taken are deleted after a day.",
     )
     oc_track_upload_max: int = setting(
         _OPENCAST_OPTIONS,
         5,
-        checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("upload")),
+        checks.integer(*_AT_ONCE, _AT_ONCE_REASON.format("upload")),
         "Maximum number of ingests that run at once.",
     )
     oc_cluster_name: str = text_setting(
@@ -363,7 +363,7 @@ class Settings:
     buffer_minutes: int = setting(
         _RECORDINGS,
         30,
-        checks.whole(1, 720),
+        checks.integer(1, 720),
         "A recording belongs to a scheduled class if it starts fewer minutes than this before or "
         "after the class's time.",
         read_by=(DOWNLOADER, STATUS_QUERY, SLACK),
@@ -378,7 +378,7 @@ class Settings:
     download_connections: int = setting(
         _RECORDINGS,
         16,
-        checks.whole(1, 64),
+        checks.integer(1, 64),
         "The most connections at once for one recording's download. The download uses as many of "
         "them as make it faster.",
         read_by=(DOWNLOADER,),
@@ -386,13 +386,13 @@ class Settings:
     downloads_at_once: int = setting(
         _RECORDINGS,
         20,
-        checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("download")),
+        checks.integer(*_AT_ONCE, _AT_ONCE_REASON.format("download")),
         "Maximum number of recordings that are downloaded at once.",
     )
     reconcile_days: int = setting(
         _RECORDINGS,
         3,
-        checks.whole(0, 30),
+        checks.integer(0, 30),
         "How many days back reconcile looks in Zoom for recordings whose webhook never came. With "
         "0, reconcile is off.",
         read_by=(RECONCILE, STATUS_QUERY),
@@ -463,7 +463,7 @@ class Settings:
     log_notifications_filter_log_level: str = setting(
         _MAILS,
         "ERROR",
-        checks.in_capitals(checks.one_of(*map(str.lower, LEVELS))),
+        checks.upper_case(checks.one_of(*map(str.lower, LEVELS))),
         "The level from which log records are mailed to `NOTIFICATION_EMAIL`.",
         read_by=(LOG_NOTIFICATIONS,),
     )
@@ -544,7 +544,7 @@ class Settings:
     log_retention_days: int = setting(
         _AWS,
         180,
-        checks.whole_of(*LOG_RETENTIONS),
+        checks.integer_of(*LOG_RETENTIONS),
         "Days for which CloudWatch keeps the logs. A change also applies to what is there.",
     )
     kms_key_arn: str = setting(
@@ -571,7 +571,7 @@ class Settings:
     webhook_reserved_concurrency: int = setting(
         _AWS,
         0,
-        checks.whole(0, 1000),
+        checks.integer(0, 1000),
         "Invocations at once that Lambda reserves for the webhook, so that other functions of the "
         "account can't take them. The webhook runs no more at once. 0 reserves none.",
     )

@@ -63,7 +63,7 @@ class Setting(Generic[Value]):
         return self.example or text_of(self.default)
 
     @property
-    def wanted(self) -> str:
+    def requirement(self) -> str:
         """The form that the setting's check requires; "" if any text is valid."""
         try:
             self.check(_NONSENSE)

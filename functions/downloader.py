@@ -40,7 +40,7 @@ from ingester.pipeline.messages import (
 from ingester.pipeline.queue import MAX_DELAY_SECONDS, Queue, Received
 from ingester.pipeline.states import Origin, State
 from ingester.recording import files as recording
-from ingester.recording.files import Subject, automated
+from ingester.recording.files import Subject, automated_zip_id
 from ingester.recording.staging_bucket import RELEASED, Staging
 from ingester.recording.upload_message import Staged, upload_message
 from ingester.runtime import clients, http_pool, queue_worker
@@ -49,22 +49,22 @@ from ingester.runtime.container import Container
 from ingester.runtime.queue_worker import (
     Done,
     FailureReporter,
+    Forward,
     GiveUp,
     Outcome,
     QueueWorker,
     Requeue,
     Retry,
-    SendOn,
     SourceQueue,
 )
-from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
+from ingester.schedule.series_lookup import Destination, destination_of, needs_schedule
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import DownloaderSettings, LambdaVariables, ZoomSecrets, read, read_secrets
 from ingester.status.advice import NEEDS_A_PERSON
-from ingester.status.table import StatusChange, StatusTable, Written
+from ingester.status.table import StatusChange, StatusTable, WriteResult
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4
-from ingester.transfer.engine import Budget, Engine, Total, forever
+from ingester.transfer.engine import Budget, Engine, Total, no_time_limit
 from ingester.transfer.multipart import Bucket
 from ingester.transfer.progress import rate
 from ingester.zoom import complete_message
@@ -111,7 +111,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(DownloaderSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     secrets = read_secrets(ZoomSecrets, clients.ssm(), settings.secrets_path)
     session, sqs = requests.Session(), clients.sqs()
     connections = settings.download_connections
@@ -207,7 +207,7 @@ def worker_of(deps: Dependencies, context: object = None) -> QueueWorker[Downloa
     https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
     remaining = getattr(context, "get_remaining_time_in_millis", None)
-    time_left = (lambda: remaining() / 1000) if remaining else forever
+    time_left = (lambda: remaining() / 1000) if remaining else no_time_limit
     engine = replace(deps.engine, time_left=time_left, report=partial(_report_copy, deps=deps))
     deps = replace(deps, engine=engine)
     settings = deps.settings
@@ -247,8 +247,8 @@ def _after_failure(
 
 
 def _report_retry(message: DownloadMessage, reason: str, due: str, deps: Dependencies) -> None:
-    told = f"retryable failure: {reason}"
-    deps.status.report(message.zip_id, StatusChange(State.DOWNLOADER_FAILED, told, retry_due=due))
+    text = f"retryable failure: {reason}"
+    deps.status.report(message.zip_id, StatusChange(State.DOWNLOADER_FAILED, text, retry_due=due))
     logger.warning("%s", reason)
 
 
@@ -310,9 +310,9 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     ready, without_captions = _message_to_uploader(message, staged, destination, deps)
     # Note the left-out files before the send, because the uploader waits for every other file.
     left_out = [*_left_out(message, staged), *complete.unlisted]
-    deps.ledger.change(message.uuid, lambda record: ledger.without(record, left_out))
+    deps.ledger.change(message.uuid, lambda record: ledger.with_left_out(record, left_out))
     reason = " ".join(filter(None, (staged.reason, complete.reason, without_captions)))
-    return SendOn(
+    return Forward(
         queue=deps.uploads,
         body=encode(ready),
         group=message.uuid,
@@ -376,7 +376,7 @@ def _transfer(message: DownloadMessage, deps: Dependencies) -> RecordingTransfer
 
 def _captions_deps(deps: Dependencies) -> captions.Dependencies:
     # A file of captions is too small to measure a speed, so only copies of videos have metrics.
-    limited = captions.limited(deps.engine.time_left, deps.engine.clock)
+    limited = captions.captions_time_left(deps.engine.time_left, deps.engine.clock)
     quiet = replace(deps, engine=replace(deps.engine, report=lambda _: None, time_left=limited))
     return captions.Dependencies(
         settings=deps.settings,
@@ -398,15 +398,15 @@ def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
 
     `reason` names the files that the message lacks; "" if the message lacks none.
     """
-    told = f"{reason} {ready.summaries_note or ''}".strip()
-    deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, told))
+    text = f"{reason} {ready.summaries_note or ''}".strip()
+    deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, text))
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
     if reason:
-        logger.error("%s", reason, extra=log.goes_on("The other files go on.", ADD_THEM))
+        logger.error("%s", reason, extra=log.nonfatal("The other files go on.", ADD_THEM))
 
 
 def _subject(message: DownloadMessage) -> Subject:
-    is_automated = message.zip_id == automated(message.uuid)
+    is_automated = message.zip_id == automated_zip_id(message.uuid)
     return Subject(
         meeting_id=message.zoom_series_id,
         recording_id=message.uuid,
@@ -418,7 +418,7 @@ def _subject(message: DownloadMessage) -> Subject:
 
 def _destination(message: DownloadMessage, deps: Dependencies) -> Destination:
     settings = deps.settings
-    meeting = deps.schedule.get(message.zoom_series_id) if asks_the_schedule(message) else None
+    meeting = deps.schedule.get(message.zoom_series_id) if needs_schedule(message) else None
     return destination_of(
         message,
         meeting,
@@ -431,24 +431,24 @@ def _destination(message: DownloadMessage, deps: Dependencies) -> Destination:
 def _ignore(message: DownloadMessage, reason: str, deps: Dependencies) -> Done:
     """End a request without staging anything. `reason` goes into the status row."""
     subject = _subject(message) if message.is_partial else None
-    deps.ledger.note(
+    deps.ledger.change_or_log(
         message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.IGNORED)
     )
     written = deps.status.report(
         message.zip_id, StatusChange(State.IGNORED, reason, subject=subject)
     )
     too_short = reason == reasons.TOO_SHORT
-    counts = metrics.ignored(written and written.is_change, too_short=too_short)
+    counts = metrics.ignored_counts(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, deps))
     record = deps.ledger.get(message.uuid)
     _report_late_files(message, record)
     # With `ignore_schedule`, an operator expects that no series is found.
-    if reason == reasons.NO_SERIES and asks_the_schedule(message):
+    if reason == reasons.NO_SERIES and needs_schedule(message):
         _report_lost_series(written, record)
     return Done()
 
 
-def _report_lost_series(written: Written | None, record: Record) -> None:
+def _report_lost_series(written: WriteResult | None, record: Record) -> None:
     """Log an error if an earlier attempt found a series, unless Opencast may have the recording.
 
     The schedule may change between two attempts. Without a mail nobody notices the lost recording.
@@ -467,9 +467,9 @@ def _report_late_files(message: DownloadMessage, record: Record) -> None:
         if not any(file_id in ingest.certain_files for ingest in ingests)
     ]
     if ingests and outside:
-        told = f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
-        extra = log.goes_on("The ingest stays as it is.", ADD_THEM)
-        logger.error("%s%s.", told, ", ".join(outside), extra=extra)
+        text = f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
+        extra = log.nonfatal("The ingest stays as it is.", ADD_THEM)
+        logger.error("%s%s.", text, ", ".join(outside), extra=extra)
 
 
 def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -> Done:
@@ -481,7 +481,7 @@ def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -
         message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.GONE)
     )
     written = deps.status.report(message.zip_id, StatusChange(State.IGNORED, notice))
-    counts = metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
+    counts = metrics.count(Metric.RECORDING_IGNORED, written and written.is_change)
     logger.warning("Ignored: %s", notice, extra=_counted(counts, deps))
     return Done(is_success=False)
 
@@ -495,7 +495,7 @@ def _continue_later(message: DownloadMessage, stopped: OutOfTime, deps: Dependen
 
     Raises:
         CopyStuck: Several invocations in a row have added nothing.
-        CopyEndless: The copy has gone on for a day.
+        CopyTooLong: The copy has gone on for a day.
     """
     copying = continued(message.copying, stopped.stored, deps.clock())
     return Requeue(
@@ -520,29 +520,29 @@ def _wait(
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
     age = now - first_seen
     if age >= LONGEST_WAIT:
-        told = f"permanent failure: {reason} after a day: an operator is needed"
+        text = f"permanent failure: {reason} after a day: an operator is needed"
         # Without `first_seen`, a message that an operator redrives can wait for a day again.
         body = encode(msgspec.structs.replace(message, first_seen=UNSET))
         headline = f"Gave up waiting: {reason}"
-        return GiveUp(reason=told, row_reason=told, headline=headline, body=body)
+        return GiveUp(reason=text, row_reason=text, headline=headline, body=body)
     delay = seconds or int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
     again = msgspec.structs.replace(message, first_seen=timestamps.write(first_seen))
-    told = f"{reason}; asks again at {retry_policy.next_attempt(now, delay)}"
+    text = f"{reason}; asks again at {retry_policy.next_attempt(now, delay)}"
     return Requeue(
         body=encode(again),
         delay_seconds=delay,
-        report=partial(_report_waiting, message, told, deps),
+        report=partial(_report_waiting, message, text, deps),
     )
 
 
-def _report_waiting(message: DownloadMessage, told: str, deps: Dependencies) -> None:
+def _report_waiting(message: DownloadMessage, text: str, deps: Dependencies) -> None:
     before = frozenset({State.DOWNLOADER_FAILED})
     if not deps.status.report(
-        message.zip_id, StatusChange(State.SENT_TO_DOWNLOADER, told, replacing=before)
+        message.zip_id, StatusChange(State.SENT_TO_DOWNLOADER, text, replacing=before)
     ):
         # SENT_TO_DOWNLOADER may not replace a state in which the series is known.
-        deps.status.report(message.zip_id, StatusChange(State.OC_SERIES_FOUND, told))
-    logger.info("%s", told)
+        deps.status.report(message.zip_id, StatusChange(State.OC_SERIES_FOUND, text))
+    logger.info("%s", text)
 
 
 def _report_copy(total: Total, deps: Dependencies) -> None:
@@ -564,4 +564,4 @@ def _report_copy(total: Total, deps: Dependencies) -> None:
 
 
 def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
-    return metrics.record(deps.settings.stack_name, deps.clock(), values)
+    return metrics.log_fields(deps.settings.stack_name, deps.clock(), values)

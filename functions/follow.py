@@ -35,7 +35,7 @@ from ingester.status.table import StatusChange, StatusTable
 
 logger = logging.getLogger("ingester.follow")
 
-MOST_RECORDINGS = 5
+MAX_RECORDINGS = 5
 """Maximum number of recordings in one run. An ingest takes two requests to Opencast, rarely
 three."""
 
@@ -58,7 +58,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(FollowSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     secrets = read_secrets(UploaderSecrets, clients.ssm(), settings.secrets_path)
     return Dependencies(
         settings=settings,
@@ -87,15 +87,15 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """
     if not deps.settings.follow_ingests:
         return {"message": OFF}
-    wanted = str(event.get("uuid") or "")
+    requested_uuid = str(event.get("uuid") or "")
     now = timestamps.write(deps.clock())
     asked = 0
     problem = ""
     errors: list[Exception] = []
-    for uuid in [wanted] if wanted else deps.ledger.due_to_follow(MOST_RECORDINGS):
-        with log.about(uuid=uuid):
+    for uuid in [requested_uuid] if requested_uuid else deps.ledger.due_to_follow(MAX_RECORDINGS):
+        with log.context(uuid=uuid):
             try:
-                count, problem = _follow_recording(uuid, None if wanted else now, deps)
+                count, problem = _follow_recording(uuid, None if requested_uuid else now, deps)
             except Exception as error:  # noqa: BLE001  # raised below: no record stops the others
                 logger.warning("Left for the next run: %s", type(error).__name__)
                 errors.append(error)
@@ -144,8 +144,8 @@ def _read(uuid: str, deps: Dependencies) -> Record | None:
     try:
         return deps.ledger.get(uuid)
     except LedgerUnreadable as error:
-        deps.ledger.unlist(uuid)
-        logger.error("%s", error, extra=log.goes_on("Its ingest isn't followed any more."))
+        deps.ledger.remove_from_follow_index(uuid)
+        logger.error("%s", error, extra=log.nonfatal("Its ingest isn't followed any more."))
         return None
 
 
@@ -166,10 +166,10 @@ def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Depe
     except (OpencastUnreachable, OpencastRefused) as error:
         problem = str(error)
         logger.warning("%s", error)
-    after = rules.followed(before, news, deps.clock())
-    with log.about(zip_id=ingest.zip_id):
-        _tell(before, after, news, ingest, deps)
-        change = partial(_noted, media_package=media_package, before=before, after=after)
+    after = rules.after_poll(before, news, deps.clock())
+    with log.context(zip_id=ingest.zip_id):
+        _report_change(before, after, news, ingest, deps)
+        change = partial(_with_following, media_package=media_package, before=before, after=after)
         written = deps.ledger.change(record.uuid, change)
         # A recording that was forgotten meanwhile has no ingests any more.
         known = written.ingests.get(media_package)
@@ -180,7 +180,9 @@ def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Depe
     return problem
 
 
-def _noted(record: Record, media_package: str, before: Following, after: Following) -> Record:
+def _with_following(
+    record: Record, media_package: str, before: Following, after: Following
+) -> Record:
     """Return the record with the follow-up `after`.
 
     If another run or a new POST has replaced `before`, return the record unchanged.
@@ -191,7 +193,7 @@ def _noted(record: Record, media_package: str, before: Following, after: Followi
     return ledger.with_followed(record, media_package, after)
 
 
-def _tell(
+def _report_change(
     before: Following,
     after: Following,
     news: News | None,
@@ -203,7 +205,7 @@ def _tell(
     if rules.is_given_up(after):
         reason = rules.reason_of_giving_up(news)
         deps.status.explain(ingest.zip_id, frozenset({State.SENT_TO_OPENCAST}), reason)
-        extra = log.goes_on("It isn't followed any more.", LOOK)
+        extra = log.nonfatal("It isn't followed any more.", LOOK)
         logger.error("%s %s", reason, page, extra=extra)
     if after.fate is None or after.fate is before.fate:
         return
@@ -233,4 +235,4 @@ def _metrics_of_publication(
     published = completed if completed and is_plausible else now
     minutes = (published - timestamps.parse(requested)).total_seconds() / 60
     values = {Metric.MINUTES_TO_PUBLISHED: round(minutes, 2)}
-    return metrics.record(deps.settings.stack_name, now, values)
+    return metrics.log_fields(deps.settings.stack_name, now, values)

@@ -20,12 +20,19 @@ from ingester import log
 from ingester.alerts.faults import Fault, faults_in
 from ingester.alerts.faults_table import Claim, FaultsTable
 from ingester.alerts.log_records import records_of
-from ingester.alerts.mail import Mail, Source, mail_about, one_of_many, repeated, together
-from ingester.alerts.rate_limit import MailPace
+from ingester.alerts.mail import (
+    Mail,
+    Source,
+    combined_mail,
+    fault_mail,
+    repeat_mail,
+    with_limit_note,
+)
+from ingester.alerts.rate_limit import MailRateLimiter
 from ingester.alerts.subscription import LogBatch, batch_of
 from ingester.alerts.topic import Topic, redacted
 from ingester.errors import AwsFailed, MessageError
-from ingester.recording.files import automated
+from ingester.recording.files import automated_zip_id
 from ingester.runtime import clients
 from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
@@ -36,7 +43,7 @@ from ingester.time_zones import zone_of
 
 logger = logging.getLogger("ingester.log_notifications")
 
-REPEATED = "It is mailed once more, as a repeat."
+MAILED_AGAIN = "It is mailed once more, as a repeat."
 UNCOUNTED = "This occurrence is mailed, whether it is a repeat or not."
 SENT_LATER = "The scheduled run sends it."
 
@@ -52,7 +59,7 @@ class Dependencies:
     settings: LogNotificationsSettings
     status: StatusTable
     faults: FaultsTable
-    pace: MailPace
+    pace: MailRateLimiter
     topic: Topic
     zone: ZoneInfo
     clock: Callable[[], datetime]
@@ -61,14 +68,16 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment."""
     settings = read(LogNotificationsSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     quiet = timedelta(seconds=settings.notification_quiet_seconds)
     faults = clients.table(settings.faults_table)
     return Dependencies(
         settings=settings,
         status=StatusTable(clients.table(settings.status_table), utc_now),
         faults=FaultsTable(faults, quiet, utc_now),
-        pace=MailPace(faults, clock=utc_now, sleep=time.sleep, by_chance=random.random),
+        pace=MailRateLimiter(
+            faults, clock=utc_now, sleep=time.sleep, random_fraction=random.random
+        ),
         topic=Topic(clients.sns(), settings.topic_arn),
         zone=zone_of(settings.local_time_zone),
         clock=utc_now,
@@ -81,18 +90,19 @@ container = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> None:
     """Handle records of one log from CloudWatch Logs, or the event of EventBridge's schedule.
 
-    The scheduled run sends every mail that waits in the table, so `take` raises an error only for a
-    mail that the table couldn't store. Lambda then retries the event after one and two minutes:
+    The scheduled run sends every mail that waits in the table, so `mail_faults` raises an error
+    only for a mail that the table couldn't store. Lambda then retries the event after one and two
+    minutes:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
     log.start(context)
     if "awslogs" in event:
-        take(event, container())
+        mail_faults(event, container())
     else:
         mail_repeats(container())
 
 
-def take(event: Mapping[str, Any], deps: Dependencies) -> None:
+def mail_faults(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Mail the faults in the records of one log, or count them as repeats.
 
     Raises:
@@ -107,10 +117,10 @@ def take(event: Mapping[str, Any], deps: Dependencies) -> None:
     if batch is None:
         return
     function = batch.log_group.rpartition("/")[2].removeprefix(f"{deps.settings.stack_name}-")
-    faults = faults_in(records_of(batch.lines), function, deps.settings.at_least)
+    faults = faults_in(records_of(batch.lines), function, deps.settings.min_level)
     until, uncounted = deps.clock() + WAIT, list[Mail]()
     mails = [partial(_mail_or_count, fault, batch, until, uncounted, deps) for fault in faults]
-    _each([*mails, partial(_mail_uncounted, uncounted, until, deps)])
+    _send_each([*mails, partial(_mail_uncounted, uncounted, until, deps)])
 
 
 def mail_repeats(deps: Dependencies) -> None:
@@ -122,10 +132,10 @@ def mail_repeats(deps: Dependencies) -> None:
     until = deps.clock() + WAIT
     # Claim each fault just before its mail, because a claim doesn't last as long as many mails
     # take.
-    _each(partial(_send, claim, claim.mail, until, deps) for claim in deps.faults.claim_due())
+    _send_each(partial(_send, claim, claim.mail, until, deps) for claim in deps.faults.claim_due())
 
 
-def _each(mails: Iterable[Callable[[], None]]) -> None:
+def _send_each(mails: Iterable[Callable[[], None]]) -> None:
     """Send all mails; afterwards raise their errors together, as an ExceptionGroup."""
     failures = []
     for mail in mails:
@@ -155,13 +165,13 @@ def _mail_or_count(
     )
     row, is_readable = _row(fault, deps)
     now, zone = deps.clock(), deps.zone
-    mail = redacted(mail_about(fault, row, source, now, zone, is_readable=is_readable))
+    mail = redacted(fault_mail(fault, row, source, now, zone, is_readable=is_readable))
     own = len(fault.records)
     try:
         claim = deps.faults.count_and_claim(fault.key, own, mail)
         if claim is not None and deps.faults.count_mail_and_check_limit(fault.function):
             own = claim.times
-            mail = redacted(one_of_many(mail))
+            mail = redacted(with_limit_note(mail))
             claim = _function_claim(claim, fault.function, mail, deps)
     except (BotoCoreError, ClientError):
         logger.exception("Repeats can't be counted", extra={"outlook": UNCOUNTED})
@@ -190,7 +200,7 @@ def _function_claim(
     claim = deps.faults.count_and_claim(function, fault_claim.times, mail)
     # The function's mail names this fault, so release the fault's claim. The fault's next
     # occurrence checks the limit again.
-    deps.faults.give_back(fault_claim, fault_claim.times)
+    deps.faults.release_claim(fault_claim, fault_claim.times)
     return claim
 
 
@@ -202,14 +212,14 @@ def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> N
     """
     if not mails:
         return
-    if not deps.pace.turn(until):
+    if not deps.pace.wait_for_slot(until):
         raise AwsFailed("The table of faults failed, and others were mailing all the time.")
-    deps.topic.publish(together(mails))
+    deps.topic.publish(combined_mail(mails))
 
 
 def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
     """Return the status row of a fault's recording, and whether the row could be read."""
-    zip_id = fault.first.zip_id or (automated(fault.first.uuid) if fault.first.uuid else "")
+    zip_id = fault.first.zip_id or (automated_zip_id(fault.first.uuid) if fault.first.uuid else "")
     try:
         return deps.status.get(zip_id) if zip_id else None, True
     except (BotoCoreError, ClientError, ValueError, TypeError, ArithmeticError):
@@ -229,23 +239,23 @@ def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own:
         AwsFailed: SNS failed.
     """
     if claim.times > max(own, 1 if claim.is_first else 0):
-        mail = repeated(mail, claim.times, claim.since, claim.latest, deps.zone)
-    if not deps.pace.turn(until):
-        _give_back(claim, deps)
+        mail = repeat_mail(mail, claim.times, claim.since, claim.latest, deps.zone)
+    if not deps.pace.wait_for_slot(until):
+        _release_claim(claim, deps)
         logger.warning("Too many mails go out now", extra={"outlook": SENT_LATER})
         return
     try:
         deps.topic.publish(mail)
     except (BotoCoreError, ClientError) as error:
-        _give_back(claim, deps)
+        _release_claim(claim, deps)
         raise AwsFailed.of(error) from error
     try:
-        deps.faults.mailed(claim)
+        deps.faults.mark_mailed(claim)
     except (BotoCoreError, ClientError):
-        logger.exception("A mail went out, but not into the table", extra={"outlook": REPEATED})
+        logger.exception("A mail went out, but not into the table", extra={"outlook": MAILED_AGAIN})
 
 
-def _give_back(claim: Claim, deps: Dependencies) -> None:
+def _release_claim(claim: Claim, deps: Dependencies) -> None:
     """Release a claim, so that another invocation can mail. If AWS fails, the claim expires."""
     with suppress(BotoCoreError, ClientError):
-        deps.faults.give_back(claim)
+        deps.faults.release_claim(claim)

@@ -36,7 +36,7 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, is_meeting_number, uuid_in
 from ingester.recording.meeting_number import meeting_number_to_join
-from ingester.retry import Chance, Sleep
+from ingester.retry import RandomSource, Sleep
 from ingester.runtime import clients, http_endpoint, new_ids
 from ingester.runtime.api_gateway import Answer, Request, json_answer
 from ingester.runtime.clock import utc_now
@@ -44,7 +44,7 @@ from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers
 from ingester.schedule.series_link import series_id_in
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.table import Requested, StatusChange, StatusTable
 from ingester.zoom import webhook_client
 from ingester.zoom.api import ZoomApi
@@ -90,14 +90,14 @@ class Dependencies:
     clock: Callable[[], datetime]
     sleep: Sleep
     monotonic: Callable[[], float] = time.monotonic
-    by_chance: Chance = random.random
+    random_fraction: RandomSource = random.random
     new_id: Callable[[], str] = new_ids.random_uuid
 
 
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(OnDemandSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     secrets = read_secrets(OnDemandSecrets, clients.ssm(), settings.secrets_path)
     session = requests.Session()
     return Dependencies(
@@ -133,24 +133,28 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def respond(
-    event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
+    event: Mapping[str, Any], deps: Dependencies, rebuild: Callable[[], Dependencies] | None = None
 ) -> Answer:
-    """Answer one request. `renewed` returns dependencies with the current secrets."""
-    return ERRORS.respond(event, lambda request: take(request, deps, renewed or (lambda: deps)))
+    """Answer one request. `rebuild` returns dependencies with the current secrets."""
+    return ERRORS.respond(
+        event, lambda request: handle_request(request, deps, rebuild or (lambda: deps))
+    )
 
 
-def take(request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]) -> Answer:
+def handle_request(
+    request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
+) -> Answer:
     """Check a request for a recording's ingest, carry it out, and return the answer."""
     check_origin(request, deps.settings.origins)
     asked = parse(request)
 
     def ingest_it() -> Answer:
-        ingest(asked, deps, renewed)
+        ingest(asked, deps, rebuild)
         logger.info("200 %s", ACCEPTED)
         return _message(200, ACCEPTED)
 
     # `ERRORS.answer` runs in this block so that an error's log record has the recording's uuid.
-    with log.about(uuid=asked.uuid):
+    with log.context(uuid=asked.uuid):
         return ERRORS.answer(ingest_it)
 
 
@@ -274,10 +278,10 @@ def _plain(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Dependencies]) -> None:
+def ingest(request: IngestRequest, deps: Dependencies, rebuild: Callable[[], Dependencies]) -> None:
     """Ask Zoom for the recording and post a webhook event about it, within `BUDGET_SECONDS`.
 
-    `renewed` returns dependencies with the current secrets, and is called only if the webhook
+    `rebuild` returns dependencies with the current secrets, and is called only if the webhook
     refuses our key.
 
     Raises:
@@ -288,15 +292,15 @@ def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Depe
         ZoomRefused, ZoomUnreachable: Zoom refuses our credentials, or gives no usable answer.
     """
     begin = deps.monotonic()
-    recording = deps.zoom.recordings(wanted.uuid, seconds=ZOOM_SECONDS)
+    recording = deps.zoom.recordings(request.uuid, seconds=ZOOM_SECONDS)
     if recording is None:
-        raise NotFound(f"Zoom knows no recording {wanted.uuid}.")
+        raise NotFound(f"Zoom knows no recording {request.uuid}.")
     if _record_of(recording.uuid, deps).forgotten:
         raise NotFound(f"{FORGOTTEN} Only an operator can ingest it again.")
     webhook_client.check_files(recording)
     webhook_client.check_video(recording)
     zip_id = f"on-demand-{deps.new_id()}"
-    with log.about(zip_id=zip_id):
+    with log.context(zip_id=zip_id):
         subject = Subject(
             meeting_id=recording.id,
             recording_id=recording.uuid,
@@ -310,19 +314,19 @@ def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Depe
                 State.ON_DEMAND_RECEIVED,
                 subject=subject,
                 requested=Requested.NOW,
-                asked=_shown(wanted),
+                asked=_request_options(request),
             ),
         )
         options = IngestOptions(
             zip_id=zip_id,
-            on_demand_series_id=wanted.oc_series_id or UNSET,
-            oc_workflow=wanted.oc_workflow or UNSET,
-            allow_multiple_ingests=wanted.allow_multiple_ingests,
-            ingest_all_mp4=wanted.ingest_all_mp4,
+            on_demand_series_id=request.oc_series_id or UNSET,
+            oc_workflow=request.oc_workflow or UNSET,
+            allow_multiple_ingests=request.allow_multiple_ingests,
+            ingest_all_mp4=request.ingest_all_mp4,
         )
-        body = webhook_client.event_of(recording, options, deps.clock())
+        body = webhook_client.webhook_event(recording, options, deps.clock())
         try:
-            _post_with_fresh_key(body, begin, deps, renewed)
+            _post_with_fresh_key(body, begin, deps, rebuild)
         except (WebhookFailed, WebhookUnreachable) as error:
             if _record_of(recording.uuid, deps).request(zip_id).is_sent:
                 logger.info("Only the webhook's answers were lost")
@@ -331,18 +335,18 @@ def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Depe
             raise
 
 
-def _shown(wanted: IngestRequest) -> Asked:
+def _request_options(request: IngestRequest) -> RequestOptions:
     """Return the options of a request, for the status row."""
-    return Asked(
-        oc_series_id=wanted.oc_series_id,
-        oc_workflow=wanted.oc_workflow,
-        allow_multiple_ingests=wanted.allow_multiple_ingests,
-        ingest_all_mp4=wanted.ingest_all_mp4,
+    return RequestOptions(
+        oc_series_id=request.oc_series_id,
+        oc_workflow=request.oc_workflow,
+        allow_multiple_ingests=request.allow_multiple_ingests,
+        ingest_all_mp4=request.ingest_all_mp4,
     )
 
 
 def _post_with_fresh_key(
-    body: bytes, begin: float, deps: Dependencies, renewed: Callable[[], Dependencies]
+    body: bytes, begin: float, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> None:
     """Post an event to the webhook; once more with a fresh key if the webhook refuses ours.
 
@@ -353,7 +357,7 @@ def _post_with_fresh_key(
     try:
         _post(body, begin, deps)
     except KeyRefused:
-        newer = renewed()
+        newer = rebuild()
         if newer.secrets == deps.secrets:
             raise
         _post(body, begin, newer)
@@ -378,5 +382,5 @@ def _post(body: bytes, begin: float, deps: Dependencies) -> None:
         sleep=deps.sleep,
         clock=deps.clock,
         monotonic=deps.monotonic,
-        by_chance=deps.by_chance,
+        random_fraction=deps.random_fraction,
     )

@@ -37,7 +37,7 @@ from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
 from ingester.reconcile.decisions import (
     LONGEST_ERROR,
-    MOST_FOUND,
+    MAX_FOUND,
     WAITING,
     Decision,
     ListedRecording,
@@ -48,19 +48,26 @@ from ingester.reconcile.decisions import (
     is_due,
     is_known,
     since_of,
-    with_told,
+    with_reported,
 )
-from ingester.reconcile.report import Outcome, Report, is_rules, outcome_of, wanted, words_of
+from ingester.reconcile.report import (
+    Outcome,
+    Report,
+    description_of,
+    is_scheduled_run,
+    outcome_of,
+    run_options,
+)
 from ingester.reconcile.state_table import ReconcileState
-from ingester.recording.files import automated
-from ingester.retry import Chance, Sleep
+from ingester.recording.files import automated_zip_id
+from ingester.retry import RandomSource, Sleep
 from ingester.runtime import clients
 from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.settings import OnDemandSecrets, ReconcileSettings, read, read_secrets
 from ingester.zoom import webhook_client
 from ingester.zoom.api import ZoomApi
-from ingester.zoom.recording_list import How, RecordingList
+from ingester.zoom.recording_list import ListingMethod, RecordingList
 from ingester.zoom.webhook_events import IngestOptions
 
 logger = logging.getLogger("ingester.reconcile")
@@ -71,17 +78,17 @@ MARGIN_SECONDS = 60.0
 ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 
-MOST_REFUSALS = 3
+MAX_REFUSALS = 3
 """Number of refusals by Zoom's API at which the run stops. So many refusals have another cause than
 the single recording."""
 
-MOST_TOLD = 300
+MAX_LISTED = 300
 """Maximum number of recordings that the answer to an operator names. Lambda allows an answer of 6
 MB."""
 
 REQUESTED = "requested"
 OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it looks all the same."
-LISTS = {How.ACCOUNT: "the account's list", How.USERS: "the users' lists"}
+LISTS = {ListingMethod.ACCOUNT: "the account's list", ListingMethod.USERS: "the users' lists"}
 AGAIN = "Reconcile tries it again every hour, for as many days as RECONCILE_DAYS says."
 SEND_IT = "`invoke exec.pipeline UUID` sends the recording through."
 STOPPED = {"outlook": "The next run looks again, also for what was missed now."}
@@ -103,13 +110,13 @@ class Dependencies:
     clock: Callable[[], datetime]
     sleep: Sleep
     monotonic: Callable[[], float] = time.monotonic
-    by_chance: Chance = random.random
+    random_fraction: RandomSource = random.random
 
 
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(ReconcileSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     secrets = read_secrets(OnDemandSecrets, clients.ssm(), settings.secrets_path)
     session = requests.Session()
     table = clients.table(settings.recordings_table)
@@ -139,19 +146,19 @@ def answer(
     event: Mapping[str, Any],
     deps: Dependencies,
     seconds: float,
-    renewed: Callable[[], Dependencies] | None = None,
+    rebuild: Callable[[], Dependencies] | None = None,
 ) -> dict[str, Any]:
     """Run reconcile once, for `seconds` at most, and return the report.
 
-    `renewed` returns dependencies with the current secrets.
+    `rebuild` returns dependencies with the current secrets.
 
     Returns:
         A `Report`, or only a `message` if the run couldn't check anything.
     """
     now = deps.clock()
     try:
-        asked = wanted(event)
-        since = since_of(asked.since, now) if asked.since else None
+        options = run_options(event)
+        since = since_of(options.since, now) if options.since else None
     except BadRequest as error:
         return {"message": str(error)}
     days = deps.settings.reconcile_days
@@ -159,8 +166,8 @@ def answer(
         return {"message": OFF}
     try:
         state = deps.state.get()
-        if state is None and not asked.dry_run:
-            state = _first(now, deps)
+        if state is None and not options.dry_run:
+            state = _set_baseline(now, deps)
         elif state is None and since is None:
             # A dry run must not set the baseline, but reports what the first run would do.
             state = _first_state(now)
@@ -169,23 +176,23 @@ def answer(
         return {"message": str(error)}
     run = _Run(
         deps,
-        renewed or (lambda: deps),
+        rebuild or (lambda: deps),
         state=state,
         begin=since or now - timedelta(days=days),
         has_since=since is not None,
-        waits_for_zoom=is_rules(event),
-        dry_run=asked.dry_run,
-        ends=deps.monotonic() + seconds,
+        waits_for_zoom=is_scheduled_run(event),
+        dry_run=options.dry_run,
+        deadline=deps.monotonic() + seconds,
     )
-    told: dict[str, Any] = msgspec.to_builtins(run.report())
-    return told
+    report: dict[str, Any] = msgspec.to_builtins(run.report())
+    return report
 
 
 def _first_state(now: datetime) -> State:
     return State(baseline=timestamps.write(now))
 
 
-def _first(now: datetime, deps: Dependencies) -> State:
+def _set_baseline(now: datetime, deps: Dependencies) -> State:
     """Set the baseline to `now`, and return the state.
 
     Reconcile ignores recordings that ended before the baseline.
@@ -209,19 +216,19 @@ class _Run:
     def __init__(
         self,
         deps: Dependencies,
-        renewed: Callable[[], Dependencies],
+        rebuild: Callable[[], Dependencies],
         *,
         state: State | None,
         begin: datetime,
         has_since: bool,
         waits_for_zoom: bool,
         dry_run: bool,
-        ends: float,
+        deadline: float,
     ) -> None:
         self._deps = deps
-        self._renewed = renewed
+        self._rebuild = rebuild
         self._state = state
-        self._told = state.told if state else {}
+        self._reported = state.told if state else {}
         self._found_before = frozenset(state.found) if state else frozenset()
         self._found: list[str] = []
         self._begin = begin
@@ -230,7 +237,7 @@ class _Run:
         self._dry_run = dry_run
         self._is_scheduled = not (has_since or dry_run)
         self._now = deps.clock()
-        self._ends = ends
+        self._deadline = deadline
         self._list = RecordingList(
             deps.zoom,
             begin,
@@ -248,7 +255,7 @@ class _Run:
         self._is_complete = True
 
     def _seconds_left(self) -> float:
-        return self._ends - self._deps.monotonic()
+        return self._deadline - self._deps.monotonic()
 
     def report(self) -> Report:
         """Go through Zoom's list, request the missed recordings, and return the report.
@@ -256,14 +263,14 @@ class _Run:
         A scheduled run is also noted in reconcile's state.
         """
         try:
-            self._go_through()
+            self._process_list()
         except (ZoomUnreachable, ZoomRefused, WebhookUnreachable, KeyRefused) as error:
             self._stop(error)
         except (BotoCoreError, ClientError) as error:
             self._stop(AwsFailed.of(error))
-        self._tell()
+        self._log_result()
         if self._is_scheduled:
-            self._remember()
+            self._save_state()
         return Report(
             since=timestamps.write(self._begin),
             baseline=self._state.baseline if self._state else "",
@@ -274,12 +281,12 @@ class _Run:
             failed=self._count["failed"],
             skipped={str(decision): count for decision, count in self._skipped.items()},
             is_complete=self._is_complete,
-            recordings=self._missed[:MOST_TOLD],
-            left_out=max(0, len(self._missed) - MOST_TOLD),
+            recordings=self._missed[:MAX_LISTED],
+            left_out=max(0, len(self._missed) - MAX_LISTED),
             message=self._error,
         )
 
-    def _go_through(self) -> None:
+    def _process_list(self) -> None:
         for entry in self._list:
             if self._seconds_left() <= 0:
                 self._is_complete = False
@@ -293,28 +300,28 @@ class _Run:
             elif entry.uuid not in self._seen and entry.end >= self._begin:
                 self._seen.add(entry.uuid)
                 self._count["listed"] += 1
-                with log.about(uuid=entry.uuid):
-                    self._judge(entry)
+                with log.context(uuid=entry.uuid):
+                    self._process_recording(entry)
         self._is_complete = self._list.is_complete
 
-    def _judge(self, listed: ListedRecording) -> None:
+    def _process_recording(self, listed: ListedRecording) -> None:
         baseline = None if self._has_since or not self._state else self._state.baseline
         begin = timestamps.parse(baseline) if baseline else None
         decision = decision_on(listed, self._now, begin)
         try:
             if decision is Decision.MISSED:
-                decision = self._bring(listed)
+                decision = self._request_if_missed(listed)
         except (LedgerUnreadable, ZoomUnreachable, ZoomRefused, WebhookFailed) as error:
             self._refusals += isinstance(error, ZoomRefused)
-            if isinstance(error, KeyRefused) or self._refusals == MOST_REFUSALS:
+            if isinstance(error, KeyRefused) or self._refusals == MAX_REFUSALS:
                 raise
-            self._fail(listed.uuid, f"{words_of(listed)} can't be requested: {error}")
+            self._fail(listed.uuid, f"{description_of(listed)} can't be requested: {error}")
             self._missed.append(outcome_of(listed, f"failed: {error}"))
             return
         if decision is not Decision.MISSED:
             self._skipped[decision] += 1
 
-    def _bring(self, listed: ListedRecording) -> Decision:
+    def _request_if_missed(self, listed: ListedRecording) -> Decision:
         """Check again whether a recording is missed, and request its ingest if so.
 
         Returns:
@@ -326,7 +333,7 @@ class _Run:
         if self._dry_run:
             self._missed.append(outcome_of(listed, "would be requested"))
             return Decision.MISSED
-        if self._waits_for_zoom and self._is_found_first(listed):
+        if self._waits_for_zoom and self._leave_to_next_run(listed):
             return Decision.FOUND
         recording = deps.zoom.recordings(listed.uuid, seconds=ZOOM_SECONDS)
         if recording is None:
@@ -338,14 +345,14 @@ class _Run:
             return Decision.UNFINISHED
         except BadRequest:
             return Decision.NO_VIDEO
-        options = IngestOptions(zip_id=automated(listed.uuid))
-        self._post(webhook_client.event_of(recording, options, deps.clock()))
+        options = IngestOptions(zip_id=automated_zip_id(listed.uuid))
+        self._post(webhook_client.webhook_event(recording, options, deps.clock()))
         self._count["handed_in"] += 1
         self._missed.append(outcome_of(listed, REQUESTED))
-        logger.info("Requested: %s", words_of(listed))
+        logger.info("Requested: %s", description_of(listed))
         return Decision.MISSED
 
-    def _is_found_first(self, listed: ListedRecording) -> bool:
+    def _leave_to_next_run(self, listed: ListedRecording) -> bool:
         """Leave a recording to the next run if no earlier run found it.
 
         If the list of found recordings is full, the recording isn't left.
@@ -353,7 +360,7 @@ class _Run:
         Returns:
             Whether the recording is left to the next run.
         """
-        if listed.uuid in self._found_before or len(self._found) == MOST_FOUND:
+        if listed.uuid in self._found_before or len(self._found) == MAX_FOUND:
             return False
         self._found.append(listed.uuid)
         return True
@@ -362,7 +369,7 @@ class _Run:
         try:
             _post(body, self._deps)
         except KeyRefused:
-            newer = self._renewed()
+            newer = self._rebuild()
             if newer.secrets == self._deps.secrets:
                 raise
             self._deps = newer
@@ -374,26 +381,26 @@ class _Run:
         `problem` is the key by which reconcile recognizes a problem that it has logged.
         """
         self._count["failed"] += 1
-        self._say(problem, text, log.goes_on(AGAIN, SEND_IT))
+        self._log_problem(problem, text, log.nonfatal(AGAIN, SEND_IT))
 
     def _stop(self, error: IngesterError) -> None:
         """Note the error that stopped the run, and log an error if a person has to act."""
         self._error = str(error)[:LONGEST_ERROR]
         self._is_complete = False
         if isinstance(error, ZoomRefused | KeyRefused):
-            self._say(self._error[:200], f"Reconcile is stopped: {error}", STOPPED)
+            self._log_problem(self._error[:200], f"Reconcile is stopped: {error}", STOPPED)
         else:
             logger.warning("Reconcile is stopped until its next run: %s", error)
 
-    def _say(self, problem: str, text: str, extra: dict[str, Any]) -> None:
-        is_new = self._is_scheduled and is_due(self._told, problem, self._now)
+    def _log_problem(self, problem: str, text: str, extra: dict[str, Any]) -> None:
+        is_new = self._is_scheduled and is_due(self._reported, problem, self._now)
         if is_new and problem not in self._new_problems:
             self._new_problems.append(problem)
             logger.error("%s", text, extra=extra)
         else:
             logger.warning("%s", text)
 
-    def _remember(self) -> None:
+    def _save_state(self) -> None:
         run = Run(
             at=timestamps.write(self._deps.clock()),
             how=self._list.how,
@@ -408,7 +415,7 @@ class _Run:
                 state,
                 last=run,
                 next_user=self._list.user,
-                told=with_told(state.told, self._new_problems, self._now),
+                told=with_reported(state.told, self._new_problems, self._now),
                 found=self._found_until_now(),
             )
         )
@@ -420,9 +427,9 @@ class _Run:
         else:
             done = {outcome.uuid for outcome in self._missed if outcome.outcome == REQUESTED}
             kept = {*self._found_before} - done
-        return [*self._found, *sorted(kept)][:MOST_FOUND]
+        return [*self._found, *sorted(kept)][:MAX_FOUND]
 
-    def _tell(self) -> None:
+    def _log_result(self) -> None:
         """Log the result of the run, with its metric."""
         handed_in = self._count["handed_in"]
         values = {Metric.RECORDINGS_RECONCILED: float(handed_in)}
@@ -439,7 +446,7 @@ class _Run:
                 "since": timestamps.write(self._begin),
                 "failed": self._count["failed"],
                 "skipped": {str(decision): count for decision, count in self._skipped.items()},
-                **metrics.record(self._deps.settings.stack_name, self._deps.clock(), counts),
+                **metrics.log_fields(self._deps.settings.stack_name, self._deps.clock(), counts),
             },
         )
 
@@ -454,5 +461,5 @@ def _post(body: bytes, deps: Dependencies) -> None:
         sleep=deps.sleep,
         clock=deps.clock,
         monotonic=deps.monotonic,
-        by_chance=deps.by_chance,
+        random_fraction=deps.random_fraction,
     )

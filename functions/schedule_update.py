@@ -31,8 +31,8 @@ from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers
 from ingester.schedule.google_sheets import Sheets, Tab
 from ingester.schedule.importer import (
+    GOOGLE_SHEET_SOURCES,
     SHEET_SOURCE,
-    THE_GOOGLE_SHEET,
     ImportReport,
     Sheet,
     import_sheets,
@@ -86,7 +86,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(ScheduleUpdateSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     ssm, table = clients.ssm(), clients.table(settings.schedule_table)
     return Dependencies(
         settings=settings,
@@ -114,22 +114,25 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def respond(
-    event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
+    event: Mapping[str, Any], deps: Dependencies, rebuild: Callable[[], Dependencies] | None = None
 ) -> Answer:
     """Answer one request with a text for the spreadsheet's toast, or for its alert.
 
-    `renewed` returns dependencies with the current secrets.
+    `rebuild` returns dependencies with the current secrets.
     """
     return ERRORS.respond(
-        event, lambda request: handle_update(request, deps, renewed or (lambda: deps))
+        event, lambda request: handle_update(request, deps, rebuild or (lambda: deps))
     )
 
 
 def handle_update(
-    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
+    request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Answer:
-    """Update the table as a request asks, and answer with the result."""
-    text = sheet_answer(update(request, deps, renewed))
+    """Update the schedule table as a request asks, and answer with the result.
+
+    `rebuild` returns dependencies with the current secrets.
+    """
+    text = sheet_answer(update(request, deps, rebuild))
     logger.info("200 %s", text)
     return _text_answer(200, text)
 
@@ -156,7 +159,7 @@ ERRORS = ErrorAnswers(
 
 
 def update(
-    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
+    request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> ImportReport:
     """Read and check every tab, log and write the changes, and return the report.
 
@@ -169,7 +172,7 @@ def update(
     """
     ends = deps.monotonic() + GOOGLE_SECONDS
     if not _is_authorized(request, deps):
-        current = renewed()
+        current = rebuild()
         if not _is_authorized(request, current):
             raise Unauthorized(UNAUTHORIZED if current.secrets.schedule_update_token else NOT_OPEN)
     if not deps.settings.gsheets_doc_id or not deps.settings.tabs:
@@ -181,14 +184,14 @@ def update(
         try:
             tabs = _tabs(deps, ends)
         except GoogleKeyRefused:
-            newer = renewed()
+            newer = rebuild()
             if newer is deps or deps.monotonic() >= ends:
                 raise
             tabs = _tabs(newer, ends)
         report = import_sheets(
             deps.schedule,
             [Sheet(tab.name, f"{SHEET_SOURCE}{tab.name}", tab.rows) for tab in tabs],
-            THE_GOOGLE_SHEET,
+            GOOGLE_SHEET_SOURCES,
             dry_run=True,
         )
         # Log the changes before the writes: if the writes break off, no later update can report all
@@ -207,11 +210,11 @@ def update(
 
 def _is_authorized(request: Request, deps: Dependencies) -> bool:
     """Return whether a request carries the token, or needs none."""
-    wanted = deps.secrets.schedule_update_token
-    if not wanted:
+    token = deps.secrets.schedule_update_token
+    if not token:
         return deps.settings.allow_open_schedule_update
     given = request.headers.get(TOKEN_HEADER, "").strip()
-    return hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace"))
+    return hmac.compare_digest(token.encode(), given.encode("utf-8", "replace"))
 
 
 def _tabs(deps: Dependencies, ends: float) -> list[Tab]:

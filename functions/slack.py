@@ -34,14 +34,14 @@ from ingester.runtime import clients, http_endpoint
 from ingester.runtime.api_gateway import Answer, Request, json_answer
 from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
-from ingester.runtime.deadlines import begin, result, within
+from ingester.runtime.deadlines import call_with_deadline, start_call, wait_for_result
 from ingester.runtime.http_endpoint import ErrorAnswers
 from ingester.schedule.model import ScheduledMeeting
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import SlackSecrets, SlackSettings, read, read_secrets
 from ingester.slack import answer, api, wording
 from ingester.slack.answer import Site
-from ingester.slack.api import Asked, Command, Members, Nothing, Press
+from ingester.slack.api import Command, Interaction, Members, Nothing, Press
 from ingester.slack.blocks import (
     Message,
     channel_link,
@@ -51,14 +51,14 @@ from ingester.slack.blocks import (
     payload,
 )
 from ingester.slack.command import Button, Window, meeting_asked_for, read_button
-from ingester.slack.deadlines import Limits, limits
+from ingester.slack.deadlines import Deadlines, deadlines_of
 from ingester.status.row import StatusRow
 from ingester.status.table import StatusTable
 from ingester.time_zones import zone_of
 
 logger = logging.getLogger("ingester.slack")
 
-LATER_SECONDS = 18.0
+BACKGROUND_SECONDS = 18.0
 """Time limit in seconds of the work in an invocation that the function starts itself. The
 function's timeout is 30 s."""
 
@@ -66,7 +66,7 @@ POST_SECONDS = 5.0
 """Time limit in seconds to post a message to Slack. A press of the button causes two posts at
 most."""
 
-LATER = "slack_asked"
+SELF_INVOCATION_KEY = "slack_asked"
 """Key in the event with which the function invokes itself. An event of API Gateway never has this
 key, because the event's `body` contains everything that a caller sends."""
 
@@ -108,7 +108,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(SlackSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     secrets = read_secrets(SlackSecrets, clients.ssm(), settings.secrets_path)
     context = ssl.create_default_context()
     client = api.web_client(secrets.slack_api_token, settings.slack_api_base_url, context)
@@ -132,20 +132,20 @@ def _invoke(own_alias: str, event: bytes) -> None:
     clients.lambda_().invoke(FunctionName=own_alias, InvocationType="Event", Payload=event)
 
 
-def _carried(old: Dependencies, new: Dependencies) -> Dependencies:
+def _carry_over_members(old: Dependencies, new: Dependencies) -> Dependencies:
     """Keep the cached group members when secrets are reloaded.
 
     Otherwise a forged request would trigger calls to Slack.
     """
-    return replace(new, members=new.members.or_known(old.members))
+    return replace(new, members=new.members.with_cached_groups_of(old.members))
 
 
-container = Container(build, carry=_carried)
+container = Container(build, carry_over=_carry_over_members)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Handle a request from API Gateway, or an invocation by the function itself."""
-    if LATER in event:
+    if SELF_INVOCATION_KEY in event:
         log.start(context)
         finish(event, container())
         return {}
@@ -155,47 +155,47 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def respond(
-    event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
+    event: Mapping[str, Any], deps: Dependencies, rebuild: Callable[[], Dependencies] | None = None
 ) -> Answer:
     """Answer one request within Slack's three seconds.
 
-    `renewed` returns dependencies with the current secrets.
+    `rebuild` returns dependencies with the current secrets.
     """
-    ends = _limits(event, deps)
+    deadlines = _deadlines(event, deps)
     return ERRORS.respond(
-        event, lambda request: take(request, deps, renewed or (lambda: deps), ends)
+        event, lambda request: handle_request(request, deps, rebuild or (lambda: deps), deadlines)
     )
 
 
-def take(
-    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies], ends: Limits
+def handle_request(
+    request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies], deadlines: Deadlines
 ) -> Answer:
     """Authenticate and parse a request, and answer it."""
-    deps = _authenticate(request, deps, renewed)
+    deps = _authenticate(request, deps, rebuild)
     if not deps.secrets.slack_signing_secret:
         # Log only a warning: an unknown sender must not be able to cause mails.
         logger.warning("SLACK_SIGNING_SECRET is missing: a request to /slack was not taken")
         return _message_answer(note(wording.NOT_SET_UP))
-    asked = api.parse(request.body, deps.settings.slack_api_base_url)
-    if isinstance(asked, Nothing):
+    interaction = api.parse(request.body, deps.settings.slack_api_base_url)
+    if isinstance(interaction, Nothing):
         return ACKNOWLEDGED
-    with log.about(slack_user=asked.user_id):
-        if isinstance(asked, Press):
-            return _answer_press(asked, deps, ends)
-        return _answer_command(asked, deps, ends)
+    with log.context(slack_user=interaction.user_id):
+        if isinstance(interaction, Press):
+            return _answer_press(interaction, deps, deadlines)
+        return _answer_command(interaction, deps, deadlines)
 
 
-def _limits(event: Mapping[str, Any], deps: Dependencies) -> Limits:
+def _deadlines(event: Mapping[str, Any], deps: Dependencies) -> Deadlines:
     """Return the deadlines of a request, from the time at which it arrived at API Gateway."""
     now = deps.monotonic()
     arrived = (event.get("requestContext") or {}).get("requestTimeEpoch")
     if not isinstance(arrived, int):
-        return limits(0.0, now)
-    return limits(deps.clock().timestamp() - arrived / 1000, now)
+        return deadlines_of(0.0, now)
+    return deadlines_of(deps.clock().timestamp() - arrived / 1000, now)
 
 
 def _authenticate(
-    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
+    request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Dependencies:
     """Verify a request, and return the dependencies with the secret that it is signed with.
 
@@ -214,7 +214,7 @@ def _authenticate(
             logger.info("The signature isn't understood: is the secret another one by now?")
         else:
             return deps
-    newer = renewed()
+    newer = rebuild()
     if newer.secrets.slack_signing_secret:
         _verify(request, newer)
     return newer
@@ -225,41 +225,48 @@ def _verify(request: Request, deps: Dependencies) -> None:
     api.verify(secret, request.headers, request.body, now)
 
 
-def _answer_press(press: Press, deps: Dependencies, ends: Limits) -> Answer:
+def _answer_press(press: Press, deps: Dependencies, deadlines: Deadlines) -> Answer:
     """Acknowledge a press of the button, and leave its work to another invocation."""
-    if not _hand_over(press, deps, ends):
-        _deliver(press, (note(wording.NO_STATUS),), ends.answer - deps.monotonic(), deps)
+    if not _invoke_for_later(press, deps, deadlines):
+        _deliver(press, (note(wording.NO_STATUS),), deadlines.answer - deps.monotonic(), deps)
     return ACKNOWLEDGED
 
 
-def _answer_command(command: Command, deps: Dependencies, ends: Limits) -> Answer:
+def _answer_command(command: Command, deps: Dependencies, deadlines: Deadlines) -> Answer:
     """Answer a command, or leave its work to another invocation if it takes too long."""
     try:
-        return _message_answer(messages_for(command, deps, ends.work)[0])
+        return _message_answer(messages_for(command, deps, deadlines.work)[0])
     except TimeoutError:
-        handed_over = _hand_over(command, deps, ends)
-        return _message_answer(note(wording.ONE_MOMENT if handed_over else wording.NO_STATUS))
+        is_invoked = _invoke_for_later(command, deps, deadlines)
+        return _message_answer(note(wording.ONE_MOMENT if is_invoked else wording.NO_STATUS))
 
 
 def _message_answer(message: Message) -> Answer:
     return json_answer(200, payload(message))
 
 
-def _hand_over(asked: Command | Press, deps: Dependencies, ends: Limits) -> bool:
+def _invoke_for_later(
+    interaction: Command | Press, deps: Dependencies, deadlines: Deadlines
+) -> bool:
     """Leave the work to another invocation of this function.
 
     Returns:
         Whether Lambda accepted the call before the deadline.
     """
     try:
-        within(
-            ends.hand_over(deps.monotonic()),
+        call_with_deadline(
+            deadlines.for_invoke(deps.monotonic()),
             deps.monotonic,
             deps.invoke,
-            msgspec.json.encode({LATER: asked}),
+            msgspec.json.encode({SELF_INVOCATION_KEY: interaction}),
         )
-    except (BotoCoreError, ClientError, TimeoutError):
-        logger.exception("The function could not invoke itself")
+    except (BotoCoreError, ClientError, TimeoutError) as error:
+        logger.error(
+            "The function could not invoke itself: %s",
+            repr(error),
+            exc_info=not isinstance(error, TimeoutError),
+            extra=log.nonfatal("The user reads that the state can't be read now."),
+        )
         return False
     logger.info("The result is posted later")
     return True
@@ -271,25 +278,27 @@ def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
     Failures of Slack and AWS aren't raised: Lambda would retry the invocation, which would post
     twice.
     """
-    asked = msgspec.convert(event[LATER], Command | Press)
-    with log.about(slack_user=asked.user_id):
+    interaction = msgspec.convert(event[SELF_INVOCATION_KEY], Command | Press)
+    with log.context(slack_user=interaction.user_id):
         try:
-            messages = messages_for(asked, deps, deps.monotonic() + LATER_SECONDS)
+            messages = messages_for(interaction, deps, deps.monotonic() + BACKGROUND_SECONDS)
         except TimeoutError:
-            logger.exception("No answer for Slack, even after %s s", LATER_SECONDS)
+            logger.exception("No answer for Slack, even after %s s", BACKGROUND_SECONDS)
             messages = (note(wording.NO_STATUS),)
-        _deliver(asked, messages, POST_SECONDS, deps)
+        _deliver(interaction, messages, POST_SECONDS, deps)
 
 
 def _deliver(
-    asked: Asked, messages: tuple[Message, ...], seconds: float, deps: Dependencies
+    interaction: Interaction, messages: tuple[Message, ...], seconds: float, deps: Dependencies
 ) -> None:
-    """Post messages, each once and within `seconds`."""
+    """Post messages in order, each within `seconds`. Stop if Slack refuses one."""
     for message in messages:
         try:
             # The timeout of a connection restarts with each byte, so limit the whole post, too.
-            ends = deps.monotonic() + seconds
-            within(ends, deps.monotonic, deps.post, asked.response_url, message, seconds)
+            deadline = deps.monotonic() + seconds
+            call_with_deadline(
+                deadline, deps.monotonic, deps.post, interaction.response_url, message, seconds
+            )
         except SlackRefused:
             logger.exception("Slack refused a message")
             return
@@ -299,33 +308,45 @@ def _deliver(
             logger.exception("A message may not have been posted to Slack")
 
 
-def messages_for(asked: Command | Press, deps: Dependencies, ends: float) -> tuple[Message, ...]:
+def messages_for(
+    interaction: Command | Press, deps: Dependencies, deadline: float
+) -> tuple[Message, ...]:
     """Ask Slack and the tables at the same time, and return the messages to post.
 
-    After a press of the button, a message may replace the old message. `ends` is a deadline on the
-    clock `deps.monotonic`, in seconds.
+    After a press of the button, a message may replace the old message. `deadline` is a time on
+    the clock `deps.monotonic`, in seconds.
 
     Raises:
-        TimeoutError: Slack or a table hasn't answered by `ends`.
+        TimeoutError: Slack or a table hasn't answered by `deadline`.
     """
     settings = deps.settings
     if missing := _missing(deps):
         logger.error("Slack isn't set up: %s missing", ", ".join(missing))
         return (note(wording.NOT_SET_UP),)
-    if not _is_allowed_here(asked, settings):
+    if not _is_allowed_here(interaction, settings):
         places = f"{channel_link(settings.channel)} and in direct messages"
         where = places if settings.channel else "direct messages"
         return (note(wording.WRONG_CHANNEL.format(places=where)),)
     pool = ThreadPoolExecutor(3, "asking")
     try:
-        is_member = begin(pool, deps.members.has, asked.user_id, seconds=LATER_SECONDS)
-        lookup = _begin_lookup(asked, pool, deps)
-        if not result(is_member, ends, deps.monotonic):
+        is_member = start_call(
+            pool, deps.members.has, interaction.user_id, seconds=BACKGROUND_SECONDS
+        )
+        lookup = _begin_lookup(interaction, pool, deps)
+        if not wait_for_result(is_member, deadline, deps.monotonic):
             groups = ", ".join(f"@{escaped(group)}" for group in settings.groups)
             return (note(wording.NOT_ALLOWED.format(groups=groups)),)
-        return lookup.messages(ends, deps) if isinstance(lookup, Lookup) else (lookup,)
-    except (SlackUnreachable, SlackRefused):
-        logger.exception("It can't be told who is in the groups")
+        return lookup.messages(deadline, deps) if isinstance(lookup, Lookup) else (lookup,)
+    except (SlackUnreachable, SlackRefused) as error:
+        logger.error(
+            "Slack didn't say who may use /zip: %s",
+            error,
+            extra=log.nonfatal(
+                "The user reads that the groups can't be read now.",
+                "If Slack refuses the token: `invoke secrets.rotate SLACK_API_TOKEN`. Else "
+                "nothing, unless it happens again.",
+            ),
+        )
         return (note(wording.NO_GROUPS),)
     except (BotoCoreError, ClientError):
         logger.exception("The tables can't be read")
@@ -344,10 +365,10 @@ def _missing(deps: Dependencies) -> tuple[str, ...]:
     return tuple(name for name, value in needed.items() if not value)
 
 
-def _is_allowed_here(asked: Asked, settings: SlackSettings) -> bool:
+def _is_allowed_here(interaction: Interaction, settings: SlackSettings) -> bool:
     channel = settings.channel
-    return asked.is_direct_message or (
-        bool(channel) and channel in {asked.channel_name, asked.channel_id}
+    return interaction.is_direct_message or (
+        bool(channel) and channel in {interaction.channel_name, interaction.channel_id}
     )
 
 
@@ -363,16 +384,16 @@ class Lookup:
     rows: Future[list[StatusRow]]
     schedule: Future[tuple[ScheduledMeeting | None, bool]]
 
-    def messages(self, ends: float, deps: Dependencies) -> tuple[Message, ...]:
+    def messages(self, deadline: float, deps: Dependencies) -> tuple[Message, ...]:
         """Return the messages to post, once the tables have answered.
 
-        `ends` is a deadline on the clock `deps.monotonic`, in seconds.
+        `deadline` is a time on the clock `deps.monotonic`, in seconds.
 
         Raises:
-            TimeoutError: The tables haven't answered by `ends`.
+            TimeoutError: The tables haven't answered by `deadline`.
         """
-        rows = result(self.rows, ends, deps.monotonic)
-        schedule, is_readable = result(self.schedule, ends, deps.monotonic)
+        rows = wait_for_result(self.rows, deadline, deps.monotonic)
+        schedule, is_readable = wait_for_result(self.schedule, deadline, deps.monotonic)
         found = FoundMeeting(self.meeting, rows, schedule, is_readable)
         if self.button:
             return _messages_of_press(self.button, found, deps)
@@ -380,7 +401,7 @@ class Lookup:
 
 
 def _begin_lookup(
-    asked: Command | Press, pool: ThreadPoolExecutor, deps: Dependencies
+    interaction: Command | Press, pool: ThreadPoolExecutor, deps: Dependencies
 ) -> Lookup | Message:
     """Start to query the tables for the meeting that a request names.
 
@@ -390,8 +411,8 @@ def _begin_lookup(
         The lookup; or a message if the request names no meeting.
     """
     try:
-        button = read_button(asked.value) if isinstance(asked, Press) else None
-        meeting = button.mid if button else meeting_asked_for(getattr(asked, "text", ""))
+        button = read_button(interaction.value) if isinstance(interaction, Press) else None
+        meeting = button.mid if button else meeting_asked_for(getattr(interaction, "text", ""))
     except BadRequest as error:
         return note(str(error))
     if meeting is None:
@@ -399,8 +420,8 @@ def _begin_lookup(
     return Lookup(
         meeting,
         button,
-        rows=begin(pool, deps.status.of_meeting, meeting),
-        schedule=begin(pool, _schedule_of, meeting, deps),
+        rows=start_call(pool, deps.status.of_meeting, meeting),
+        schedule=start_call(pool, _schedule_of, meeting, deps),
     )
 
 
@@ -425,7 +446,7 @@ class FoundMeeting:
     def message(
         self, window: Window, deps: Dependencies, *, replaces: bool = False, has_button: bool = True
     ) -> Message:
-        shown = answer.about(
+        shown = answer.meeting_answer(
             self.meeting,
             self.rows,
             self.schedule,
@@ -447,8 +468,8 @@ def _messages_of_press(
     its button.
     """
     if not button.begins_new_message:
-        return (found.message(button.wanted, deps, replaces=True),)
+        return (found.message(button.next_window, deps, replaces=True),)
     return (
-        found.message(button.wanted, deps),
-        found.message(button.shown, deps, replaces=True, has_button=False),
+        found.message(button.next_window, deps),
+        found.message(button.shown_window, deps, replaces=True, has_button=False),
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from ingester import log, timestamps
 from ingester.errors import BadRequest, LedgerUnreadable, ScheduleUnreadable
-from ingester.ledger.record import Record, event_of, files_of_event
+from ingester.ledger.record import Record, files_of_event, media_package_or_newest
 from ingester.ledger.table import Ledger
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import FOLLOWED, OVER, State
@@ -32,7 +32,7 @@ from ingester.settings import StatusQuerySettings, read
 from ingester.status.details import RecordingDetails, Scheduled, details_of, editor_of, file_words
 from ingester.status.diagnosis import CAN_BE_SUPERSEDED, Diagnosis, diagnose, diagnose_each
 from ingester.status.row import StatusRow
-from ingester.status.table import STATUS_LIFE, StatusTable
+from ingester.status.table import STATUS_RETENTION, StatusTable
 from ingester.status.time_index import Position, StatusPages
 from ingester.status.verdict import Verdict, verdicts_of
 from ingester.status.words import STATES
@@ -42,7 +42,7 @@ logger = logging.getLogger("ingester.status_query")
 
 MAX_SECONDS = 3600
 MAX_DIGITS = 18
-MAX_PERIOD = STATUS_LIFE + timedelta(days=1)
+MAX_PERIOD = STATUS_RETENTION + timedelta(days=1)
 """Longest period of a query: a day more than rows live, because callers count days in their own
 zone."""
 
@@ -100,7 +100,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment."""
     settings = read(StatusQuerySettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     table, sqs = clients.table(settings.status_table), clients.sqs()
     recordings = clients.table(settings.recordings_table)
     return Dependencies(
@@ -212,23 +212,26 @@ def of_meeting(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
 
 
 def _recordings(
-    rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis], wanted: str, deps: Dependencies
+    rows: Sequence[StatusRow],
+    diagnoses: Mapping[str, Diagnosis],
+    requested_uuid: str,
+    deps: Dependencies,
 ) -> list[RecordingDetails]:
     return [
-        _whole(uuid, verdict, deps)
-        if uuid == wanted
+        _recording_details(uuid, verdict, deps)
+        if uuid == requested_uuid
         else RecordingDetails(uuid=uuid, verdict=verdict.text)
         for uuid, verdict in verdicts_of(rows, diagnoses).items()
     ]
 
 
-def _whole(uuid: str, verdict: Verdict, deps: Dependencies) -> RecordingDetails:
+def _recording_details(uuid: str, verdict: Verdict, deps: Dependencies) -> RecordingDetails:
     """Return the details of a recording from the ledger and the schedule."""
     try:
         record = deps.ledger.get(uuid)
     except LedgerUnreadable:
         record = Record(uuid=uuid)
-    media_package = event_of(record, verdict.ingest.zip_id)
+    media_package = media_package_or_newest(record, verdict.ingest.zip_id)
     named = sorted(record.files.values(), key=lambda file: file.name)
     is_linked = verdict.is_in_opencast and media_package and deps.opencast
     return RecordingDetails(

@@ -53,7 +53,7 @@ from ingester.runtime.queue_worker import (
     SourceQueue,
 )
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
-from ingester.status.table import StatusChange, StatusTable, Written
+from ingester.status.table import StatusChange, StatusTable, WriteResult
 
 logger = logging.getLogger("ingester.uploader")
 
@@ -88,7 +88,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(UploaderSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     secrets = read_secrets(UploaderSecrets, clients.ssm(), settings.secrets_path)
     sqs = clients.sqs()
     return Dependencies(
@@ -258,7 +258,7 @@ def _ingest(
     series = deps.opencast.series(message.opencast_series_id)
     if series is None:
         raise UnknownSeries(reasons.INVALID_SERIES)
-    kept = mediapackage.keep(message, settings.minimum_duration)
+    kept = mediapackage.select_files(message, settings.minimum_duration)
     if kept is None:
         _ignore(message, reasons.TOO_SHORT, deps)
         return
@@ -321,7 +321,7 @@ def _captions_deps(deps: Dependencies) -> captions.Dependencies:
 
 def _report_ingest(
     message: UploadMessage, ingest: IngestRecord, deps: Dependencies, captions_reason: str = ""
-) -> Written | None:
+) -> WriteResult | None:
     """Report that a recording is in Opencast, and how its ingest differs from the message.
 
     `captions_reason` says why captions aren't in the ingest; "" if none are left out, or if an
@@ -343,7 +343,7 @@ def _report_ingest(
         # The row may already hold the final state of the ingest.
         deps.status.explain(message.zip_id, FOLLOWED, reason)
     for difference in found:
-        extra = log.goes_on("The ingest stays as it is.", difference.advice)
+        extra = log.nonfatal("The ingest stays as it is.", difference.advice)
         logger.error("%s", difference.reason, extra=extra)
     return written
 
@@ -370,7 +370,7 @@ def _release(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -
 
 def _metrics_of_ingest(message: UploadMessage, deps: Dependencies) -> dict[str, Any]:
     """Return a log record's `extra` with the metrics of an ingest that Opencast has."""
-    counts = metrics.once(Metric.WORKFLOW_INITIATED)
+    counts = metrics.count(Metric.WORKFLOW_INITIATED)
     try:
         received = timestamps.parse(message.webhook_received_time)
     except ValueError:
@@ -382,20 +382,22 @@ def _metrics_of_ingest(message: UploadMessage, deps: Dependencies) -> dict[str, 
 
 
 def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
-    return metrics.record(deps.settings.stack_name, deps.clock(), values)
+    return metrics.log_fields(deps.settings.stack_name, deps.clock(), values)
 
 
 def _ignore(message: UploadMessage, reason: str, deps: Dependencies) -> None:
     _note_end(message, End.IGNORED, deps)
     written = deps.status.report(message.zip_id, StatusChange(State.IGNORED, reason))
     too_short = reason == reasons.TOO_SHORT
-    counts = metrics.ignored(written and written.is_change, too_short=too_short)
+    counts = metrics.ignored_counts(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, deps))
 
 
 def _note_end(message: UploadMessage, end: End, deps: Dependencies) -> None:
     """Note in the ledger how a request ended."""
-    deps.ledger.note(message.uuid, lambda record: ledger.with_end(record, message.zip_id, end))
+    deps.ledger.change_or_log(
+        message.uuid, lambda record: ledger.with_end(record, message.zip_id, end)
+    )
 
 
 def _end_as_deleted(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -> None:
@@ -405,7 +407,7 @@ def _end_as_deleted(message: UploadMessage, ingest: IngestRecord, deps: Dependen
     _ignore(message, reason, deps)
     # A row in SENT_TO_OPENCAST or later can't become IGNORED, so replace its reason only.
     deps.status.explain(message.zip_id, IN_OPENCAST, reason)
-    logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", differences.SEND_IT))
+    logger.error("%s", reason, extra=log.nonfatal("Nothing is sent.", differences.SEND_IT))
 
 
 def _end_as_ingested(
@@ -433,7 +435,7 @@ def _end_beside_other_request(
     _ignore(message, reasons.ALREADY_THERE, deps)
     if outside:
         deps.status.explain(ingest.zip_id, IN_OPENCAST, outside)
-        extra = log.goes_on("The ingest stays as it is.", differences.ADD_THEM)
+        extra = log.nonfatal("The ingest stays as it is.", differences.ADD_THEM)
         logger.error("%s", outside, extra=extra)
 
 
@@ -462,7 +464,7 @@ def _events(message: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
     try:
         return deps.events.of(message.uuid)
     except (BotoCoreError, ClientError, ArithmeticError, LookupError, TypeError, ValueError):
-        extra = log.goes_on("It is ingested all the same; its pauses will be missing.")
+        extra = log.nonfatal("It is ingested all the same; its pauses will be missing.")
         logger.exception("The recording's events can't be read", extra=extra)
         return []
 
@@ -476,13 +478,13 @@ def _ask_later(
             f"{waiting}: look for it in Opencast. No more questions: an operator is needed"
         )
     seconds, due = _backoff(received.receive_count, LONGEST_WAIT_SECONDS, deps)
-    told = f"{waiting}; asks again at {due}"
-    return Retry(seconds=seconds, report=partial(_report_waiting, message, told, deps))
+    text = f"{waiting}; asks again at {due}"
+    return Retry(seconds=seconds, report=partial(_report_waiting, message, text, deps))
 
 
-def _report_waiting(message: UploadMessage, told: str, deps: Dependencies) -> None:
-    deps.status.report(message.zip_id, StatusChange(State.UPLOADER_RECEIVED, told))
-    logger.info("%s", told)
+def _report_waiting(message: UploadMessage, text: str, deps: Dependencies) -> None:
+    deps.status.report(message.zip_id, StatusChange(State.UPLOADER_RECEIVED, text))
+    logger.info("%s", text)
 
 
 def _backoff(attempt: int, longest: int, deps: Dependencies) -> tuple[int, str]:
@@ -508,19 +510,19 @@ def _wait_for_end_of_outage(
     if is_last or deps.clock() - since >= longest:
         return _give_up(f"{reason} (since {timestamps.write(since)}, no more retries)")
     seconds, due = _backoff(received.receive_count, LONGEST_WAIT_SECONDS, deps)
-    told = f"{reason} (waiting since {timestamps.write(since)}, {retry_policy.NEXT_TRY} {due})"
+    text = f"{reason} (waiting since {timestamps.write(since)}, {retry_policy.NEXT_TRY} {due})"
 
     def report() -> None:
-        deps.status.report(message.zip_id, StatusChange(State.UPLOADER_FAILED, told, retry_due=due))
+        deps.status.report(message.zip_id, StatusChange(State.UPLOADER_FAILED, text, retry_due=due))
         is_opencast = isinstance(error, OpencastUnreachable)
         if received.receive_count == MAX_FAILURES and not is_opencast:
             # Log an error, which is mailed: a missing grant looks like an outage of AWS, and a
             # person has to add the grant. Opencast's outages aren't mailed here, because they have
             # an alarm.
-            logger.error("%s", told, extra=log.goes_on("It is retried automatically."))
+            logger.error("%s", text, extra=log.nonfatal("It is retried automatically."))
         else:
-            counts = metrics.once(Metric.OPENCAST_UNREACHABLE, is_opencast)
-            logger.warning("%s", told, extra=_counted(counts, deps))
+            counts = metrics.count(Metric.OPENCAST_UNREACHABLE, is_opencast)
+            logger.warning("%s", text, extra=_counted(counts, deps))
 
     return Retry(seconds=seconds, report=report)
 
@@ -547,12 +549,12 @@ def _retry_after_failure(
     if count >= MAX_FAILURES or received.receive_count >= deps.settings.upload_receive_limit:
         return _give_up(f"{reason} ({retry_policy.outlook(count, MAX_FAILURES, '')})")
     seconds, due = _backoff(count, retry_policy.LONGEST_SECONDS, deps)
-    told = f"{reason} ({retry_policy.outlook(count, MAX_FAILURES, due)})"
-    return Retry(seconds=seconds, report=partial(_report_failure, message, told, due, deps))
+    text = f"{reason} ({retry_policy.outlook(count, MAX_FAILURES, due)})"
+    return Retry(seconds=seconds, report=partial(_report_failure, message, text, due, deps))
 
 
-def _report_failure(message: UploadMessage, told: str, due: str, deps: Dependencies) -> None:
+def _report_failure(message: UploadMessage, text: str, due: str, deps: Dependencies) -> None:
     deps.status.report(
-        message.zip_id, StatusChange(State.UPLOADER_FAILED, told, retry_due=due, failed_again=True)
+        message.zip_id, StatusChange(State.UPLOADER_FAILED, text, retry_due=due, failed_again=True)
     )
-    logger.warning("%s", told)
+    logger.warning("%s", text)

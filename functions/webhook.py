@@ -42,7 +42,7 @@ from ingester.pipeline.queue import Queue
 from ingester.pipeline.retry_policy import ZOOM_REPEATS
 from ingester.pipeline.states import ENDED, ZOOM_SIDE, State
 from ingester.recording.events_table import EventsTable
-from ingester.recording.files import Subject, automated
+from ingester.recording.files import Subject, automated_zip_id
 from ingester.recording.pauses import RecordingEvent
 from ingester.runtime import clients, http_endpoint, new_ids
 from ingester.runtime.api_gateway import Answer, Request, json_answer
@@ -52,7 +52,7 @@ from ingester.runtime.http_endpoint import ErrorAnswers
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 from ingester.status import trash as notices
 from ingester.status.diagnosis import has_ended
-from ingester.status.table import Requested, StatusChange, StatusTable, Written, never_raising
+from ingester.status.table import Requested, StatusChange, StatusTable, WriteResult, never_raising
 from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
 from ingester.zoom.webhook_events import (
@@ -96,7 +96,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(WebhookSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     return Dependencies(
         settings=settings,
         secrets=read_secrets(WebhookSecrets, clients.ssm(), settings.secrets_path),
@@ -155,20 +155,20 @@ def respond(
         if isinstance(error, RequestError):
             is_own = isinstance(error, OwnRequestRefused)
             is_unchecked = isinstance(error, SignatureUnchecked)
-            values = metrics.refused(error, is_own=is_own, is_unchecked=is_unchecked)
+            values = metrics.refusal_counts(error, is_own=is_own, is_unchecked=is_unchecked)
             counts = _counted(values, deps)
         logger.warning("Refused with %s: %s", status, error, extra=counts)
 
     errors = ErrorAnswers(report=report)
     rebuild, recent = rebuild_or_none or (lambda: deps), built_recently or (lambda: deps)
-    return errors.respond(event, lambda request: take(request, deps, rebuild, recent))
+    return errors.respond(event, lambda request: handle_request(request, deps, rebuild, recent))
 
 
 def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
-    return metrics.record(deps.settings.stack_name, deps.clock(), values)
+    return metrics.log_fields(deps.settings.stack_name, deps.clock(), values)
 
 
-def take(
+def handle_request(
     request: Request, deps: Dependencies, rebuild_or_none: Rebuild, built_recently: Rebuild
 ) -> Answer:
     """Authenticate a request, parse its event, and do what the event asks for.
@@ -183,7 +183,7 @@ def take(
         if event == zoom_events.ON_DEMAND and signed_with != own_key:
             raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
         zip_id = _zip_id(webhook_event, deps)
-        with log.about(**_log_keys(webhook_event, zip_id)):
+        with log.context(**_log_keys(webhook_event, zip_id)):
             is_zooms = signed_with in deps.secrets.zoom_secrets
             # This 0 keeps the alarm quiet, because the alarm looks at the minimum of an hour. While
             # Zoom's signatures are valid, an invalid signature is a forgery.
@@ -221,22 +221,22 @@ def _authenticate(
             return _verify(request, deps), deps
         except WrongSignature as wrong:
             newer = rebuild_or_none()
-            if newer is None and not _takes_unsigned(deps):
+            if newer is None and not _accepts_unsigned(deps):
                 raise SignatureUnchecked from wrong
             deps = newer or deps
             return _verify(request, deps), deps
     except Unauthorized:
-        if not _takes_unsigned(deps):
+        if not _accepts_unsigned(deps):
             raise
         latest = built_recently()
         if latest is None:
             raise SignatureUnchecked from None
-        if not _takes_unsigned(latest):
+        if not _accepts_unsigned(latest):
             raise
         return "", latest
 
 
-def _takes_unsigned(deps: Dependencies) -> bool:
+def _accepts_unsigned(deps: Dependencies) -> bool:
     return deps.settings.allow_unsigned_webhooks and not deps.secrets.zoom_secrets
 
 
@@ -287,7 +287,7 @@ def _zip_id(webhook_event: WebhookEvent | BadIngest, deps: Dependencies) -> str:
         case BadIngest():
             return webhook_event.zip_id
         case IngestEvent(on_demand=False):
-            return automated(webhook_event.subject.recording_id)
+            return automated_zip_id(webhook_event.subject.recording_id)
         case IngestEvent():
             return webhook_event.options.zip_id or f"on-demand-{deps.new_id()}"
     return ""
@@ -327,14 +327,14 @@ def _record_status(webhook_event: StatusEvent, deps: Dependencies) -> Answer:
             is_first_start = _append_event(webhook_event.event, subject.recording_id, deps)
         except (BotoCoreError, ClientError):
             logger.exception(
-                "The recording's event could not be kept", extra=log.goes_on(PAUSES_MISSING)
+                "The recording's event could not be kept", extra=log.nonfatal(PAUSES_MISSING)
             )
     written = deps.status.write(
-        automated(subject.recording_id), StatusChange(state, subject=subject)
+        automated_zip_id(subject.recording_id), StatusChange(state, subject=subject)
     )
     has_ended = written and state is State.RECORDING_PROCESSING
-    counts = metrics.once(Metric.MEETING_STARTED, is_first_start)
-    counts |= metrics.once(Metric.MEETING_ENDED, has_ended)
+    counts = metrics.count(Metric.MEETING_STARTED, is_first_start)
+    counts |= metrics.count(Metric.MEETING_ENDED, has_ended)
     logger.info(
         "%s %s", state, "written" if written else "came too late", extra=_counted(counts, deps)
     )
@@ -356,7 +356,7 @@ def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
     """
     failure: NotReady | None = None
     for uuid in uuids:
-        with log.about(uuid=uuid):
+        with log.context(uuid=uuid):
             try:
                 act(uuid)
             except FAILURES as error:
@@ -380,7 +380,7 @@ def _note_removal(uuid: str, notice: str, deps: Dependencies) -> None:
 
 
 def _zip_ids_of(record: Record) -> list[str]:
-    return sorted({automated(record.uuid), *record.requests})
+    return sorted({automated_zip_id(record.uuid), *record.requests})
 
 
 @never_raising
@@ -403,8 +403,8 @@ def _recover(uuid: str, deps: Dependencies) -> None:
         record = deps.ledger.change(uuid, partial(ledger.with_notice, notice=""))
     for zip_id in _zip_ids_of(record):
         _report_recovery(zip_id, deps)
-    for zip_id, request in ledger.given_up(record).items():
-        with log.about(zip_id=zip_id):
+    for zip_id, request in ledger.gone_requests(record).items():
+        with log.context(zip_id=zip_id):
             logger.info("It is out of Zoom's trash again: it is taken up again")
             _resume(uuid, zip_id, request, deps)
 
@@ -413,7 +413,7 @@ def _recover(uuid: str, deps: Dependencies) -> None:
 def _report_recovery(zip_id: str, deps: Dependencies) -> None:
     row = deps.status.get(zip_id)
     if row and row.state and row.zoom_notice:
-        deps.status.take_back_note(row, notices.reason_without(row))
+        deps.status.clear_notice(row, notices.reason_without(row))
 
 
 def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) -> None:
@@ -421,7 +421,7 @@ def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) 
 
     The message is partial, so the downloader asks Zoom for the other fields.
     """
-    is_automated = zip_id == automated(uuid)
+    is_automated = zip_id == automated_zip_id(uuid)
     asked = request.asked
     message = DownloadMessage(
         uuid=uuid,
@@ -457,16 +457,18 @@ def _reject(bad: BadIngest, deps: Dependencies) -> NoReturn:
     if bad.zip_id:
         subject = bad.subject if bad.subject.meeting_id else None
         written = _fail(bad.zip_id, reasons.BAD_DATA, subject, deps)
-        counts = metrics.once(Metric.RECORDING_FAILED, written and written.is_change)
+        counts = metrics.count(Metric.RECORDING_FAILED, written and written.is_change)
         # Send no mail about a "+Zoom" request, because its sender gets the answer. Send no mail
         # about an ingest in progress (`written` is None), because the ingest continues.
-        is_mailed = written and bad.zip_id == automated(bad.uuid)
+        is_mailed = written and bad.zip_id == automated_zip_id(bad.uuid)
         level = logging.ERROR if is_mailed else logging.WARNING
         logger.log(level, "%s", bad, extra=_counted(counts, deps))
     raise bad
 
 
-def _fail(zip_id: str, reason: str, subject: Subject | None, deps: Dependencies) -> Written | None:
+def _fail(
+    zip_id: str, reason: str, subject: Subject | None, deps: Dependencies
+) -> WriteResult | None:
     return deps.status.report(
         zip_id, StatusChange(State.WEBHOOK_FAILED, reason, subject=subject, requested=Requested.NOW)
     )
@@ -491,7 +493,7 @@ def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Ans
     return NO_CONTENT
 
 
-def _is_first(request: IngestEvent, written: Written | None) -> bool:
+def _is_first(request: IngestEvent, written: WriteResult | None) -> bool:
     """Return whether Zoom says for the first time that a recording is complete."""
     if request.on_demand or written is None:
         return False
@@ -520,7 +522,7 @@ def _ingest(request: IngestEvent, zip_id: str, deps: Dependencies) -> Answer:
     if ledger.is_duplicate(record, zip_id, set(request.names)):
         logger.info("A repeat of a request that is on its way: nothing to do")
         return SUCCESS
-    _hand_on(request, zip_id, known, deps)
+    _send_to_downloader(request, zip_id, known, deps)
     return SUCCESS
 
 
@@ -550,12 +552,14 @@ def _ignore(zip_id: str, request: IngestEvent, deps: Dependencies) -> None:
             State.IGNORED, reasons.NO_MP4, subject=request.subject, requested=Requested.NOW
         ),
     )
-    counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, written))
-    counts |= metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
+    counts = metrics.count(Metric.RECORDING_COMPLETED, _is_first(request, written))
+    counts |= metrics.count(Metric.RECORDING_IGNORED, written and written.is_change)
     logger.info("Ignored: it has no MP4 files", extra=_counted(counts, deps))
 
 
-def _hand_on(request: IngestEvent, zip_id: str, known: LedgerRequest, deps: Dependencies) -> None:
+def _send_to_downloader(
+    request: IngestEvent, zip_id: str, known: LedgerRequest, deps: Dependencies
+) -> None:
     """Send a download message for a request.
 
     The order of the writes makes a crash between any two of them harmless. The ledger knows the
@@ -581,7 +585,7 @@ def _hand_on(request: IngestEvent, zip_id: str, known: LedgerRequest, deps: Depe
             replacing=replaced,
         ),
     )
-    counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, received))
+    counts = metrics.count(Metric.RECORDING_COMPLETED, _is_first(request, received))
     logger.info("Accepted", extra=_counted(counts, deps))
     _send(request.message(zip_id, deps.clock()), request.names, deps)
 
@@ -601,7 +605,7 @@ def _send(
     """
     delay = 0 if message.on_demand_ingest else deps.settings.webhook_delay_seconds
     deps.downloads.send(encode(message), delay_seconds=delay)
-    deps.ledger.note(
+    deps.ledger.change_or_log(
         message.uuid, lambda record: ledger.with_sent(accept(record), message.zip_id, files)
     )
     deps.status.report(message.zip_id, StatusChange(State.SENT_TO_DOWNLOADER))

@@ -170,8 +170,9 @@ def choose_port(wanted: int, taken: Container[int] = ()) -> int:
     if wanted:
         if reason := _why_taken(wanted):
             raise PortTaken(
-                f"Port {wanted} on {HOST} can't be had ({reason}): end what listens there, or set "
-                "LOCAL_CLOUD_PORT to another one (0, the default, takes any that is free)."
+                f"Port {wanted} on {HOST} can't be used ({reason}): stop the program that listens "
+                "there, or set LOCAL_CLOUD_PORT to another port (0, the default, takes any free "
+                "port)."
             )
         return wanted
     # With a random order, two stacks that start at the same time seldom choose the same port.
@@ -181,7 +182,7 @@ def choose_port(wanted: int, taken: Container[int] = ()) -> int:
             return candidate
     raise PortTaken(
         f"No free port found on {HOST} from {FREE_PORTS.start} to {FREE_PORTS.stop}: "
-        "set LOCAL_CLOUD_PORT to one that is."
+        "set LOCAL_CLOUD_PORT to a free port outside this range."
     )
 
 

@@ -210,12 +210,16 @@ def _private(driver: Driver, start: datetime) -> ZoomRecording:
 def _missed(driver: Driver, start: datetime) -> ZoomRecording:
     """Add recording (f), which ended more than an hour ago, to Zoom without a webhook event."""
     return driver.add_lecture(
-        meeting_id=MISSED, start_time=start, topic="Nobody told", seed="f", segments=1
+        meeting_id=MISSED,
+        start_time=start,
+        topic="A lecture without a webhook event",
+        seed="f",
+        segments=1,
     )
 
 
 def _warm(driver: Driver, start: datetime) -> ZoomRecording:
-    """Add recording (g), which is sent once the functions are warm, to Zoom."""
+    """Add recording (g) to Zoom. The demo sends it once the functions are warm."""
     return driver.add_lecture(
         meeting_id=WARM, start_time=start, topic="HIST E-1010 Mapping the Ocean", seed="g"
     )
@@ -223,7 +227,7 @@ def _warm(driver: Driver, start: datetime) -> ZoomRecording:
 
 def _reconcile(driver: Driver, start: datetime) -> None:
     """Run reconcile with the start of recording (f) as the baseline."""
-    driver.begin_reconcile(start)
+    driver.set_reconcile_baseline(start)
     driver.reconcile()
 
 
@@ -247,7 +251,7 @@ def _ask(driver: Driver, journey: Journey) -> None:
         DriverError: The stack refuses the request.
     """
     link = zoom_page_of(journey.recording.uuid, "https://zoom.us")
-    answer = driver.ask_for_ingest(uuid=link, oc_series_id=REQUESTED_SERIES)
+    answer = driver.request_ingest(uuid=link, oc_series_id=REQUESTED_SERIES)
     if answer.status != 200:
         raise DriverError(f"POST /ingest answered {answer.status}: {answer.body}")
 
@@ -317,7 +321,7 @@ def _check_lecture(driver: Driver, journey: Journey, start: datetime) -> list[Ch
     expected = [
         (flavor, file.sha256, file.size)
         for flavor, view in flavors
-        for file in journey.recording.wanted()
+        for file in journey.recording.expected_files()
         if file.recording_type == view
     ]
     return [
@@ -358,7 +362,7 @@ def _spans(start: datetime) -> str:
 
 def _check_requested(driver: Driver, journey: Journey) -> list[Check]:
     ingests = driver.ingests_of(journey.recording)
-    sent = {(file.sha256, file.size) for file in journey.recording.wanted()}
+    sent = {(file.sha256, file.size) for file in journey.recording.expected_files()}
     got = [{(digest, size) for _, digest, size in _fetched(ingest)} for ingest in ingests]
     return [
         Check(
@@ -394,10 +398,10 @@ def _check_repeats(driver: Driver, lecture: Journey, answers: list[int], before:
 
 def _check_missed(driver: Driver, journey: Journey) -> Check:
     ingests = driver.ingests_of(journey.recording)
-    sent = {(file.sha256, file.size) for file in journey.recording.wanted()}
+    sent = {(file.sha256, file.size) for file in journey.recording.expected_files()}
     got = [{(digest, size) for _, digest, size in _fetched(ingest)} for ingest in ingests]
     return Check(
-        "(f) what Zoom never told of was found in its lists, and is in Opencast once",
+        "(f) the recording without a webhook event was found, and is in Opencast once",
         got == [sent] and ingests[0].series == SCHEDULED_SERIES,
         f"{journey.state} {journey.reason}, {len(ingests)} ingests",
     )

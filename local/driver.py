@@ -52,7 +52,7 @@ class ZoomRecording(msgspec.Struct, frozen=True):
     host_id: str
     files: tuple[ZoomFile, ...]
 
-    def wanted(self) -> tuple[ZoomFile, ...]:
+    def expected_files(self) -> tuple[ZoomFile, ...]:
         """Return the files of the types that the pipeline copies by default, MP4 and chat."""
         return tuple(file for file in self.files if file.file_type in ("MP4", "CHAT"))
 
@@ -167,7 +167,7 @@ class Driver:
                 return recording
         raise DriverError(f"Zoom's stand-in holds no recording {uuid}.")
 
-    def sent(self, file: ZoomFile) -> int:
+    def sent_bytes(self, file: ZoomFile) -> int:
         """Return the number of bytes of a file that Zoom has sent, lost bytes included."""
         return int(self._control("GET", "zoom", "sent").get(file.id, 0))
 
@@ -180,7 +180,7 @@ class Driver:
         answer = self._control("POST", "zoom", "events", asked)
         return Answer(answer["status"], answer["body"])
 
-    def trouble_zoom(self, **fault: Any) -> None:
+    def inject_zoom_fault(self, **fault: Any) -> None:
         """Add a fault (`local.neighbours.zoom_faults.Fault`) to Zoom."""
         self._control("POST", "zoom", "faults", fault)
 
@@ -188,11 +188,11 @@ class Driver:
         """Return the origin to which Zoom redirects downloads."""
         return str(self._control("GET", "zoom", "origins")["cdn_url"])
 
-    def switch_zoom(self, **switches: Any) -> None:
+    def set_zoom_switches(self, **switches: Any) -> None:
         """Change Zoom's behaviour (`local.neighbours.zoom_account.Switches`)."""
         self._control("POST", "zoom", "switches", switches)
 
-    def scopes_in_zoom(self, *scopes: str) -> None:
+    def set_zoom_scopes(self, *scopes: str) -> None:
         """Set the scopes of the tokens that Zoom issues from now on."""
         self._control("POST", "zoom", "app", {"scopes": scopes})
 
@@ -205,15 +205,15 @@ class Driver:
         series = {"identifier": identifier, "title": title}
         self._control("POST", "opencast", "series", series)
 
-    def trouble_opencast(self, **fault: Any) -> None:
+    def inject_opencast_fault(self, **fault: Any) -> None:
         """Add a fault (`local.neighbours.opencast_store.Fault`) to Opencast."""
         self._control("POST", "opencast", "faults", fault)
 
-    def mend_opencast(self) -> None:
+    def clear_opencast_faults(self) -> None:
         """Remove every fault from Opencast."""
         self._control("DELETE", "opencast", "faults")
 
-    def switch_opencast(self, **switches: Any) -> None:
+    def set_opencast_switches(self, **switches: Any) -> None:
         """Change Opencast's behaviour (`local.neighbours.opencast_store.Switches`)."""
         self._control("POST", "opencast", "switches", switches)
 
@@ -241,7 +241,7 @@ class Driver:
         source = f"ZIP-{recording.uuid}"
         return [ingest for ingest in self.ingests() if source in ingest.values("source")]
 
-    def ask_for_ingest(self, **request: Any) -> Answer:
+    def request_ingest(self, **request: Any) -> Answer:
         """POST to `/ingest` as the "+Zoom" form does, and return the answer."""
         answer = self._session.post(
             f"{self.state.api_url}/ingest", json=request, timeout=REQUEST_SECONDS
@@ -256,7 +256,7 @@ class Driver:
             for recording in records["recordings"]
         }
 
-    def recent(self, seconds: int) -> set[str]:
+    def recent_uuids(self, seconds: int) -> set[str]:
         """Return the uuids of the recordings that `GET /status` lists for the last `seconds`."""
         return {
             recording["recording_id"]
@@ -302,7 +302,7 @@ class Driver:
         found: dict[str, Any] = answer.json()
         return found
 
-    def begin_reconcile(self, baseline: datetime) -> None:
+    def set_reconcile_baseline(self, baseline: datetime) -> None:
         """Set reconcile's baseline. Reconcile ignores recordings that ended earlier."""
         item = {"uuid": "#reconcile", "baseline": f"{baseline:%Y-%m-%dT%H:%M:%SZ}", "version": 1}
         self.table("recordings").put_item(Item=item)
@@ -341,7 +341,9 @@ class Driver:
             raise DriverError(f"Follow was stopped: {report}")
         return report
 
-    def type(self, text: str, *, user: str = "producer", channel: str = "", **more: Any) -> Any:
+    def type_command(
+        self, text: str, *, user: str = "producer", channel: str = "", **more: Any
+    ) -> Any:
         """Type `/zip <text>` as a user, by default in the zip channel, and return the outcome.
 
         See `local.neighbours.slack_player.Typed` and `Outcome`.
@@ -354,12 +356,12 @@ class Driver:
         pressed = {"user": user, "ts": ts, "action_id": action_id, **more}
         return self._control("POST", "slack", "press", pressed)
 
-    def shown(self, user: str = "producer") -> list[dict[str, Any]]:
+    def shown_messages(self, user: str = "producer") -> list[dict[str, Any]]:
         """Return the messages that a user sees (`local.neighbours.slack_workspace.Message`)."""
         found: list[dict[str, Any]] = self._control("GET", "slack", f"messages?user={user}")
         return found
 
-    def trouble_slack(self, **fault: Any) -> None:
+    def inject_slack_fault(self, **fault: Any) -> None:
         """Add a fault (`local.neighbours.faults.Fault`) to Slack."""
         self._control("POST", "slack", "faults", fault)
 
@@ -368,7 +370,7 @@ class Driver:
         found: list[dict[str, Any]] = self._control("GET", "slack", "refused")
         return found
 
-    def scopes_in_slack(self, *scopes: str) -> None:
+    def set_slack_scopes(self, *scopes: str) -> None:
         """Set the scopes of the app in Slack."""
         self._control("POST", "slack", "app", {"scopes": scopes})
 
@@ -384,7 +386,7 @@ class Driver:
         """Expire every token that Google has issued."""
         self._control("POST", "sheets", "expire")
 
-    def trouble_sheets(self, **fault: Any) -> None:
+    def inject_sheets_fault(self, **fault: Any) -> None:
         """Add a fault (`local.neighbours.faults.Fault`) to Google."""
         self._control("POST", "sheets", "faults", fault)
 

@@ -71,11 +71,11 @@ def record(
         lecture["broken"] = {"active_speaker": "truncated"}
     recording = driver.add_lecture(**lecture)
     if wish.fail == "download":
-        for file in recording.wanted():
-            driver.trouble_zoom(kind="status", status=503, where="cdn", file_id=file.id)
+        for file in recording.expected_files():
+            driver.inject_zoom_fault(kind="status", status=503, where="cdn", file_id=file.id)
     if wish.fail == "upload":
         event = f"/api/events/{media_package_id(recording.uuid)}"
-        driver.trouble_opencast(kind="status", status=503, path=event)
+        driver.inject_opencast_fault(kind="status", status=503, path=event)
     return recording, driver.send("recording.completed", recording.uuid)
 
 
@@ -84,10 +84,10 @@ def fail(driver: Driver, stand_in: str, status: int, seconds: int) -> None:
     fault: dict[str, Any] = {"kind": "status", "status": status, "lasting": seconds}
     match stand_in:
         case "zoom":
-            driver.trouble_zoom(where="any", **fault)
+            driver.inject_zoom_fault(where="any", **fault)
         case "opencast":
-            driver.trouble_opencast(**fault)
+            driver.inject_opencast_fault(**fault)
         case "slack":
-            driver.trouble_slack(**fault)
+            driver.inject_slack_fault(**fault)
         case _:
-            driver.trouble_sheets(**fault)
+            driver.inject_sheets_fault(**fault)

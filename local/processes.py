@@ -47,7 +47,7 @@ class Running:
         deadline = time.monotonic() + timeout
         while not condition():
             if (code := self.ended()) is not None:
-                raise self.failure(f"ended at once with {code}")
+                raise self.failure(f"ended with exit code {code}")
             if time.monotonic() > deadline:
                 raise self.failure(f"was not ready within {timeout:.0f} s")
             time.sleep(STEP_SECONDS)
@@ -65,7 +65,7 @@ class Running:
         self.stop()
         return ProcessFailed(f"{self.name} {what}; its log is {self.log}:\n{last_lines(self.log)}")
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Let the process run on after this Python process ends."""
         if self.supervisor.stdin is not None and not self.supervisor.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
@@ -140,10 +140,10 @@ class Processes:
             running = [process for process in self._running if process.ended() is None]
             return {process.name: process.pid for process in running}
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Let every process run on after this Python process ends."""
         for process in self._running:
-            process.let_go()
+            process.detach()
 
     def stop(self) -> None:
         """Stop every process, wait until all have ended, and refuse to start further processes."""
@@ -176,16 +176,16 @@ def stop_pids(pids: Sequence[int]) -> None:
     while any(is_supervisor(pid) for pid in supervisors) and time.monotonic() < deadline:
         time.sleep(STEP_SECONDS)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        left = left_by(pids)
+        left = orphans_of(pids)
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
         deadline = time.monotonic() + GRACE_SECONDS
-        while left and left_by(pids) and time.monotonic() < deadline:
+        while left and orphans_of(pids) and time.monotonic() < deadline:
             time.sleep(STEP_SECONDS)
 
 
-def left_by(supervisors: Iterable[int]) -> list[int]:
+def orphans_of(supervisors: Iterable[int]) -> list[int]:
     """Return the pids of the running processes in the sessions of supervisors that have ended.
 
     A supervisor leads a session. While the session has a process, no other process gets the

@@ -19,10 +19,10 @@ API_ID = "localzip"
 
 API_ID_TAG = "ms-custom-id"
 
-OF_A_STACK = "LOCAL_STACK"
+STACK_VARIABLE = "LOCAL_STACK"
 """Name of the environment variable in which `invoke local.env` exports the stack's name."""
 
-OF_THE_OPERATOR = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
+ACCOUNT_SETTINGS = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Settings that choose an AWS account. A local stack ignores these settings."""
 
 
@@ -64,7 +64,7 @@ def read_local(given: Mapping[str, str]) -> LocalSettings:
         LocalSettingsError: A setting is wrong, or `given` has the settings of another local stack,
             whose addresses a new stack can't use.
     """
-    if another := given.get(OF_A_STACK):
+    if another := given.get(STACK_VARIABLE):
         raise LocalSettingsError(
             f"This shell has the settings of the local stack {another} (`invoke local.env`): start "
             "one from a new shell."
@@ -83,7 +83,7 @@ def read_local(given: Mapping[str, str]) -> LocalSettings:
 
 def stack_settings(given: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
     """Return the stack's settings by name, from `given`, new secrets and defaults."""
-    known = set(TABLE) - set(OF_THE_OPERATOR)
+    known = set(TABLE) - set(ACCOUNT_SETTINGS)
     chosen = {name: given[name] for name in sorted(known) if given.get(name, "").strip()}
     name = chosen.get("STACK_NAME", "local-zip")
     settings = {**_defaults(name, addresses), **chosen}

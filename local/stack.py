@@ -3,7 +3,7 @@
     with LocalStack() as stack:
         requests.post(f"{stack.state.api_url}/new_recording", verify=stack.state.ca_bundle)
 
-No process of a stack outlives this process (supervisor.py) unless `let_go` was called. Slow steps
+No process of a stack outlives this process (supervisor.py) unless `detach` was called. Slow steps
 run in parallel. The CDK's synthesis and deploy determine how long a start takes.
 """
 
@@ -33,8 +33,16 @@ from local.cloud import (
 )
 from local.neighbours.stand_in import CONTROL_TOKEN
 from local.processes import ROOT, Processes, is_supervisor, stop_pids
-from local.settings import OF_A_STACK, Addresses, api_url, read_local, stack_settings
-from local.state import CLOUD, GOOGLE_KEY, State, clear, delete_state_files, read_state, remember
+from local.settings import STACK_VARIABLE, Addresses, api_url, read_local, stack_settings
+from local.state import (
+    CLOUD,
+    GOOGLE_KEY,
+    State,
+    delete_runtime_files,
+    delete_state_files,
+    read_state,
+    write_state_files,
+)
 from local.template_check import TemplateCheck, compare
 from ops.code.package import Package, upload
 from ops.schedule import google_key
@@ -149,12 +157,12 @@ class LocalStack:
             delete_state_files(self.home)
         self._processes.stop()
         if alive:
-            clear(self.home)
+            delete_runtime_files(self.home)
         self._open.close()
 
-    def let_go(self) -> None:
-        """Let the stack outlive this process, until `local.state.end` ends it."""
-        self._processes.let_go()
+    def detach(self) -> None:
+        """Let the stack outlive this process, until `local.state.stop_stack` ends it."""
+        self._processes.detach()
         self._open.close()
         self._processes = Processes(self.home / "logs")
 
@@ -165,7 +173,7 @@ class LocalStack:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of invoke's tasks for this stack, with settings, secrets and access."""
-        return {**self.settings, **self._operator(), OF_A_STACK: self.state.stack_name}
+        return {**self.settings, **self._operator(), STACK_VARIABLE: self.state.stack_name}
 
     def _start(self) -> None:
         began = time.monotonic()
@@ -298,7 +306,7 @@ class LocalStack:
             yield pool
         except BaseException:
             self._processes.stop()
-            clear(self.home)
+            delete_runtime_files(self.home)
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -363,4 +371,4 @@ class LocalStack:
             control_token=self._control_token,
             pids=self._processes.alive(),
         )
-        remember(self.home, self.state, self.environment)
+        write_state_files(self.home, self.state, self.environment)

@@ -60,7 +60,7 @@ def read_state(home: Path) -> State | None:
         return None
 
 
-def remember(home: Path, state: State, environment: Mapping[str, str]) -> None:
+def write_state_files(home: Path, state: State, environment: Mapping[str, str]) -> None:
     """Write `stack.json` and `stack.env`."""
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]
     _write(home / ENVIRONMENT, "".join(lines).encode())
@@ -73,18 +73,18 @@ def delete_state_files(home: Path) -> None:
         (home / name).unlink(missing_ok=True)
 
 
-def end(home: Path) -> bool:
+def stop_stack(home: Path) -> bool:
     """End the stack that runs in a folder, and return whether there was such a stack."""
     state = read_state(home)
     if state is None:
         return False
     stop_pids(list(state.pids.values()))
     delete_state_files(home)
-    clear(home)
+    delete_runtime_files(home)
     return True
 
 
-def clear(home: Path) -> None:
+def delete_runtime_files(home: Path) -> None:
     """Remove the files that only a running stack needs, such as the functions' 150 MB of code."""
     shutil.rmtree(home / CLOUD, ignore_errors=True)
     (home / GOOGLE_KEY).unlink(missing_ok=True)

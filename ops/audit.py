@@ -65,22 +65,22 @@ class Vulnerability:
 class Report:
     """A tool's findings. `checked` is the number of checked releases.
 
-    `trouble` says why the tool didn't check the other releases; "" if it checked all.
+    `problem` says why the tool didn't check the other releases; "" if it checked all.
     """
 
     tool: str
     checked: int
     found: tuple[Vulnerability, ...]
-    trouble: str = ""
+    problem: str = ""
 
     @property
     def line(self) -> str:
         """The report in one line."""
-        if self.trouble and not self.checked:
-            return f"{self.tool}: not checked. {self.trouble}"
+        if self.problem and not self.checked:
+            return f"{self.tool}: not checked. {self.problem}"
         count = len(self.found) or "no"
         known = f"{count} known {'vulnerability' if count == 1 else 'vulnerabilities'}"
-        return f"{self.tool}: {self.checked} releases checked, {known}. {self.trouble}".rstrip()
+        return f"{self.tool}: {self.checked} releases checked, {known}. {self.problem}".rstrip()
 
 
 Tool = Callable[[Path, Mapping[str, str]], Report]
@@ -90,7 +90,7 @@ def result_of(reports: list[Report]) -> Result:
     """Return the result of all tools. VULNERABLE takes precedence over UNCHECKED."""
     if any(report.found for report in reports):
         return Result.VULNERABLE
-    return Result.UNCHECKED if any(report.trouble for report in reports) else Result.CLEAN
+    return Result.UNCHECKED if any(report.problem for report in reports) else Result.CLEAN
 
 
 def audit_python(root: Path, environment: Mapping[str, str]) -> Report:
@@ -141,7 +141,7 @@ def python_report(dependencies: list[Any], deployed: set[tuple[str, str]]) -> Re
     known = [each for each in dependencies if "skip_reason" not in each]
     control = [each for each in known if (each["name"], each["version"]) == PYTHON_CONTROL]
     if not any(each["vulns"] for each in control):
-        return Report("pip-audit", 0, (), _useless(PYTHON_CONTROL))
+        return Report("pip-audit", 0, (), _missed_control(PYTHON_CONTROL))
     skipped = sorted(each["name"] for each in dependencies if "skip_reason" in each)
     found = [
         Vulnerability(
@@ -155,8 +155,8 @@ def python_report(dependencies: list[Any], deployed: set[tuple[str, str]]) -> Re
         if each not in control
         for vulnerability in each["vulns"]
     ]
-    trouble = f"Its service doesn't know {', '.join(skipped)}." if skipped else ""
-    return Report("pip-audit", len(known) - len(control), tuple(sorted(set(found))), trouble)
+    problem = f"Its service doesn't know {', '.join(skipped)}." if skipped else ""
+    return Report("pip-audit", len(known) - len(control), tuple(sorted(set(found))), problem)
 
 
 def audit_node(root: Path, environment: Mapping[str, str]) -> Report:
@@ -193,7 +193,7 @@ def with_control(
 def node_report(vulnerabilities: Mapping[str, Any], lock: Mapping[str, Any]) -> Report:
     """Convert npm's answer to a report. `lock` is the content of package-lock.json."""
     if not vulnerabilities.get(NODE_CONTROL[0]):
-        return Report("npm audit", 0, (), _useless(NODE_CONTROL))
+        return Report("npm audit", 0, (), _missed_control(NODE_CONTROL))
     found = tuple(sorted(set(_node_vulnerabilities(vulnerabilities, lock["packages"]))))
     return Report("npm audit", len([name for name in lock["packages"] if name]), found)
 
@@ -234,7 +234,7 @@ def _reason(said: str) -> str:
     return (errors or lines)[-1]
 
 
-def _useless(control: tuple[str, str]) -> str:
+def _missed_control(control: tuple[str, str]) -> str:
     return f"Its service knows no vulnerability of {' '.join(control)}, which has some."
 
 

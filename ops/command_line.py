@@ -70,7 +70,7 @@ OVERVIEW: Mapping[str, str] = {
     "logs": "read the functions' logs",
     "schedule": "import, show and remove the class schedule",
     "secrets": "show and rotate secrets",
-    "debug": "log everything, or not",
+    "debug": "switch debug logging on and off",
     "migrate": "copy the tables of another stack",
     "local": "the local stack, without an AWS account",
     "package": "build the functions' packages",

@@ -68,7 +68,7 @@ def up(_context: Context) -> None:
     except AlreadyUp as error:
         terminal.say(str(error))
         return
-    stack.let_go()
+    stack.detach()
     show_addresses(stack.state)
     check = stack.template_check
     terminal.say(f"Set through the API after the deploy: {', '.join(check.set_after)}.")
@@ -85,7 +85,7 @@ def down(_context: Context) -> None:
 def take_down(home: Path) -> None:
     """End the local stack of the folder `home`, and print whether the stack was up."""
     with terminal.working("Stopping the local stack"):
-        was_up = local_state.end(home)
+        was_up = local_state.stop_stack(home)
     print("The local stack is down." if was_up else "No local stack is up.")
 
 

@@ -145,7 +145,7 @@ def stale_pins(source: str, wanted: dict[str, Requirement], lock: Path) -> Itera
     }
 )
 def update_requirements(_context: Context, package: str | None = None, keep: bool = False) -> None:
-    """Lock all requirements anew."""
+    """Update the lock files of all requirements."""
     if package is not None:
         check_package(package, [ROOT / source.with_suffix(".txt") for source in sources()])
     if sys.version_info[:2] != OLDEST_PYTHON:

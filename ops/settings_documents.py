@@ -77,7 +77,7 @@ def _example_lines() -> Iterator[str]:
             yield from _comment(section.about, _path(section.see))
         yield ""
         for row in rows:
-            value = f"Value: {row.wanted}." if row.wanted else ""
+            value = f"Value: {row.requirement}." if row.requirement else ""
             yield from _comment(meaning(row), value, _path(row.see))
             yield f"{row.name}={row.example_text}"
         yield ""
@@ -115,7 +115,7 @@ def _document_lines() -> Iterator[str]:
         for row in rows:
             default = f"`{row.example_text}`" if row.example_text else ""
             says = f"{meaning(row)} {_link(row.see)}".strip()
-            yield f"| `{row.name}` | {default} | {says} | {row.wanted} | {_readers(row)} |"
+            yield f"| `{row.name}` | {default} | {says} | {row.requirement} | {_readers(row)} |"
         yield ""
     yield "## Settings that do nothing any more\n"
     for name, why in OBSOLETE.items():

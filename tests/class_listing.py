@@ -35,14 +35,14 @@ def listed(number: int = 86168921331, **changes: Any) -> dict[str, Any]:
 class ClassListing:
     """The stand-in's classes, its settings, and the authenticated requests that it received.
 
-    A page lists `at_once` classes. `content` replaces the answer with the classes. `total` replaces
-    the number of classes.
+    A page lists `page_size` classes. `content` replaces the answer with the classes. `total`
+    replaces the number of classes.
     """
 
     sign_in: SignIn
     port: int = 0
     classes: list[dict[str, Any]] = field(default_factory=list)
-    at_once: int = 1000
+    page_size: int = 1000
     total: object = None
     content: Answer | None = None
     seen: list[Request] = field(default_factory=list)
@@ -73,7 +73,7 @@ class ClassListing:
         return json_answer(200, {"helixEvents": self._page(int(request.query.get("offset", "0")))})
 
     def _page(self, offset: int) -> dict[str, Any]:
-        rows = self.classes[offset : offset + self.at_once]
+        rows = self.classes[offset : offset + self.page_size]
         total = len(self.classes) if self.total is None else self.total
         if not rows:
             return {"total": total}

@@ -16,7 +16,7 @@ import status_query
 import uploader
 import webhook
 from ingester.alerts.faults_table import FaultsTable
-from ingester.alerts.rate_limit import MailPace
+from ingester.alerts.rate_limit import MailRateLimiter
 from ingester.alerts.topic import Topic
 from ingester.ledger.table import Ledger
 from ingester.opencast.client import opencast_of
@@ -188,7 +188,7 @@ def uploader_dependencies(
     )
 
 
-def schedule_tools(
+def schedule_update_dependencies(
     aws: Cloud, clock: Clock, sheets: Sheets, *, token: str = "", **settings: str
 ) -> schedule_update.Dependencies:
     chosen = {
@@ -212,7 +212,9 @@ def schedule_tools(
     )
 
 
-def status_tools(aws: Cloud, clock: Clock, reconcile_days: int = 0) -> status_query.Dependencies:
+def status_query_dependencies(
+    aws: Cloud, clock: Clock, reconcile_days: int = 0
+) -> status_query.Dependencies:
     return status_query.Dependencies(
         stack_name="test",
         zoom_web="https://zoomgov.com",
@@ -238,7 +240,7 @@ def status_tools(aws: Cloud, clock: Clock, reconcile_days: int = 0) -> status_qu
     )
 
 
-def notifying_dependencies(
+def log_notifications_dependencies(
     aws: Cloud,
     clock: Clock,
     level: str = "ERROR",
@@ -256,8 +258,8 @@ def notifying_dependencies(
         settings=settings,
         status=StatusTable(aws.status, clock),
         faults=FaultsTable(aws.faults, quiet, clock),
-        pace=MailPace(
-            aws.faults, clock=clock, sleep=sleep or Sleeper(clock), by_chance=lambda: 0.5
+        pace=MailRateLimiter(
+            aws.faults, clock=clock, sleep=sleep or Sleeper(clock), random_fraction=lambda: 0.5
         ),
         topic=Topic(aws.sns, aws.topic),
         zone=zone_of(settings.local_time_zone),

@@ -70,7 +70,7 @@ class Interrupted:
         self.begin(load)
         ended = self.start(load, LIMIT_SECONDS)
         if ended.exit_code != 0:
-            raise process.ProgramFailed(f"{self.program.name}: {ended.why}")
+            raise process.ProgramFailed(f"{self.program.name}: {ended.failure_reason}")
         return ended.seconds
 
     def copy_with_kills(self, load: Load, seed: int, moments: Iterator[float]) -> Killed:

@@ -45,7 +45,7 @@ class Ended:
     last_line: str
 
     @property
-    def why(self) -> str:
+    def failure_reason(self) -> str:
         """The reason why the run failed."""
         if self.was_killed:
             return f"killed after {self.seconds:.1f} s"

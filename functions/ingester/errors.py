@@ -28,10 +28,10 @@
     │   ├── UnknownSeries        Opencast doesn't have the series
     │   ├── StagedFileLost       a staged file is missing or was replaced
     │   ├── LedgerUnreadable     the ledger's record of the recording is malformed
-    │   ├── CopyEndless          a copy hasn't ended after a day
+    │   ├── CopyTooLong          a copy hasn't ended after a day
     │   ├── TooManyFailures      a retryable failure happened too often
-    │   ├── AttemptsSpent        no attempt to process a message had an outcome
-    │   └── Unforeseen           an error of no known type, at a message's last attempt
+    │   ├── AttemptsExhausted    no attempt to process a message had an outcome
+    │   └── UnexpectedFailure    an error of no known type, at a message's last attempt
     ├── RetryableFailure         a retry may help: the message comes back after a backoff
     │   ├── ZoomUnreachable      no connection, a timeout, 429 or 5xx
     │   │   └── ZoomBusy         503: retry later, with fewer requests
@@ -210,7 +210,7 @@ class LedgerUnreadable(PermanentFailure):
     """A malformed record in the ledger. A retry could ingest the recording twice."""
 
 
-class CopyEndless(PermanentFailure):
+class CopyTooLong(PermanentFailure):
     """A copy that hasn't ended after a day of invocations."""
 
 
@@ -218,11 +218,11 @@ class TooManyFailures(PermanentFailure):
     """A retryable failure that happened as often as the retry policy allows."""
 
 
-class AttemptsSpent(PermanentFailure):
+class AttemptsExhausted(PermanentFailure):
     """A message whose allowed attempts have all broken off, so that none had an outcome."""
 
     @classmethod
-    def of(cls, limit: int) -> AttemptsSpent:
+    def of(cls, limit: int) -> AttemptsExhausted:
         """Return the error for a message that was attempted `limit` times."""
         return cls(
             f"None of {limit} attempts could tell how it ended: the function ran out of time or "
@@ -230,11 +230,11 @@ class AttemptsSpent(PermanentFailure):
         )
 
 
-class Unforeseen(PermanentFailure):
+class UnexpectedFailure(PermanentFailure):
     """An error of no known type, at a message's last attempt. The log has the traceback."""
 
     @classmethod
-    def of(cls, error: Exception) -> Unforeseen:
+    def of(cls, error: Exception) -> UnexpectedFailure:
         """Return the error for an exception, whose own text isn't meant for the status row."""
         return cls(f"An error that was not foreseen ({type(error).__name__}): see the log.")
 

@@ -99,7 +99,7 @@ def _forms(secret: str) -> set[str]:
 
 
 @contextmanager
-def about(**keys: str) -> Iterator[None]:
+def context(**keys: str) -> Iterator[None]:
     """Add `uuid`, `zip_id` or other keys to every log record that the block writes."""
     token = _context.set({**_context.get({}), **keys})
     try:
@@ -111,8 +111,8 @@ def about(**keys: str) -> Iterator[None]:
 class JsonFormatter(logging.Formatter):
     """Formatter of log records as JSON objects.
 
-    The object has `level`, `timestamp`, `location` and `message`, the keys of `about`, those of the
-    call's `extra`, and `exception` if there is one.
+    The object has `level`, `timestamp`, `location` and `message`, the keys of `context`, those of
+    the call's `extra`, and `exception` if there is one.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -143,7 +143,7 @@ def _redacted(value: Any) -> Any:
     return value if isinstance(value, int | float | bool | None) else _redacted(str(value))
 
 
-def goes_on(outlook: str, advice: str = "") -> dict[str, Any]:
+def nonfatal(outlook: str, advice: str = "") -> dict[str, Any]:
     """Return the `extra` of an error record after which processing continues.
 
     Args:
@@ -164,6 +164,6 @@ def start(context: object) -> None:
     _context.set({"aws_request_id": str(getattr(context, "aws_request_id", ""))})
 
 
-def verbose(on: bool) -> None:
+def set_debug(on: bool) -> None:
     """Turn this project's own debug records on or off."""
     logging.getLogger("ingester").setLevel(logging.DEBUG if on else logging.INFO)

@@ -134,7 +134,7 @@ def namespace_of(stack_name: str) -> str:
     return f"{stack_name}-log-metrics"
 
 
-def record(stack_name: str, now: datetime, values: Mapping[Metric, float]) -> dict[str, Any]:
+def log_fields(stack_name: str, now: datetime, values: Mapping[Metric, float]) -> dict[str, Any]:
     """Return the `extra` of a log record with `values` as metrics at the time `now`.
 
     If there are no values, the result is {}.
@@ -156,21 +156,21 @@ def record(stack_name: str, now: datetime, values: Mapping[Metric, float]) -> di
     }
 
 
-def once(metric: Metric, happened: object = True) -> dict[Metric, float]:
+def count(metric: Metric, happened: object = True) -> dict[Metric, float]:
     """Return `metric` with the value 1; {} if `happened` is false."""
     return {metric: 1.0} if happened else {}
 
 
-def ignored(happened: object, *, too_short: bool) -> dict[Metric, float]:
+def ignored_counts(happened: object, *, too_short: bool) -> dict[Metric, float]:
     """Return the metrics of an ingest that was ignored; {} if `happened` is false.
 
     `too_short` is True if the ingest was ignored because the recording is too short.
     """
-    counts = once(Metric.RECORDING_IGNORED, happened)
-    return counts | once(Metric.SKIPPED_FOR_DURATION, happened and too_short)
+    counts = count(Metric.RECORDING_IGNORED, happened)
+    return counts | count(Metric.SKIPPED_FOR_DURATION, happened and too_short)
 
 
-def refused(
+def refusal_counts(
     error: RequestError, *, is_own: bool, is_unchecked: bool = False
 ) -> dict[Metric, float]:
     """Return the metrics of a request that the webhook refused.
@@ -189,8 +189,8 @@ def refused(
         return {}
     if isinstance(error, Unauthorized):
         is_wrong = isinstance(error, WrongSignature)
-        counts = once(Metric.WEBHOOK_WRONGLY_SIGNED, is_wrong)
-        return counts | once(Metric.WEBHOOK_UNAUTHORIZED)
+        counts = count(Metric.WEBHOOK_WRONGLY_SIGNED, is_wrong)
+        return counts | count(Metric.WEBHOOK_UNAUTHORIZED)
     if error.status >= 500:
-        return once(Metric.WEBHOOK_NOT_TAKEN)
-    return once(Metric.WEBHOOK_REJECTED, not is_own)
+        return count(Metric.WEBHOOK_NOT_TAKEN)
+    return count(Metric.WEBHOOK_REJECTED, not is_own)

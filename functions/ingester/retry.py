@@ -14,14 +14,14 @@ import tenacity
 from ingester.errors import IngesterError
 
 Sleep = Callable[[float], None]
-Chance = Callable[[], float]
+RandomSource = Callable[[], float]
 """A function that returns a number from 0 up to, but not including, 1, such as `random.random`."""
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 
 
-def within(seconds: float, timeout: tuple[float, float]) -> tuple[float, float]:
+def shortened_timeout(seconds: float, timeout: tuple[float, float]) -> tuple[float, float]:
     """Shorten `timeout` (seconds to connect, to read) to at most `seconds` for both together."""
     connect = min(timeout[0], seconds / 2)
     return connect, min(timeout[1], seconds - connect)
@@ -31,13 +31,13 @@ def backoff(
     failures: int,
     first: float = FIRST_WAIT,
     longest: float = LONGEST_WAIT,
-    by_chance: Chance = random.random,
+    random_fraction: RandomSource = random.random,
 ) -> float:
     """Return the seconds to wait after `failures` failures in a row: exponential, full jitter.
 
     Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
-    return by_chance() * min(longest, first * 2.0 ** (failures - 1))
+    return random_fraction() * min(longest, first * 2.0 ** (failures - 1))
 
 
 def retrying(
@@ -48,7 +48,7 @@ def retrying(
     sleep: Sleep,
     before: Callable[[tenacity.RetryCallState], Any] | None = None,
     monotonic: Callable[[], float] = time.monotonic,
-    by_chance: Chance = random.random,
+    random_fraction: RandomSource = random.random,
 ) -> tenacity.Retrying:
     """Return a tenacity `Retrying`, for one call only, that retries after `errors`.
 
@@ -63,7 +63,7 @@ def retrying(
         sleep: Waits for a number of seconds.
         before: Function that is called before each wait.
         monotonic: Clock for the time limit, in seconds.
-        by_chance: Source of the jitter.
+        random_fraction: Source of the jitter.
     """
     begin = monotonic()
 
@@ -72,7 +72,7 @@ def retrying(
         asked = getattr(error, "retry_after", None)
         if asked is not None:
             return float(asked)
-        return max(FIRST_WAIT / 5, backoff(state.attempt_number, by_chance=by_chance))
+        return max(FIRST_WAIT / 5, backoff(state.attempt_number, random_fraction=random_fraction))
 
     def stop(state: tenacity.RetryCallState) -> bool:
         # tenacity's own stop_before_delay has a clock that can't be replaced.

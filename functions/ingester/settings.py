@@ -304,7 +304,7 @@ class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
     local_time_zone: str = "US/Eastern"
 
     @property
-    def at_least(self) -> Level:
+    def min_level(self) -> Level:
         """Lowest level of mailed records.
 
         Raises:

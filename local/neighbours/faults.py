@@ -10,16 +10,16 @@ from typing import Generic, Literal, Protocol, TypeVar
 import msgspec
 
 from local.authority import Authority
-from local.neighbours.https_server import Answer, Request, Spoil
+from local.neighbours.https_server import Answer, Disruption, Request
 from local.neighbours.stand_in import Route, StandIn, read_body
 
 
 class BaseFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fault that affects `times` matching requests, but not the first `skip` ones.
 
-    With `times` None, the fault affects all matching requests until the faults are cleared. With
-    `lasting` (seconds), the fault affects all matching requests until that time is over, whatever
-    `times` is.
+    With `times` None, the fault affects all later matching requests until the faults are cleared.
+    With `lasting` (seconds), it affects all later matching requests until that time is over,
+    whatever `times` is.
     """
 
     times: int | None = 1
@@ -164,13 +164,13 @@ class ApiStandIn(StandIn):
         else:
             answer = self._api.answer(request)
         self._seen.append(Seen(where, answer.status, fault.kind if fault else None))
-        return _spoilt(answer, fault) if fault else answer
+        return _with_fault(answer, fault) if fault else answer
 
 
-def _spoilt(answer: Answer, fault: Fault) -> Answer:
+def _with_fault(answer: Answer, fault: Fault) -> Answer:
     if fault.kind == "slow":
-        return replace(answer, spoil=Spoil(wait=fault.seconds))
+        return replace(answer, disruption=Disruption(wait=fault.seconds))
     if fault.kind == "broken":
         after = len(answer.body) // 2 if fault.after_bytes is None else fault.after_bytes
-        return replace(answer, spoil=Spoil(after_bytes=after))
+        return replace(answer, disruption=Disruption(after_bytes=after))
     return answer

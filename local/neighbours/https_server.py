@@ -1,7 +1,7 @@
-"""A threaded HTTPS server on loopback whose answers can be spoilt on purpose.
+"""A threaded HTTPS server on loopback whose answers can be disrupted on purpose.
 
-The application is a function from `Request` to `Answer`. An answer's `Spoil` says how the server
-breaks the answer off, because only the server can reset or stall the connection.
+The application is a function from `Request` to `Answer`. An answer's `Disruption` says how the
+server breaks the answer off, because only the server can reset or stall the connection.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Spoil:
+class Disruption:
     """A fault of an answer on the wire.
 
     The server waits `wait` seconds before the answer. `how` decides what the server does after
@@ -75,7 +75,7 @@ class Answer:
     file: Path | None = None
     offset: int = 0
     length: int = 0
-    spoil: Spoil = Spoil()
+    disruption: Disruption = Disruption()
     bytes_per_second: int = 0
     sent: Callable[[int], None] = field(default=lambda _: None, repr=False)
 
@@ -204,13 +204,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing, because a URL may contain a secret."""
 
     def _send(self, answer: Answer) -> None:
-        spoil = answer.spoil
-        self.server.closing.wait(spoil.wait)
-        if spoil.how == "silence":
+        disruption = answer.disruption
+        self.server.closing.wait(disruption.wait)
+        if disruption.how == "silence":
             self.close_connection = True
             return
         whole = answer.length if answer.file else len(answer.body)
-        length = whole if spoil.claimed_length is None else min(spoil.claimed_length, whole)
+        length = (
+            whole if disruption.claimed_length is None else min(disruption.claimed_length, whole)
+        )
         self.send_response(answer.status)
         for name, value in answer.headers:
             self.send_header(name, value)
@@ -219,9 +221,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD" or answer.status in {204, 304}:
             return
-        stop = length if spoil.after_bytes is None else min(length, spoil.after_bytes)
+        stop = length if disruption.after_bytes is None else min(length, disruption.after_bytes)
         self._write(answer, 0, stop)
-        if spoil.after_bytes is not None and self._break_off(spoil):
+        if disruption.after_bytes is not None and self._break_off(disruption):
             return
         self._write(answer, stop, length)
 
@@ -243,12 +245,12 @@ class _Handler(BaseHTTPRequestHandler):
                     due = began + (end - start - left) / answer.bytes_per_second
                     self.server.closing.wait(max(0.0, due - time.monotonic()))
 
-    def _break_off(self, spoil: Spoil) -> bool:
+    def _break_off(self, disruption: Disruption) -> bool:
         """Reset, close or stall the connection, and return whether the answer ends here."""
-        if spoil.how == "stall":
-            return self.server.closing.wait(spoil.stall)
+        if disruption.how == "stall":
+            return self.server.closing.wait(disruption.stall)
         self.close_connection = True
-        if spoil.how == "reset":
+        if disruption.how == "reset":
             # With a linger of zero, close() sends RST unless a FIN was sent before. socketserver
             # would send a FIN first, so this code closes the descriptor itself.
             linger = struct.pack("ii", 1, 0)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
-from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
+from local.neighbours.https_server import Answer, Disruption, Request, json_answer, text_answer
 from local.neighbours.opencast_form import (
     BadRequestError,
     BrokenFormError,
@@ -87,7 +87,7 @@ class Api:
         """Return Opencast's answer to a request, or a fault's answer, and record the request."""
         path = unquote(request.path)
         answer = self._answer(request, path)
-        silent = answer.spoil.how == "silence"
+        silent = answer.disruption.how == "silence"
         seen = SeenRequest(
             method=request.method, path=path, status=None if silent else answer.status
         )
@@ -367,7 +367,7 @@ def _challenge(challenge: str) -> Answer:
 
 def _failure(fault: Fault) -> Answer:
     if fault.kind == "close":
-        return Answer(fault.status, spoil=Spoil(how="silence"))
+        return Answer(fault.status, disruption=Disruption(how="silence"))
     if fault.kind == "maintenance":
         return text_answer(200, "text/html;charset=utf-8", MAINTENANCE)
     return text_answer(fault.status, "text/html", f"<h1>{fault.status}</h1>".encode())

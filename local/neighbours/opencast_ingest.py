@@ -116,7 +116,7 @@ def check_chapters(file: StoredFile, switches: Switches) -> None:
     if file.flavor != CHAPTERS:
         return
     if switches.major < CHAPTERS_VERSION:
-        raise BadRequestError(f"Opencast {switches.version} knows no chapters")
+        raise BadRequestError(f"Opencast {switches.version} doesn't support chapters")
     header, *blocks = file.text.removesuffix("\n").split("\n\n")
     cues = [CUE.fullmatch(block) for block in blocks]
     if header != "WEBVTT" or not cues or file.tags:
@@ -247,7 +247,7 @@ class MediaPackage:
         self._tags.clear()
 
     def start(self, workflow: str) -> tuple[Workflow, Event]:
-        """Check that media and metadata are complete, and start the workflow.
+        """Check that the event has a track and metadata, and start the workflow.
 
         Raises:
             BadRequestError: Media or metadata are missing.

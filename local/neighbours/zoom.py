@@ -48,7 +48,7 @@ from local.neighbours.zoom_events import (
     encoded,
     post_event,
 )
-from local.neighbours.zoom_faults import Fault, Where, spoilt
+from local.neighbours.zoom_faults import Fault, Where, with_fault
 from local.neighbours.zoom_lists import ZoomLists
 from local.neighbours.zoom_recordings import Lecture, Recording, build_lecture
 
@@ -273,7 +273,7 @@ class ZoomStandIn(StandIn):
         if fault is not None and self._changes_account(fault, listed):
             where, answer = self._route(origin, request)
         elif fault is not None:
-            answer = spoilt(answer, fault, self._clock())
+            answer = with_fault(answer, fault, self._clock())
         if where == "cdn" and listed:
             answer = replace(answer, sent=partial(self._count, listed.file.file_id))
         self._seen.append(

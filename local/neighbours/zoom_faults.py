@@ -6,7 +6,7 @@ from typing import Literal
 
 from local.media import HTML_PAGE
 from local.neighbours.faults import BaseFault
-from local.neighbours.https_server import Answer, Spoil, json_answer, text_answer
+from local.neighbours.https_server import Answer, Disruption, json_answer, text_answer
 
 Where = Literal["token", "api", "download", "cdn", "any"]
 Kind = Literal[
@@ -53,7 +53,7 @@ class Fault(BaseFault, frozen=True, forbid_unknown_fields=True):
         return self.where in {where, "any"} and self.file_id in {None, file_id}
 
 
-def spoilt(answer: Answer, fault: Fault, now: float) -> Answer:
+def with_fault(answer: Answer, fault: Fault, now: float) -> Answer:
     """Return an answer changed by a fault.
 
     `now` is in seconds since 1970. A date in Retry-After is `retry_after` seconds after `now`.
@@ -66,16 +66,16 @@ def spoilt(answer: Answer, fault: Fault, now: float) -> Answer:
         case "wrong_bytes":
             return replace(answer, file=None, body=bytes(answer.length or len(answer.body)))
         case "slow":
-            spoil = Spoil(wait=fault.seconds)
+            disruption = Disruption(wait=fault.seconds)
         case "short_length":
-            spoil = Spoil(claimed_length=fault.after_bytes)
+            disruption = Disruption(claimed_length=fault.after_bytes)
         case "stall":
-            spoil = Spoil(after_bytes=fault.after_bytes, how="stall", stall=fault.seconds)
+            disruption = Disruption(after_bytes=fault.after_bytes, how="stall", stall=fault.seconds)
         case "reset":
-            spoil = Spoil(after_bytes=fault.after_bytes, how="reset")
+            disruption = Disruption(after_bytes=fault.after_bytes, how="reset")
         case _:
-            spoil = Spoil(after_bytes=fault.after_bytes)
-    return replace(answer, spoil=spoil)
+            disruption = Disruption(after_bytes=fault.after_bytes)
+    return replace(answer, disruption=disruption)
 
 
 def _refusal(fault: Fault, now: float) -> Answer:

@@ -59,7 +59,9 @@ class Archive:
         """Write the backup of `$LATEST`. If `backup` is None, no backup has to be restored."""
         content = {"key": backup.key, "configuration": backup.configuration} if backup else None
         self.s3.put_object(
-            Bucket=self.bucket, Key=self.names.loan_key(function), Body=json.dumps(content).encode()
+            Bucket=self.bucket,
+            Key=self.names.backup_key(function),
+            Body=json.dumps(content).encode(),
         )
 
     def backup(self, function: Function) -> LatestBackup | None:
@@ -69,7 +71,7 @@ class Archive:
             ClientError: S3 refuses the request for another reason than a missing object.
         """
         try:
-            found = self.s3.get_object(Bucket=self.bucket, Key=self.names.loan_key(function))
+            found = self.s3.get_object(Bucket=self.bucket, Key=self.names.backup_key(function))
         except ClientError as error:
             if error.response["Error"].get("Code") in NOT_THERE:
                 return None

@@ -58,7 +58,7 @@ def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
 def show(moves: Sequence[AliasMove], alias: str) -> None:
     """Print each move of the alias named `alias`, also moves that keep the version."""
     for move in moves:
-        how = f"{move.before} → {move.after}" if move.moved else f"stays at {move.after}"
+        how = f"{move.before} → {move.after}" if move.has_moved else f"stays at {move.after}"
         terminal.say(f"{move.function.name}: {alias} {how}")
 
 

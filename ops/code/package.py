@@ -210,7 +210,7 @@ def write_zip(
     unfinished.replace(path)
 
 
-def build_again(
+def verify_packages(
     packages: Sequence[Package],
     functions: Sequence[Function],
     platform: Platform,
@@ -331,7 +331,7 @@ def make_packages(
     packages = build_showing(functions, platform, ROOT / DIST)
     if verify:
         with terminal.working("Building a second time"):
-            build_again(packages, functions, platform)
+            verify_packages(packages, functions, platform)
         terminal.say("A second build gave the same bytes.")
     if sbom:
         for package, built in zip(packages, functions, strict=True):

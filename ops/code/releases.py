@@ -69,7 +69,7 @@ class AliasMove:
     after: str
 
     @property
-    def moved(self) -> bool:
+    def has_moved(self) -> bool:
         return self.before != self.after
 
 
@@ -359,7 +359,7 @@ def apply_changed_settings(
         return AliasMove(function, released.version, released.version)
 
     moves = _apply_each(functions, release_settings)
-    return [move for move in moves if move.moved], waiting
+    return [move for move in moves if move.has_moved], waiting
 
 
 def _apply_each(functions: Sequence[Function], work: Any) -> list[AliasMove]:
@@ -368,7 +368,7 @@ def _apply_each(functions: Sequence[Function], work: Any) -> list[AliasMove]:
         try:
             moves.append(work(function))
         except (BotoCoreError, ClientError, OpsError) as error:
-            moved = [move for move in moves if move.moved]
+            moved = [move for move in moves if move.has_moved]
             raise ReleaseStopped(error, moved, functions[index:]) from error
     return moves
 

@@ -23,7 +23,7 @@ from ingester.status.table import StatusTable
 from ops import terminal
 from ops.code.package import select_functions
 from ops.command import OpsError, command
-from ops.logs.lines import INDENT, Line, for_people, for_programs
+from ops.logs.lines import INDENT, Line, render_json, render_text
 from ops.logs.reading import Logs, read_all, recording_lines, watch
 from ops.recordings import arguments
 from ops.recordings.status_rows import rows_of
@@ -71,12 +71,12 @@ class Printer:
         """
         for line in lines:
             if self._as_json:
-                print(for_programs(line))
+                print(render_json(line))
                 continue
             if line.moment.date() != self._date:
                 self._date = line.moment.date()
                 self._print(Text(f"{self._date} (UTC)", style="bold"))
-            self._print(for_people(line, self._hidden))
+            self._print(render_text(line, self._hidden))
         sys.stdout.flush()
 
     def _print(self, text: Text) -> None:

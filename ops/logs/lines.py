@@ -94,7 +94,7 @@ def _moment(record: Mapping[str, Any]) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else None
 
 
-def for_people(line: Line, hidden: Collection[str] = ()) -> Text:
+def render_text(line: Line, hidden: Collection[str] = ()) -> Text:
     """Return the line for people: time, function, level, message, and other fields as `key=value`.
 
     `hidden` names fields that are left out, because every line has the same value there.
@@ -129,7 +129,7 @@ def _value(value: object) -> str:
     return printable(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def for_programs(line: Line) -> str:
+def render_json(line: Line) -> str:
     """Return the line as a JSON object with function, stream, and the record's fields or `text`."""
     where = {"function": line.function.name, "log_stream": line.stream}
     if line.record is not None:

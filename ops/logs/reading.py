@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cdk.names import Function, Names
-from ingester.recording.files import automated
+from ingester.recording.files import automated_zip_id
 from ops.logs.lines import EPOCH, Line, line_of
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def recording_lines(
     """
     found: dict[str, Line] = {}
     searched: set[str] = set()
-    ids = {automated(uuid), *zip_ids}
+    ids = {automated_zip_id(uuid), *zip_ids}
     conditions = [("uuid", uuid)]
     while new := sorted(ids - searched):
         conditions += [("zip_id", zip_id) for zip_id in new]

@@ -22,7 +22,7 @@ from ingester.errors import LedgerBusy, LedgerUnreadable
 from ingester.ledger.record import End, Record, Request
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import FAILED, IN_OPENCAST, State
-from ingester.recording.files import automated
+from ingester.recording.files import automated_zip_id
 from ingester.status.diagnosis import retry_at
 from ingester.status.row import StatusRow
 from ingester.status.table import row_of
@@ -90,7 +90,7 @@ class RequestMigration:
 
 def uuid_of(row: StatusRow) -> str:
     """Return the uuid of the recording that a row is about; "" if the row names no recording."""
-    named = row.zip_id.removeprefix(automated(""))
+    named = row.zip_id.removeprefix(automated_zip_id(""))
     return row.recording_id or (named if named != row.zip_id else "")
 
 

@@ -44,12 +44,12 @@ class QueueView:
     name: str
     counts: QueueCounts
     messages: tuple[QueueMessage, ...]
-    is_dead: bool
+    is_dlq: bool
 
     @property
     def cost_receives(self) -> bool:
         """Whether the view cost each message a receive."""
-        return bool(self.messages) and not self.is_dead
+        return bool(self.messages) and not self.is_dlq
 
     @property
     def unseen(self) -> int:
@@ -70,7 +70,7 @@ def view_queue(queue: SqsQueue, limit: int) -> QueueView:
     """
     counts = queue.counts()
     seen = tuple(queue.peek(limit)) if counts.waiting else ()
-    return QueueView(queue.name, counts, seen, is_dead=False)
+    return QueueView(queue.name, counts, seen, is_dlq=False)
 
 
 def view_dlq(queue: SqsQueue, limit: int) -> QueueView:
@@ -83,7 +83,7 @@ def view_dlq(queue: SqsQueue, limit: int) -> QueueView:
             if not page:
                 break
             seen += page
-    return QueueView(queue.name, counts, tuple(seen), is_dead=True)
+    return QueueView(queue.name, counts, tuple(seen), is_dlq=True)
 
 
 def as_json(views: Sequence[QueueView]) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def show(views: Sequence[QueueView]) -> None:
         [
             (
                 view.name,
-                terminal.marked(str(counts.waiting), failed=bool(view.is_dead and counts.waiting)),
+                terminal.marked(str(counts.waiting), failed=bool(view.is_dlq and counts.waiting)),
                 str(counts.in_flight),
                 str(counts.delayed),
             )
@@ -140,16 +140,16 @@ def show(views: Sequence[QueueView]) -> None:
         columns = ("queue", "uuid", "meeting", "topic", "sent (UTC)", "received", "failed because")
         terminal.show("Messages", columns, rows)
     else:
-        terminal.say(nothing_to_see(views))
+        terminal.say(reason_for_no_messages(views))
     for line in (line for view in views for line in remarks(view)):
         terminal.say(line)
 
 
-def nothing_to_see(views: Sequence[QueueView]) -> str:
+def reason_for_no_messages(views: Sequence[QueueView]) -> str:
     """Return a sentence with the reason why no message is shown."""
     if not any(view.counts.total for view in views):
         return "Both queues are empty."
-    if any(view.counts.total and not view.is_dead for view in views):
+    if any(view.counts.total and not view.is_dlq for view in views):
         return (
             "No message can be shown: each is being worked on, or waits for its next attempt. "
             "`invoke recordings` shows which recordings."
@@ -195,7 +195,7 @@ def remarks(view: QueueView) -> list[str]:
         for message in view.messages
         if view.cost_receives and message.received >= view.counts.receive_limit > 0
     ]
-    if view.is_dead and view.counts.in_flight:
+    if view.is_dlq and view.counts.in_flight:
         said.append(held_by_others(view.name, view.counts.in_flight))
     if view.unseen:
         more = "asking again would spend receives" if view.cost_receives else "--limit shows more"
@@ -315,7 +315,7 @@ def show_redriven(
             uuid = printable(message.uuid)
             terminal.say(
                 f"Left: {uuid} failed on {table_time(message.sent)}, and its files are gone "
-                f"from S3 after STAGING_DAYS. `invoke exec.pipeline {uuid}` fetches them anew."
+                f"from S3 after STAGING_DAYS. `invoke exec.pipeline {uuid}` fetches them again."
             )
 
 

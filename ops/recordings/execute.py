@@ -179,7 +179,11 @@ def resender_of(target: Target, session: requests.Session) -> Resender:
 def resend(
     sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
 ) -> tuple[MeetingRecordings, str]:
-    """Ask Zoom for a recording and resend its event. Return the recording and the zip id."""
+    """Ask Zoom for a recording and resend its event. Return the recording and the zip id.
+
+    Raises:
+        Exit: An operator pressed ^C during the call of the webhook.
+    """
     with terminal.working("Asking Zoom for the recording"):
         recording = sender.recording(uuid)
     terminal.say(
@@ -187,10 +191,17 @@ def resend(
         f"meeting {recording.id}, "
         f"files in Zoom: {len(recording.recording_files)}"
     )
-    with terminal.working("Sending it to the webhook"):
-        zip_id = sender.send(
-            recording, series_id=series_id.strip(), ignore_schedule=ignore_schedule
-        )
+    try:
+        with terminal.working("Sending it to the webhook"):
+            zip_id = sender.send(
+                recording, series_id=series_id.strip(), ignore_schedule=ignore_schedule
+            )
+    except KeyboardInterrupt:
+        raise Exit(
+            "Interrupted: the webhook may have the request already; "
+            f"`{following.recordings_command(recording.uuid)}` shows whether it has.",
+            code=130,
+        ) from None
     return recording, zip_id
 
 

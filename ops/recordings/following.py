@@ -147,7 +147,7 @@ def _read_row(read: Callable[[], StatusRow | None], uuid: str) -> StatusRow:
 
 def is_followed(row: StatusRow, record: Record) -> bool:
     """Return whether the stack follows the row's ingest in Opencast."""
-    ingest = record.ingests.get(record.ingest_of(row.zip_id))
+    ingest = record.ingests.get(record.media_package_of(row.zip_id))
     return ingest is not None and ingest.following is not None
 
 
@@ -176,10 +176,10 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
         reason = printable(reason_with_code(row)).rstrip(".") or "no reason is known"
         step = phrases(row, diagnose(row, (), now, PATIENCE)).operator
         raise OpsError(f"{state_with_code(row.state)}: {reason}. {step}".rstrip())
-    media_package = record.ingest_of(row.zip_id)
+    media_package = record.media_package_of(row.zip_id)
     ingest = record.ingests.get(media_package)
     if ingest and is_earlier(row, ingest):
-        raise OpsError(_there_already(row, media_package, ingest))
+        raise OpsError(_describe_earlier_ingest(row, media_package, ingest))
     known = {
         # The row has the series of the last request, which may differ from the ingest's series.
         "series": ingest.series if ingest else row.oc_series_id,
@@ -189,7 +189,7 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
     return f"In Opencast: {details}" if details else "In Opencast."
 
 
-def _there_already(row: StatusRow, media_package: str, ingest: IngestRecord) -> str:
+def _describe_earlier_ingest(row: StatusRow, media_package: str, ingest: IngestRecord) -> str:
     """Return the sentence about a recording that was in Opencast before the request."""
     asked = row.asked.oc_series_id
     if asked and asked != ingest.series:

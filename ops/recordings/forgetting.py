@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from invoke import Context
 
 from ingester import timestamps
-from ingester.ledger.record import Record, is_in_progress, with_nothing_but
-from ingester.ledger.table import LIFE, Ledger
+from ingester.ledger.record import Record, as_forgotten, is_in_progress
+from ingester.ledger.table import RETENTION, Ledger
 from ingester.pipeline.states import DONE
-from ingester.recording.files import automated, key_id, staging_prefix
+from ingester.recording.files import automated_zip_id, key_id, staging_prefix
 from ingester.status.diagnosis import retry_at
 from ingester.status.row import StatusRow
 from ingester.status.table import row_of
@@ -107,7 +107,7 @@ class Places:
             LedgerUnreadable: The ledger's record is malformed.
         """
         record = self.ledger.get(uuid)
-        zip_ids = {automated(uuid), *record.requests}
+        zip_ids = {automated_zip_id(uuid), *record.requests}
         # A scan also finds expired rows, which may stay for some days, and which queries of the
         # indexes leave out.
         rows = [
@@ -155,7 +155,7 @@ class Places:
         self.events.delete_item(Key={"zoom_uuid": uuid})
         for row in traces.rows:
             self.status.delete_item(Key={"zip_id": row.zip_id})
-        self.ledger.change(uuid, lambda record: with_nothing_but(record, self.clock()))
+        self.ledger.change(uuid, lambda record: as_forgotten(record, self.clock()))
         return count
 
     def _delete_files(self, files: Sequence[StagedObject]) -> None:
@@ -263,12 +263,12 @@ def summary(traces: Traces) -> str:
     return ", ".join(f"{thing}: {count}" for thing, count in counts.items())
 
 
-def what_stays(uuid: str, when: datetime, retention: timedelta) -> list[str]:
+def remaining_traces(uuid: str, when: datetime, retention: timedelta) -> list[str]:
     """Return lines about the traces that the command can't remove, and on how long they stay."""
     until = {
         name: (when + life).strftime("%Y-%m-%d")
         for name, life in (
-            ("ledger", LIFE),
+            ("ledger", RETENTION),
             ("logs", retention),
             ("backups", timedelta(days=35)),
             ("faults", timedelta(days=1)),
@@ -310,7 +310,7 @@ def places_of(target: Target) -> Places:
     )
 
 
-def check_it_rests(uuid: str, traces: Traces, when: datetime) -> None:
+def check_not_in_progress(uuid: str, traces: Traces, when: datetime) -> None:
     """Raise OpsError if there are reasons to wait (`reasons_to_wait`)."""
     if reasons := reasons_to_wait(traces, when):
         raise OpsError(
@@ -320,7 +320,7 @@ def check_it_rests(uuid: str, traces: Traces, when: datetime) -> None:
         )
 
 
-def check_it_is_known(uuid: str, traces: Traces) -> None:
+def check_is_known(uuid: str, traces: Traces) -> None:
     """Raise OpsError if the stack has no trace of a recording."""
     if not traces.is_known and not traces.uploads:
         raise OpsError(
@@ -353,13 +353,13 @@ def forget(_context: Context, uuid: str, even_if_running: bool = False) -> None:
     places = places_of(target)
     traces = places.find(wanted)
     if not even_if_running:
-        check_it_rests(wanted, traces, places.clock())
-        check_it_is_known(wanted, traces)
+        check_not_in_progress(wanted, traces, places.clock())
+        check_is_known(wanted, traces)
     if may_ask():
         confirm(wanted, traces)
     letters = places.remove(wanted, traces)
     if not traces.is_known:
         terminal.say(f"The stack knew nothing of {wanted}. From now on it refuses to ingest it.")
     terminal.say(f"Removed: {summary(traces)}, failed messages: {letters}")
-    for line in what_stays(wanted, places.clock(), retention):
+    for line in remaining_traces(wanted, places.clock(), retention):
         terminal.say(line)

@@ -14,13 +14,13 @@ from typing import Any
 from invoke import Collection, Context
 
 from ingester import timestamps
-from ingester.ledger.record import Record, event_of, files_of_event
+from ingester.ledger.record import Record, files_of_event, media_package_or_newest
 from ingester.ledger.table import Ledger
 from ingester.recording.meeting_number import DIGITS, meeting_number_in
 from ingester.status.details import editor_of, file_words
 from ingester.status.diagnosis import Diagnosis, diagnose_each
 from ingester.status.row import StatusRow
-from ingester.status.table import STATUS_LIFE, StatusTable
+from ingester.status.table import STATUS_RETENTION, StatusTable
 from ingester.status.verdict import Verdict
 from ops import terminal
 from ops.command import command
@@ -49,7 +49,7 @@ def find(
     elif meeting is not None:
         rows = status.of_meeting(meeting)
     else:
-        earliest = now - STATUS_LIFE
+        earliest = now - STATUS_RETENTION
         rows = status.updated_since(min(begin, earliest) if begin else earliest)
     chosen = [row for row in rows if row.state and meeting in (None, row.meeting_id)]
     return sorted(chosen, key=lambda row: (row.updated, row.zip_id), reverse=True)
@@ -131,7 +131,7 @@ def _next_look(meeting: int | None, uuid: str) -> str:
 
 def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
     """Return lines with a recording's files in Opencast and the link to its event there."""
-    media_package = event_of(record, verdict.ingest.zip_id)
+    media_package = media_package_or_newest(record, verdict.ingest.zip_id)
     files = files_of_event(record, media_package)
     words = [file_words(file.name, file.seconds, file.size) for file in files]
     lines = [f"Files in Opencast: {', '.join(words)}"] if words else []

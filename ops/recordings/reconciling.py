@@ -28,7 +28,7 @@ LISTS = {"account": "the account's list", "users": "the lists of its users"}
     }
 )
 def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None:
-    """Ingest recordings that Zoom never announced.
+    """Ingest recordings whose webhook event never came.
 
     Without --since, the command works as each hourly run: it looks RECONCILE_DAYS back and leaves
     out recordings that ended before the baseline, the time of reconcile's first run in this stack.

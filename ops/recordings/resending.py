@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from cdk.names import Names
 from cdk.settings import Settings
-from ingester.recording.files import automated
+from ingester.recording.files import automated_zip_id
 from ingester.settings import OnDemandSecrets, SsmClient, ZoomSettings, read_secrets
 from ingester.zoom import webhook_client as hand_in
 from ingester.zoom.api import MeetingRecordings, ZoomApi
@@ -65,7 +65,7 @@ class Resender:
         Raises:
             WebhookFailed, WebhookUnreachable: The webhook doesn't accept the event.
         """
-        zip_id = automated(recording.uuid)
+        zip_id = automated_zip_id(recording.uuid)
         options = IngestOptions(
             zip_id=zip_id,
             force=True,
@@ -73,7 +73,7 @@ class Resender:
             ignore_schedule=ignore_schedule or UNSET,
         )
         hand_in.post(
-            hand_in.event_of(recording, options, self.clock()),
+            hand_in.webhook_event(recording, options, self.clock()),
             url=self.webhook_url,
             key=self.secrets.pipeline_signing_key,
             seconds=WEBHOOK_SECONDS,

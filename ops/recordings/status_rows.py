@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ingester.recording.files import automated
+from ingester.recording.files import automated_zip_id
 from ingester.status.row import StatusRow
-from ingester.status.table import STATUS_LIFE, StatusTable
+from ingester.status.table import STATUS_RETENTION, StatusTable
 
 
 def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:
@@ -16,11 +16,11 @@ def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:
     rows can be queried. Without such a row, every row is read, because "+Zoom" requests may have
     rows.
     """
-    own = status.get(automated(uuid))
+    own = status.get(automated_zip_id(uuid))
     if own and own.meeting_id:
         rows = status.of_meeting(own.meeting_id)
         # The index lags behind the table, usually by a second, so it may lack the row just read.
         rows += [own] if own.zip_id not in {row.zip_id for row in rows} else []
     else:
-        rows = status.updated_since(now - STATUS_LIFE)
+        rows = status.updated_since(now - STATUS_RETENTION)
     return [row for row in rows if row.recording_id == uuid]

@@ -58,7 +58,7 @@ def import_csv(
     Raises:
         OpsError: The import failed, and nothing was changed.
     """
-    with _alone(table, dry_run=dry_run):
+    with _schedule_locked(table, dry_run=dry_run):
         replaced = ReplacedSources(every=replace_all)
         return import_sheets(ScheduleTable(table), [sheet], replaced, dry_run=dry_run)
 
@@ -73,7 +73,7 @@ def import_classes(
     Raises:
         OpsError: The import failed, and nothing was changed.
     """
-    with _alone(table, dry_run=dry_run):
+    with _schedule_locked(table, dry_run=dry_run):
         replaced = ReplacedSources(names=frozenset({parsed.source}), every=replace_all)
         return import_parsed(ScheduleTable(table), [parsed], replaced, dry_run=dry_run)
 
@@ -84,12 +84,12 @@ def remove_source(table: Table, source: str, *, dry_run: bool = False) -> Import
     Raises:
         OpsError: The classes can't be removed, and nothing was changed.
     """
-    with _alone(table, dry_run=dry_run):
+    with _schedule_locked(table, dry_run=dry_run):
         return sources.remove(ScheduleTable(table), source, dry_run=dry_run)
 
 
 @contextmanager
-def _alone(table: Table, *, dry_run: bool) -> Iterator[None]:
+def _schedule_locked(table: Table, *, dry_run: bool) -> Iterator[None]:
     """Hold the schedule's lock during the block, unless `dry_run`.
 
     Raises:
@@ -137,7 +137,7 @@ def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpo
     return oc_import.endpoint_of(address, path, given.get("OPENCAST_API_USER", ""), password)
 
 
-def end_strictly(report: ImportReport, *, strict: bool) -> None:
+def exit_if_strict(report: ImportReport, *, strict: bool) -> None:
     """Raise Exit (1) after a strict import that skipped rows."""
     skipped = sum(row.all_skipped for row in report.skipped)
     if strict and skipped:
@@ -169,7 +169,7 @@ def csv_import(
     table = schedule_of(existing_target() if dry_run else target_to_change())
     report = import_csv(table, sheet, replace_all=replace_all, dry_run=dry_run)
     show(report, dry_run=dry_run)
-    end_strictly(report, strict=strict)
+    exit_if_strict(report, strict=strict)
 
 
 @command(
@@ -191,7 +191,7 @@ def import_json(
     table = schedule_of(existing_target() if dry_run else target_to_change())
     report = import_classes(table, sheet, replace_all=replace_all, dry_run=dry_run)
     show(report, dry_run=dry_run)
-    end_strictly(report, strict=strict)
+    exit_if_strict(report, strict=strict)
 
 
 @command(
@@ -225,7 +225,7 @@ def import_from_opencast(
     table, parsed = schedule_of(target), oc_import.parse(listing.host, rows)
     report = import_classes(table, parsed, replace_all=replace_all, dry_run=dry_run)
     show(report, dry_run=dry_run)
-    end_strictly(report, strict=strict)
+    exit_if_strict(report, strict=strict)
 
 
 @command(
@@ -236,9 +236,9 @@ def import_from_opencast(
     },
 )
 def remove(_context: Context, source: str, dry_run: bool = False) -> None:
-    """Take the classes of one file out of the schedule.
+    """Remove one source's classes from the schedule.
 
-    The classes are stored under the file's name, and stay when the same classes come from a sheet.
+    Classes from a file stay in the schedule, even when the same classes come from a sheet.
     """
     # An empty source, such as a script's unset variable, would name the first system's classes.
     if not source.strip():

@@ -73,13 +73,13 @@ class QueueStatus:
     oldest_seconds: int | None
 
     @property
-    def is_dead(self) -> bool:
+    def is_dlq(self) -> bool:
         """Whether this is a dead-letter queue."""
         return self.name.removesuffix(".fifo").endswith("-dlq")
 
 
 @dataclass(frozen=True)
-class Strangers:
+class RefusedRequests:
     """Numbers of requests that the webhook refused with 401: all, and those signed wrongly."""
 
     refused: int
@@ -109,7 +109,7 @@ class Overview:
     mails: Mapping[str, bool]
     opencast: str
     reconcile: str
-    strangers: Strangers
+    strangers: RefusedRequests
     problems: tuple[str, ...]
     weak_settings: tuple[Weakness, ...]
 
@@ -153,7 +153,7 @@ def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> O
         mails=_mails(target, stack["StackId"], problems),
         opencast=opencast_access(target, releases) if has_uploader else "",
         reconcile=reconcile_sentence(target, releases, datetime.now(UTC)) if has_reconcile else "",
-        strangers=Strangers(
+        strangers=RefusedRequests(
             refused=_in_a_week(target, Metric.WEBHOOK_UNAUTHORIZED),
             wrongly_signed=_in_a_week(target, Metric.WEBHOOK_WRONGLY_SIGNED),
         ),
@@ -348,7 +348,7 @@ def show(found: Overview) -> None:
         [
             (
                 queue.name,
-                terminal.marked(str(queue.waiting), failed=bool(queue.is_dead and queue.waiting)),
+                terminal.marked(str(queue.waiting), failed=bool(queue.is_dlq and queue.waiting)),
                 str(queue.in_flight),
                 str(queue.delayed),
                 "?" if queue.oldest_seconds is None else age(queue.oldest_seconds),
@@ -403,8 +403,10 @@ def _show_outputs(found: Mapping[str, str]) -> None:
 def show_change_set(target: Target, name: str) -> None:
     """Print the changes of a change set, and how to apply them.
 
+    Delete a change set without changes.
+
     Raises:
-        OpsError: The change set failed.
+        OpsError: The change set has changes, and failed.
     """
     cloudformation = target.client("cloudformation")
     stack = target.place.stack_name

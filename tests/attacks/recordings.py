@@ -13,10 +13,10 @@ from local.driver import OpencastIngest
 from tests.attacks.evidence import QUEUES
 from tests.attacks.probes import encoded, new_uuid, to_webhook
 from tests.attacks.target import Target
-from tests.e2e.deployed import at_once
+from tests.e2e.deployed import limited_concurrency
 
 MINUTES = 2
-AT_ONCE = 2
+MAX_CONCURRENCY = 2
 """Largest number of concurrent downloaders. Cold starts of more downloaders take too long."""
 
 ENDED = ("SENT_TO_OPENCAST", "IGNORED", "WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
@@ -137,7 +137,7 @@ def outcomes(target: Target, recordings: Sequence[Hostile]) -> dict[str, Outcome
 
     Then delete the messages, whose retries would otherwise run during other tests.
     """
-    with at_once(target.driver, target.stack.downloader, AT_ONCE):
+    with limited_concurrency(target.driver, target.stack.downloader, MAX_CONCURRENCY):
         sent = {hostile.name: send(target, hostile) for hostile in recordings}
         found = {name: outcome_of(target, each) for name, each in sent.items()}
         forget_messages(target)

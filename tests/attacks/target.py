@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ingester.recording.files import automated
+from ingester.recording.files import automated_zip_id
 from local.driver import Driver
 from tests.attacks.evidence import Holdings, holdings, leaked, traces
 from tests.attacks.probes import Answer, Attack, Probe, Sender
@@ -58,7 +58,7 @@ class Target:
         assert traces(answer.text) == []
         return answer
 
-    def fails(self, probe: Probe, *statuses: int) -> Answer:
+    def assert_refused(self, probe: Probe, *statuses: int) -> Answer:
         """Send a request, assert its status and that it does no harm, and return the answer."""
         before = self.known or holdings(self.driver)
         answer = self.send(probe)
@@ -68,9 +68,9 @@ class Target:
         self.known = after
         return answer
 
-    def withstands(self, attack: Attack, honest: Probe) -> None:
+    def assert_attack_refused(self, attack: Attack, honest: Probe) -> None:
         """Change an honest request by the attack, and assert that the changed request fails."""
-        self.fails(attack.change(honest), *attack.statuses)
+        self.assert_refused(attack.change(honest), *attack.statuses)
 
     def row(self, zip_id: str) -> Mapping[str, object]:
         """Return a row of the status table, or {} if there is none."""
@@ -81,4 +81,4 @@ class Target:
 
     def row_of(self, uuid: str) -> Mapping[str, object]:
         """Return the status row of the automated ingest of a recording."""
-        return self.row(automated(uuid))
+        return self.row(automated_zip_id(uuid))

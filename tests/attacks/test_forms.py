@@ -53,12 +53,12 @@ NO_JSON: Mapping[str, bytes] = {
 @pytest.mark.parametrize("name", NO_JSON)
 def test_webhook_refuses_a_body_that_is_no_json_object(name: str, target: Target) -> None:
     # API Gateway changes bytes that aren't UTF-8, so that their signature is wrong.
-    target.fails(to_webhook(NO_JSON[name], target.zoom_secret), 400, *WRONGLY_SIGNED)
+    target.assert_refused(to_webhook(NO_JSON[name], target.zoom_secret), 400, *WRONGLY_SIGNED)
 
 
 @pytest.mark.parametrize("name", NO_JSON)
 def test_ingest_refuses_a_body_that_is_no_json_object(name: str, target: Target) -> None:
-    target.fails(to_ingest(NO_JSON[name]), 400)
+    target.assert_refused(to_ingest(NO_JSON[name]), 400)
 
 
 def event(**changes: Any) -> bytes:
@@ -100,7 +100,7 @@ def test_webhook_writes_nothing_when_a_webhook_event_is_malformed(
     name: str, target: Target
 ) -> None:
     body, status = EVENTS[name]
-    target.fails(to_webhook(body, target.zoom_secret), status)
+    target.assert_refused(to_webhook(body, target.zoom_secret), status)
     uid = new_uuid()
     honest = body_of_an_honest_event(uid)
     assert target.send(to_webhook(honest, target.zoom_secret)).status == 204
@@ -122,7 +122,7 @@ def test_webhook_uses_the_last_of_two_fields_with_the_same_name(target: Target) 
     assert target.row_of(uid)["pipeline_state"] == "RECORDING_IN_PROGRESS"
     last = '"event": "on.demand.ingest", "download_token": "x", "event_ts"'
     other = honest.replace('"event_ts"', last, 1).encode()
-    target.fails(to_webhook(other, target.zoom_secret), 401)
+    target.assert_refused(to_webhook(other, target.zoom_secret), 401)
 
 
 FIELDS: Mapping[str, dict[str, Any]] = {
@@ -142,8 +142,8 @@ FIELDS: Mapping[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", FIELDS)
 def test_ingest_refuses_a_request_with_a_malformed_field(name: str, target: Target) -> None:
     honest = {"uuid": new_uuid()}
-    target.fails(to_ingest({**honest, **FIELDS[name]}), 400)
-    target.fails(to_ingest(honest), 404)
+    target.assert_refused(to_ingest({**honest, **FIELDS[name]}), 400)
+    target.assert_refused(to_ingest(honest), 404)
 
 
 QUERIES: Mapping[str, str] = {
@@ -171,7 +171,7 @@ QUERIES: Mapping[str, str] = {
 @pytest.mark.parametrize("name", QUERIES)
 def test_status_refuses_a_malformed_query(name: str, target: Target) -> None:
     now = f"{target.stack.start:%Y-%m-%dT%H:%M:%SZ}"
-    answer = target.fails(to_status(QUERIES[name].replace("{now}", now)), 400)
+    answer = target.assert_refused(to_status(QUERIES[name].replace("{now}", now)), 400)
     assert answer.headers["content-type"] == "application/json"
     assert "<script>" not in answer.body
     assert target.send(to_status("meeting_id=1")).json() == {"records": None}
@@ -201,7 +201,7 @@ FORMS: Mapping[str, bytes | dict[str, str]] = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_slack_refuses_a_malformed_form(name: str, target: Target) -> None:
-    target.fails(to_slack(FORMS[name], target.slack_secret), 400, 401)
+    target.assert_refused(to_slack(FORMS[name], target.slack_secret), 400, 401)
     assert target.send(to_slack(HELP, target.slack_secret)).status == 200
 
 
@@ -215,7 +215,7 @@ def test_webhook_checks_the_signature_and_accepts_an_event_whatever_the_content_
     uid = new_uuid()
     honest = to_webhook(body_of_an_honest_event(uid), target.zoom_secret)
     odd = honest.having(content_type=kind)
-    target.fails(odd.having(x_zm_signature="v0=00"), *WRONGLY_SIGNED)
+    target.assert_refused(odd.having(x_zm_signature="v0=00"), *WRONGLY_SIGNED)
     assert target.send(odd).status == 204
     assert target.row_of(uid)
 
@@ -244,5 +244,5 @@ def test_webhook_refuses_a_body_that_is_compressed_or_in_base64(
     attack: Attack, target: Target
 ) -> None:
     honest = to_webhook(body_of_an_honest_event(new_uuid()), target.zoom_secret)
-    target.withstands(attack, honest)
+    target.assert_attack_refused(attack, honest)
     assert target.send(honest).status == 204

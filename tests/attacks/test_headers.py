@@ -64,7 +64,7 @@ def since() -> int:
 @pytest.mark.usefixtures("since")
 def test_answer_repeats_no_header_of_its_request(name: str, target: Target) -> None:
     probe, statuses = REQUESTS[name](target)
-    answer = target.fails(probe.having(**MARKED), *statuses)
+    answer = target.assert_refused(probe.having(**MARKED), *statuses)
     assert MARK not in answer.text
     assert "set-cookie" not in answer.headers
 
@@ -99,7 +99,7 @@ def test_webhook_refuses_an_unsigned_event_whatever_its_headers(name: str, targe
     if name == "a content of no length":
         unsigned = unsigned.containing(b"")
     # The local cloud's gateway refuses a foreign host itself, as API Gateway's routing does.
-    target.fails(unsigned, 403 if name == "a host of another API" else 401)
+    target.assert_refused(unsigned, 403 if name == "a host of another API" else 401)
     assert target.send(honest).status == 204
     assert target.row_of(uid)
 
@@ -110,7 +110,7 @@ def test_cors_preflight_allows_only_plus_zoom_requests_to_pages_of_other_origins
     asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
     for path in ("new_recording", "status", "slack", "schedule_update", ""):
         probe = Probe(path=f"{STAGE}/{path}", method="OPTIONS", headers=asked)
-        answer = target.fails(probe, 403)
+        answer = target.assert_refused(probe, 403)
         assert "access-control-allow-methods" not in answer.headers
     allowed = target.send(Probe(path=f"{STAGE}/ingest", method="OPTIONS", headers=asked))
     assert allowed.status == 204

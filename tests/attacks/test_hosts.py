@@ -193,7 +193,7 @@ def command(response_url: str) -> dict[str, str]:
 def test_slack_command_is_refused_when_its_response_url_is_no_address_of_slack(
     url: str, target: Target
 ) -> None:
-    answer = target.fails(to_slack(command(url), target.slack_secret), 400)
+    answer = target.assert_refused(to_slack(command(url), target.slack_secret), 400)
     assert answer.json()["message"] == "The response_url is not an https address of Slack's."
     honest = to_slack(command("https://127.0.0.1:9/hook"), target.slack_secret)
     assert target.send(honest).status == 200

@@ -124,7 +124,7 @@ def test_ingest_request_is_refused_when_its_uuid_names_no_recording(
     name: str, target: Target
 ) -> None:
     uuid, status = INGESTS[name]
-    target.fails(to_ingest({"uuid": uuid}), status)
+    target.assert_refused(to_ingest({"uuid": uuid}), status)
 
 
 def test_ingest_request_is_accepted_when_its_uuid_names_a_recording(target: Target) -> None:
@@ -143,5 +143,5 @@ SERIES = {
 
 @pytest.mark.parametrize("name", SERIES)
 def test_ingest_request_is_refused_when_its_series_is_no_id(name: str, target: Target) -> None:
-    target.fails(to_ingest({"uuid": new_uuid(), "oc_series_id": SERIES[name]}), 400)
-    target.fails(to_ingest({"uuid": new_uuid(), "oc_series_id": "20260112345"}), 404)
+    target.assert_refused(to_ingest({"uuid": new_uuid(), "oc_series_id": SERIES[name]}), 400)
+    target.assert_refused(to_ingest({"uuid": new_uuid(), "oc_series_id": "20260112345"}), 404)

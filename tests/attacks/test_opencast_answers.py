@@ -12,9 +12,17 @@ from cdk.names import UPLOADER
 from local.authority import ensure_authority
 from local.neighbours.https_server import Answer, Request, json_answer
 from tests.attacks.evidence import log_lines, now_in_ms
-from tests.attacks.recordings import AT_ONCE, ENDED, Hostile, Sent, file, forget_messages, send
+from tests.attacks.recordings import (
+    ENDED,
+    MAX_CONCURRENCY,
+    Hostile,
+    Sent,
+    file,
+    forget_messages,
+    send,
+)
 from tests.attacks.target import Target
-from tests.e2e.deployed import at_once, limited
+from tests.e2e.deployed import limited, limited_concurrency
 from tests.neighbours import served
 from tests.unit.zoom.pages import ranged
 
@@ -79,7 +87,7 @@ def rows(home: Path, target: Target, movie: bytes) -> Iterator[dict[str, Mapping
         function = target.stack.function(UPLOADER)
         with (
             limited(target.driver, function, FUNCTION_SECONDS, OPENCAST_BASE_URL=url),
-            at_once(target.driver, target.stack.downloader, AT_ONCE),
+            limited_concurrency(target.driver, target.stack.downloader, MAX_CONCURRENCY),
         ):
             sent: dict[str, Sent] = {}
             for number, (name, xml) in enumerate([*XML.items(), (HONEST, WORKFLOW)]):

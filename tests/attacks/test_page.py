@@ -37,7 +37,7 @@ ORIGINS = ("https://evil.example", "null", "http://localhost", "https://zoom.us.
 def page(target: Target, query: str = "", **headers: str) -> Answer:
     """Request the status page with a query, and return the answer."""
     probe = Probe(path=f"{STAGE}/{query}", method="GET", headers=headers)
-    return target.fails(probe, 200)
+    return target.assert_refused(probe, 200)
 
 
 @pytest.mark.parametrize("name", TOPICS)
@@ -90,7 +90,7 @@ def test_page_of_another_origin_reads_no_status(origin: str, target: Target) -> 
     # Without CORS headers, a browser hides the answer from a page of another origin.
     asked = to_status("meeting_id=1").having(origin=origin)
     for probe in (asked, asked.at(f"{STAGE}/")):
-        answer = target.fails(probe, 200)
+        answer = target.assert_refused(probe, 200)
         assert [name for name in answer.headers if name.startswith("access-control")] == []
-    target.fails(asked.by("OPTIONS"), 403)
+    target.assert_refused(asked.by("OPTIONS"), 403)
     assert target.send(to_status("meeting_id=1")).json() == {"records": None}

@@ -75,7 +75,7 @@ def test_webhook_refuses_an_event_of_zoom_that_is_signed_with_another_secret(
 ) -> None:
     uid = new_uuid()
     body = encoded(started(uid))
-    target.fails(to_webhook(body, target.secrets[name]), *WRONGLY_SIGNED)
+    target.assert_refused(to_webhook(body, target.secrets[name]), *WRONGLY_SIGNED)
     assert target.send(to_webhook(body, target.zoom_secret)).status == 204
     assert target.row_of(uid)
 
@@ -92,7 +92,7 @@ def test_webhook_refuses_a_request_of_the_pipeline_that_is_signed_with_another_s
         "download_token": "download-token",
         "payload": {"zip_id": zip_id, "object": about},
     }
-    target.fails(to_webhook(encoded(content), target.secrets[name]), *WRONGLY_SIGNED)
+    target.assert_refused(to_webhook(encoded(content), target.secrets[name]), *WRONGLY_SIGNED)
     assert target.send(to_webhook(encoded(content), target.pipeline_key)).status == 400
     assert target.row(zip_id)["pipeline_state"] == "WEBHOOK_FAILED"
 
@@ -101,14 +101,14 @@ def test_webhook_refuses_a_request_of_the_pipeline_that_is_signed_with_another_s
 def test_slack_function_refuses_a_command_that_is_signed_with_another_secret(
     name: str, target: Target
 ) -> None:
-    target.fails(to_slack(HELP, target.secrets[name]), 401)
+    target.assert_refused(to_slack(HELP, target.secrets[name]), 401)
     assert target.send(to_slack(HELP, target.slack_secret)).status == 200
 
 
 def test_slack_function_refuses_a_command_that_is_signed_as_zoom_signs(target: Target) -> None:
     honest = to_slack(HELP, target.slack_secret)
     in_zooms_way = to_webhook(honest.body, target.zoom_secret).headers
-    target.fails(replace(honest, headers=in_zooms_way), 401)
+    target.assert_refused(replace(honest, headers=in_zooms_way), 401)
     assert target.send(honest).status == 200
 
 
@@ -116,11 +116,11 @@ def test_webhook_refuses_an_event_that_is_signed_as_slack_signs(target: Target) 
     uid = new_uuid()
     honest = to_webhook(encoded(started(uid)), target.zoom_secret)
     signed = to_slack(honest.body, target.slack_secret).headers
-    target.fails(replace(honest, headers=signed), 401)
+    target.assert_refused(replace(honest, headers=signed), 401)
     names = {"x-slack-signature": "x-zm-signature"}
     names["x-slack-request-timestamp"] = "x-zm-request-timestamp"
     renamed = {names.get(name, name): value for name, value in signed.items()}
-    target.fails(replace(honest, headers=renamed), *WRONGLY_SIGNED)
+    target.assert_refused(replace(honest, headers=renamed), *WRONGLY_SIGNED)
     assert target.send(honest).status == 204
     assert target.row_of(uid)
 
@@ -168,12 +168,12 @@ def sheet(target: Target) -> Spreadsheet:
 def test_schedule_update_refuses_its_token_in_another_place_or_form(
     attack: Attack, target: Target
 ) -> None:
-    target.withstands(attack, update({"x-schedule-token": target.secrets[SCHEDULE]}))
+    target.assert_attack_refused(attack, update({"x-schedule-token": target.secrets[SCHEDULE]}))
 
 
 @pytest.mark.parametrize("name", others(SCHEDULE))
 def test_schedule_update_refuses_another_secret_as_its_token(name: str, target: Target) -> None:
-    target.fails(update({"x-schedule-token": target.secrets[name]}), 401)
+    target.assert_refused(update({"x-schedule-token": target.secrets[name]}), 401)
 
 
 def test_schedule_update_accepts_a_request_with_its_token(

@@ -104,7 +104,7 @@ def test_webhook_refuses_an_event_when_it_is_not_signed_as_zoom_does(
     attack: Attack, uuid: str, target: Target
 ) -> None:
     honest = to_webhook(encoded(started(uuid)), target.zoom_secret)
-    target.withstands(attack, honest)
+    target.assert_attack_refused(attack, honest)
     assert target.row_of(uuid) == {}
     assert target.send(honest).status == 204
     assert target.row_of(uuid)["topic"] == "HIST E-1010"
@@ -157,7 +157,7 @@ def test_webhook_refuses_an_event_when_its_signature_is_forged(
 ) -> None:
     honest = to_webhook(encoded(started(uuid)), target.zoom_secret)
     made = forgery.sign(target.zoom_secret, honest.headers[TIMESTAMP], honest.body)
-    target.fails(honest.having(x_zm_signature=made), *WRONGLY_SIGNED)
+    target.assert_refused(honest.having(x_zm_signature=made), *WRONGLY_SIGNED)
     again = digest(target.zoom_secret, signed(honest.headers[TIMESTAMP], honest.body))
     assert target.send(honest.having(x_zm_signature=again)).status == 204
     assert target.row_of(uuid)
@@ -172,7 +172,7 @@ def test_webhook_refuses_an_event_when_its_timestamp_is_off_by_more_than_five_mi
     body, now = encoded(started(uuid)), time.time()
     # A future timestamp has to be over five minutes ahead even when the request takes two seconds.
     when = now + seconds + (2 if seconds > 0 else 0)
-    target.fails(to_webhook(body, target.zoom_secret, at=when), 401)
+    target.assert_refused(to_webhook(body, target.zoom_secret, at=when), 401)
     late = to_webhook(body, target.zoom_secret, at=time.time() - OLD_SECONDS + 60)
     assert target.send(late).status == 204
     assert target.row_of(uuid)
@@ -195,7 +195,7 @@ def test_replay_within_five_minutes_writes_no_second_row(uuid: str, target: Targ
 def test_webhook_accepts_an_event_of_zoom_after_20_forged_events(uuid: str, target: Target) -> None:
     honest = to_webhook(encoded(started(uuid)), target.zoom_secret)
     for number in range(20):
-        target.fails(honest.having(x_zm_signature=f"v0={number:064x}"), *WRONGLY_SIGNED)
+        target.assert_refused(honest.having(x_zm_signature=f"v0={number:064x}"), *WRONGLY_SIGNED)
     assert target.send(honest).status == 204
     assert target.row_of(uuid)
 
@@ -211,7 +211,7 @@ def test_answer_to_a_challenge_contains_no_signature_of_an_event(uuid: str, targ
     stamp = str(int(time.time()))
     forged = encoded(started(uuid))
     token = signed(stamp, forged).decode()
-    target.fails(to_webhook(challenge(token), target.zoom_secret), 400)
+    target.assert_refused(to_webhook(challenge(token), target.zoom_secret), 400)
     answer = target.send(to_webhook(challenge("qgg8vlvZRS6UYooatFL8Aw"), target.zoom_secret))
     assert answer.status == 200
     proof = hmac.new(target.zoom_secret.encode(), b"qgg8vlvZRS6UYooatFL8Aw", "sha256").hexdigest()
@@ -226,14 +226,14 @@ def test_answer_to_a_challenge_contains_no_signature_of_an_event(uuid: str, targ
 def test_challenge_is_refused_when_its_token_does_not_have_the_form_of_zooms_tokens(
     token: object, target: Target
 ) -> None:
-    target.fails(to_webhook(challenge(token), target.zoom_secret), 400)
+    target.assert_refused(to_webhook(challenge(token), target.zoom_secret), 400)
     assert target.send(to_webhook(challenge("a" * 128), target.zoom_secret)).status == 200
 
 
 def test_challenge_is_refused_when_it_is_not_signed_by_zoom(target: Target) -> None:
     honest = to_webhook(challenge("token"), target.zoom_secret)
-    target.fails(honest.having(x_zm_signature=None), 401)
-    target.fails(to_webhook(challenge("token"), "another secret"), *WRONGLY_SIGNED)
-    answer = target.fails(to_webhook(challenge("token"), target.pipeline_key), 204)
+    target.assert_refused(honest.having(x_zm_signature=None), 401)
+    target.assert_refused(to_webhook(challenge("token"), "another secret"), *WRONGLY_SIGNED)
+    answer = target.assert_refused(to_webhook(challenge("token"), target.pipeline_key), 204)
     assert answer.body == ""
     assert target.send(honest).status == 200

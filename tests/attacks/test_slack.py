@@ -57,7 +57,7 @@ def command(meeting: int, **changes: str) -> dict[str, str]:
 
 def show(target: Target, form: Mapping[str, str]) -> str:
     """Send a signed command, assert that the command writes nothing, and return the answer."""
-    answer = target.fails(to_slack(form, target.slack_secret), 200)
+    answer = target.assert_refused(to_slack(form, target.slack_secret), 200)
     return answer.body
 
 
@@ -102,7 +102,7 @@ def test_slack_refuses_a_command_when_it_is_not_signed_as_slack_does(
     attack: Attack, target: Target, meeting: int
 ) -> None:
     honest = to_slack(command(meeting), target.slack_secret)
-    answer = target.fails(attack.change(honest), *attack.statuses)
+    answer = target.assert_refused(attack.change(honest), *attack.statuses)
     assert TOPIC not in answer.body
 
 
@@ -111,14 +111,14 @@ def test_slack_refuses_a_command_when_its_timestamp_is_off_by_more_than_five_min
     seconds: int, target: Target, meeting: int
 ) -> None:
     probe = to_slack(command(meeting), target.slack_secret, at=time.time() + seconds)
-    target.fails(probe, 401)
+    target.assert_refused(probe, 401)
 
 
 def test_slack_refuses_a_command_that_was_signed_with_another_secret(
     target: Target, meeting: int
 ) -> None:
     for secret in ("another secret", "", target.slack_secret.upper()):
-        target.fails(to_slack(command(meeting), secret), 401)
+        target.assert_refused(to_slack(command(meeting), secret), 401)
 
 
 STRANGERS: Mapping[str, dict[str, str]] = {
@@ -194,7 +194,7 @@ def result(target: Target, hooks: Web, value: object, **changes: Any) -> str:
     name = f"hook-{len(hooks.seen)}"
     hooks.pages[f"/{name}"] = Answer(200)
     probe = to_slack(press(hooks, name, value, **changes), target.slack_secret)
-    assert target.fails(probe, 200).body == ""
+    assert target.assert_refused(probe, 200).body == ""
 
     def look() -> list[str]:
         return [seen.body.decode() for seen in hooks.seen if seen.path == f"/{name}"]
@@ -244,7 +244,7 @@ def test_pressed_button_shows_nothing_to_strangers_or_in_other_channels(
 
 def test_replayed_slack_command_shows_the_same_answer_again(target: Target, meeting: int) -> None:
     probe = to_slack(command(meeting), target.slack_secret)
-    first, second = target.fails(probe, 200), target.fails(probe, 200)
+    first, second = target.assert_refused(probe, 200), target.assert_refused(probe, 200)
     assert first.body == second.body
     assert TOPIC in first.body
 
@@ -260,4 +260,4 @@ def test_slack_function_refuses_a_request_that_imitates_its_own_invocation(
         Probe(path="/live/slack", headers={"slack_asked": "1"}, body=encoded(asked)),
         Probe(path="/live/slack", headers={"x-amz-invocation-type": "Event"}, body=encoded(asked)),
     ):
-        target.fails(probe, 401)
+        target.assert_refused(probe, 401)

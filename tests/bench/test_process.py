@@ -103,7 +103,7 @@ sys.exit(3)
         assert (ended.exit_code, ended.was_killed, ended.last_line) == (3, False, "last words")
         assert ended.reported is not None
         assert ended.reported.attempts == 5
-        assert ended.why == "exit code 3: last words"
+        assert ended.failure_reason == "exit code 3: last words"
         assert ended.rss_mb > 95
         assert 0 < ended.cpu_s < 20
 
@@ -123,7 +123,7 @@ time.sleep(60)
 """
         ended = run(code, tmp_path, kill_after=0.5)
         assert (ended.exit_code, ended.was_killed) == (-9, True)
-        assert ended.why.startswith("killed after")
+        assert ended.failure_reason.startswith("killed after")
         state = Path(f"/proc/{ended.last_line}/stat")
         deadline = time.monotonic() + 5
         while state.exists() and ") Z " not in state.read_text():

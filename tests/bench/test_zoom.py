@@ -130,7 +130,7 @@ class TestDownloads:
         plain_reader.fail(ZoomFault(kind="changed", request=1, size=TALK + 1))
         url = plain_reader.url()
         assert len(plain_reader.get(url).content) == TALK + 1
-        zoom.configure(ZOOM, anew=False)
+        zoom.configure(ZOOM, replace_files=False)
         assert zoom.stats().body_bytes == 0
         assert plain_reader.get(url).status_code == 403
         assert len(plain_reader.get(plain_reader.url()).content) == TALK + 1
@@ -149,7 +149,7 @@ class TestDownloads:
         plain_reader.fail(files={"talk": size})
         with requests.get(plain_reader.url(), stream=True, timeout=10) as answer:
             assert zoom.stats().body_bytes < size
-            zoom.configure(ZOOM, anew=False)
+            zoom.configure(ZOOM, replace_files=False)
             assert len(answer.content) == size
         assert zoom.stats().body_bytes == 0
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from tests.browser.harness import TIMEOUT_MS, Site, installed_browser, serving
 from tests.browser.recordings import NOW, fill
 from tests.cloud import Clock, Cloud, cloud
-from tests.function_harness import status_tools
+from tests.function_harness import status_query_dependencies
 
 ZONE = "America/New_York"
 REFUSED = "Failed to load resource"
@@ -60,7 +60,7 @@ def site(aws: Cloud, clock: Clock, week: list[dict[str, Any]]) -> Iterator[Site]
     with aws.status.batch_writer() as batch:
         for item in week:
             batch.put_item(Item=item)
-    with serving(Site(status_tools(aws, clock))) as site:
+    with serving(Site(status_query_dependencies(aws, clock))) as site:
         yield site
 
 

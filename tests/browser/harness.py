@@ -70,14 +70,14 @@ def launched(program: str, *arguments: str) -> Iterator[Browser]:
 class Site:
     """A server of `GET /`, `GET /status` and `POST /ingest` below any base path.
 
-    The real function answers `GET /status`, unless `trouble` is set to another answer. `ingest` is
-    the answer to `POST /ingest`, or None for no answer. `posted` are the bodies sent to `/ingest`.
+    The real function answers `GET /status`, unless `error_answer` is set. `ingest` is the answer to
+    `POST /ingest`, or None for no answer. `posted` are the bodies sent to `/ingest`.
     `queries` are the query parameters sent to `/status`.
     """
 
     deps: status_query.Dependencies
     ingest: Answer | None = ACCEPTED
-    trouble: Answer | None = None
+    error_answer: Answer | None = None
     posted: list[dict[str, Any]] = field(default_factory=list)
     queries: list[dict[str, str]] = field(default_factory=list)
     origin: str = ""
@@ -93,7 +93,7 @@ class Site:
             return status_query.respond({"resource": "/"}, self.deps)
         self.queries.append(query)
         event = {"resource": "/status", "queryStringParameters": query}
-        return self.trouble or status_query.respond(event, self.deps)
+        return self.error_answer or status_query.respond(event, self.deps)
 
     def post(self, body: bytes) -> Answer | None:
         self.posted.append(json.loads(body))

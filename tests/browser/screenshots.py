@@ -10,7 +10,7 @@ from typing import Any
 from tests.browser.harness import Site, chromium, launched, open_page, serving
 from tests.browser.recordings import NOW, fill
 from tests.cloud import Clock, cloud
-from tests.function_harness import status_tools
+from tests.function_harness import status_query_dependencies
 
 DOCS = Path(__file__).parents[2] / "docs"
 WIDE = {"viewport": {"width": 960, "height": 720}}
@@ -40,7 +40,7 @@ def main() -> None:
         aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="{}")
         aws.sqs.send_message(QueueUrl=aws.upload_dlq, MessageBody="{}", MessageGroupId="a")
         aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="{}")
-        deps = replace(status_tools(aws, clock), stack_name="zip-prod")
+        deps = replace(status_query_dependencies(aws, clock), stack_name="zip-prod")
         with serving(Site(deps)) as site, launched(chromium(), GREY_TEXT) as browser:
             for name, (view, options) in PICTURES.items():
                 context = browser.new_context(timezone_id="America/New_York", **options)

@@ -39,7 +39,7 @@ def test_axe_finds_no_violation_in_any_view(page: Page, site: Site, watch: Watch
     page.keyboard.press("Enter")
     expect(page.locator("#answer")).to_contain_text("There is no such recording.")
     assert violations(page) == []
-    site.trouble = json_answer(503, {"message": "Try again later."})
+    site.error_answer = json_answer(503, {"message": "Try again later."})
     open_page(page, site)
     expect(page.locator("#trouble")).to_be_visible()
     assert violations(page) == []

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from ingester import timestamps
 from ingester.pipeline.reasons import INVALID_SERIES, NO_SERIES
 from ingester.pipeline.states import Origin, State
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.table import StatusChange
 from tests.browser.harness import Site, open_page, section, topics, violations
 from tests.browser.recordings import HOSTILE, NOW, SECOND_REQUEST, Week
@@ -70,7 +70,7 @@ def test_the_form_does_not_repeat_a_series_that_opencast_does_not_have(
 ) -> None:
     week = Week(aws)
     week.begin("s==", timedelta(hours=3), "Asked for", origin=Origin.ON_DEMAND)
-    asked = Asked(oc_series_id="S1", oc_workflow="w")
+    asked = RequestOptions(oc_series_id="S1", oc_workflow="w")
     week.write("s==", timedelta(hours=2.9), State.SENT_TO_DOWNLOADER, asked=asked)
     week.write("s==", timedelta(hours=2.5), State.UPLOADER_FAILED, reason, oc_series_id="S1")
     open_page(page, site)
@@ -100,7 +100,7 @@ def test_a_recording_whose_ingest_has_an_unknown_outcome_may_be_requested_again(
     week = Week(aws)
     week.begin("m==", timedelta(hours=8), "Sent, perhaps")
     reason = "The ingest was sent to Opencast: look for it in Opencast: an operator is needed"
-    asked = Asked(allow_multiple_ingests=True)
+    asked = RequestOptions(allow_multiple_ingests=True)
     week.write("m==", timedelta(hours=1), State.UPLOADER_FAILED, reason, asked=asked)
     open_page(page, site)
     shown = section(page, "Needs attention").locator("li").filter(has_text="Sent, perhaps")

@@ -409,7 +409,7 @@ class TestAboutTheRecording:
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)
-        site.trouble = json_answer(503, {"message": "x"})
+        site.error_answer = json_answer(503, {"message": "x"})
         open_page(page, site, "#request&uuid=gone%3D%3D")
         with page.expect_response("**/status?*"):
             page.clock.run_for(500)

@@ -16,8 +16,8 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.reasons import ALREADY_THERE
 from ingester.pipeline.states import State
 from ingester.reconcile.state_table import KEY
-from ingester.status.row import Asked
-from ingester.status.table import FIRST_STEPS, MOST_STEPS, StatusChange
+from ingester.status.row import RequestOptions
+from ingester.status.table import FIRST_STEPS, MAX_STEPS, StatusChange
 from ingester.status.time_index import StatusPages
 from tests.browser.conftest import Watch
 from tests.browser.harness import Site, await_view, focused, open_page, section, topics, violations
@@ -269,7 +269,7 @@ def test_the_requested_series_is_shown_beside_the_series_of_the_event(
         (State.SENT_TO_UPLOADER, ""),
         (State.SENT_TO_OPENCAST, "20260110021"),
     ):
-        asked = Asked(oc_series_id="9999999") if series == "9999999" else None
+        asked = RequestOptions(oc_series_id="9999999") if series == "9999999" else None
         week.write("elsewhere==", timedelta(minutes=1), state, oc_series_id=series, asked=asked)
     open_page(page, site)
     expect(page.get_by_text("series 20260110021, asked for 9999999")).to_be_visible()
@@ -285,7 +285,7 @@ def test_a_long_list_of_steps_says_how_many_steps_are_missing(
     Week(aws).begin("lo+ng/==", timedelta(hours=9), "A long way")
     steps = [
         {"state": "DOWNLOADER_FAILED", "at": "2026-10-14T10:00:00Z", "reason": f"try {number}"}
-        for number in range(MOST_STEPS)
+        for number in range(MAX_STEPS)
     ]
     aws.status.update_item(
         Key={"zip_id": "auto-ingest-lo+ng/=="},
@@ -295,7 +295,7 @@ def test_a_long_list_of_steps_says_how_many_steps_are_missing(
     # People type the uuid without encoding it, so the page must not read its plus sign as a space.
     open_page(page, site, "#recording=lo+ng/==")
     shown = page.get_by_role("list", name="Steps").get_by_role("listitem")
-    assert shown.count() == MOST_STEPS + 1
+    assert shown.count() == MAX_STEPS + 1
     expect(shown.nth(FIRST_STEPS - 1)).to_contain_text("try 9")
     expect(shown.nth(FIRST_STEPS)).to_have_text("23 steps in between aren't kept.")
     expect(shown.nth(FIRST_STEPS + 1)).to_contain_text("try 10")

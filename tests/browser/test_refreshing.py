@@ -153,7 +153,7 @@ class TestTrouble:
     ) -> None:
         watch.expected = (REFUSED,)
         open_page(page, site)
-        site.trouble = answer  # type: ignore[assignment]  # an Answer, see above
+        site.error_answer = answer  # type: ignore[assignment]  # an Answer, see above
         page.clock.run_for(31_000)
         expect(page.locator("#trouble")).to_contain_text(words)
         expect(page.locator("#trouble")).to_contain_text("What is shown is of 14:30.")
@@ -166,7 +166,7 @@ class TestTrouble:
         expect(page.locator("#say")).to_have_text("something else")
         # The recordings that the page read before the error must stay visible.
         assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
-        site.trouble = None
+        site.error_answer = None
         page.clock.run_for(31_000)
         expect(page.locator("#trouble")).to_be_hidden()
         expect(page.locator("#say")).to_have_text("The status can be read again.")
@@ -191,7 +191,7 @@ class TestTrouble:
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)
-        site.trouble = json_answer(
+        site.error_answer = json_answer(
             503, {"message": "The status can't be read now. Try again later."}
         )
         open_page(page, site)
@@ -205,7 +205,7 @@ class TestTrouble:
         watch.expected = (REFUSED,)
         open_page(page, site)
         place = section(page, "By day")
-        site.trouble = json_answer(503, {"message": "x"})
+        site.error_answer = json_answer(503, {"message": "x"})
         page.get_by_role("link", name="Yesterday").click()
         expect(page.locator("#trouble")).to_be_visible()
         expect(place).to_contain_text("Not loaded.")
@@ -218,7 +218,7 @@ class TestTrouble:
         expect(page.locator("#say")).not_to_contain_text("recordings")
         # The error of one section must not empty the others.
         assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
-        site.trouble = None
+        site.error_answer = None
         page.get_by_role("button", name="Refresh").click()
         expect(place.get_by_role("link", name="Office hours").first).to_be_visible()
 

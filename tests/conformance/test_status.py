@@ -10,7 +10,7 @@ import pytest
 import status_query
 from tests.cloud import Clock, Cloud
 from tests.conformance.vectors import cases
-from tests.function_harness import status_tools
+from tests.function_harness import status_query_dependencies
 
 
 def crashed(case: dict[str, Any]) -> bool:
@@ -45,7 +45,7 @@ def test_a_status_query_gets_the_answer_of_the_first_system(
     for item in case["items"]:
         aws.status.put_item(Item=item)
     answer = status_query.respond(
-        {"queryStringParameters": case["query"]}, status_tools(aws, clock)
+        {"queryStringParameters": case["query"]}, status_query_dependencies(aws, clock)
     )
     if crashed(case):
         assert answer.status == 200

@@ -38,7 +38,7 @@ def _sweep(home: Path, options: argparse.Namespace) -> int:
     from local.driver import Driver  # noqa: PLC0415  # as above
     from local.state import read_state  # noqa: PLC0415
     from tests.crashes import document, sweep  # noqa: PLC0415
-    from tests.crashes.ways import WAYS  # noqa: PLC0415
+    from tests.crashes.triggers import TRIGGERS  # noqa: PLC0415
     from tests.e2e.stack import SERIES  # noqa: PLC0415
 
     state = read_state(home)
@@ -48,12 +48,12 @@ def _sweep(home: Path, options: argparse.Namespace) -> int:
     driver = Driver(state)
     driver.add_series(SERIES, "Mapping the Ocean")
     failed = False
-    for way in WAYS:
-        name = way.function.name
+    for trigger in TRIGGERS:
+        name = trigger.function.name
         if options.functions and name not in options.functions:
             continue
         results = []
-        with sweep.sweep_of(way, driver, home) as swept:
+        with sweep.sweep_of(trigger, driver, home) as swept:
             calls = swept.learn()
             chosen = [call for call in calls.all if options.call in str(call)]
             for aim in sweep.aims_of(chosen):

@@ -13,7 +13,7 @@ from tests.crashes.sweep import Result
 PATH = Path(__file__).parents[2] / "docs" / "reliability.md"
 END = "<!-- end -->"
 HEAD = "| call | killed before it | killed after it |\n| --- | --- | --- |"
-GOOD = re.compile(r"once, after \d deliveries")
+GOOD = re.compile(r"once, after (1 delivery|\d deliveries)")
 """Pattern of a cell's text for a recording that is in Opencast once and whole."""
 
 
@@ -37,7 +37,8 @@ def cell(result: Result) -> str:
     """Return the text of the table's cell for a result."""
     if result.problem:
         return f"**{result.problem.replace('|', '/')}**"
-    return f"once, after {result.deliveries} deliveries"
+    deliveries = "1 delivery" if result.deliveries == 1 else f"{result.deliveries} deliveries"
+    return f"once, after {deliveries}"
 
 
 def with_table(text: str, function: str, rendered: str) -> str:

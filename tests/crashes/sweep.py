@@ -17,7 +17,7 @@ from local.authority import ensure_authority
 from local.driver import Driver, DriverError, ZoomRecording
 from tests.crashes.calls import Call
 from tests.crashes.proxy import Aim, Gate, Moment, Proxies
-from tests.crashes.ways import Way
+from tests.crashes.triggers import Trigger
 from tests.e2e import deployed
 from tests.e2e.stack import SERIES, Stack, count_messages
 
@@ -59,19 +59,19 @@ class Calls:
     cold_seconds: float
     warm_seconds: float
 
-    def visible_after(self, way: Way, *, is_cold: bool) -> int:
+    def visible_after(self, trigger: Trigger, *, is_cold: bool) -> int:
         """Return the queue's visibility timeout for a crash, in seconds. Production has 16 minutes.
 
         The function has to reach its crash within that time, also on a slow machine.
         """
-        return max(way.visible_after, ceil(self.cold_seconds if is_cold else self.warm_seconds))
+        return max(trigger.visible_after, ceil(self.cold_seconds if is_cold else self.warm_seconds))
 
 
 class Sweep:
     """The crashes of one function, whose calls go through `gate`. See `sweep_of`."""
 
-    def __init__(self, way: Way, stack: Stack, gate: Gate) -> None:
-        self.way = way
+    def __init__(self, trigger: Trigger, stack: Stack, gate: Gate) -> None:
+        self.trigger = trigger
         self._stack = stack
         self._gate = gate
         self._sqs = stack.driver.client("sqs")
@@ -106,30 +106,30 @@ class Sweep:
         if result is None and not is_cold:
             result = self._crash(aim, calls, is_cold=True)
         if result is None:
-            raise DriverError(f"{self.way.function.name} never called {aim.call}.")
+            raise DriverError(f"{self.trigger.function.name} never called {aim.call}.")
         return result
 
     def _calls_of_one(self) -> tuple[list[Call], float]:
         self._gate.begin(None)
-        recording = self.way.make(self._stack)
+        recording = self.trigger.make(self._stack)
         began = time.monotonic()
-        if not self.way.deliver(self._stack, recording):
-            raise DriverError(f"{self.way.function.name} failed without a crash.")
+        if not self.trigger.deliver(self._stack, recording):
+            raise DriverError(f"{self.trigger.function.name} failed without a crash.")
         self._until_settled(recording)
         seconds = time.monotonic() - began
         if problem := self._problem(recording):
-            raise DriverError(f"{self.way.function.name} without a crash: {problem}")
+            raise DriverError(f"{self.trigger.function.name} without a crash: {problem}")
         return list(self._gate.calls), seconds
 
     def _crash(self, aim: Aim, calls: Calls, *, is_cold: bool) -> Result | None:
         if is_cold:
             self._gate.kill()
-        recording = self.way.make(self._stack)
+        recording = self.trigger.make(self._stack)
         before = self._messages(DEAD)
         began = datetime.now(UTC)
         self._gate.begin(aim)
         try:
-            self._deliver(recording, calls.visible_after(self.way, is_cold=is_cold))
+            self._deliver(recording, calls.visible_after(self.trigger, is_cold=is_cold))
             self._until_settled(recording)
         except DriverError as error:
             return Result(aim, problem=f"{error}")
@@ -145,15 +145,15 @@ class Sweep:
 
         If a queue invokes the function, wait for the crash as well.
         """
-        way, stack = self.way, self._stack
+        trigger, stack = self.trigger, self._stack
         with ExitStack() as exits:
-            if way.queue:
+            if trigger.queue:
                 exits.enter_context(
-                    deployed.visible_again_after(stack.driver, way.queue, visible_after)
+                    deployed.visible_again_after(stack.driver, trigger.queue, visible_after)
                 )
-            if not any(way.deliver(stack, recording) for _ in range(MOST_DELIVERIES)):
+            if not any(trigger.deliver(stack, recording) for _ in range(MOST_DELIVERIES)):
                 raise DriverError(f"Refused {MOST_DELIVERIES} times.")
-            if way.queue:
+            if trigger.queue:
                 stack.wait(
                     lambda: self._gate.killed.is_set() or self._is_settled(recording), "The crash"
                 )
@@ -188,9 +188,9 @@ class Sweep:
             return f"{len(accepted)} times in Opencast"
         (ingest,) = accepted
         files = [file.sha256 for file in ingest.files if file.flavor != CAPTIONS]
-        if files != [file.sha256 for file in recording.wanted()]:
+        if files != [file.sha256 for file in recording.expected_files()]:
             return "not all files, or not whole"
-        if (captions := len(ingest.files) - len(files)) != self.way.has_captions:
+        if (captions := len(ingest.files) - len(files)) != self.trigger.has_captions:
             return f"{captions} times captions"
         if ingest.series != SERIES:
             return f"in series {ingest.series}"
@@ -198,26 +198,26 @@ class Sweep:
             return "an upload to S3 was left open"
         if self._rows(recording)["SENT_TO_OPENCAST"] != 1:
             return f"rows: {dict(self._rows(recording))}"
-        if self.way.is_followed:
+        if self.trigger.is_followed:
             found = self._stack.driver.ingest_details(recording)
             return "" if found and found.status == "PUBLISHED" else "its end isn't known"
         return ""
 
     def _invocations(self, since: datetime) -> int:
-        group = self._stack.names.log_group(self.way.function)
+        group = self._stack.names.log_group(self.trigger.function)
         begin = int(since.timestamp() * 1000)
         found = self._logs.filter_log_events(logGroupName=group, startTime=begin)["events"]
         return sum(event["message"].startswith("START ") for event in found)
 
 
 @contextmanager
-def sweep_of(way: Way, driver: Driver, home: Path) -> Iterator[Sweep]:
+def sweep_of(trigger: Trigger, driver: Driver, home: Path) -> Iterator[Sweep]:
     """Route a function's calls through proxies during the block, and yield its sweep.
 
     `home` is the folder of the local stack.
     """
     names, state = Names(driver.state.stack_name), driver.state
-    function = names.function(way.function)
+    function = names.function(trigger.function)
     upstreams = {
         "aws": state.aws_endpoint_url,
         "zoom": state.zoom_url,
@@ -231,15 +231,15 @@ def sweep_of(way: Way, driver: Driver, home: Path) -> Iterator[Sweep]:
         found = driver.client("lambda").get_function_configuration(FunctionName=function)
         variables = found["Environment"]["Variables"]
         addresses = {name: proxies.instead(value) for name, value in variables.items()}
-        settings = {**addresses, "AWS_ENDPOINT_URL": proxies.url("aws"), **way.settings}
+        settings = {**addresses, "AWS_ENDPOINT_URL": proxies.url("aws"), **trigger.settings}
         with ExitStack() as exits:
             exits.enter_context(deployed.limited(driver, function, found["Timeout"], **settings))
-            if way.has_captions:
+            if trigger.has_captions:
                 exits.enter_context(_captions_on(driver, names))
-            if way.function is DOWNLOADER:
+            if trigger.function is DOWNLOADER:
                 exits.enter_context(_downloads_through(driver, proxies))
-            exits.enter_context(way.around(driver))
-            yield Sweep(way, Stack(driver, seconds=SECONDS), gate)
+            exits.enter_context(trigger.around(driver))
+            yield Sweep(trigger, Stack(driver, seconds=SECONDS), gate)
 
 
 @contextmanager
@@ -254,11 +254,11 @@ def _captions_on(driver: Driver, names: Names) -> Iterator[None]:
 @contextmanager
 def _downloads_through(driver: Driver, proxies: Proxies) -> Iterator[None]:
     """Make Zoom's stand-in send download URLs that lead through the proxies."""
-    driver.switch_zoom(downloads_at=proxies.url("zoom"))
+    driver.set_zoom_switches(downloads_at=proxies.url("zoom"))
     try:
         yield
     finally:
-        driver.switch_zoom(downloads_at="")
+        driver.set_zoom_switches(downloads_at="")
 
 
 def aims_of(calls: Iterable[Call]) -> list[Aim]:

@@ -17,13 +17,13 @@ SECONDS = 120.0
 def mended_file(stack: Stack) -> None:
     """Check that a second request copies a file again when the first copy was no MP4."""
     recording = stack.lecture()
-    (file,) = recording.wanted()
+    (file,) = recording.expected_files()
     # Zoom has to answer the first request, which asks only for the file's size.
-    stack.driver.trouble_zoom(kind="wrong_bytes", where="cdn", file_id=file.id, skip=1)
+    stack.driver.inject_zoom_fault(kind="wrong_bytes", where="cdn", file_id=file.id, skip=1)
     stack.send_completed(recording)
     stack.await_state(recording, "DOWNLOADER_FAILED", "is not a whole MP4")
     assert stack.driver.ingests_of(recording) == []
-    answer = stack.driver.ask_for_ingest(uuid=recording.uuid)
+    answer = stack.driver.request_ingest(uuid=recording.uuid)
     assert answer.status == 200, answer
 
     def final_states() -> list[str]:
@@ -39,30 +39,30 @@ def broken_connection(stack: Stack) -> None:
     """Check that a copy resumes where it stopped when its connection breaks or its URL expires."""
     stack = replace(stack, seconds=SECONDS)
     recording = stack.lecture(padding=40 * MIB)
-    (file,) = recording.wanted()
+    (file,) = recording.expected_files()
     for fault in (
         # A reset discards bytes that were sent but not yet read, so the reset comes early.
         {"kind": "reset", "skip": 2, "after_bytes": 100_000},
         {"kind": "early_close", "skip": 2, "times": 2, "after_bytes": SMALLEST - 1000},
         {"kind": "expired", "skip": 4},
     ):
-        stack.driver.trouble_zoom(where="cdn", file_id=file.id, **fault)
+        stack.driver.inject_zoom_fault(where="cdn", file_id=file.id, **fault)
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")
     stack.assert_ingested_once(recording)
-    assert stack.driver.sent(file) < 1.05 * file.size
+    assert stack.driver.sent_bytes(file) < 1.05 * file.size
 
 
 def changed_source(stack: Stack) -> None:
     """Check that a copy has only bytes of the new file when the file changes during the copy."""
     stack = replace(stack, seconds=SECONDS)
     recording = stack.lecture(padding=40 * MIB)
-    (old,) = recording.wanted()
+    (old,) = recording.expected_files()
     # The first request asks for the size. The next six requests get parts of the old file.
-    stack.driver.trouble_zoom(kind="changed", where="cdn", file_id=old.id, skip=7)
+    stack.driver.inject_zoom_fault(kind="changed", where="cdn", file_id=old.id, skip=7)
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")
-    (new,) = stack.driver.recording(recording.uuid).wanted()
+    (new,) = stack.driver.recording(recording.uuid).expected_files()
     assert (new.size, new.sha256 == old.sha256) == (old.size, False)
     stack.assert_ingested_once(recording)
     s3 = stack.driver.client("s3")
@@ -77,10 +77,10 @@ def resumed_copy(stack: Stack) -> None:
     stack = replace(stack, seconds=SECONDS)
     driver = stack.driver
     recording = stack.lecture(padding=40 * MIB)
-    (file,) = recording.wanted()
+    (file,) = recording.expected_files()
     # Two of nine parts stall for longer than the message stays invisible.
     stall = {"kind": "stall", "seconds": 30.0, "after_bytes": 1000}
-    driver.trouble_zoom(where="cdn", file_id=file.id, skip=3, times=2, **stall)
+    driver.inject_zoom_fault(where="cdn", file_id=file.id, skip=3, times=2, **stall)
 
     def stored() -> bool:
         stack.state(recording)
@@ -91,10 +91,10 @@ def resumed_copy(stack: Stack) -> None:
         stack.wait(stored, "Two parts in S3")
         assert deployed.kill(driver, stack.downloader)
     missing = file.size - sum(stack.stored_parts(recording))
-    before = driver.sent(file)
+    before = driver.sent_bytes(file)
     stack.await_state(recording, "SENT_TO_OPENCAST")
     stack.assert_ingested_once(recording)
-    assert driver.sent(file) - before < missing + MIB
+    assert driver.sent_bytes(file) - before < missing + MIB
 
 
 def continued_copy(stack: Stack) -> None:
@@ -104,7 +104,7 @@ def continued_copy(stack: Stack) -> None:
     # Each pair of the six parts takes three seconds. After the first pair, the invocation has
     # too little time for another pair.
     recording = stack.lecture(padding=28 * MIB, bytes_per_second=SMALLEST // 3)
-    (file,) = recording.wanted()
+    (file,) = recording.expected_files()
     reasons: list[str] = []
 
     def look() -> bool:
@@ -128,5 +128,5 @@ def continued_copy(stack: Stack) -> None:
     ]
     assert len(copied) == len(reasons) >= 2, reasons
     assert copied == sorted(set(copied))
-    assert driver.sent(file) < 1.05 * file.size
+    assert driver.sent_bytes(file) < 1.05 * file.size
     assert stack.message_count("download-dlq") == before

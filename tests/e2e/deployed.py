@@ -46,7 +46,7 @@ def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Ite
 
 
 @contextmanager
-def at_once(driver: Driver, function: str, number: int) -> Iterator[None]:
+def limited_concurrency(driver: Driver, function: str, number: int) -> Iterator[None]:
     """Limit a function's concurrency to `number`, and restore the limit afterwards.
 
     With fewer processes, fewer of the slow cold starts happen.

@@ -48,7 +48,7 @@ def scheduled_lecture(stack: Stack) -> None:
     assert [(file.flavor, file.sha256) for file in ingest.files] == [
         (flavor, file.sha256)
         for flavor, view in order
-        for file in recording.wanted()
+        for file in recording.expected_files()
         if file.recording_type == view
     ]
     assert ingest.series == SERIES
@@ -65,7 +65,7 @@ def scheduled_lecture(stack: Stack) -> None:
 def on_demand(stack: Stack) -> None:
     """Check that a "+Zoom" request is ingested into the series that it names."""
     recording = stack.lecture(scheduled=False)
-    answer = stack.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id=SERIES)
+    answer = stack.driver.request_ingest(uuid=recording.uuid, oc_series_id=SERIES)
     assert (answer.status, json.loads(answer.body)) == (200, {"message": "Ingest accepted"})
     found = stack.await_state(recording, "SENT_TO_OPENCAST")
     assert found.origin == "on_demand"
@@ -132,7 +132,7 @@ def opencast_busy(stack: Stack) -> None:
     recording = stack.lecture()
     # Only the request for this recording's event fails, because other uploads may be running.
     path = f"/api/events/{media_package_id(recording.uuid)}"
-    stack.driver.trouble_opencast(kind="status", status=503, path=path)
+    stack.driver.inject_opencast_fault(kind="status", status=503, path=path)
     stack.send_completed(recording)
     stack.await_state(recording, "UPLOADER_FAILED", "next try at")
 
@@ -151,11 +151,11 @@ def recent(stack: Stack) -> None:
     """Check that `GET /status?seconds=` lists a recording that was updated."""
     recording = stack.lecture()
     assert stack.driver.send("recording.started", recording.uuid).status == 204
-    found = stack.driver.recent(60)
+    found = stack.driver.recent_uuids(60)
     assert recording.uuid in found, found
 
 
-def told_as_a_whole(stack: Stack) -> None:
+def recording_details(stack: Stack) -> None:
     """Check that `GET /status?details=true` has a recording's verdict and its class's series."""
     recording = stack.lecture()
     assert stack.driver.send("recording.started", recording.uuid).status == 204
@@ -178,7 +178,7 @@ def backlogs(stack: Stack) -> None:
 def reconciled(stack: Stack) -> None:
     """Check that reconcile finds a recording without a webhook event and ingests it once."""
     recording = stack.ready_for_reconcile().lecture()
-    assert recording.uuid in handed_in(stack.driver.reconcile())
+    assert recording.uuid in requested_uuids(stack.driver.reconcile())
     stack.await_state(recording, "SENT_TO_OPENCAST")
     stack.assert_ingested_once(recording)
     found = stack.state(recording)
@@ -186,7 +186,7 @@ def reconciled(stack: Stack) -> None:
     assert found.origin == "webhook_notification"
 
 
-def handed_in(report: dict[str, Any]) -> list[str]:
+def requested_uuids(report: dict[str, Any]) -> list[str]:
     """Return the uuids of the recordings that a run of reconcile requested."""
     return [found["uuid"] for found in report["recordings"] if found["outcome"] == "requested"]
 
@@ -213,7 +213,7 @@ SCENARIOS: dict[str, Callable[[Stack], None]] = {
         zip_command_when_slack_is_slow,
         mailed_failure,
         sheet_updated,
-        told_as_a_whole,
+        recording_details,
         backlogs,
         reconciled,
         webhook_refusal,

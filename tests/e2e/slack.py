@@ -43,7 +43,7 @@ def type_command(stack: Stack, text: str, **options: Any) -> Shown:
     Raises:
         DriverError: Slack shows an error.
     """
-    outcome = stack.driver.type(text, **options)
+    outcome = stack.driver.type_command(text, **options)
     if outcome["error"] or outcome["ts"] is None:
         raise DriverError(f"Slack shows {outcome}")
     return message(stack, outcome["ts"], options.get("user", "producer"))
@@ -51,7 +51,7 @@ def type_command(stack: Stack, text: str, **options: Any) -> Shown:
 
 def message(stack: Stack, ts: str, user: str = "producer") -> Shown:
     """Return a message as a user sees it, and assert that Slack finds no problem in it."""
-    (found,) = [shown for shown in stack.driver.shown(user) if shown["ts"] == ts]
+    (found,) = [shown for shown in stack.driver.shown_messages(user) if shown["ts"] == ts]
     assert not found["problems"], found
     return found
 
@@ -62,7 +62,7 @@ def await_message(stack: Stack, after: str, word: str, user: str = "producer") -
     def look() -> Shown | None:
         found = [
             shown
-            for shown in stack.driver.shown(user)
+            for shown in stack.driver.shown_messages(user)
             if float(shown["ts"]) > float(after) and word in texts(shown)
         ]
         return found[-1] if found else None
@@ -92,7 +92,7 @@ def await_process(stack: Stack) -> None:
 
     def is_answered() -> bool:
         # The function refuses an unsigned command before it needs the user groups.
-        return stack.driver.type("help", forge="unsigned")["status"] is not None
+        return stack.driver.type_command("help", forge="unsigned")["status"] is not None
 
     stack.wait(is_answered, "An answer to an unsigned command")
 
@@ -107,7 +107,7 @@ def slow_down_groups(stack: Stack) -> None:
     """Start a new process, and delay Slack's next two answers about user groups by 5 s."""
     start_without_groups(stack)
     for _ in range(2):
-        stack.driver.trouble_slack(kind="slow", where="usergroups.list", seconds=5)
+        stack.driver.inject_slack_fault(kind="slow", where="usergroups.list", seconds=5)
 
 
 def zip_command(stack: Stack) -> None:
@@ -128,7 +128,7 @@ def zip_command_when_slack_is_slow(stack: Stack) -> None:
     recording = stack.lecture()
     put_row(stack, recording.meeting_id)
     slow_down_groups(stack)
-    outcome = stack.driver.type(str(recording.meeting_id))
+    outcome = stack.driver.type_command(str(recording.meeting_id))
     assert outcome["error"] is None, outcome
     assert outcome["seconds"] < 3
     first = message(stack, outcome["ts"])

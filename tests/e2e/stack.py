@@ -73,7 +73,7 @@ class Stack:
     def ready_for_reconcile(self) -> Self:
         """Set reconcile's baseline, and return the stack with a `start` that reconcile covers."""
         start = recent_start(minutes=90)
-        self.driver.begin_reconcile(start)
+        self.driver.set_reconcile_baseline(start)
         return replace(self, start=start)
 
     def new_meeting(self) -> int:
@@ -143,13 +143,13 @@ class Stack:
 
     def request_ingest(self, recording: ZoomRecording, series: str) -> None:
         """Send a "+Zoom" request, and assert that it is accepted."""
-        answer = self.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id=series)
+        answer = self.driver.request_ingest(uuid=recording.uuid, oc_series_id=series)
         assert answer.status == 200, answer
 
     def refuse_download(self, recording: ZoomRecording) -> None:
         """Make Zoom refuse the recording's only file permanently, also with a new token."""
-        (file,) = recording.wanted()
-        self.driver.trouble_zoom(
+        (file,) = recording.expected_files()
+        self.driver.inject_zoom_fault(
             kind="status", status=403, where="download", file_id=file.id, times=2
         )
 
@@ -199,7 +199,9 @@ class Stack:
         """Assert that Opencast has the recording's files once and whole, and S3 no open upload."""
         now = self.driver.recording(recording.uuid)
         (ingest,) = self.driver.ingests_of(recording)
-        assert [file.sha256 for file in ingest.files] == [file.sha256 for file in now.wanted()]
+        assert [file.sha256 for file in ingest.files] == [
+            file.sha256 for file in now.expected_files()
+        ]
         assert self.unfinished_uploads(recording) == []
 
     def unfinished_uploads(self, recording: ZoomRecording) -> list[dict[str, Any]]:

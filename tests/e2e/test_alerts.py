@@ -79,7 +79,7 @@ def test_a_function_that_times_out_is_mailed_and_its_message_is_processed_later(
     recording, timed_out = stack.lecture(), "Task timed out after 3.00 seconds"
     before = len(mails(stack, timed_out))
     path = f"/api/events/{media_package_id(recording.uuid)}"
-    stack.driver.trouble_opencast(kind="slow", seconds=6.0, path=path)
+    stack.driver.inject_opencast_fault(kind="slow", seconds=6.0, path=path)
     with deployed.visible_again_after(stack.driver, "upload.fifo", 6):
         with deployed.limited(stack.driver, stack.function(UPLOADER), seconds=3):
             stack.send_completed(recording)

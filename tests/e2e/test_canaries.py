@@ -176,7 +176,7 @@ def test_status_page_and_answers_of_the_status_api_contain_no_secret(
 
 
 def test_messages_in_slack_contain_no_secret(used: Stack, canaries: Canaries) -> None:
-    messages = used.driver.shown()
+    messages = used.driver.shown_messages()
     assert any("> In Opencast" in texts(message) for message in messages)
     assert_clean(canaries, {message["ts"]: json.dumps(message) for message in messages})
 

@@ -29,9 +29,9 @@ def chapters_are_on(stack: Stack) -> Iterator[None]:
         "CAPTIONS_WORKFLOW": "schedule-and-upload",
         "MINIMUM_DURATION": "0",
     }
-    stack.driver.switch_opencast(version="19.0.0")
+    stack.driver.set_opencast_switches(version="19.0.0")
     with ExitStack() as changed:
-        changed.callback(stack.driver.switch_opencast, version="17.3.0")
+        changed.callback(stack.driver.set_opencast_switches, version="17.3.0")
         for function, seconds in ((WEBHOOK, 30), (DOWNLOADER, 900), (UPLOADER, 900)):
             changed.enter_context(
                 limited(stack.driver, stack.function(function), seconds, **settings)

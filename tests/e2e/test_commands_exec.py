@@ -87,7 +87,7 @@ def test_exec_pipeline_says_how_to_find_the_recording_when_the_command_is_interr
 ) -> None:
     recording = stack.lecture()
     path = f"/api/events/{media_package_id(recording.uuid)}"
-    stack.driver.trouble_opencast(kind="status", status=503, path=path)
+    stack.driver.inject_opencast_fault(kind="status", status=503, path=path)
     with operator.start("exec.pipeline", recording.uuid) as running:
         running.await_line("tries again at")
         running.interrupt()
@@ -181,7 +181,7 @@ def test_the_functions_accept_the_new_and_the_old_secret_right_after_a_rotation(
 ) -> None:
     by_command, by_request, by_zoom = (stack.lecture(scheduled=False) for _ in range(3))
     # These requests start processes of both functions, which read the old secrets.
-    assert stack.driver.ask_for_ingest(uuid="nowhere==").status == 404
+    assert stack.driver.request_ingest(uuid="nowhere==").status == 404
     assert signed_by(state.webhook_secret, session, state) == 204
     new = uuids.uuid4().hex
     with restored(stack, TOKEN):

@@ -94,7 +94,7 @@ def test_queue_commands_list_and_retry_a_download_that_zoom_refused(
 def test_a_logs_command_ends_without_an_error_when_its_reader_stops_reading(
     stack: Stack, operator: Operator
 ) -> None:
-    stack.driver.recent(1)
+    stack.driver.recent_uuids(1)
     with operator.start("logs.status-query", "--since", "1d") as running:
         assert running.await_line("").endswith(" (UTC)\n")
         running.close_stdout()

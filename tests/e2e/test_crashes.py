@@ -11,7 +11,7 @@ from cdk.names import DOWNLOADER, UPLOADER, Function
 from tests.crashes.calls import Call
 from tests.crashes.proxy import Aim, Moment
 from tests.crashes.sweep import QUEUES, sweep_of
-from tests.crashes.ways import WAYS
+from tests.crashes.triggers import TRIGGERS
 from tests.e2e.stack import Stack
 
 Choice = Callable[[tuple[Call, ...]], list[Aim]]
@@ -39,8 +39,8 @@ def test_a_recording_is_in_opencast_once_when_a_function_is_killed(
     stack: Stack, home: Path, function: Function, choose: Choice
 ) -> None:
     empty_queues(stack)
-    (way,) = (way for way in WAYS if way.function is function)
-    with sweep_of(way, stack.driver, home) as sweep:
+    (trigger,) = (trigger for trigger in TRIGGERS if trigger.function is function)
+    with sweep_of(trigger, stack.driver, home) as sweep:
         calls = sweep.learn()
         results = [sweep.crash(aim, calls) for aim in choose(calls.all)]
     assert [result for result in results if result.problem] == []

@@ -91,7 +91,7 @@ def assert_metrics(stack: Stack, recording: ZoomRecording, wanted: Mapping[Metri
 
 def bytes_of(recording: ZoomRecording) -> int:
     """Return the total size in bytes of the recording's files that the pipeline copies."""
-    return sum(file.size for file in recording.wanted())
+    return sum(file.size for file in recording.expected_files())
 
 
 @pytest.mark.usefixtures("demo_output")

@@ -152,7 +152,7 @@ ONLY_DENIALS = {
 """Actions for which the tests make no allowed request, each with the reason."""
 
 
-def nobodys(names: Names, region: str) -> list[tuple[str, str]]:
+def actions_of_no_function(names: Names, region: str) -> list[tuple[str, str]]:
     """Return the (action, resource ARN) pairs that no function may use.
 
     Resources that an allowed request would destroy don't exist.
@@ -231,7 +231,7 @@ def test_a_role_of_a_function_is_denied_every_action_beyond_its_own_grants(
     granted = {name: deployed.grants_of(stack.driver, name) for name in names}
     own = set(granted[stack.function(function)])
     others = {pair for pairs in granted.values() for pair in pairs} - own
-    unheld = nobodys(stack.names, state.region)
+    unheld = actions_of_no_function(stack.names, state.region)
     assert not own & set(unheld)
     with acting_as(stack, state, stack.function(function)) as client:
         let_through = [pair for pair in [*sorted(others), *unheld] if not is_denied(client, *pair)]

@@ -79,8 +79,8 @@ NEEDED_BY = {
     ("zoom-uploader", "", ""): "on_demand",
     ("schedule-update", "", ""): "sheet_updated",
     ("status-query", "dynamodb:Query", "time_index"): "recent",
-    ("status-query", "dynamodb:GetItem", "recordings"): "told_as_a_whole",
-    ("status-query", "dynamodb:GetItem", "schedule"): "told_as_a_whole",
+    ("status-query", "dynamodb:GetItem", "recordings"): "recording_details",
+    ("status-query", "dynamodb:GetItem", "schedule"): "recording_details",
     ("zoom-reconcile", "", ""): "reconciled",
     ("zoom-follow", "", ""): "followed",
     ("status-query", "sqs:GetQueueAttributes", ""): "backlogs",
@@ -137,7 +137,7 @@ def test_the_api_answers_403_to_an_address_that_is_not_allowed(
 ) -> None:
     driver = stack.driver
     with deployed.address_refused(driver):
-        assert driver.ask_for_ingest(uuid="x").status == 403
+        assert driver.request_ingest(uuid="x").status == 403
         with pytest.raises(DriverError, match="403"):
             driver.status(1)
         # Neither another spelling of a route nor a forged address may get past the API's policy.

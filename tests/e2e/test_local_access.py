@@ -65,7 +65,7 @@ def test_a_stand_in_refuses_control_requests_without_the_token_or_from_a_web_pag
 def test_the_driver_of_a_local_stack_controls_each_stand_in(driver: Driver) -> None:
     assert driver.cdn_url()
     assert driver.ingests() is not None
-    assert driver.shown() is not None
+    assert driver.shown_messages() is not None
     driver.rename_tab("Spring", "Spring")
 
 

@@ -88,9 +88,9 @@ def test_the_answers_of_the_route_schedule_update_are_as_documented(ask: Ask, st
     assert ask("POST", "schedule_update") == 200
     sheet.fill([["nothing"]], [HEADER])
     assert ask("POST", "schedule_update") == 422
-    stack.driver.trouble_sheets(kind="status", where="values", status=404)
+    stack.driver.inject_sheets_fault(kind="status", where="values", status=404)
     assert ask("POST", "schedule_update") == 502
-    stack.driver.trouble_sheets(kind="status", where="values", status=503, times=4)
+    stack.driver.inject_sheets_fault(kind="status", where="values", status=503, times=4)
     assert ask("POST", "schedule_update") == 503
 
 

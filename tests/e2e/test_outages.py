@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cdk.names import WEBHOOK
 from tests.e2e import deployed
-from tests.e2e.scenarios import handed_in
+from tests.e2e.scenarios import requested_uuids
 from tests.e2e.stack import Stack
 
 FIRST_RETRY = 60.0
@@ -22,7 +22,7 @@ def test_reconcile_ingests_the_recordings_whose_webhook_events_failed(stack: Sta
         for recording in recordings:
             assert stack.driver.send("recording.completed", recording.uuid).status == 502
     report = stack.driver.reconcile()
-    assert {recording.uuid for recording in recordings} <= set(handed_in(report))
+    assert {recording.uuid for recording in recordings} <= set(requested_uuids(report))
     for recording in recordings:
         stack.await_state(recording, "SENT_TO_OPENCAST")
         stack.assert_ingested_once(recording)
@@ -31,14 +31,14 @@ def test_reconcile_ingests_the_recordings_whose_webhook_events_failed(stack: Sta
 def test_uploads_are_retried_until_an_outage_of_opencast_ends(stack: Stack) -> None:
     recordings = [stack.lecture() for _ in range(3)]
     before = stack.message_count("upload-dlq.fifo")
-    stack.driver.trouble_opencast(kind="close", times=None)
+    stack.driver.inject_opencast_fault(kind="close", times=None)
     try:
         for recording in recordings:
             stack.send_completed(recording)
         for recording in recordings:
             stack.await_state(recording, "UPLOADER_FAILED", "waiting since")
     finally:
-        stack.driver.mend_opencast()
+        stack.driver.clear_opencast_faults()
     patient = replace(stack, seconds=FIRST_RETRY + stack.seconds)
 
     def are_ingested() -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from local.driver import ZoomRecording
 from tests.e2e.operator import Operator
-from tests.e2e.scenarios import handed_in
+from tests.e2e.scenarios import requested_uuids
 from tests.e2e.stack import Stack
 
 
@@ -19,16 +19,16 @@ def missed(stack: Stack) -> ZoomRecording:
 def test_the_first_run_of_reconcile_sets_the_baseline_and_requests_no_ingest(stack: Stack) -> None:
     stack.driver.table("recordings").delete_item(Key={"uuid": "#reconcile"})
     stack.lecture()
-    assert handed_in(stack.driver.reconcile()) == []
+    assert requested_uuids(stack.driver.reconcile()) == []
     assert stack.driver.last_reconcile()["at"]
 
 
 def test_a_second_run_of_reconcile_does_not_request_an_ingested_recording(
     stack: Stack, missed: ZoomRecording
 ) -> None:
-    assert missed.uuid in handed_in(stack.driver.reconcile())
+    assert missed.uuid in requested_uuids(stack.driver.reconcile())
     stack.await_state(missed, "SENT_TO_OPENCAST")
-    assert missed.uuid not in handed_in(stack.driver.reconcile())
+    assert missed.uuid not in requested_uuids(stack.driver.reconcile())
     stack.assert_ingested_once(missed)
 
 

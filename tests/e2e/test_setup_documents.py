@@ -117,7 +117,7 @@ def test_slash_zip_answers_an_app_with_the_addresses_and_scopes_of_the_slack_man
     for address in (command["url"], interactivity["request_url"]):
         assert address.endswith(found[1])
     start_without_groups(stack)
-    stack.driver.scopes_in_slack(*app["oauth_config"]["scopes"]["bot"])
+    stack.driver.set_slack_scopes(*app["oauth_config"]["scopes"]["bot"])
     shown = type_command(stack, "help")
     assert texts(shown).startswith(f"`{command['command']} 123 456 7890`")
     meeting = stack.new_meeting()

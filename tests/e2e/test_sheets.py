@@ -120,7 +120,7 @@ def test_a_failure_of_google_is_shown_as_an_alert_and_changes_nothing(
     before = sheet.scheduled()
     if fault["where"] == "token":
         restart(sheet)
-    sheet.driver.trouble_sheets(**fault)
+    sheet.driver.inject_sheets_fault(**fault)
     shown = sheet.update()
     assert shown.kind == "alert"
     assert says in shown.text
@@ -130,8 +130,8 @@ def test_a_failure_of_google_is_shown_as_an_alert_and_changes_nothing(
 def test_a_schedule_update_retries_after_a_broken_answer_and_a_500_of_google(
     sheet: Spreadsheet,
 ) -> None:
-    sheet.driver.trouble_sheets(kind="broken", where="values")
-    sheet.driver.trouble_sheets(kind="status", where="values", status=500)
+    sheet.driver.inject_sheets_fault(kind="broken", where="values")
+    sheet.driver.inject_sheets_fault(kind="status", where="values", status=500)
     assert sheet.update().text.startswith("Success: 2 meetings")
 
 
@@ -151,7 +151,7 @@ def test_a_renamed_tab_of_the_sheet_is_shown_as_an_alert(sheet: Spreadsheet) -> 
 
 
 def test_a_second_schedule_update_is_refused_while_the_first_runs(sheet: Spreadsheet) -> None:
-    sheet.driver.trouble_sheets(kind="slow", where="values", seconds=8)
+    sheet.driver.inject_sheets_fault(kind="slow", where="values", seconds=8)
     sheet.fill([HEADER, row(day="TR")])
     table = sheet.driver.table("schedule")
 

@@ -68,7 +68,7 @@ def test_slash_zip_shows_help_in_the_channel_and_in_a_direct_message(stack: Stac
 
 @pytest.mark.parametrize("forge", ["wrong_secret", "old_timestamp", "unsigned", "other_body"])
 def test_a_slack_command_without_a_valid_signature_is_refused(stack: Stack, forge: str) -> None:
-    outcome = stack.driver.type("help", forge=forge)
+    outcome = stack.driver.type_command("help", forge=forge)
     assert outcome["status"] == 401
     assert outcome["ts"] is None
 
@@ -116,7 +116,7 @@ def test_the_slack_command_says_that_it_is_not_set_up_when_a_secret_is_missing(
     stack: Stack, setting: str
 ) -> None:
     with without_secret(stack, setting):
-        body = stack.wait(lambda: stack.driver.type("help")["body"], "An answer")
+        body = stack.wait(lambda: stack.driver.type_command("help")["body"], "An answer")
         assert "is not set up" in body
 
 
@@ -124,11 +124,11 @@ def test_the_slack_command_says_that_groups_cannot_be_read_when_the_app_lacks_th
     stack: Stack,
 ) -> None:
     start_without_groups(stack)
-    stack.driver.scopes_in_slack("commands")
+    stack.driver.set_slack_scopes("commands")
     try:
         assert "whether you may use this command" in private_text(stack)
     finally:
-        stack.driver.scopes_in_slack("commands", "usergroups:read")
+        stack.driver.set_slack_scopes("commands", "usergroups:read")
 
 
 @pytest.fixture
@@ -304,7 +304,7 @@ def test_a_press_of_the_slack_button_removes_the_old_button_when_slack_is_slow(
     for _ in range(2):
         press_button(stack, shown["ts"])
         full = await_change(stack, full)
-    stack.driver.trouble_slack(kind="slow", where="response_url", seconds=8)
+    stack.driver.inject_slack_fault(kind="slow", where="response_url", seconds=8)
     press_button(stack, shown["ts"])
     assert len(days(await_message(stack, shown["ts"], "End of results."))) == 1
     old = await_change(stack, full)

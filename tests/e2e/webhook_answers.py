@@ -25,7 +25,7 @@ def webhook_refusal(stack: Stack) -> None:
     """Check that the status row has the reason when the webhook refuses a "+Zoom" request."""
     recording = stack.lecture(scheduled=False)
     with answered_for_the_webhook(stack, lambda _headers, _body: None):
-        answer = stack.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id=SERIES)
+        answer = stack.driver.request_ingest(uuid=recording.uuid, oc_series_id=SERIES)
     assert answer.status == 500, answer
     stack.await_state(recording, "WEBHOOK_FAILED", f"answered {REFUSAL}")
     assert stack.driver.ingests_of(recording) == []
@@ -46,7 +46,7 @@ def lost_webhook_answer(stack: Stack) -> None:
         assert answer.status_code == 200, answer.text
 
     with answered_for_the_webhook(stack, forward):
-        answer = stack.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id=SERIES)
+        answer = stack.driver.request_ingest(uuid=recording.uuid, oc_series_id=SERIES)
     assert (answer.status, json.loads(answer.body)) == (200, {"message": "Ingest accepted"})
     stack.await_state(recording, "SENT_TO_OPENCAST")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from ingester.captions.chapters import LONGEST_TITLE, MOST_CHAPTERS, read_chapters
+from ingester.captions.chapters import LONGEST_TITLE, MAX_CHAPTERS, read_chapters
 from ingester.captions.cues import LONGEST_MS, joined, read_cues, to_webvtt
 from ingester.errors import UnusableCaptions
 from ingester.recording.timeline import Stretch
@@ -80,7 +80,7 @@ def check_chapters(given: Any) -> Iterator[str]:
     except UnusableCaptions as error:
         yield str(error)
         return
-    require(len(chapters) <= MOST_CHAPTERS, "There are too many chapters")
+    require(len(chapters) <= MAX_CHAPTERS, "There are too many chapters")
     bounds = [0, *(chapter.ends for chapter in chapters)]
     require([*(chapter.begins for chapter in chapters), SEGMENT_MS] == bounds, "There is a gap")
     require(bounds == sorted(set(bounds)), "Chapters aren't in order")

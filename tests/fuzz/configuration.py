@@ -13,7 +13,7 @@ from ingester.errors import SettingsError
 from tests.fuzz import planted
 from tests.fuzz.mutations import Mutator, filled
 from tests.fuzz.target import Target, require
-from tests.simulation.aws.calls import at_once
+from tests.simulation.aws.calls import call_directly
 from tests.simulation.aws.ssm import FakeParameters
 
 SETTINGS: tuple[type[settings.Settings], ...] = (
@@ -69,7 +69,7 @@ def make_secrets(mutator: Mutator) -> Any:
 
 def check_secrets(given: Any) -> Iterator[str]:
     """Check that secrets in SSM are read or raise SettingsError, and that no text shows them."""
-    kind, parameters = SECRETS[given["type"]], FakeParameters(call=at_once)
+    kind, parameters = SECRETS[given["type"]], FakeParameters(call=call_directly)
     for name, value in given["values"].items():
         # SSM stores only text that UTF-8 can encode.
         parameters.set(f"/p/{name}", value.encode("utf-8", "replace").decode())

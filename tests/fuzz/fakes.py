@@ -21,11 +21,11 @@ from requests.structures import CaseInsensitiveDict
 
 from ingester.errors import IngesterError, PermanentFailure
 from ingester.log import JsonFormatter
-from ingester.transfer.engine import Total, forever
+from ingester.transfer.engine import Total, no_time_limit
 from ingester.transfer.plan import Copied, Copy
 from tests.fuzz.mutations import DEEP, DIGITS, encoded, filled
 from tests.fuzz.target import require
-from tests.simulation.aws.calls import answer, at_once
+from tests.simulation.aws.calls import answer, call_directly
 from tests.simulation.aws.dynamodb import FakeTable
 from tests.simulation.aws.s3 import FakeBucket
 from tests.simulation.aws.sqs import FakeQueues
@@ -126,7 +126,7 @@ class Aws:
             return f"{next(ids):08x}-0000-4000-8000-000000000000"
 
         def table(name: str, key: str, **more: Any) -> Table:
-            return Table(f"fuzz-{name}", key, call=at_once, now=seconds, **more)
+            return Table(f"fuzz-{name}", key, call=call_directly, now=seconds, **more)
 
         self.new_id = new_id
         self.status = table(
@@ -142,8 +142,8 @@ class Aws:
         self.events = table("recording-events", "zoom_uuid", types={"zoom_uuid": "S"})
         self.schedule = table("schedule", "zoom_series_id", types={"zoom_series_id": "S"})
         self.faults = table("notification-faults", "fault", types={"fault": "S"})
-        self.bucket = FakeBucket("fuzz-files", call=at_once, now=seconds, new_id=new_id)
-        self.queues = Queues(call=at_once, now=seconds, new_id=new_id)
+        self.bucket = FakeBucket("fuzz-files", call=call_directly, now=seconds, new_id=new_id)
+        self.queues = Queues(call=call_directly, now=seconds, new_id=new_id)
         self.download_queue = self.queues.create("fuzz-download")
         self.download_dlq = self.queues.create("fuzz-download-dlq")
         self.upload_queue = self.queues.create("fuzz-upload.fifo", fifo=True)
@@ -260,7 +260,7 @@ class Movie:
 class NoEngine:
     """A fake engine that opens each file and copies none of its bytes."""
 
-    time_left: Any = forever
+    time_left: Any = no_time_limit
     report: Any = lambda _: None  # Production replaces this default for an invocation.
 
     def clock(self) -> float:

@@ -21,7 +21,7 @@ import status_query
 import uploader
 import webhook
 from ingester.alerts.faults_table import FaultsTable
-from ingester.alerts.rate_limit import MailPace
+from ingester.alerts.rate_limit import MailRateLimiter
 from ingester.alerts.topic import Topic
 from ingester.ledger.table import Ledger
 from ingester.opencast.client import opencast_of
@@ -64,7 +64,7 @@ from ingester.zoom.pause_table import ZoomPause
 from tests.cloud import Clock
 from tests.fuzz import planted
 from tests.fuzz.fakes import NOW, Aws, Downloads, Movie, NoEngine, Session, Watch, now, response
-from tests.simulation.aws.calls import at_once
+from tests.simulation.aws.calls import call_directly
 from tests.simulation.aws.ssm import FakeParameters
 from tests.waits import Sleeper
 
@@ -85,7 +85,7 @@ GOOD_OAUTH = {"content": {"access_token": planted.OAUTH_TOKEN, "expires_in": 360
 @cache
 def parameters() -> FakeParameters:
     """Return a fake SSM with the planted secrets."""
-    made = FakeParameters(call=at_once)
+    made = FakeParameters(call=call_directly)
     for name, value in {
         "WEBHOOK_VALIDATION_SECRET_TOKEN": planted.ZOOM_SECRET,
         "PIPELINE_SIGNING_KEY": planted.OWN_KEY,
@@ -162,7 +162,7 @@ def zoom_api(settings: Any, secrets: Any, answers: Mapping[str, Any], watch: Wat
         sleep=watch.sleep,
         clock=now,
         monotonic=watch,
-        by_chance=lambda: 0.5,
+        random_fraction=lambda: 0.5,
     )
 
 
@@ -184,7 +184,7 @@ def on_demand_of(aws: Aws, zoom: Mapping[str, Any]) -> on_demand.Dependencies:
         clock=now,
         sleep=watch.sleep,
         monotonic=watch,
-        by_chance=lambda: 0.5,
+        random_fraction=lambda: 0.5,
         new_id=aws.new_id,
     )
 
@@ -204,7 +204,7 @@ def reconcile_of(aws: Aws, zoom: Mapping[str, Any]) -> reconcile.Dependencies:
         clock=now,
         sleep=watch.sleep,
         monotonic=watch,
-        by_chance=lambda: 0.5,
+        random_fraction=lambda: 0.5,
     )
 
 
@@ -425,7 +425,9 @@ def notifications_of(aws: Aws, sns: Sns) -> log_notifications.Dependencies:
         settings=settings,
         status=status_table(aws),
         faults=FaultsTable(faults, timedelta(minutes=10), clock),
-        pace=MailPace(faults, clock=clock, sleep=Sleeper(clock), by_chance=lambda: 0.5),
+        pace=MailRateLimiter(
+            faults, clock=clock, sleep=Sleeper(clock), random_fraction=lambda: 0.5
+        ),
         topic=Topic(cast(Any, sns), settings.topic_arn),
         zone=zone_of(settings.local_time_zone),
         clock=clock,

@@ -9,7 +9,7 @@ from typing import Any
 
 import schedule_update
 from ingester.errors import NothingToImport, ScheduleUnreadable, UnusableSheet
-from ingester.schedule.importer import SHEET_SOURCE, THE_GOOGLE_SHEET, Sheet, import_sheets
+from ingester.schedule.importer import GOOGLE_SHEET_SOURCES, SHEET_SOURCE, Sheet, import_sheets
 from ingester.schedule.report import log_entries, sheet_answer
 from tests.fuzz import functions, payloads, planted
 from tests.fuzz.fakes import Aws
@@ -103,7 +103,7 @@ def check_sheet(given: Any) -> Iterator[str]:
     table = functions.schedule_update_of(aws, "", {}).schedule
     try:
         sheet = Sheet("Fall", f"{SHEET_SOURCE}Fall", cells)
-        report = import_sheets(table, [sheet], THE_GOOGLE_SHEET)
+        report = import_sheets(table, [sheet], GOOGLE_SHEET_SOURCES)
     except (UnusableSheet, NothingToImport, ScheduleUnreadable) as error:
         yield str(error)
     else:

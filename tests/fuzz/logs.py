@@ -76,7 +76,7 @@ def check_lines(given: Any) -> Iterator[str]:
     """Check that lines raise no error, and that the mails about them are within SNS's limits."""
     sns = functions.Sns()
     lines = [filled(line) for line in given]
-    log_notifications.take(subscription_event(lines), functions.notifications_of(Aws(), sns))
+    log_notifications.mail_faults(subscription_event(lines), functions.notifications_of(Aws(), sns))
     yield from sns.mails
 
 
@@ -92,7 +92,7 @@ def check_event(given: Any) -> Iterator[str]:
     """Check that an event raises no error, after which Lambda would repeat the invocation."""
     sns = functions.Sns()
     event = given if isinstance(given, dict) else {}
-    log_notifications.take(event, functions.notifications_of(Aws(), sns))
+    log_notifications.mail_faults(event, functions.notifications_of(Aws(), sns))
     yield from sns.mails
 
 

@@ -49,7 +49,7 @@ def check_rows(given: Any) -> Iterator[str]:
     sns = functions.Sns()
     line = {"level": "ERROR", "message": "no", "uuid": payloads.UUID, "location": "a.b:1"}
     event = subscription_event([json.dumps(line)])
-    log_notifications.take(event, functions.notifications_of(aws, sns))
+    log_notifications.mail_faults(event, functions.notifications_of(aws, sns))
     require(sns.mails, "A failure that isn't mailed")
     yield from sns.mails
 
@@ -59,7 +59,7 @@ def make_record(mutator: Mutator) -> Any:
 
 
 def check_record(given: Any) -> Iterator[str]:
-    """Check that messages end and webhook events get an answer, despite a malformed record."""
+    """Check that the functions handle messages and webhook events despite a malformed record."""
     items = given if isinstance(given, list) else []
     event = {"content": payloads.completed(), "own": False, "headers": {}, "known": items or [{}]}
     yield from check_event(event)

@@ -16,7 +16,7 @@ from cdk.names import (
 )
 from cdk.opencast import cache_file
 from ingester import settings as read
-from ingester.schedule.lock import COMMAND_SECONDS, LIFE_SECONDS
+from ingester.schedule.lock import COMMAND_SECONDS, LEASE_SECONDS
 from ops.grants_document import ACCOUNT, REGION, Grant, resolve
 from tests.infra.function_types import READS
 from tests.infra.grants import grants, without
@@ -186,14 +186,16 @@ def test_only_lambda_may_assume_the_roles_of_the_functions(template: Template) -
 
 def test_queues_invoke_the_release_alias_with_one_message_each(template: Template) -> None:
     mappings = template.of_type("AWS::Lambda::EventSourceMapping")
-    at_once = {}
+    max_concurrency = {}
     for mapping in mappings.values():
         queue = template.resources[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
-        at_once[template.short(queue["QueueName"])] = mapping["ScalingConfig"]["MaximumConcurrency"]
+        max_concurrency[template.short(queue["QueueName"])] = mapping["ScalingConfig"][
+            "MaximumConcurrency"
+        ]
         assert mapping["BatchSize"] == 1
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert mapping["FunctionName"]["Fn::Join"][1][-1] == ":live"
-    assert at_once == {"download": 20, "upload.fifo": 5}
+    assert max_concurrency == {"download": 20, "upload.fifo": 5}
 
 
 @pytest.mark.parametrize(
@@ -251,7 +253,7 @@ def test_the_lock_of_the_schedule_outlives_the_function_that_holds_it(template: 
     # After an early end of the lock, a second update would begin while the first update still
     # writes.
     seconds = template.functions[SCHEDULE_UPDATE.name]["Timeout"]
-    assert seconds < LIFE_SECONDS < COMMAND_SECONDS
+    assert seconds < LEASE_SECONDS < COMMAND_SECONDS
 
 
 def test_all_log_groups_keep_records_for_six_months_by_default(template: Template) -> None:

@@ -47,7 +47,7 @@ if sys.argv[2] == "wait":
     cloud.wait(authority.ca_bundle)
 print(cloud.url, cloud.process.pid, flush=True)
 if sys.argv[2] == "let go":
-    cloud.process.let_go()
+    cloud.process.detach()
 else:
     time.sleep(60)
 """
@@ -201,7 +201,7 @@ def test_wait_for_local_cloud_fails_with_the_end_of_its_log_when_the_cloud_ends_
     broken = Authority(authority.ca_bundle, authority.certificate, tmp_path / "no.key")
     processes = Processes(tmp_path / "logs")
     cloud = start_cloud(tmp_path / "cloud", broken, authority.ca_bundle, processes, secret="s")
-    with pytest.raises(ProcessFailed, match=r"ended at once with 1; [\s\S]*create_ssl_context"):
+    with pytest.raises(ProcessFailed, match=r"ended with exit code 1; [\s\S]*create_ssl_context"):
         cloud.wait(authority.ca_bundle)
 
 

@@ -33,7 +33,7 @@ class RecordingDriver:
         )
         return ZoomRecording(f"{number}==", number, lecture["topic"], "", 2, "", files)
 
-    def trouble_zoom(self, **fault: Any) -> None:
+    def inject_zoom_fault(self, **fault: Any) -> None:
         self.faults.append(fault)
 
     def send(self, _event: str, _uuid: str) -> Answer:

@@ -18,7 +18,7 @@ from cdk.settings_reader import SettingsError
 from local.cloud import PortTaken
 from local.processes import ROOT, Processes, is_supervisor
 from local.stack import AlreadyUp, Busy, LocalStack
-from local.state import CLOUD, STATE, end, remember
+from local.state import CLOUD, STATE, stop_stack, write_state_files
 from ops.code.package import Package
 from tests.local.processes_of import processes_of, wait_for
 from tests.local.test_state import state
@@ -100,11 +100,11 @@ def test_start_of_local_stack_is_refused_when_another_stack_runs_in_the_folder(
     try:
         sleeper = processes.start("cloud", ["sleep", "60"], environment())
         wait_for(lambda: is_supervisor(sleeper.pid))
-        remember(tmp_path, state(pids={"cloud": sleeper.pid}), {})
+        write_state_files(tmp_path, state(pids={"cloud": sleeper.pid}), {})
         with pytest.raises(AlreadyUp, match=r"https://127\.0\.0\.1:1/live.*`invoke local\.down`"):
             LocalStack(tmp_path, environment()).start()
         assert sleeper.ended() is None
-        assert end(tmp_path)
+        assert stop_stack(tmp_path)
         wait_for(lambda: sleeper.ended() is not None)
     finally:
         processes.stop()

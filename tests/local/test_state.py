@@ -19,9 +19,9 @@ from local.state import (
     STATE,
     State,
     delete_state_files,
-    end,
     read_state,
-    remember,
+    stop_stack,
+    write_state_files,
 )
 from tests.local.processes_of import processes_of, wait_for
 
@@ -51,7 +51,7 @@ def state(**changes: object) -> State:
 def test_stack_json_has_exactly_the_documented_keys_and_is_readable_only_by_its_owner(
     tmp_path: Path,
 ) -> None:
-    remember(tmp_path, state(), {})
+    write_state_files(tmp_path, state(), {})
     written = json.loads((tmp_path / STATE).read_text())
     assert set(written) == KEYS
     assert written["slack_url"] is None
@@ -60,7 +60,7 @@ def test_stack_json_has_exactly_the_documented_keys_and_is_readable_only_by_its_
 
 
 def test_shell_reads_the_values_of_stack_env_unchanged(tmp_path: Path) -> None:
-    remember(tmp_path, state(), {"A": "it's; $HOME", "B": "plain"})
+    write_state_files(tmp_path, state(), {"A": "it's; $HOME", "B": "plain"})
     lines = (tmp_path / ENVIRONMENT).read_text().splitlines()
     assert [shlex.split(line) for line in lines] == [
         ["export", "A=it's; $HOME"],
@@ -74,13 +74,13 @@ def test_stack_json_becomes_private_when_an_older_file_is_readable_by_others(
 ) -> None:
     (tmp_path / STATE).write_text("{}")
     (tmp_path / STATE).chmod(0o644)
-    remember(tmp_path, state(), {})
+    write_state_files(tmp_path, state(), {})
     assert stat.S_IMODE((tmp_path / STATE).stat().st_mode) == 0o600
 
 
 def test_state_of_a_stack_is_none_when_the_file_is_missing_or_broken(tmp_path: Path) -> None:
     assert read_state(tmp_path) is None
-    assert not end(tmp_path)
+    assert not stop_stack(tmp_path)
     (tmp_path / STATE).write_text("{")
     assert read_state(tmp_path) is None
 
@@ -88,10 +88,10 @@ def test_state_of_a_stack_is_none_when_the_file_is_missing_or_broken(tmp_path: P
 def test_end_of_a_local_stack_removes_its_files_when_all_processes_have_ended(
     tmp_path: Path,
 ) -> None:
-    remember(tmp_path, state(pids={"cloud": 2**22 + 1}), {})
+    write_state_files(tmp_path, state(pids={"cloud": 2**22 + 1}), {})
     (tmp_path / CLOUD / "tmp").mkdir(parents=True)
     (tmp_path / GOOGLE_KEY).touch()
-    assert end(tmp_path)
+    assert stop_stack(tmp_path)
     assert list(tmp_path.iterdir()) == []
     delete_state_files(tmp_path)
 
@@ -109,13 +109,13 @@ def test_end_of_a_local_stack_stops_the_processes_of_a_killed_supervisor(
     environment = {"PATH": os.environ["PATH"], "FOLDER": str(tmp_path)}
     running = Processes(tmp_path / "logs").start("sleeper", command, environment)
     wait_for(lambda: len(processes_of(tmp_path)) == 3)
-    remember(home, state(pids={"sleeper": running.pid}), {})
-    running.let_go()
+    write_state_files(home, state(pids={"sleeper": running.pid}), {})
+    running.detach()
     running.supervisor.kill()
     if not is_zombie:
         running.supervisor.wait()
     wait_for(lambda: len(processes_of(tmp_path)) == 2)
-    assert end(home)
+    assert stop_stack(home)
     assert processes_of(tmp_path) == set()
     running.supervisor.wait()
 

@@ -95,7 +95,7 @@ def test_audit_result_is_unchecked_when_the_services_answer_503(
     found = reports(project, environment(services, tmp_path))
     assert audit.result_of(found) is Result.UNCHECKED
     assert all(report.line.startswith(f"{report.tool}: not checked. ") for report in found)
-    assert all("503" in report.trouble for report in found)
+    assert all("503" in report.problem for report in found)
 
 
 def test_audit_result_is_unchecked_when_the_services_can_not_be_reached(
@@ -104,7 +104,7 @@ def test_audit_result_is_unchecked_when_the_services_can_not_be_reached(
     found = reports(project, environment(Services(url=NOWHERE), tmp_path))
     assert audit.result_of(found) is Result.UNCHECKED
     assert [report.checked for report in found] == [0, 0]
-    assert all("127.0.0.1" in report.trouble for report in found)
+    assert all("127.0.0.1" in report.problem for report in found)
 
 
 def test_audit_result_is_unchecked_when_the_services_know_no_vulnerability(
@@ -114,8 +114,8 @@ def test_audit_result_is_unchecked_when_the_services_know_no_vulnerability(
     services.python, services.node = {}, {}
     found = reports(project, environment(services, tmp_path))
     assert audit.result_of(found) is Result.UNCHECKED
-    assert found[0].trouble == "Its service knows no vulnerability of jinja2 2.10, which has some."
-    assert found[1].trouble.startswith("Its service knows no vulnerability of minimist 0.0.8")
+    assert found[0].problem == "Its service knows no vulnerability of jinja2 2.10, which has some."
+    assert found[1].problem.startswith("Its service knows no vulnerability of minimist 0.0.8")
 
 
 def test_audit_result_is_unchecked_when_npm_is_missing(
@@ -129,7 +129,7 @@ def test_audit_result_is_unchecked_when_the_service_does_not_know_a_release() ->
     control = {"name": PYTHON_CONTROL[0], "version": PYTHON_CONTROL[1], "vulns": [{"id": "x"}]}
     skipped = {"name": "own", "skip_reason": "not found"}
     found = audit.python_report([control, skipped], set())
-    assert found.trouble == "Its service doesn't know own."
+    assert found.problem == "Its service doesn't know own."
     assert audit.result_of([found]) is Result.UNCHECKED
 
 

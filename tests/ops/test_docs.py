@@ -15,7 +15,7 @@ import tasks
 import uploader
 from cdk.names import FUNCTIONS
 from ingester.ledger import table as ledger
-from ingester.ledger.record import MOST_REQUESTS
+from ingester.ledger.record import MAX_REQUESTS
 from ingester.recording import events_table
 from ingester.runtime import container
 from ingester.status import table as status_table
@@ -179,13 +179,13 @@ def test_documents_quote_the_limits_of_the_code() -> None:
         ),
         f"| what is left of {on_demand.BUDGET_SECONDS:g} s |",
         f"then every {uploader.LONGEST_WAIT_SECONDS // 60} minutes",
-        f"recording events after {events_table.EVENTS_LIFE.days} days.",
+        f"recording events after {events_table.EVENTS_RETENTION.days} days.",
     ):
         assert sentence in text
     assert (container.SECONDS, signature.MAX_AGE_SECONDS) == (300, 300), '"five minutes" in docs/'
     assert engine.Budget().reserve_seconds == 5, '"a reserve of five seconds" in architecture.md'
-    assert status_table.STATUS_LIFE.days == 7, '"seven days" in docs/'
-    assert (ledger.LIFE.days, ledger.ATTEMPTS, MOST_REQUESTS) == (365, 10, 50), "decision 24"
+    assert status_table.STATUS_RETENTION.days == 7, '"seven days" in docs/'
+    assert (ledger.RETENTION.days, ledger.ATTEMPTS, MAX_REQUESTS) == (365, 10, 50), "decision 24"
     assert uploader.MAX_FAILURES == 5, '"the fifth failure moves the message …"'
 
 

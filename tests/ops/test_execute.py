@@ -13,6 +13,7 @@ import pytest
 import requests
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from invoke import Exit
 
 import webhook
 from cdk.settings import load
@@ -319,6 +320,22 @@ def test_resending_an_event_reports_why_the_webhook_refuses_the_event(
         stranger.send(sender.recording(UUID))
     with pytest.raises(WebhookUnreachable, match="can't be reached"):
         replace(sender, webhook_url=CLOSED).send(sender.recording(UUID))
+
+
+class InterruptedSession(requests.Session):
+    """A session in which ^C is pressed during each request."""
+
+    def request(self, *_: Any, **__: Any) -> requests.Response:
+        raise KeyboardInterrupt
+
+
+def test_resend_says_that_the_webhook_may_have_the_request_when_it_is_interrupted(
+    sender: Resender,
+) -> None:
+    interrupted = replace(sender, session=InterruptedSession())
+    with pytest.raises(Exit, match="may have the request") as exited:
+        execute.resend(interrupted, UUID, "")
+    assert exited.value.code == 130
 
 
 def test_the_resender_has_the_settings_and_secrets_of_the_stack(

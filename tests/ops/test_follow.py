@@ -13,7 +13,7 @@ from cdk.names import DOWNLOADER
 from ingester.ledger.record import IngestRecord, Outcome, Post, Record, with_following
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
-from ingester.status.row import Asked, StatusRow
+from ingester.status.row import RequestOptions, StatusRow
 from ingester.status.words import state_with_code
 from ops.command import OpsError
 from ops.logs.lines import Line
@@ -225,7 +225,7 @@ def test_the_outcome_of_following_advises_a_change_of_series_when_another_was_re
         State.SENT_TO_OPENCAST,
         oc_series_id="T",
         ingest_request_time="2026-11-24T15:00:01Z",
-        asked=Asked(oc_series_id="S"),
+        asked=RequestOptions(oc_series_id="S"),
     )
     with pytest.raises(OpsError) as said:
         following.outcome(arrived, NOW, record())

@@ -26,9 +26,9 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import Origin, State
 from ingester.recording.events_table import EventsTable
-from ingester.recording.files import automated, staging_key
+from ingester.recording.files import automated_zip_id, staging_key
 from ingester.recording.pauses import RecordingEvent
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.table import StatusChange, StatusTable
 from ingester.zoom.webhook_events import captions_among
 from ops.command import OpsError
@@ -37,7 +37,7 @@ from ops.recordings.forgetting import (
     ZOOM_REPEATS,
     Places,
     Traces,
-    check_it_rests,
+    check_not_in_progress,
     reasons_to_wait,
 )
 from tests.cloud import BUCKET, Clock, Cloud
@@ -72,11 +72,11 @@ class Stack:
         """Add a recording that is in Opencast, with all kinds of traces."""
         file_id = f"file-of-{uuid[:3]}"
         record = ledger.with_files(Record(uuid=uuid), {file_id: "speaker"}, self.clock())
-        for zip_id in (automated(uuid), f"on-demand-{uuid[:3]}"):
+        for zip_id in (automated_zip_id(uuid), f"on-demand-{uuid[:3]}"):
             origin = Origin.WEBHOOK if zip_id.startswith("auto") else Origin.ON_DEMAND
             subject = subject_of(uuid, MEETING, origin, topic="A name")
             self.status.write(zip_id, StatusChange(State.SENT_TO_OPENCAST, subject=subject))
-            record = ledger.with_request(record, zip_id, Asked(), self.clock())
+            record = ledger.with_request(record, zip_id, RequestOptions(), self.clock())
             record = ledger.with_sent(record, zip_id, [file_id])
             ingest = IngestRecord(zip_id=zip_id, series="S", files={}, posts=(POST,))
             record = ledger.with_claim(record, zip_id, ingest)
@@ -89,7 +89,7 @@ class Stack:
         for begin, view in ((start, "gallery_view"), (other_day, "active_speaker")):
             self.put(staging_key(MEETING, begin, 0, view, file_id, "mp4"))
         for queue in (self.aws.download_dlq, self.aws.upload_dlq):
-            body = json.dumps({"uuid": uuid, "zip_id": automated(uuid), "topic": "A name"})
+            body = json.dumps({"uuid": uuid, "zip_id": automated_zip_id(uuid), "topic": "A name"})
             Queue(self.aws.sqs, queue).send_with_reason(body, "no", group=uuid, identity=uuid[:3])
 
     def put(self, key: str) -> None:
@@ -136,7 +136,7 @@ def test_forgetting_leaves_only_the_uuid_and_time_and_keeps_other_recordings(sta
         uuid=ANN, version=stack.ledger.get(ANN).version, forgotten="2026-10-14T21:30:00Z"
     )
     assert stack.ledger.get(BOB) == other
-    assert set(stack.aws.rows()) == {automated(BOB), "on-demand-bob"}
+    assert set(stack.aws.rows()) == {automated_zip_id(BOB), "on-demand-bob"}
     left = stack.left()
     assert left.count(ANN) == 1
     assert "file-of-ann" not in left
@@ -173,7 +173,7 @@ def test_forgetting_removes_all_versions_and_unfinished_uploads_of_files(stack: 
 
 
 def test_forgetting_removes_captions_that_neither_the_record_nor_a_row_names(stack: Stack) -> None:
-    for zip_id in (automated(ANN), "on-demand-ann"):
+    for zip_id in (automated_zip_id(ANN), "on-demand-ann"):
         stack.aws.status.delete_item(Key={"zip_id": zip_id})
     late, others = (
         staging_key(MEETING, start, 0, "transcript", "late-file", "vtt")
@@ -206,7 +206,7 @@ def test_forgetting_keeps_files_of_another_meeting_whose_captions_have_the_same_
     )
     known = Captions(files=(made.recording_id,), state=CaptionsState.DONE)
     stack.ledger.change(
-        ANN, lambda record: ledger.with_captions(record, automated(ANN), "cc", known)
+        ANN, lambda record: ledger.with_captions(record, automated_zip_id(ANN), "cc", known)
     )
     others = [
         staging_key(MEETING + 1, START, 0, view, file_id, suffix)
@@ -274,21 +274,21 @@ def test_a_recording_is_not_forgotten_while_its_ingest_is_in_progress(
     stack: Stack, state: State, retry_due: str, is_running: bool
 ) -> None:
     stack.aws.status.update_item(
-        Key={"zip_id": automated(ANN)},
+        Key={"zip_id": automated_zip_id(ANN)},
         UpdateExpression="SET pipeline_state = :state, retry_due = :due",
         ExpressionAttributeValues={":state": str(state), ":due": retry_due},
     )
-    assert [reason.split()[0] for reason in reasons(stack)] == [automated(ANN)] * is_running
+    assert [reason.split()[0] for reason in reasons(stack)] == [automated_zip_id(ANN)] * is_running
     if is_running:
         with pytest.raises(OpsError, match=r"can't be forgotten now: .* --even-if-running"):
-            check_it_rests(ANN, stack.places.find(ANN), stack.clock())
+            check_not_in_progress(ANN, stack.places.find(ANN), stack.clock())
 
 
 def test_a_recording_is_not_forgotten_while_a_message_of_its_request_may_be_on_a_queue(
     stack: Stack,
 ) -> None:
     change = partial(stack.ledger.change, "cy==")
-    change(partial(ledger.with_request, zip_id="z", asked=Asked(), now=stack.clock()))
+    change(partial(ledger.with_request, zip_id="z", asked=RequestOptions(), now=stack.clock()))
     assert reasons(stack, "cy==") == []
     change(partial(ledger.with_sent, zip_id="z", files=["f"]))
     assert reasons(stack, "cy==") == ["z was asked for at 2026-10-14T21:30:00Z"]
@@ -323,7 +323,7 @@ def test_recordings_forget_asks_before_it_removes_anything(
     assert f"{ANN} was left as it is." in said
     with answering(shell_of_stack, "y"):
         assert forget_command("--even-if-running")[0] == 0
-    assert automated(ANN) not in stack.aws.rows()
+    assert automated_zip_id(ANN) not in stack.aws.rows()
 
 
 def test_recordings_forget_says_that_a_recording_is_unknown(

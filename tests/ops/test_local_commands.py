@@ -24,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of a local stack whose processes have ended."""
     monkeypatch.setenv("TERM", "xterm-256color")
     settings = {"AWS_SECRET_ACCESS_KEY": "s3cret", "SLACK_API_TOKEN": "xoxb-s3cret"}
-    local_state.remember(tmp_path, state(), settings)
+    local_state.write_state_files(tmp_path, state(), settings)
     return tmp_path
 
 
@@ -78,7 +78,7 @@ def test_a_command_without_settings_or_credentials_says_that_a_local_stack_is_up
     assert command.local_hint(error, {}, state_file).strip() == hint
     selected = {"AWS_ENDPOINT_URL": "https://127.0.0.1:4566"}
     assert command.local_hint(error, selected, state_file) == ""
-    local_state.end(home)
+    local_state.stop_stack(home)
     assert command.local_hint(error, {}, state_file) == ""
 
 

@@ -17,7 +17,7 @@ from invoke import Exit
 
 from cdk.names import DOWNLOADER, FUNCTIONS, UPLOADER, WEBHOOK, Function, Names
 from ops.logs import commands as tasks
-from ops.logs.lines import EPOCH, INDENT, Line, for_people, for_programs, line_of
+from ops.logs.lines import EPOCH, INDENT, Line, line_of, render_json, render_text
 from ops.logs.reading import (
     LONGEST_PATTERN,
     Logs,
@@ -186,7 +186,7 @@ def test_a_filter_string_escapes_quotes_and_backslashes() -> None:
 
 
 def shown(text: str, **more: Any) -> str:
-    return for_people(line_of(WEBHOOK, event(text, **more))).plain
+    return render_text(line_of(WEBHOOK, event(text, **more))).plain
 
 
 def test_a_log_record_for_people_has_time_level_message_and_fields() -> None:
@@ -196,7 +196,7 @@ def test_a_log_record_for_people_has_time_level_message_and_fields() -> None:
         f'{moment} webhook      INFO     Going  uuid={UUID} files=3 note="two words"'
     )
     line = line_of(WEBHOOK, event(text))
-    assert for_people(line, ("uuid",)).plain.endswith('Going  files=3 note="two words"')
+    assert render_text(line, ("uuid",)).plain.endswith('Going  files=3 note="two words"')
 
 
 def test_a_log_record_for_people_indents_the_exception() -> None:
@@ -214,13 +214,13 @@ def test_a_log_line_of_lambda_is_shown_unchanged_except_for_redaction() -> None:
 
 
 def test_a_log_line_for_programs_is_json_with_the_name_of_the_function() -> None:
-    content = json.loads(for_programs(line_of(WEBHOOK, event(record("Hi", uuid=UUID)))))
+    content = json.loads(render_json(line_of(WEBHOOK, event(record("Hi", uuid=UUID)))))
     assert (content["function"], content["message"], content["uuid"]) == (
         "zoom-webhook",
         "Hi",
         UUID,
     )
-    plain = json.loads(for_programs(line_of(WEBHOOK, event("START RequestId: r password=x1"))))
+    plain = json.loads(render_json(line_of(WEBHOOK, event("START RequestId: r password=x1"))))
     assert plain["text"] == "START RequestId: r password=***"
     assert plain["timestamp"] == NOW.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -234,8 +234,8 @@ def test_a_log_line_for_programs_is_json_with_the_name_of_the_function() -> None
 )
 def test_any_log_line_can_be_shown(text: str) -> None:
     line = line_of(WEBHOOK, {"timestamp": 1, "message": text})
-    assert len(for_programs(line).splitlines()) == 1
-    assert "\x1b" not in for_people(line).plain
+    assert len(render_json(line).splitlines()) == 1
+    assert "\x1b" not in render_text(line).plain
     assert line.stored == EPOCH + timedelta(milliseconds=1)
     in_order([line])
 

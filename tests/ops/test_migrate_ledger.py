@@ -11,7 +11,7 @@ from ingester.ledger import record as rules
 from ingester.ledger.record import End, IngestRecord, Outcome, Post, Record, Request
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ops.migration.commands import migrate_all, plan_migration
 from tests.cloud import plain
 from tests.function_harness import post_webhook, webhook_dependencies
@@ -74,7 +74,7 @@ def test_a_migrated_request_has_an_end_when_it_failed_or_was_ignored(
     stacks.migrate_row(UUID, state)
     request = Request(at="2026-10-14T17:00:00Z", is_taken_over=True, end=end)
     assert stacks.ledger.get(UUID).requests == {ZIP_ID: request}
-    assert stacks.ledger.get(UUID).was_asked_for is (end is End.FAILED)
+    assert stacks.ledger.get(UUID).was_requested is (end is End.FAILED)
 
 
 @pytest.mark.parametrize("state", EARLY)
@@ -90,7 +90,7 @@ def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -
     # Only this system writes the time of a retry, and only while a message waits on the queue.
     stacks.migrate_row(UUID, "DOWNLOADER_FAILED", retry_due=NOW, asked={"oc_workflow": "w"})
     request = stacks.ledger.get(UUID).request(ZIP_ID)
-    assert (request.is_sent, request.asked) == (True, Asked(oc_workflow="w"))
+    assert (request.is_sent, request.asked) == (True, RequestOptions(oc_workflow="w"))
     assert not is_taken_again(stacks)
 
 
@@ -148,7 +148,9 @@ def test_migrate_keeps_a_request_that_this_pipeline_accepted(stacks: Stacks, sta
 
 def test_migrate_keeps_a_row_whose_request_is_in_the_ledger(stacks: Stacks) -> None:
     # The row names no files, because Zoom's webhook event named none.
-    stacks.ledger.change(UUID, lambda old: rules.with_request(old, ZIP_ID, Asked(), stacks.clock()))
+    stacks.ledger.change(
+        UUID, lambda old: rules.with_request(old, ZIP_ID, RequestOptions(), stacks.clock())
+    )
     ours = status_row(UUID, "WEBHOOK_RECEIVED", stacks.clock())
     stacks.aws.status.put_item(Item=ours)
     stacks.clock.forward(hours=1)
@@ -161,7 +163,7 @@ def test_migrate_keeps_the_ingest_of_another_request(stacks: Stacks) -> None:
     ingest = IngestRecord(zip_id=OTHER_ID, series="S", files={"f": "a file"}, posts=posts)
 
     def ingested(record: Record) -> Record:
-        record = rules.with_request(record, OTHER_ID, Asked(), stacks.clock())
+        record = rules.with_request(record, OTHER_ID, RequestOptions(), stacks.clock())
         return rules.with_claim(record, "mp", ingest)
 
     before = stacks.ledger.change(UUID, ingested)

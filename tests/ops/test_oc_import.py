@@ -74,14 +74,14 @@ def test_oc_import_writes_a_class_for_each_listed_day_with_its_series(
     }
 
 
-@pytest.mark.parametrize(("number", "at_once"), [(0, 10), (1, 10), (7, 7), (7, 3), (7, 1)])
+@pytest.mark.parametrize(("number", "page_size"), [(0, 10), (1, 10), (7, 7), (7, 3), (7, 1)])
 def test_oc_import_reads_every_page_of_the_listing(
-    listing: ClassListing, session: requests.Session, number: int, at_once: int
+    listing: ClassListing, session: requests.Session, number: int, page_size: int
 ) -> None:
     listing.classes = [listed(10_000 + index) for index in range(number)]
-    listing.at_once = at_once
+    listing.page_size = page_size
     assert fetch(at(listing), session) == listing.classes
-    assert len(listing.seen) == max(1, -(-number // at_once))
+    assert len(listing.seen) == max(1, -(-number // page_size))
 
 
 def test_oc_import_refuses_an_incomplete_listing(
@@ -125,7 +125,7 @@ def test_oc_import_never_shows_the_password(
     assert "wr0ng" not in f"{error.value}{at(listing, 'wr0ng')!r}"
 
 
-def test_oc_import_says_that_opencast_can_not_be_reached(
+def test_oc_import_says_that_opencast_can_not_be_reached_when_the_connection_fails(
     tls: Authority, session: requests.Session
 ) -> None:
     with class_listing(tls, USER, PASSWORD) as gone:

@@ -30,7 +30,8 @@ from ops.stack import overview
 from tests.cloud import REGION, Cloud
 from tests.command_line import ROW, SHEET, invoke
 from tests.infra.template import SETTINGS
-from tests.ops.outputs_of_things import (
+from tests.ops.queue_harness import Queues, body
+from tests.ops.sample_results import (
     CALM,
     CHANGES,
     LOCAL,
@@ -41,7 +42,6 @@ from tests.ops.outputs_of_things import (
     RECORDINGS,
     REPORTS,
 )
-from tests.ops.queue_harness import Queues, body
 from tests.ops.terminals import TerminalText, plain
 
 OUTPUTS = Path(__file__).parent / "outputs"

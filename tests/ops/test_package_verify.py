@@ -57,7 +57,7 @@ def rewrite(path: Path, changes: dict[str, bytes | None]) -> None:
 def test_package_verify_names_each_file_that_differs(made: package.Package, copy: Path) -> None:
     rewrite(made.path, {"status_query.py": b"pass", "added.py": b"", "status_page.html": None})
     with pytest.raises(OpsError) as caught:
-        package.build_again([made], [STATUS_QUERY], host(), copy=copy)
+        package.verify_packages([made], [STATUS_QUERY], host(), copy=copy)
     assert str(caught.value).splitlines() == [
         "A second build gave other packages.",
         "status-query.zip: added.py is only in the first",

@@ -15,7 +15,7 @@ from ingester.ledger.record import IngestRecord, Outcome, Post, Record
 from ingester.pipeline.reasons import ALREADY_THERE, INVALID_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.status.diagnosis import PATIENCE, diagnose_each
-from ingester.status.row import Asked, StatusRow
+from ingester.status.row import RequestOptions, StatusRow
 from ingester.status.verdict import verdict_of
 from ops.recordings.listing import as_json, links_of
 from ops.recordings.printing import Listed, show
@@ -163,7 +163,7 @@ def test_recordings_breaks_no_word_on_a_terminal(
 def test_recordings_prints_the_requested_series_beside_that_of_the_event(
     printed: Printed, columns: int
 ) -> None:
-    asked = Asked(oc_series_id="9999999")
+    asked = RequestOptions(oc_series_id="9999999")
     elsewhere = row(State.SENT_TO_OPENCAST, oc_series_id="20260112345", asked=asked)
     words = plain(printed(listed(elsewhere), columns)).split()
     assert {"asked", "9999999"} <= {word.strip("()") for word in words}

@@ -193,7 +193,7 @@ bodies = st.text() | st.one_of(
 def test_a_view_of_a_queue_shows_any_message_body(text: str) -> None:
     message = message_of({"MessageId": "m", "ReceiptHandle": "h", "Body": text})
     seen = queue.QueueView(
-        "q", queue_messages.QueueCounts(0, 0, 0, 0, datetime.now(UTC)), (message,), is_dead=True
+        "q", queue_messages.QueueCounts(0, 0, 0, 0, datetime.now(UTC)), (message,), is_dlq=True
     )
     json.dumps(queue.as_json([seen]))
     assert all(isinstance(cell, str) for cell in queue.row_of(seen, message))

@@ -231,7 +231,7 @@ def test_redrive_moves_the_next_message_when_a_message_has_no_files(
     said = capsys.readouterr().out
     assert "uuid-2==" in said
     assert "Left: uuid-1== failed on " in said
-    assert "`invoke exec.pipeline uuid-1==` fetches them anew" in said
+    assert "`invoke exec.pipeline uuid-1==` fetches them again" in said
     assert [message["body"]["uuid"] for message in uploads.aws.messages(uploads.live_url)] == [
         "uuid-2=="
     ]

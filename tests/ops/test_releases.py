@@ -128,7 +128,7 @@ def test_a_release_publishes_nothing_when_nothing_changed(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, [WEBHOOK], "v2")
     (move,) = release_all(stack.releases, [WEBHOOK], "v2 again")
-    assert not move.moved
+    assert not move.has_moved
     assert [code.version for code in stack.releases.versions(WEBHOOK)] == ["1", "2"]
 
 

@@ -8,14 +8,14 @@ from tests.crashes.calls import Call
 from tests.crashes.document import GOOD, PATH, NoPlace, cell, cells_in, table, with_table
 from tests.crashes.proxy import Aim, Moment
 from tests.crashes.sweep import Result
-from tests.crashes.ways import WAYS
+from tests.crashes.triggers import TRIGGERS
 
 TABLES = cells_in(PATH.read_text("utf-8"))
 SEND = Call("SQS: SendMessage download")
 
 
 def test_the_reliability_document_has_a_crash_table_for_every_function_of_the_sweep() -> None:
-    assert list(TABLES) == [way.function.name for way in WAYS]
+    assert list(TABLES) == [trigger.function.name for trigger in TRIGGERS]
 
 
 @pytest.mark.parametrize("function", TABLES)

@@ -16,9 +16,9 @@ from ingester.ledger.record import Record
 from ingester.opencast.client import Series
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.states import State
-from ingester.recording.files import automated
+from ingester.recording.files import automated_zip_id
 from ingester.runtime.queue_worker import Retry
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.table import StatusChange
 from ops.queues.redrive import RETRIED, Selection
 from tests.cloud import BUCKET
@@ -27,7 +27,7 @@ from tests.hooks import failing
 from tests.ops.queue_harness import SERIES, Queues, subject_of
 
 UUID = "4Mhc+abc/def=="
-ZIP_ID = automated(UUID)
+ZIP_ID = automated_zip_id(UUID)
 ALL = Selection(most=None, unreadable=True)
 
 
@@ -101,7 +101,7 @@ class Retrying:
         def accepted(record: Record) -> Record:
             record = rules.with_files(record, dict.fromkeys(files, "a file"), now)
             if not record.request(ZIP_ID).is_sent:
-                record = rules.with_request(record, ZIP_ID, Asked(), now)
+                record = rules.with_request(record, ZIP_ID, RequestOptions(), now)
             return rules.with_sent(record, ZIP_ID, files)
 
         queues.ledger.change(UUID, accepted)
@@ -117,7 +117,7 @@ class Retrying:
 
     def work(self) -> None:
         """Let the uploader process the waiting messages."""
-        while taken := self.deps.uploads.take_one():
+        while taken := self.deps.uploads.receive_one():
             outcome = uploader.worker_of(self.deps, read_seconds=5).process(taken)
             assert not isinstance(outcome, Retry)
             self.deps.uploads.delete(taken)

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from invoke import Exit
 
-from ops.schedule.commands import end_strictly, import_csv
+from ops.schedule.commands import exit_if_strict, import_csv
 from ops.schedule.export import save_schedule
 from ops.schedule.files import read_csv
 from tests.cloud import REGION, Cloud
@@ -67,7 +67,7 @@ def test_a_strict_schedule_import_fails_only_when_a_row_was_skipped(
     path.write_text(text)
     report = import_csv(aws.schedule, read_csv(path))
     with pytest.raises(Exit) if ends else nullcontext() as ended:
-        end_strictly(report, strict=strict)
+        exit_if_strict(report, strict=strict)
     assert ended is None or ended.value.code == 1
 
 

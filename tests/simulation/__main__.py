@@ -82,7 +82,7 @@ def _many_worlds(given: argparse.Namespace) -> int:
     broken = [outcome for outcome in outcomes if outcome.error]
     for outcome in broken[:3]:
         print(f"\nWorld {outcome.seed} broke the simulator:\n{outcome.error}")
-    for category in (*runner.FAILURES, Category.TOLD):
+    for category in (*runner.FAILURES, Category.REPORTED):
         failed = [outcome.seed for outcome in outcomes if outcome.worst is category]
         if failed:
             print(f"\n{category} ({len(failed)}): {' '.join(map(str, failed[:60]))}")

@@ -123,7 +123,7 @@ class Cloud:
             call=self._queue_call,
             now=self.seconds,
             new_id=self.world.new_id,
-            choose=lambda count: int(self.world.by_chance() * count),
+            choose=lambda count: int(self.world.random_fraction() * count),
             duplicates=self._is_delivered_twice,
         )
         create = self.queues.create

@@ -24,7 +24,7 @@ from ingester.errors import (
     UploadGone,
     ZoomUnreachable,
 )
-from ingester.transfer.engine import Total, forever
+from ingester.transfer.engine import Total, no_time_limit
 from ingester.transfer.multipart import GONE
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import Body
@@ -130,7 +130,7 @@ class FakeEngine:
     world: World
     copies: Copies
     rate: float
-    time_left: Callable[[], float] = forever
+    time_left: Callable[[], float] = no_time_limit
     report: Callable[[Total], None] = lambda _: None
 
     def clock(self) -> float:
@@ -247,7 +247,7 @@ class _Run:
                     raise TransferFailed("The file is empty.") from None
                 raise
             except ZoomUnreachable:
-                self._world.sleep(self._world.by_chance() * 5.0)
+                self._world.sleep(self._world.random_fraction() * 5.0)
         return copy.source.open(0, 0)
 
     def _is_there(self, key: str, identity: str) -> bool:

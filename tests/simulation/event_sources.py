@@ -87,7 +87,7 @@ class LambdaFunction(Generic[Kept]):
         ends = world.time + world.time_left()
         warm = self._taken()
         if warm is None:
-            world.sleep(COLD_SECONDS * (0.5 + world.by_chance()))
+            world.sleep(COLD_SECONDS * (0.5 + world.random_fraction()))
             warm = Warm(Container(self._build, clock=world.monotonic), world.time)
         # A crash ends the container too, because it skips the lines that put the container back.
         try:
@@ -141,7 +141,7 @@ class Source:
 
     url: str
     function: LambdaFunction[Any]
-    at_once: int
+    max_concurrency: int
     running: int = 0
     planned: float | None = None
 
@@ -160,13 +160,13 @@ class EventSources:
         """Queue URL → the most receives of one message."""
         cloud.on_queue_call = self.plan_polls
 
-    def add(self, url: str, function: LambdaFunction[Any], at_once: int) -> None:
-        self._sources.append(Source(url, function, at_once))
+    def add(self, url: str, function: LambdaFunction[Any], max_concurrency: int) -> None:
+        self._sources.append(Source(url, function, max_concurrency))
 
     def plan_polls(self) -> None:
         """Plan the next poll of each queue."""
         for source in self._sources:
-            if source.running >= source.at_once:
+            if source.running >= source.max_concurrency:
                 continue
             visible = self._queues.next_visible(source.url)
             if visible is None:
@@ -185,7 +185,7 @@ class EventSources:
         if self._world.back_at("sqs"):
             self.plan_polls()
             return
-        while source.running < source.at_once:
+        while source.running < source.max_concurrency:
             records = self._queues.take(source.url, 1)
             if not records:
                 break

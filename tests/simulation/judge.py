@@ -86,7 +86,7 @@ SLOWEST_QUESTION = 6 * 3600.0
 
 
 class Category(StrEnum):
-    """Kind of a verdict, from the worst to the best. TOLD is a missing file that was reported."""
+    """Kind of a verdict, from the worst to the best. REPORTED: a missing file that was reported."""
 
     LOST = "lost"
     TWICE = "twice"
@@ -95,9 +95,9 @@ class Category(StrEnum):
     STUCK = "stuck"
     BACKWARDS = "backwards"
     UNHANDLED = "unhandled"
-    UNTOLD = "untold"
+    UNREPORTED = "unreported"
     NOISE = "noise"
-    TOLD = "told"
+    REPORTED = "reported"
     OK = "ok"
 
 
@@ -119,7 +119,7 @@ def judge(played: Played) -> list[Verdict]:
     for recording in played.scenario.recordings:
         found += _Recording(played, recording).verdicts()
     found += _queues(played)
-    reported = {verdict.about for verdict in found if verdict.category is Category.TOLD}
+    reported = {verdict.about for verdict in found if verdict.category is Category.REPORTED}
     found += _uploads(played, reported)
     found += _states(played)
     found += _noise(played)
@@ -238,7 +238,7 @@ class _Recording:
             return
         for file in absent:
             report = self._report_of(file)
-            category = Category.TOLD if report else Category.LOST
+            category = Category.REPORTED if report else Category.LOST
             yield self._verdict(category, f"{file.id} is not in Opencast. {report}".strip())
 
     def _report_of(self, file: FileTruth) -> str:
@@ -286,7 +286,7 @@ class _Recording:
                 yield message
 
     def _followed(self) -> Iterator[Verdict]:
-        """Check that the ledger has the fate of each ingest, and that failures were mailed."""
+        """Check that the following of each ingest ended, with its fate in the ledger and in mails."""
         record = self.played.cloud.recordings.items()
         known = next((item for item in record if item["uuid"] == self.truth.uuid), {})
         latest = {ingest.id: ingest for ingest in self.ingests}
@@ -300,9 +300,11 @@ class _Recording:
                 yield self._verdict(Category.STUCK, f"{media_package} is still followed")
             elif fate != self._fate(ingest) != "either":
                 text = f"{media_package} is {fate or 'open'}, really {self._fate(ingest)}"
-                yield self._verdict(Category.UNTOLD, text)
+                yield self._verdict(Category.UNREPORTED, text)
             elif fate in ("failed", "") and not self._is_mailed(ingest):
-                yield self._verdict(Category.UNTOLD, f"Nobody knows that {media_package} {fate}")
+                yield self._verdict(
+                    Category.UNREPORTED, f"Nobody knows that {media_package} {fate}"
+                )
         for ingest in self.ingests:
             asked = self.played.system.opencast.questions[str(ingest.number)]
             if asked > MOST_QUESTIONS:
@@ -411,9 +413,9 @@ class _Recording:
             if count > may_be_there:
                 yield self._verdict(Category.TWICE, f"{ingest.id} has {file.id} {count} times")
             elif may_be_there and is_in_time and not count and not self._was_trashed():
-                told = self._report_of_summary(file)
-                category = Category.TOLD if told else Category.LOST
-                text = f"{file.id} of {ingest.id} is not in Opencast. {told}".strip()
+                report = self._report_of_summary(file)
+                category = Category.REPORTED if report else Category.LOST
+                text = f"{file.id} of {ingest.id} is not in Opencast. {report}".strip()
                 yield self._verdict(category, text)
 
     def _was_trashed(self) -> bool:
@@ -445,9 +447,9 @@ class _Recording:
             for captions in found:
                 yield from self._cues(ingest, captions.text, what, seconds)
             if not found and is_needed:
-                told = self._report_of_captions(what)
-                category = Category.TOLD if told else Category.LOST
-                text = f"The {what} of {ingest.id} is not in Opencast. {told}".strip()
+                report = self._report_of_captions(what)
+                category = Category.REPORTED if report else Category.LOST
+                text = f"The {what} of {ingest.id} is not in Opencast. {report}".strip()
                 yield self._verdict(category, text)
 
     def _cues(

@@ -70,10 +70,10 @@ MUTATIONS: Sequence[Mutation] = (
         "the message is noted as sent before it is sent",
         WEBHOOK,
         "    deps.downloads.send(encode(message), delay_seconds=delay)\n"
-        "    deps.ledger.note(\n"
+        "    deps.ledger.change_or_log(\n"
         "        message.uuid, lambda record: "
         "ledger.with_sent(accept(record), message.zip_id, files)\n    )\n",
-        "    deps.ledger.note(\n"
+        "    deps.ledger.change_or_log(\n"
         "        message.uuid, lambda record: "
         "ledger.with_sent(accept(record), message.zip_id, files)\n    )\n"
         "    deps.downloads.send(encode(message), delay_seconds=delay)\n",
@@ -118,7 +118,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "files missing in Zoom's API are left out without a report",
         COMPLETE_MESSAGE,
-        "        given_up=missing,\n",
+        "        omitted_files=missing,\n",
         "",
         profile="disorder",
         seed=118,
@@ -151,7 +151,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a recovered recording stays abandoned",
         WEBHOOK,
-        "    for zip_id, request in ledger.given_up(record).items():\n",
+        "    for zip_id, request in ledger.gone_requests(record).items():\n",
         "    for zip_id, request in ():\n",
         profile="disorder",
         seed=158,
@@ -160,14 +160,14 @@ MUTATIONS: Sequence[Mutation] = (
         "a failure deletes the message",
         UPLOADER,
         "    return Retry(seconds=seconds, "
-        "report=partial(_report_failure, message, told, due, deps))\n",
+        "report=partial(_report_failure, message, text, due, deps))\n",
         "    _report_failure(message, told, due, deps)\n    return Done()\n",
         seed=42,
     ),
     Mutation(
         "waiting deletes the message",
         UPLOADER,
-        "    return Retry(seconds=seconds, report=partial(_report_waiting, message, told, deps))\n",
+        "    return Retry(seconds=seconds, report=partial(_report_waiting, message, text, deps))\n",
         "    _report_waiting(message, told, deps)\n    return Done()\n",
         seed=144,
     ),
@@ -198,14 +198,14 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "reconcile ignores recordings that are known but not ingested",
         "functions/ingester/reconcile/decisions.py",
-        "    if not record.was_asked_for:\n        return False\n",
-        "    return record.was_asked_for\n",
+        "    if not record.was_requested:\n        return False\n",
+        "    return record.was_requested\n",
         seed=20,
     ),
     Mutation(
         "reconcile does nothing",
         RECONCILE,
-        "            decision = self._bring(listed)\n",
+        "            decision = self._request_if_missed(listed)\n",
         "            decision = Decision.KNOWN\n",
         seed=20,
     ),

@@ -244,7 +244,7 @@ class Opencast:
         flavor, text = str(parts["flavor"][1]), parts["track"][1]
         assert isinstance(text, bytes)
         if not self._shows(flavor):
-            return Response(400, b"This version knows no chapters.")
+            return Response(400, b"This version doesn't support chapters.")
         self._caption(event_id, flavor, text.decode())
         return Response(200, b"added")
 
@@ -299,7 +299,7 @@ class Opencast:
         if sent.problem:
             return Response(400, sent.problem.encode(), {"Content-Type": "text/plain"})
         if not all(self._shows(flavor) for flavor, _ in sent.media):
-            return Response(400, b"This version knows no chapters.")
+            return Response(400, b"This version doesn't support chapters.")
         self.world.record(f"takes a POST of {sent.id} with {len(sent.media)} files")
         promised = [self._content_behind(url) for _, url in sent.media]
         files: list[IngestedFile] = []
@@ -445,7 +445,7 @@ class OpencastSession:
         )
         proxy = self._opencast.planned(Kind.PROXY)
         if proxy is not None:
-            self._world.wait(taken, 5.0 + 55.0 * self._world.by_chance())
+            self._world.wait(taken, 5.0 + 55.0 * self._world.random_fraction())
             self._world.record(f"a proxy answers {proxy.detail} to the POST")
             return page(int(proxy.detail))
         if not self._world.wait(taken, timeout[1]):

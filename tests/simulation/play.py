@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ingester.recording.files import automated
+from ingester.recording.files import automated_zip_id
 from ingester.zoom import webhook_client
 from ingester.zoom.webhook_events import IngestOptions
 from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Cloud, Instrumentation
@@ -268,11 +268,11 @@ class _Happenings:
             recording = self._system.recording_for_operator(forced.uuid)
             if recording is not None:
                 options = IngestOptions(
-                    zip_id=automated(forced.uuid),
+                    zip_id=automated_zip_id(forced.uuid),
                     force=True,
                     override_series_id=forced.series or msgspec.UNSET,
                 )
-                body = webhook_client.event_of(recording, options, self._world.now())
+                body = webhook_client.webhook_event(recording, options, self._world.now())
                 headers = signed(OWN_KEY, self._world.now().timestamp(), body)
                 status = self._post(body, headers, 20.0)
                 request.answers.append(status)

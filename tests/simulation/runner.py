@@ -18,7 +18,9 @@ from tests.simulation.scenarios import Profile, scenario_of
 from tests.simulation.truth import Scenario
 from tests.simulation.world import story_text
 
-FAILURES = tuple(category for category in Category if category not in (Category.TOLD, Category.OK))
+FAILURES = tuple(
+    category for category in Category if category not in (Category.REPORTED, Category.OK)
+)
 CHUNK = 25
 REASON_LENGTH = 70
 """Number of compared characters of a reason. The names of files come later in the reason."""
@@ -105,7 +107,7 @@ def reported_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
     counts: Counter[str] = Counter()
     for outcome in outcomes:
         for text in outcome.texts:
-            if text.startswith(f"{Category.TOLD}: "):
+            if text.startswith(f"{Category.REPORTED}: "):
                 reason = text.partition(" is not in Opencast. ")[2]
                 counts[re.sub(r"\d+", "N", reason)[:REASON_LENGTH]] += 1
     return counts.most_common()

@@ -163,7 +163,7 @@ class System:
             sleep=self.world.sleep,
             clock=self.world.now,
             monotonic=self.world.monotonic,
-            by_chance=self.world.by_chance,
+            random_fraction=self.world.random_fraction,
         )
 
     def _webhook(self) -> webhook.Dependencies:
@@ -208,7 +208,7 @@ class System:
             clock=self.world.now,
             sleep=self.world.sleep,
             monotonic=self.world.monotonic,
-            by_chance=self.world.by_chance,
+            random_fraction=self.world.random_fraction,
             new_id=self.world.new_id,
         )
 
@@ -228,7 +228,7 @@ class System:
             clock=self.world.now,
             sleep=self.world.sleep,
             monotonic=self.world.monotonic,
-            by_chance=self.world.by_chance,
+            random_fraction=self.world.random_fraction,
         )
 
     def _downloader(self) -> downloader.Dependencies:

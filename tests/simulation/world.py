@@ -143,7 +143,7 @@ class World:
     def monotonic(self) -> float:
         return self.time
 
-    def by_chance(self) -> float:
+    def random_fraction(self) -> float:
         """Return a random number from 0 up to 1, from the running process's own source."""
         return (self.current.chance if self.current else self._chance).random()
 

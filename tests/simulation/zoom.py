@@ -115,7 +115,7 @@ class Zoom:
             if status is not None and status < 500:
                 break
         if webhook_event.is_repeated and delivery.was_taken:
-            self.world.sleep(240.0 + 400.0 * self.world.by_chance())
+            self.world.sleep(240.0 + 400.0 * self.world.random_fraction())
             delivery.answers.append(self._send(webhook_event, post))
 
     def _send(self, webhook_event: WebhookEvent, post: PostWebhook) -> int | None:

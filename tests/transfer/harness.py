@@ -48,7 +48,7 @@ END_SECONDS = 30.0
 PROCESS_SECONDS = 120.0
 
 
-def at_once(stop: threading.Event, _: float) -> bool:
+def skip_wait(stop: threading.Event, _: float) -> bool:
     """Return whether `stop` is set, without the wait between two attempts."""
     return stop.is_set()
 
@@ -102,7 +102,7 @@ class Harness:
 
     def remove_faults(self) -> None:
         """Remove all faults and reset the counters. Files, objects and uploads stay."""
-        self.zoom.configure(replace(self.zoom.settings, faults=()), anew=False)
+        self.zoom.configure(replace(self.zoom.settings, faults=()), replace_files=False)
         self.s3.configure(replace(self.s3.settings, faults=()), empty=False)
 
     def engine(self, budget: Budget | None = None) -> Engine:
@@ -110,7 +110,7 @@ class Harness:
         bucket = Bucket(
             self.client, BUCKET, http=self.http, credentials=self.signing, released=RELEASED
         )
-        return Engine(bucket, budget or Budget(), wait=at_once)
+        return Engine(bucket, budget or Budget(), wait=skip_wait)
 
     def copies(
         self,

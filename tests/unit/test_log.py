@@ -25,7 +25,7 @@ class Context:
 def _own_logging() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("ingester")
     handlers, levels = list(root.handlers), (root.level, ours.level)
-    log.verbose(False)
+    log.set_debug(False)
     # Other tests of this process have read secrets, whose values would be removed here.
     log._hidden.set(())  # noqa: SLF001  # the product never forgets one
     yield
@@ -73,8 +73,8 @@ def test_log_records_name_the_recording_inside_of_a_log_about_block(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log.start(Context())
-    with log.about(uuid="u=="):
-        with log.about(zip_id="auto-ingest-u=="):
+    with log.context(uuid="u=="):
+        with log.context(zip_id="auto-ingest-u=="):
             logger.info("both")
         logger.info("outer")
     logger.info("none")
@@ -89,7 +89,7 @@ def test_log_records_of_a_new_invocation_do_not_name_the_last_recording(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log.start(Context())
-    with log.about(uuid="u=="):
+    with log.context(uuid="u=="):
         log.start(object())
         logger.info("new")
     (line,) = lines(capsys)
@@ -111,7 +111,7 @@ def test_debug_records_are_written_only_when_the_log_is_verbose(
     on: bool, seen: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log.start(Context())
-    log.verbose(on)
+    log.set_debug(on)
     logger.debug("detail")
     logging.getLogger("botocore").info("never")
     assert len(lines(capsys)) == seen

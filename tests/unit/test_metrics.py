@@ -14,7 +14,7 @@ import botocore.session
 import pytest
 
 from ingester.log import JsonFormatter
-from ingester.metrics import Metric, namespace_of, once, record
+from ingester.metrics import Metric, count, log_fields, namespace_of
 
 NOW = datetime(2026, 11, 24, 18, 30, 0, 250_000, tzinfo=UTC)
 VALUES = {Metric.BYTES_TRANSFERRED: 12_345_678.0, Metric.TRANSFER_RATE: 41.5}
@@ -22,7 +22,7 @@ VALUES = {Metric.BYTES_TRANSFERRED: 12_345_678.0, Metric.TRANSFER_RATE: 41.5}
 
 def written(values: dict[Metric, float]) -> dict[str, Any]:
     """Return the log record with these values of metrics, as written to the log."""
-    made = logging.makeLogRecord({"msg": "Copied", **record("test", NOW, values)})
+    made = logging.makeLogRecord({"msg": "Copied", **log_fields("test", NOW, values)})
     return dict(json.loads(JsonFormatter().format(made)))
 
 
@@ -68,8 +68,8 @@ def test_every_metric_has_its_own_description() -> None:
 
 
 def test_metric_of_one_occurrence_is_left_out_when_its_value_is_missing() -> None:
-    assert record("test", NOW, once(Metric.MEETING_ENDED, None)) == {}
-    assert once(Metric.MEETING_ENDED, "yes") == {Metric.MEETING_ENDED: 1.0}
+    assert log_fields("test", NOW, count(Metric.MEETING_ENDED, None)) == {}
+    assert count(Metric.MEETING_ENDED, "yes") == {Metric.MEETING_ENDED: 1.0}
 
 
 @pytest.mark.parametrize("name", ["zip-dev", "test"])

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from bench.transfer.peers.s3_protocol import S3Error
 from bench.transfer.peers.s3_settings import Mode
-from bench.transfer.peers.wire import Connection, Gone
+from bench.transfer.peers.wire import Connection, ConnectionClosed
 
 CHECKSUM = "x-amz-checksum-crc32"
 NO_CHECKSUM = frozenset({CHECKSUM, "x-amz-checksum-algorithm", "x-amz-checksum-mode"})
@@ -105,7 +105,7 @@ class _Chunked(_Body):
             return 0
         count = self._source.take(min(limit, self._left), into)
         if not count:
-            raise Gone
+            raise ConnectionClosed
         self._left -= count
         return count
 
@@ -142,7 +142,7 @@ def receive(
     Raises:
         S3Error: The body is incomplete, has a wrong checksum, or an encoding that the stand-in
             doesn't support.
-        Gone: The client closed the connection, or a chunk ended early.
+        ConnectionClosed: The client closed the connection, or a chunk ended early.
     """
     body, outer = _decoded(connection, headers)
     size, crc32, data = 0, 0, bytearray()

@@ -384,7 +384,7 @@ def _upload_fields(upload: S3Upload, encode: Callable[[str], str]) -> Sequence[F
 
 
 def _tags(call: Call, part: S3Part) -> dict[str, str]:
-    """Return the headers of the answer to a stored body, which are ETag and checksum."""
+    """Return the ETag and, if the request had one, the checksum, as headers of the answer."""
     return {
         "ETag": f'"{part.etag}"',
         **({CHECKSUM: _checksum(part)} if call.body.has_checksum else {}),

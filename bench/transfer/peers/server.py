@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Self
 
 from bench.transfer.peers.link import CONNECTION_BURST, LINK_BURST, LinkSettings, Pacer
-from bench.transfer.peers.wire import Connection, Gone, Request, prepare
+from bench.transfer.peers.wire import Connection, ConnectionClosed, Request, prepare
 
 HOST = "127.0.0.1"
 BACKLOG = 512
@@ -85,7 +85,7 @@ class Server(ABC):
 
     @property
     def url(self) -> str:
-        """URL of the plain port."""
+        """URL of the port for HTTP without TLS."""
         return f"http://{HOST}:{self.ports[0]}"
 
     @property
@@ -173,7 +173,7 @@ class Server(ABC):
                 connection.reset()
             else:
                 connection.finish()
-        except (OSError, Gone):
+        except (OSError, ConnectionClosed):
             # The client closed the connection.
             pass
         finally:

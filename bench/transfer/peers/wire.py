@@ -22,7 +22,7 @@ LINGER_BYTES = 64 << 20
 PACED_BUFFER = 128 * 1024
 
 
-class Gone(Exception):
+class ConnectionClosed(Exception):
     """Error for a connection that the client closed, or on which the client sent invalid HTTP."""
 
 
@@ -77,7 +77,7 @@ class Connection:
         """Return the head of the next request, or None if the client closed the connection.
 
         Raises:
-            Gone: The head is malformed or too long.
+            ConnectionClosed: The head is malformed or too long.
         """
         while b"\r\n\r\n" not in self._buffer:
             received = self.sock.recv(HEAD_LIMIT)
@@ -85,12 +85,12 @@ class Connection:
                 return None
             self._buffer += received
             if len(self._buffer) > 2 * HEAD_LIMIT:
-                raise Gone
+                raise ConnectionClosed
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         words = first.split(" ")
         if len(words) != 3:
-            raise Gone
+            raise ConnectionClosed
         headers: dict[str, str] = {}
         for line in lines:
             name, _, value = line.partition(":")
@@ -127,7 +127,7 @@ class Connection:
         The bytes are written to `into`, or dropped if `into` is None.
 
         Raises:
-            Gone: The client closed the connection.
+            ConnectionClosed: The client closed the connection.
         """
         if self._buffer:
             count = min(limit, len(self._buffer), STEP if into is None else len(into))
@@ -141,19 +141,19 @@ class Connection:
         else:
             count = self.sock.recv_into((self.scratch if into is None else into)[:limit])
         if not count:
-            raise Gone
+            raise ConnectionClosed
         return count
 
     def line(self) -> bytes:
         """Read the next line, and return it without CRLF.
 
         Raises:
-            Gone: The client closed the connection, or the line is too long.
+            ConnectionClosed: The client closed the connection, or the line is too long.
         """
         while b"\r\n" not in self._buffer:
             received = self.sock.recv(4096)
             if not received or len(self._buffer) > LINE_LIMIT:
-                raise Gone
+                raise ConnectionClosed
             self._buffer += received
         line, _, self._buffer = self._buffer.partition(b"\r\n")
         return line
@@ -175,7 +175,7 @@ class Connection:
 
         Drop the rest of the body, because the client may read the answer only after sending.
         """
-        with contextlib.suppress(OSError, Gone):
+        with contextlib.suppress(OSError, ConnectionClosed):
             limit_call_time(self.sock, CLOSE_SECONDS)
             socket.socket.shutdown(self.sock, socket.SHUT_WR)
             left = LINGER_BYTES

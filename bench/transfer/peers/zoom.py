@@ -42,13 +42,13 @@ class ZoomPeer(Server):
         self._begin(settings or ZoomSettings(), None)
         super().__init__(self.settings, tls)
 
-    def configure(self, settings: ZoomSettings, *, anew: bool = True) -> None:
+    def configure(self, settings: ZoomSettings, *, replace_files: bool = True) -> None:
         """Change the settings, reset counters and faults, and expire all URLs.
 
-        `anew` also replaces the files.
+        `replace_files` also replaces the files.
         """
         self._files.expire()
-        self._begin(settings, None if anew else self._files)
+        self._begin(settings, None if replace_files else self._files)
         self.restart(settings)
 
     def content(self, name: str) -> Generated:
@@ -114,7 +114,7 @@ class ZoomPeer(Server):
         for fault in self._faults.at_request("rec"):
             if fault.breaks_off:
                 self._break_off(fault)
-            if self._cause(connection, fault):
+            if self._apply_fault(connection, fault):
                 return True
         if request.headers.get("authorization") != f"Bearer {self.settings.token}":
             page = b"<html>This recording does not exist.</html>"
@@ -132,7 +132,7 @@ class ZoomPeer(Server):
         tally = Tally(self.counts, self._faults)
         tally.counts.tick("cdn_range" if "range" in request.headers else "cdn")
         faults = tally.faults.at_request("cdn")
-        if any(self._cause(connection, fault) for fault in faults):
+        if any(self._apply_fault(connection, fault) for fault in faults):
             return True
         cut = next((fault for fault in faults if fault.breaks_off), None)
         if cut and cut.after == -1:
@@ -165,7 +165,7 @@ class ZoomPeer(Server):
                 selection = replace_headers(selection, fault.headers, content.size)
         return selection
 
-    def _cause(self, connection: Connection, fault: ZoomFault) -> bool:
+    def _apply_fault(self, connection: Connection, fault: ZoomFault) -> bool:
         """Cause a fault, and return whether the fault sent an answer.
 
         Faults that break off have no effect here.
@@ -225,7 +225,7 @@ class ZoomPeer(Server):
                 counts.body_bytes += len(piece)
                 total = counts.body_bytes
             for fault in faults.at_total(total):
-                self._cause(connection, fault)
+                self._apply_fault(connection, fault)
             if body.cut:
                 self._break_off(body.cut)
 

@@ -12,7 +12,7 @@ from ingester.errors import OutOfTime
 from ingester.recording.staging_bucket import RELEASED
 from ingester.runtime import clients
 from ingester.runtime.http_pool import http as http_for
-from ingester.transfer.engine import Budget, Engine, forever
+from ingester.transfer.engine import Budget, Engine, no_time_limit
 from ingester.transfer.multipart import Bucket
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.zoom.download import ZoomFile
@@ -32,7 +32,7 @@ def engine_of(task: Task) -> Engine:
 
 def _time_left(seconds: float | None) -> Callable[[], float]:
     if seconds is None:
-        return forever
+        return no_time_limit
     end = time.monotonic() + seconds
     return lambda: end - time.monotonic()
 

@@ -40,14 +40,14 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
         return self.records[0]
 
 
-def faults_in(records: Iterable[LogRecord], function: str, at_least: Level) -> list[Fault]:
-    """Group a function's records of the level `at_least` or above by fault.
+def faults_in(records: Iterable[LogRecord], function: str, min_level: Level) -> list[Fault]:
+    """Group a function's records of the level `min_level` or above by fault.
 
     The faults have the order of their first records.
     """
     by_key: dict[str, list[LogRecord]] = {}
     for record in records:
-        if record.level >= at_least:
+        if record.level >= min_level:
             by_key.setdefault(_key(record, function), []).append(record)
     return [
         Fault(key=key, function=function, records=tuple(found)) for key, found in by_key.items()

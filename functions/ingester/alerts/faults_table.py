@@ -20,16 +20,16 @@ from ingester.alerts.mail import Mail
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-CLAIM = timedelta(seconds=30)
+CLAIM_DURATION = timedelta(seconds=30)
 """Lifetime of a claim, equal to the function's timeout. Lambda waits a minute before it retries."""
 
-LIFE = timedelta(days=1)
+RETENTION = timedelta(days=1)
 
-MOST_MAILS = 5
+MAX_MAILS = 5
 """Maximum number of mails about one function in one quiet period. SNS disables the subscription of
 a mailbox that gets more than ten mails in a second (`rate_limit.py`)."""
 
-BODY_KEPT = 20_000
+MAX_STORED_BODY = 20_000
 """Maximum number of stored characters of the last mail. DynamoDB limits a row to 400 KB."""
 
 
@@ -74,7 +74,7 @@ class FaultsTable:
         """
         values: dict[str, Any] = {
             ":subject": mail.subject,
-            ":body": mail.body[:BODY_KEPT],
+            ":body": mail.body[:MAX_STORED_BODY],
             ":now": self._now(),
         }
         counting = "subject = :subject, body = :body, latest = :now, expiration = :expiration"
@@ -92,9 +92,9 @@ class FaultsTable:
         return claim
 
     def count_mail_and_check_limit(self, function: str) -> bool:
-        """Count a mail about a function. Return whether the count exceeds MOST_MAILS."""
+        """Count a mail about a function. Return whether the count exceeds MAX_MAILS."""
         now, key = self._clock(), {"fault": function}
-        begun = self._if_so(
+        begun = self._update_if(
             "attribute_not_exists(mails_until) OR mails_until <= :now",
             Key=key,
             UpdateExpression="SET mails_until = :until, mails = :one, expiration = :expiration",
@@ -113,7 +113,7 @@ class FaultsTable:
             ExpressionAttributeValues={":one": 1},
             ReturnValues="UPDATED_NEW",
         )
-        return int(counted["Attributes"]["mails"]) > MOST_MAILS
+        return int(counted["Attributes"]["mails"]) > MAX_MAILS
 
     def claim_due(self) -> Iterator[Claim]:
         """Claim each fault with unmailed occurrences after its quiet period, one at a time."""
@@ -132,7 +132,7 @@ class FaultsTable:
                 return
             scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def mailed(self, claim: Claim) -> None:
+    def mark_mailed(self, claim: Claim) -> None:
         """Record that a claim's mail was sent, and start the fault's quiet period."""
         now = self._clock()
         self._table.update_item(
@@ -147,7 +147,7 @@ class FaultsTable:
             },
         )
 
-    def give_back(self, claim: Claim, times: int = 0) -> None:
+    def release_claim(self, claim: Claim, times: int = 0) -> None:
         """Release a claim whose mail wasn't sent, and subtract `times` from the unmailed count."""
         self._table.update_item(
             Key={"fault": claim.key},
@@ -156,9 +156,9 @@ class FaultsTable:
         )
 
     def _claim(self, key: str, times: int, values: dict[str, Any], sets: str) -> Claim | None:
-        until = int((self._clock() + CLAIM).timestamp())
+        until = int((self._clock() + CLAIM_DURATION).timestamp())
         expiration = {":expiration": self._expiration()} if sets else {}
-        item = self._if_so(
+        item = self._update_if(
             # A row that counting created, after the old row expired, has no `quiet_until`.
             "attribute_not_exists(quiet_until) OR quiet_until <= :now",
             Key={"fault": key},
@@ -176,7 +176,7 @@ class FaultsTable:
             mail=Mail(subject=str(item.get("subject", "")), body=str(item.get("body", ""))),
         )
 
-    def _if_so(self, condition: str, **update: Any) -> Any:
+    def _update_if(self, condition: str, **update: Any) -> Any:
         """Update a row if the condition holds. Return the new row; None without an update."""
         try:
             answer = self._table.update_item(
@@ -190,7 +190,7 @@ class FaultsTable:
         return int(self._clock().timestamp())
 
     def _expiration(self) -> int:
-        return int((self._clock() + LIFE).timestamp())
+        return int((self._clock() + RETENTION).timestamp())
 
 
 def _moment(seconds: Any) -> datetime:

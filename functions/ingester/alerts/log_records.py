@@ -26,7 +26,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         outlook: Text about the next automatic step, such as a retry.
         advice: Text about what a person can do.
-        goes_on: Whether the work went on in spite of the error (`log.goes_on`).
+        goes_on: Whether the work went on in spite of the error (`log.nonfatal`).
         crash: Words for a crash of the function, such as "timed out"; "" if it didn't crash.
     """
 
@@ -54,7 +54,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
         return _PREFIX.sub("", lines[0], count=1) or lines[0]
 
 
-class _Written(msgspec.Struct):
+class _RawRecord(msgspec.Struct):
     level: str
     message: Any = ""
     timestamp: Any = ""
@@ -106,7 +106,7 @@ def _parse_json(text: str) -> LogRecord | None:
     if not text.startswith("{"):
         return None
     try:
-        written = msgspec.json.decode(text, type=_Written)
+        written = msgspec.json.decode(text, type=_RawRecord)
     except (msgspec.DecodeError, RecursionError):
         return None
     level = Level.__members__.get(written.level.upper())

@@ -43,7 +43,7 @@ CUT = "\n[…] The rest is in the log."
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
-    """The subject and the body of a mail. `fitted` brings a mail within SNS's limits."""
+    """The subject and the body of a mail. `fitted_to_sns` brings a mail within SNS's limits."""
 
     subject: str
     body: str
@@ -130,7 +130,7 @@ _ABOUT = {
 _OTHER = _About("", "Not known.", "See its log.")
 
 
-def mail_about(
+def fault_mail(
     fault: Fault,
     row: StatusRow | None,
     source: Source,
@@ -169,7 +169,7 @@ def mail_about(
     return Mail(subject=subject, body="\n\n".join(paragraphs))
 
 
-def repeated(mail: Mail, times: int, since: datetime, until: datetime, zone: ZoneInfo) -> Mail:
+def repeat_mail(mail: Mail, times: int, since: datetime, until: datetime, zone: ZoneInfo) -> Mail:
     """Write the mail about a fault that happened again after its last mail.
 
     Args:
@@ -188,7 +188,7 @@ def repeated(mail: Mail, times: int, since: datetime, until: datetime, zone: Zon
     )
 
 
-def one_of_many(mail: Mail) -> Mail:
+def with_limit_note(mail: Mail) -> Mail:
     """Return the mail with a note that further failures are counted instead of mailed."""
     return Mail(
         subject=f"(many) {mail.subject}",
@@ -198,7 +198,7 @@ def one_of_many(mail: Mail) -> Mail:
     )
 
 
-def together(mails: Sequence[Mail]) -> Mail:
+def combined_mail(mails: Sequence[Mail]) -> Mail:
     """Write one mail in place of `mails`, whose faults can't be counted.
 
     `mails` has at least one mail. The new mail has the first one's text, and the subjects of the
@@ -216,7 +216,7 @@ def together(mails: Sequence[Mail]) -> Mail:
     )
 
 
-def fitted(mail: Mail) -> Mail:
+def fitted_to_sns(mail: Mail) -> Mail:
     """Shorten a mail to SNS's limits, and convert its subject to ASCII."""
     plain = unicodedata.normalize("NFKD", _one_line(mail.subject))
     letters = "".join(letter for letter in plain if not unicodedata.combining(letter))

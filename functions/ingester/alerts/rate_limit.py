@@ -28,11 +28,11 @@ PAUSE = timedelta(milliseconds=200)
 SPREAD_SECONDS = 5.0
 """Longest random wait before a mail while the table is unavailable."""
 
-LIFE = timedelta(days=1)
+RETENTION = timedelta(days=1)
 
 
-class MailPace:
-    """Rate limit of one mail per PAUSE. `by_chance` returns random numbers from 0 to 1."""
+class MailRateLimiter:
+    """Rate limit of one mail per PAUSE. `random_fraction` returns random numbers from 0 to 1."""
 
     def __init__(
         self,
@@ -40,30 +40,30 @@ class MailPace:
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
-        by_chance: Callable[[], float],
+        random_fraction: Callable[[], float],
     ) -> None:
         self._table = table
         self._clock = clock
         self._sleep = sleep
-        self._by_chance = by_chance
+        self._random_fraction = random_fraction
 
-    def turn(self, until: datetime) -> bool:
+    def wait_for_slot(self, until: datetime) -> bool:
         """Wait until a mail may be sent. Return False if none may be sent before `until`.
 
         While the table is unavailable, wait for a random time instead.
         """
         while (now := self._clock()) < until:
             try:
-                if self._is_ours(now):
+                if self._reserve_slot(now):
                     return True
             except (BotoCoreError, ClientError):
                 logger.exception("Nobody knows when mails went out", extra={"outlook": "By chance"})
-                self._sleep(self._by_chance() * SPREAD_SECONDS)
+                self._sleep(self._random_fraction() * SPREAD_SECONDS)
                 return True
             self._sleep(PAUSE.total_seconds())
         return False
 
-    def _is_ours(self, now: datetime) -> bool:
+    def _reserve_slot(self, now: datetime) -> bool:
         """Reserve the time `now` for a mail. Return False if the last mail was too recent."""
         try:
             self._table.update_item(
@@ -73,7 +73,7 @@ class MailPace:
                 ExpressionAttributeValues={
                     ":now": _milliseconds(now),
                     ":next": _milliseconds(now + PAUSE),
-                    ":expiration": int((now + LIFE).timestamp()),
+                    ":expiration": int((now + RETENTION).timestamp()),
                 },
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:

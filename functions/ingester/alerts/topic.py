@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ingester.alerts.mail import Mail, fitted
+from ingester.alerts.mail import Mail, fitted_to_sns
 from ingester.log import redact
 
 if TYPE_CHECKING:
@@ -39,6 +39,6 @@ def redacted(mail: Mail) -> Mail:
 
     Truncation comes last, because a secret is recognized by the name before the secret.
     """
-    return fitted(
+    return fitted_to_sns(
         msgspec.structs.replace(mail, subject=redact(mail.subject), body=redact(mail.body))
     )

@@ -22,15 +22,15 @@ from itertools import pairwise
 
 import msgspec
 
-from ingester.captions.cues import MOST_BYTES, Cue, joined, too_large
+from ingester.captions.cues import MAX_BYTES, Cue, joined, too_large
 from ingester.errors import UnusableCaptions
 from ingester.recording.timeline import Timeline
 from ingester.zoom.lenient_json import readable
 
-MOST_CHAPTERS = 500
+MAX_CHAPTERS = 500
 """Maximum number of chapters in a file, and in a recording."""
 
-MOST_BRACKETS = 20_000
+MAX_BRACKETS = 20_000
 """Maximum number of objects and lists in a file. Parsing takes memory for each, so the check comes
 first."""
 
@@ -48,7 +48,7 @@ TOLERANCE_MS = 60_000
 """Tolerance in milliseconds for `_unit_of`. Times count as seconds if the last time is at most this
 long after the segment's end."""
 
-MOST_NAMES = 20
+MAX_NAMES = 20
 """Maximum number of field names in the text of an error."""
 
 _STARTS, _ENDS, _TITLES = ("starttime", "start"), ("endtime", "end"), ("title", "name")
@@ -82,8 +82,8 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
         raise UnusableCaptions(
             f"no list in it has objects with a title and a start; its fields are: {names}"
         )
-    if len(items) > MOST_CHAPTERS:
-        raise UnusableCaptions(f"it has more than {MOST_CHAPTERS} chapters")
+    if len(items) > MAX_CHAPTERS:
+        raise UnusableCaptions(f"it has more than {MAX_CHAPTERS} chapters")
     unit = _unit_of([time for _, *times in items for time in times if time is not None], longest)
     titles: dict[int, str] = {}
     for title, start, _ in items:
@@ -114,14 +114,14 @@ def joined_chapters(chapters: Mapping[str, Sequence[Cue]], timeline: Timeline) -
 
 
 def _parsed(content: bytes) -> object:
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_BYTES:
         raise too_large()
     depth = deepest = 0
     brackets = re.findall(rb"[][{}]", content)
     for bracket in brackets:
         depth += 1 if bracket in b"[{" else -1
         deepest = max(deepest, depth)
-    if len(brackets) > 2 * MOST_BRACKETS or deepest > DEEPEST:
+    if len(brackets) > 2 * MAX_BRACKETS or deepest > DEEPEST:
         raise UnusableCaptions("it has too many objects and lists")
     try:
         return msgspec.json.decode(readable(content.removeprefix(b"\xef\xbb\xbf")))
@@ -235,4 +235,4 @@ def _names(document: object) -> list[str]:
     """
     names = (name for value in _values(document) if isinstance(value, dict) for name in value)
     found = dict.fromkeys(name for name in names if _NAME.fullmatch(name))
-    return list(found)[:MOST_NAMES]
+    return list(found)[:MAX_NAMES]

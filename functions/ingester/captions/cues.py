@@ -15,18 +15,18 @@ from webvtt.errors import MalformedCaptionError, MalformedFileError
 from ingester.errors import UnusableCaptions
 from ingester.recording.timeline import Timeline
 
-MOST_BYTES = 2_000_000
+MAX_BYTES = 2_000_000
 """Maximum size of a file, in bytes. The transcript of a day-long lecture has 1 MB."""
 
-MOST_TEXT = 3_000_000
+MAX_TEXT = 3_000_000
 """Maximum number of characters in a recording's captions, with markup escaped. A character may take
 four bytes, and the downloader holds the text in memory several times."""
 
-MOST_CUES = 20_000
+MAX_CUES = 20_000
 """Maximum number of cues in a file, because each cue costs memory and time. A day-long lecture has
 a few thousand cues."""
 
-MOST_LINES = 10 * MOST_CUES
+MAX_LINES = 10 * MAX_CUES
 """Maximum number of lines in a file. A usual cue has four lines."""
 
 LONGEST_MS = 60_000
@@ -48,7 +48,7 @@ class Cue(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[str, ...]
 
 
-def read_cues(content: bytes, most_text: int = MOST_TEXT) -> list[Cue]:
+def read_cues(content: bytes, most_text: int = MAX_TEXT) -> list[Cue]:
     """Return the repaired cues of a file.
 
     Cues are sorted, overlaps cut, durations limited to a minute, and empty lines dropped.
@@ -60,12 +60,12 @@ def read_cues(content: bytes, most_text: int = MOST_TEXT) -> list[Cue]:
     Raises:
         UnusableCaptions: The file is too large, isn't WebVTT, or has no cue.
     """
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_BYTES:
         raise too_large()
-    if content.count(b"-->") > MOST_CUES:
-        raise UnusableCaptions(f"it has more than {MOST_CUES:,} captions")
-    if content.count(b"\n") + content.count(b"\r") > MOST_LINES:
-        raise UnusableCaptions(f"it has more than {MOST_LINES:,} lines")
+    if content.count(b"-->") > MAX_CUES:
+        raise UnusableCaptions(f"it has more than {MAX_CUES:,} captions")
+    if content.count(b"\n") + content.count(b"\r") > MAX_LINES:
+        raise UnusableCaptions(f"it has more than {MAX_LINES:,} lines")
     text = content.decode("utf-8-sig", errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
     # Escaping turns each `<` and `>` into four characters.
     if len(text) + 3 * (text.count("<") + text.count(">")) > most_text:
@@ -105,8 +105,8 @@ def text_size(cues: Iterable[Cue]) -> int:
 
 
 def too_large() -> UnusableCaptions:
-    """Return the error for a file of more than `MOST_BYTES`."""
-    return UnusableCaptions(f"it has more than {MOST_BYTES // 1_000_000} MB")
+    """Return the error for a file of more than `MAX_BYTES`."""
+    return UnusableCaptions(f"it has more than {MAX_BYTES // 1_000_000} MB")
 
 
 def _repaired(cues: Iterable[Cue]) -> list[Cue]:

@@ -29,7 +29,7 @@ from ingester.opencast import mediapackage
 from ingester.pipeline.messages import (
     CHAPTERS,
     SUMMARIES,
-    CaptionsWanted,
+    CaptionsRequest,
     CaptionTrack,
     DownloadMessage,
     UploadMessage,
@@ -56,25 +56,25 @@ ONE_DAY = timedelta(days=1)
 LONGEST_WAIT = timedelta(days=7)
 """Longest wait for captions that Zoom has announced or lists."""
 
-ASKS_HOURLY = timedelta(hours=1)
-ONCE_AN_HOUR = timedelta(seconds=MAX_DELAY_SECONDS + 60)
+ONE_HOUR = timedelta(hours=1)
+HOURLY_WINDOW = timedelta(seconds=MAX_DELAY_SECONDS + 60)
 """Part of each hour in which the downloader asks Zoom for captions, after the first day of waiting.
 SQS delays a message by 15 minutes at most, so at least one message arrives in this part."""
 
-EACH_SEGMENT = timedelta(hours=1)
+TRANSCRIPT_WAIT = timedelta(hours=1)
 """Longest wait for a transcript of each segment. A webhook event about a transcript begins a new
 wait."""
 
-CHAPTERS_COME = timedelta(hours=3)
+CHAPTERS_WAIT = timedelta(hours=3)
 """Longest wait for chapters that Zoom doesn't list. No webhook event announces chapters, and an
 account may have none. Zoom makes chapters after the transcript, whose webhook event begins a new
 wait."""
 
-LEAST_SECONDS = 120.0
+VIDEO_RESERVE_SECONDS = 120.0
 """Minimum time in seconds that an invocation must have left to stage captions, so that the video
 never waits for them."""
 
-MOST_SECONDS = 60.0
+MAX_SECONDS = 60.0
 """Maximum time in seconds for the captions in an invocation, however slowly a file arrives."""
 
 NO_TIME = "The invocation has no time left."
@@ -107,20 +107,22 @@ class Group:
         return f"{CHAPTERS}-" if self.is_chapters else ""
 
 
-CAPTIONS_GROUP = Group(CAPTION_KINDS, (), EACH_SEGMENT)
-CHAPTERS_GROUP = Group(frozenset({CHAPTERS}), (CHAPTERS,), CHAPTERS_COME)
+CAPTIONS_GROUP = Group(CAPTION_KINDS, (), TRANSCRIPT_WAIT)
+CHAPTERS_GROUP = Group(frozenset({CHAPTERS}), (CHAPTERS,), CHAPTERS_WAIT)
 SUMMARIES_GROUP = Group(SUMMARIES, (), timedelta())
 """Group of the files that are sent with the video or never."""
 
 
-def limited(time_left: Callable[[], float], clock: Callable[[], float]) -> Callable[[], float]:
+def captions_time_left(
+    time_left: Callable[[], float], clock: Callable[[], float]
+) -> Callable[[], float]:
     """Begin the time limit of the captions, and return a function that returns the seconds left.
 
     `time_left` returns the seconds that the invocation has, of which the video keeps
-    `LEAST_SECONDS`.
+    `VIDEO_RESERVE_SECONDS`.
     """
     begin = clock()
-    return lambda: min(time_left() - LEAST_SECONDS, MOST_SECONDS - (clock() - begin))
+    return lambda: min(time_left() - VIDEO_RESERVE_SECONDS, MAX_SECONDS - (clock() - begin))
 
 
 def groups_of(settings: DownloaderSettings) -> list[Group]:
@@ -195,7 +197,7 @@ def with_captions(
 
 def _ask_now(message: DownloadMessage, deps: Dependencies) -> MeetingRecordings | str:
     """Return Zoom's answer about the recording, or why there is none. No error stops the video."""
-    if deps.time_left() < LEAST_SECONDS:
+    if deps.time_left() < VIDEO_RESERVE_SECONDS:
         return NO_TIME
     try:
         return ask_zoom(message.uuid, deps.zoom)
@@ -219,9 +221,9 @@ def _captions_now(
     """
     if isinstance(answer, str):
         return StagedCaptions(waiting=(answer,))
-    if deps.time_left() < LEAST_SECONDS:
+    if deps.time_left() < VIDEO_RESERVE_SECONDS:
         return StagedCaptions(waiting=(NO_TIME,))
-    kept = mediapackage.keep(ready, deps.settings.minimum_duration)
+    kept = mediapackage.select_files(ready, deps.settings.minimum_duration)
     try:
         timeline = mediapackage.timeline(ready, kept) if kept else ()
         captions = _caption_staging(message, answer, timeline, deps)
@@ -260,7 +262,7 @@ def _caption_staging(
     return CaptionStaging(deps.transfer_of(known), deps.staging, known, timeline)
 
 
-def download(message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencies) -> Outcome:
+def download(message: DownloadMessage, request: CaptionsRequest, deps: Dependencies) -> Outcome:
     """Stage captions for those events of a recording that lack them.
 
     A failure is retried for a week, and then reported. No failure here fails the recording.
@@ -268,12 +270,12 @@ def download(message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencie
     now = deps.clock()
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
     age = now - first_seen
-    if ONE_DAY <= age < LONGEST_WAIT and age % ASKS_HOURLY > ONCE_AN_HOUR:
+    if ONE_DAY <= age < LONGEST_WAIT and age % ONE_HOUR > HOURLY_WINDOW:
         return _wait(message, first_seen, age, "Zoom is asked once an hour")
     if deps.pause.seconds(message.uuid):
         return _wait(message, first_seen, age, PAUSED)
     try:
-        _send(message, wanted, age, deps)
+        _send(message, request, age, deps)
     except ZoomThrottles as error:
         deps.pause.begin(message.uuid, error.retry_after)
         logger.warning("All downloads pause: %s", error)
@@ -283,7 +285,7 @@ def download(message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencie
         if age < LONGEST_WAIT:
             return _wait(message, first_seen, age, reason)
         record = deps.ledger.get(message.uuid)
-        _tell(f"After a week: {reason}", record.ingests.values(), deps)
+        _report_missing(f"After a week: {reason}", record.ingests.values(), deps)
         return Done(is_success=False)
     return Done()
 
@@ -299,7 +301,7 @@ def _wait(message: DownloadMessage, first_seen: datetime, age: timedelta, reason
 
 
 def _send(
-    message: DownloadMessage, wanted: CaptionsWanted, age: timedelta, deps: Dependencies
+    message: DownloadMessage, request: CaptionsRequest, age: timedelta, deps: Dependencies
 ) -> None:
     """Send the captions that are ready to the uploader, for each event that lacks them.
 
@@ -313,7 +315,7 @@ def _send(
     if record.forgotten:
         logger.info("Dropped: %s", ledger.FORGOTTEN)
         return
-    group = CHAPTERS_GROUP if wanted.is_chapters is True else CAPTIONS_GROUP
+    group = CHAPTERS_GROUP if request.is_chapters is True else CAPTIONS_GROUP
     if group not in groups_of(deps.settings) or not _expects_events(record, age):
         logger.info("There is no event for captions, and none is on its way")
         return
@@ -325,18 +327,18 @@ def _send(
     listed = captions_among(answer.recording_files, group.kinds)
     waiting = [
         f"the transcript {file_id}"
-        for file_id in set(wanted.announced) - {file.recording_id for file in listed}
+        for file_id in set(request.announced) - {file.recording_id for file in listed}
     ]
     for media_package, ingest in events.items():
         starts = {stretch.start for stretch in ingest.timeline}
         announced = {
             file.recording_id
             for file in listed
-            if file.recording_id in wanted.announced and file.recording_start in starts
+            if file.recording_id in request.announced and file.recording_start in starts
         }
         late = ledger.captions_outside(ingest, TRANSCRIPT, announced)
         if late:
-            _tell(f"{len(late)} transcript(s) {CAME_LATE}", [ingest], deps)
+            _report_missing(f"{len(late)} transcript(s) {CAME_LATE}", [ingest], deps)
         staging = _caption_staging(message, answer, ingest.timeline, deps)
         captions = staging.run(
             [file for file in listed if file.captions_kind not in ingest.captions],
@@ -346,7 +348,7 @@ def _send(
         )
         waiting += captions.waiting
         if captions.reasons:
-            _tell(" ".join(captions.reasons), [ingest], deps)
+            _report_missing(" ".join(captions.reasons), [ingest], deps)
         if captions.tracks:
             body = encode(_late_message(staging.message, media_package, ingest, captions.tracks))
             deps.uploads.send_in_order(body, group=f"{group.prefix}{message.zip_id}")
@@ -381,7 +383,7 @@ def _expects_events(record: ledger.Record, age: timedelta) -> bool:
     pending = [
         request
         for zip_id, request in requests.items()
-        if request.end is None and not record.ingest_of(zip_id)
+        if request.end is None and not record.media_package_of(zip_id)
     ]
     may_come = not record.ingests and (bool(pending) or not requests) and age < ONE_DAY
     if may_come or any(request.is_sent for request in pending):
@@ -414,8 +416,8 @@ def _late_message(
     )
 
 
-def _tell(told: str, ingests: Iterable[IngestRecord], deps: Dependencies) -> None:
+def _report_missing(text: str, ingests: Iterable[IngestRecord], deps: Dependencies) -> None:
     """Report in the row and the log that an event lacks captions. The recording hasn't failed."""
     for ingest in ingests:
-        deps.status.explain(ingest.zip_id, IN_OPENCAST, told)
-    logger.error("%s", told, extra=log.goes_on("The event stays without them.", ADD_CAPTIONS))
+        deps.status.explain(ingest.zip_id, IN_OPENCAST, text)
+    logger.error("%s", text, extra=log.nonfatal("The event stays without them.", ADD_CAPTIONS))

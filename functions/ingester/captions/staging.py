@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from ingester import timestamps
-from ingester.captions.chapters import MOST_CHAPTERS, joined_chapters, read_chapters
+from ingester.captions.chapters import MAX_CHAPTERS, joined_chapters, read_chapters
 from ingester.captions.cues import (
-    MOST_BYTES,
-    MOST_CUES,
-    MOST_TEXT,
+    MAX_BYTES,
+    MAX_CUES,
+    MAX_TEXT,
     Cue,
     joined,
     read_cues,
@@ -45,7 +45,7 @@ logger = logging.getLogger("ingester.captions")
 
 TRANSCRIPT = CAPTIONS["TRANSCRIPT"]
 
-OF_EACH_SEGMENT = frozenset({TRANSCRIPT, CHAPTERS})
+KINDS_PER_SEGMENT = frozenset({TRANSCRIPT, CHAPTERS})
 """Kinds of captions of which Zoom makes one file for each segment."""
 
 _NAMES = {CHAPTERS: "chapter file", NEXT_STEPS: "next-steps file"}
@@ -124,7 +124,7 @@ class CaptionStaging:
             found = {
                 start: contents[file_id] for start, file_id in ids.items() if file_id in contents
             }
-            wanted = starts if kind in OF_EACH_SEGMENT and is_each_expected else set(ids)
+            wanted = starts if kind in KINDS_PER_SEGMENT and is_each_expected else set(ids)
             missing = tuple(_name_of(kind, start) for start in sorted(wanted - set(found)))
             if missing and not is_last:
                 results.append(StagedCaptions(waiting=missing))
@@ -179,7 +179,7 @@ class CaptionStaging:
             By file id, the cues of each file that is there, or why the file can't be used.
         """
         contents: dict[str, list[Cue] | UnusableCaptions] = {}
-        text_left = MOST_TEXT
+        text_left = MAX_TEXT
         for file, result in self._copy(files):
             if isinstance(result, UnusableCaptions):
                 contents[file.recording_id] = result
@@ -201,7 +201,7 @@ class CaptionStaging:
         finished = [file for file in files if file.is_completed]
         small = [file for file in finished if not _is_too_large(file)]
         results = (
-            self.transfer.run_captions(self.message, small, self._segments, MOST_BYTES)
+            self.transfer.run_captions(self.message, small, self._segments, MAX_BYTES)
             if small
             else []
         )
@@ -216,7 +216,7 @@ class CaptionStaging:
     def _cues(
         self, file: RecordingFile, copied: Copied, most_text: int
     ) -> list[Cue] | UnusableCaptions:
-        content = self.staging.read_range(copied.key, 0, MOST_BYTES + 1)
+        content = self.staging.read_range(copied.key, 0, MAX_BYTES + 1)
         try:
             if file.captions_kind != CHAPTERS:
                 return read_cues(content, most_text)
@@ -245,10 +245,10 @@ class CaptionStaging:
             for start, read in found.items()
             if not isinstance(read, list)
         )
-        if kind == CHAPTERS and sum(map(len, cues.values())) > MOST_CHAPTERS:
-            return (), (*reasons, f"The recording has more than {MOST_CHAPTERS} chapters.")
-        if sum(map(len, cues.values())) > MOST_CUES:
-            return (), (*reasons, f"The {kind} has more than {MOST_CUES:,} captions.")
+        if kind == CHAPTERS and sum(map(len, cues.values())) > MAX_CHAPTERS:
+            return (), (*reasons, f"The recording has more than {MAX_CHAPTERS} chapters.")
+        if sum(map(len, cues.values())) > MAX_CUES:
+            return (), (*reasons, f"The {kind} has more than {MAX_CUES:,} captions.")
         join = joined_chapters if kind == CHAPTERS else joined
         all_cues = join(cues, self.timeline)
         if not all_cues:
@@ -267,8 +267,8 @@ class CaptionStaging:
 
 
 def _is_too_large(file: RecordingFile) -> bool:
-    """Return whether Zoom states a size above `MOST_BYTES`. Some files have no stated size."""
-    return file.file_size is not UNSET and file.file_size > MOST_BYTES
+    """Return whether Zoom states a size above `MAX_BYTES`. Some files have no stated size."""
+    return file.file_size is not UNSET and file.file_size > MAX_BYTES
 
 
 def _name_of(kind: str, start: str) -> str:

@@ -48,7 +48,7 @@ LATE_VERSION = 16
 CHAPTERS_VERSION = 19
 """First major version of Opencast whose player reads chapters: opencast/opencast#7237."""
 
-MOST_FAILURES = 2
+MAX_FAILURES = 2
 """Number of failed attempts after which the video is ingested without captions, because the
 captions may be the cause."""
 
@@ -115,24 +115,24 @@ def captions_to_ingest(
     note = message.summaries_note or ""
     if not given:
         return IngestedCaptions(reason=note)
-    if record.request(message.zip_id).failures >= MOST_FAILURES:
+    if record.request(message.zip_id).failures >= MAX_FAILURES:
         return IngestedCaptions(reason=f"{WITHOUT_THEM.format(name_of(given))} {note}".strip())
     try:
         version = deps.opencast.version()
     except OpencastUnreachable:
         version = None
-    told = {track: _stays_outside(track, version, deps.settings.oc_chat_as) for track in given}
+    problems = {track: _stays_outside(track, version, deps.settings.oc_chat_as) for track in given}
     language = deps.settings.captions_language
     parts: list[tuple[str, str]] = []
     for track in given:
-        if not told[track]:
+        if not problems[track]:
             try:
                 address = deps.staging.address_of_captions(track, address_seconds)
                 parts += mediapackage.caption_parts(track, address, language)
             except StagedFileLost as error:
-                told[track] = f"Its {name_of([track])} stay outside: {error}"
-    tracks = [track for track in given if not told[track]]
-    reason = " ".join(filter(None, dict.fromkeys([*told.values(), note])))
+                problems[track] = f"Its {name_of([track])} stay outside: {error}"
+    tracks = [track for track in given if not problems[track]]
+    reason = " ".join(filter(None, dict.fromkeys([*problems.values(), note])))
     attempt = deps.new_id()
     sent = {
         track.kind: SentCaptions(files=track.file_ids, state=CaptionsState.DONE, attempt=attempt)
@@ -159,7 +159,7 @@ def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
     version = deps.opencast.version()
     too_old = next(filter(None, (_too_old(version, each, LATE_VERSION) for each in tracks)), "")
     if too_old:
-        return _tell(ingest, too_old, deps, logging.WARNING)
+        return _report_missing(ingest, too_old, deps, logging.WARNING)
     if not deps.opencast.has_event(media_package):
         if deps.clock() - timestamps.parse(ingest.posted_at) < ledger.POST_ARRIVAL_LIMIT:
             raise AskLater("Opencast doesn't show the event yet")
@@ -168,9 +168,9 @@ def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
     if deps.opencast.has_active_workflow(media_package):
         raise AskLater("A workflow of the event is running")
     for track in tracks:
-        told = _add_track(message.uuid, media_package, track, deps)
-        if told:
-            return _tell(ingest, told, deps)
+        problem = _add_track(message.uuid, media_package, track, deps)
+        if problem:
+            return _report_missing(ingest, problem, deps)
     return _publish(message.uuid, media_package, name_of(tracks), deps)
 
 
@@ -239,11 +239,11 @@ def _publish(uuid: str, media_package: str, added: str, deps: Dependencies) -> D
         logger.info("Dropped: %s", ledger.FORGOTTEN)
         return Done()
     name = deps.settings.captions_workflow
-    told = ""
+    text = ""
     if not name:
-        told = f"Its {added} were added after the ingest. They wait for a workflow to publish them."
+        text = f"Its {added} were added after the ingest. They wait for a workflow to publish them."
     elif not deps.opencast.start_workflow(media_package, name):
-        told = f"Its {added} were added, but Opencast has no workflow {name} to publish them."
+        text = f"Its {added} were added, but Opencast has no workflow {name} to publish them."
 
     def note(record: Record) -> Record:
         known_ingest = record.ingests.get(media_package)
@@ -254,16 +254,18 @@ def _publish(uuid: str, media_package: str, added: str, deps: Dependencies) -> D
         return record
 
     deps.ledger.change(uuid, note)
-    if told:
-        return _tell(ingest, told, deps)
+    if text:
+        return _report_missing(ingest, text, deps)
     logger.info("The event's %s were added after the ingest", added)
     return Done()
 
 
-def _tell(ingest: IngestRecord, told: str, deps: Dependencies, level: int = logging.ERROR) -> Done:
+def _report_missing(
+    ingest: IngestRecord, text: str, deps: Dependencies, level: int = logging.ERROR
+) -> Done:
     """Report in the row and the log what an event lacks. The recording hasn't failed."""
-    deps.status.explain(ingest.zip_id, IN_OPENCAST, told)
-    logger.log(level, "%s", told, extra=log.goes_on("The ingest stays as it is.", ADD_CAPTIONS))
+    deps.status.explain(ingest.zip_id, IN_OPENCAST, text)
+    logger.log(level, "%s", text, extra=log.nonfatal("The ingest stays as it is.", ADD_CAPTIONS))
     return Done()
 
 
@@ -283,5 +285,5 @@ def _too_old(version: int | None, track: CaptionTrack, least: int) -> str:
     needed = CHAPTERS_VERSION if track.kind == CHAPTERS else least
     if version is not None and version >= needed:
         return ""
-    told = "doesn't tell its version" if version is None else f"has the version {version}"
-    return f"Its {_word_of(track)} stay outside: this Opencast {told}, and they need {needed}."
+    text = "doesn't tell its version" if version is None else f"has the version {version}"
+    return f"Its {_word_of(track)} stay outside: this Opencast {text}, and they need {needed}."

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from ingester import timestamps
 from ingester.pipeline.messages import RecordingFile
 from ingester.recording.timeline import Timeline
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 
 FORGOTTEN = "An operator had this recording forgotten."
 """Text for people about a recording whose record is `forgotten`."""
@@ -33,7 +33,7 @@ event."""
 BUSY_FACTOR = 4
 """Factor for the longest processing time of a POST while Opencast says that ingests are running."""
 
-MOST_REQUESTS = 50
+MAX_REQUESTS = 50
 """Maximum number of requests in one record. With 150 files each, the item stays below DynamoDB's
 400 KB."""
 
@@ -106,7 +106,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     at: str = ""
-    asked: Asked = Asked()
+    asked: RequestOptions = RequestOptions()
     is_sent: bool = False
     is_taken_over: bool = False
     sent: tuple[str, ...] = ()
@@ -257,7 +257,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     forgotten: str = ""
 
     @property
-    def was_asked_for(self) -> bool:
+    def was_requested(self) -> bool:
         """Whether the message of any request got onto the queue, however the request ended."""
         return any(
             request.is_sent or request.end in (End.FAILED, End.GONE)
@@ -274,7 +274,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         """Return the request with this `zip_id`; an empty `Request` if there is none."""
         return self.requests.get(zip_id, Request())
 
-    def ingest_of(self, zip_id: str) -> str:
+    def media_package_of(self, zip_id: str) -> str:
         """Return the id of the media package that was POSTed for a request; "" if none was."""
         for media_package, ingest in self.ingests.items():
             if ingest.zip_id == zip_id:
@@ -282,14 +282,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return ""
 
 
-def event_of(record: Record, zip_id: str) -> str:
+def media_package_or_newest(record: Record, zip_id: str) -> str:
     """Return the id of the media package that was POSTed for a request.
 
     If none was, return the id of the newest media package that Opencast took, or "".
     """
     taken = {name: ingest for name, ingest in record.ingests.items() if ingest.is_taken}
     newest = max(taken, key=lambda name: taken[name].posted_at, default="")
-    return record.ingest_of(zip_id) or newest
+    return record.media_package_of(zip_id) or newest
 
 
 def files_of_event(record: Record, media_package: str) -> list[NamedFile]:
@@ -343,10 +343,10 @@ def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     return request.is_sent and (request.is_taken_over or files <= set(request.sent))
 
 
-def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Record:
+def with_request(record: Record, zip_id: str, asked: RequestOptions, now: datetime) -> Record:
     """Add an accepted request, or replace the request of the same id. No file counts as sent yet.
 
-    If there are more than `MOST_REQUESTS`, the oldest requests without an ingest record are
+    If there are more than `MAX_REQUESTS`, the oldest requests without an ingest record are
     dropped.
     """
     request = Request(at=timestamps.write(now), asked=asked)
@@ -359,7 +359,7 @@ def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Re
 
 def _requests_to_keep(record: Record, requests: Mapping[str, Request]) -> dict[str, Request]:
     """Select the newest requests, and every request that has an ingest record."""
-    newest = sorted(requests, key=lambda zip_id: requests[zip_id].at)[-(MOST_REQUESTS - 1) :]
+    newest = sorted(requests, key=lambda zip_id: requests[zip_id].at)[-(MAX_REQUESTS - 1) :]
     needed = set(newest) | {ingest.zip_id for ingest in record.ingests.values()}
     return {zip_id: request for zip_id, request in requests.items() if zip_id in needed}
 
@@ -425,7 +425,7 @@ def missing_files(
     ingested = set() if may_ingest_again else _ingested_files(record)
     return {
         file_id: record.files[file_id].name
-        for file_id in not_listed(record, listed)
+        for file_id in unlisted_files(record, listed)
         if file_id not in ingested
     }
 
@@ -435,7 +435,7 @@ def _ingested_files(record: Record) -> set[str]:
     return {file_id for ingest in record.ingests.values() for file_id in ingest.files}
 
 
-def not_listed(record: Record, listed: AbstractSet[str]) -> list[str]:
+def unlisted_files(record: Record, listed: AbstractSet[str]) -> list[str]:
     """Return the ids of files that Zoom has named and that are neither in `listed` nor left out."""
     return [
         file_id
@@ -444,7 +444,7 @@ def not_listed(record: Record, listed: AbstractSet[str]) -> list[str]:
     ]
 
 
-def without(record: Record, files: Iterable[str]) -> Record:
+def with_left_out(record: Record, files: Iterable[str]) -> Record:
     """Note the ids of files that a download leaves out, and that no later message contains."""
     left_out = tuple(sorted({*record.left_out, *files}))
     return record if left_out == record.left_out else replace(record, left_out=left_out)
@@ -646,7 +646,7 @@ def with_notice(record: Record, notice: str) -> Record:
     return replace(record, notice=notice)
 
 
-def with_nothing_but(record: Record, now: datetime) -> Record:
+def as_forgotten(record: Record, now: datetime) -> Record:
     """Forget a recording: keep only its uuid and the time."""
     return Record(uuid=record.uuid, version=record.version, forgotten=timestamps.write(now))
 
@@ -659,12 +659,12 @@ def may_replace(old: Record, new: Record) -> bool:
 def is_in_progress(record: Record, zip_id: str) -> bool:
     """Return whether a request's message may be on a queue, or its POST has no answer yet."""
     request = record.request(zip_id)
-    ingest = record.ingests.get(record.ingest_of(zip_id))
+    ingest = record.ingests.get(record.media_package_of(zip_id))
     is_done = ingest.is_taken if ingest else request.is_taken_over
     return request.is_sent and request.end is None and not is_done
 
 
-def given_up(record: Record) -> dict[str, Request]:
+def gone_requests(record: Record) -> dict[str, Request]:
     """Return the requests, by `zip_id`, that ended because Zoom didn't have the recording."""
     return {
         zip_id: request for zip_id, request in record.requests.items() if request.end is End.GONE

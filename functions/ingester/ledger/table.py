@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ingester.ledger")
 
-LIFE = timedelta(days=365)
+RETENTION = timedelta(days=365)
 """Time for which DynamoDB keeps a record after its last write."""
 
 FOLLOW_INDEX = "follow_index"
@@ -45,7 +45,7 @@ class Ledger:
         self._table = table
         self._clock = clock
 
-    def note(self, uuid: str, change: Callable[[Record], Record]) -> None:
+    def change_or_log(self, uuid: str, change: Callable[[Record], Record]) -> None:
         """Change a record after a message was sent, and log a failure instead of raising it.
 
         An exception would make the received message visible again, beside the message that was
@@ -78,7 +78,7 @@ class Ledger:
         written = msgspec.structs.replace(new, version=old.version + 1)
         values = msgspec.to_builtins(written)
         del values["uuid"]
-        values["expiration"] = int((self._clock() + LIFE).timestamp())
+        values["expiration"] = int((self._clock() + RETENTION).timestamp())
         changes = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
         if written.follow_due:
             values |= {"follow": FOLLOW, "follow_due": written.follow_due}
@@ -142,7 +142,7 @@ class Ledger:
         )
         return [str(item["uuid"]) for item in found["Items"]]
 
-    def unlist(self, uuid: str) -> None:
+    def remove_from_follow_index(self, uuid: str) -> None:
         """Remove an unreadable record from the index of records to follow."""
         self._table.update_item(
             Key={"uuid": uuid},

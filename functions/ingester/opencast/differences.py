@@ -78,6 +78,6 @@ def _other_series(message: UploadMessage, ingest: IngestRecord) -> str:
     if ingest.series == message.opencast_series_id:
         return ""
     return (
-        f"It was ingested into series {ingest.series}, before it was asked for in "
+        f"It is in series {ingest.series}, but this request is for series "
         f"{message.opencast_series_id}: in Opencast its series can be changed."
     )

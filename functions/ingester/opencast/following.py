@@ -52,7 +52,7 @@ def fate_of(news: News) -> Fate | None:
     return None
 
 
-def followed(following: Following, news: News | None, now: datetime) -> Following:
+def after_poll(following: Following, news: News | None, now: datetime) -> Following:
     """Return the follow-up after a poll of Opencast. `news` is None if no answer came."""
     if news is not None:
         following = _with_news(following, news, now)

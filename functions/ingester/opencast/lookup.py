@@ -79,7 +79,7 @@ class Lookup:
                 user.
         """
         primary = mediapackage.media_package_id(message.uuid)
-        own = record.ingest_of(message.zip_id)
+        own = record.media_package_of(message.zip_id)
         if not own and message.allow_multiple_ingests:
             is_there = primary in record.ingests or self.opencast.has_event(primary)
             return ToIngest(self.new_id() if is_there else primary)

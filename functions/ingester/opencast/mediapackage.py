@@ -54,7 +54,7 @@ class KeptFiles(msgspec.Struct, frozen=True):
     segments: tuple[tuple[str, str], ...]
 
 
-def keep(message: UploadMessage, minimum_minutes: float) -> KeptFiles | None:
+def select_files(message: UploadMessage, minimum_minutes: float) -> KeptFiles | None:
     """Select the files to ingest, without a false start: a first segment that is too short.
 
     A view's first file is dropped if it belongs to segment 0 and lasts less than `minimum_minutes`.

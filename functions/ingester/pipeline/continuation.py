@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from msgspec import UnsetType
 
 from ingester import timestamps
-from ingester.errors import CopyEndless, CopyStuck
+from ingester.errors import CopyStuck, CopyTooLong
 from ingester.pipeline.messages import Copying
 
-MOST_IDLE = 3
+MAX_IDLE = 3
 LONGEST = timedelta(days=1)
 
 
@@ -18,18 +18,18 @@ def continued(copying: Copying | UnsetType, stored_bytes: int, now: datetime) ->
     """Return the progress of a copy that the next invocation continues, with `stored_bytes` in S3.
 
     Raises:
-        CopyStuck: `MOST_IDLE` invocations in a row have added nothing.
-        CopyEndless: The copy has gone on for `LONGEST`.
+        CopyStuck: `MAX_IDLE` invocations in a row have added nothing.
+        CopyTooLong: The copy has gone on for `LONGEST`.
     """
     if isinstance(copying, UnsetType):
         return Copying(since=timestamps.write(now), stored_bytes=stored_bytes)
     if now - timestamps.parse(copying.since) >= LONGEST:
-        raise CopyEndless(
+        raise CopyTooLong(
             f"The copy has gone on since {copying.since}, over many invocations, and isn't done."
         )
     has_grown = stored_bytes > copying.stored_bytes
     idle = 0 if has_grown else copying.idle + 1
-    if idle >= MOST_IDLE:
+    if idle >= MAX_IDLE:
         raise CopyStuck(
             f"{idle} invocations in a row have added nothing to what is copied, "
             f"{copying.stored_bytes / 1e6:.0f} MB: the files at Zoom seem to change all the time."

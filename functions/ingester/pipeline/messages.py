@@ -128,7 +128,7 @@ class Copying(msgspec.Struct, frozen=True, kw_only=True):
         timestamps.parse(self.since)
 
 
-class CaptionsWanted(msgspec.Struct, frozen=True, kw_only=True):
+class CaptionsRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The captions that a download message is about.
 
     `announced` has the ids of the files that Zoom has announced. With `is_chapters` the message is
@@ -172,7 +172,7 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     first_seen: str | UnsetType = UNSET
     is_partial: bool | UnsetType = UNSET
     copying: Copying | UnsetType = UNSET
-    captions: CaptionsWanted | UnsetType = UNSET
+    captions: CaptionsRequest | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.start_time or not self.is_partial:

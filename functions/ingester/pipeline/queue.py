@@ -115,7 +115,7 @@ class Queue:
             QueueUrl=self._url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=seconds
         )
 
-    def take_one(self) -> Received | None:
+    def receive_one(self) -> Received | None:
         """Return a message, and keep it on the queue until `delete`; None if none is visible."""
         answer = self._sqs.receive_message(
             QueueUrl=self._url,
@@ -151,7 +151,7 @@ class Queue:
         return Backlog(waiting=waiting, in_flight=in_flight, delayed=delayed)
 
     def delete(self, message: Received) -> None:
-        """Delete a message that `take_one` received."""
+        """Delete a message that `receive_one` received."""
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt_handle)
 
 

@@ -25,21 +25,21 @@ Zoom repeats an unanswered event for an hour and a half (`docs/zoom.md`). If an 
 reconcile has requested the ingest, the webhook ignores the event as a duplicate.
 """
 
-MOST_DAYS = 30
+MAX_DAYS = 30
 """Maximum number of days that a run of reconcile by an operator may look back."""
 
 LATE = timedelta(hours=3)
 """Longest normal time between two runs of reconcile, which should run every hour."""
 
-TELL_AGAIN = timedelta(days=1)
+REPORT_INTERVAL = timedelta(days=1)
 """Time in which the same problem is logged as an error only once."""
 
-MOST_FOUND = 200
+MAX_FOUND = 200
 """Maximum number of uuids of found recordings in the state's item. Once a run has found so many
 recordings, it requests the ingest of the others without waiting for the next run, because so many
 missing webhook events aren't just late."""
 
-MOST_TOLD = 200
+MAX_PROBLEMS = 200
 """Maximum number of problems in the state's item, some 20 KB. DynamoDB limits an item to 400 KB."""
 
 LONGEST_ERROR = 1000
@@ -148,7 +148,7 @@ def is_known(record: Record, listed: ListedRecording) -> bool:
     """
     if record.forgotten:
         return True
-    if not record.was_asked_for:
+    if not record.was_requested:
         return False
     requests = record.requests.values()
     is_taken_over = any(request.is_taken_over for request in requests)
@@ -176,7 +176,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         at: End of the run.
-        how: The list that was used, a value of `zoom.recording_list.How`.
+        how: The list that was used, a value of `zoom.recording_list.ListingMethod`.
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.
         waiting: Number of recordings that the next run checks again.
@@ -214,20 +214,22 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     found: list[str] = []
 
 
-def is_due(told: Mapping[str, str], problem: str, now: datetime) -> bool:
+def is_due(reported: Mapping[str, str], problem: str, now: datetime) -> bool:
     """Return whether a problem has to be logged as an error now, for the first time or again."""
-    at = told.get(problem)
-    return at is None or now - timestamps.parse(at) >= TELL_AGAIN
+    at = reported.get(problem)
+    return at is None or now - timestamps.parse(at) >= REPORT_INTERVAL
 
 
-def with_told(told: Mapping[str, str], problems: Iterable[str], now: datetime) -> dict[str, str]:
-    """Return `told` with the problems that are logged `now`, and without entries that are too old.
+def with_reported(
+    reported: Mapping[str, str], problems: Iterable[str], now: datetime
+) -> dict[str, str]:
+    """Return `reported` with the problems that are logged `now`, without entries that are too old.
 
     An entry is too old if its problem would have to be logged again (`is_due`).
     """
-    recent = {problem: at for problem, at in told.items() if not is_due(told, problem, now)}
+    recent = {problem: at for problem, at in reported.items() if not is_due(reported, problem, now)}
     noted = {**recent, **dict.fromkeys(problems, timestamps.write(now))}
-    return dict(sorted(noted.items(), key=lambda pair: pair[1])[-MOST_TOLD:])
+    return dict(sorted(noted.items(), key=lambda pair: pair[1])[-MAX_PROBLEMS:])
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -261,7 +263,7 @@ _AGO = re.compile(r"([0-9]{1,4})([dh])")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 SINCE = (
     f"a number of days or hours, like 5d or 12h, or a date like 2026-10-14 (UTC), at most "
-    f"{MOST_DAYS} days back"
+    f"{MAX_DAYS} days back"
 )
 
 
@@ -284,6 +286,6 @@ def since_of(text: str, now: datetime) -> datetime:
             raise error from None
     else:
         raise error
-    if not timedelta(0) < now - begin < timedelta(days=MOST_DAYS + 1):
+    if not timedelta(0) < now - begin < timedelta(days=MAX_DAYS + 1):
         raise error
     return begin

@@ -41,7 +41,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         since: The start of the search.
         baseline: The baseline; "" if there is none yet.
-        how: The list that was used, a value of `zoom.recording_list.How`.
+        how: The list that was used, a value of `zoom.recording_list.ListingMethod`.
         dry_run: Whether the run only reports.
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.
@@ -67,18 +67,18 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
-def is_rules(event: Mapping[str, Any]) -> bool:
+def is_scheduled_run(event: Mapping[str, Any]) -> bool:
     """Return whether EventBridge's rule, and not a person, started the run."""
     return event.get("source") == "aws.events"
 
 
-def wanted(event: Mapping[str, Any]) -> RunOptions:
+def run_options(event: Mapping[str, Any]) -> RunOptions:
     """Return the options in the function's event. The event of EventBridge's rule has none.
 
     Raises:
         BadRequest: The event has an unknown or wrong field.
     """
-    if is_rules(event):
+    if is_scheduled_run(event):
         return RunOptions()
     try:
         return msgspec.convert(dict(event), RunOptions)
@@ -97,7 +97,7 @@ def outcome_of(listed: ListedRecording, outcome: str) -> Outcome:
     )
 
 
-def words_of(listed: ListedRecording) -> str:
+def description_of(listed: ListedRecording) -> str:
     """Return the words that describe a listed recording within a sentence."""
     topic = listed.topic or "A recording without a topic"
     return f"{topic}, {listed.start_time}, meeting {listed.id}"

@@ -11,7 +11,7 @@ from ingester.recording.pauses import EPOCH, RecordingEvent
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-EVENTS_LIFE = timedelta(days=120)
+EVENTS_RETENTION = timedelta(days=120)
 """Time after a recording's last event for which DynamoDB keeps the recording's events."""
 
 
@@ -31,7 +31,7 @@ class EventsTable:
             ExpressionAttributeValues={
                 ":none": [],
                 ":event": [{"event": event.event, "timestamp": event.timestamp}],
-                ":expiration": int((self._clock() + EVENTS_LIFE).timestamp()),
+                ":expiration": int((self._clock() + EVENTS_RETENTION).timestamp()),
             },
             ReturnValues="UPDATED_OLD",
         )

@@ -70,7 +70,7 @@ def zoom_page_of(uuid: str, zoom_web: str) -> str:
     return f"{zoom_web}/recording/management/detail?meeting_id={quote(uuid, safe='')}"
 
 
-def automated(uuid: str) -> str:
+def automated_zip_id(uuid: str) -> str:
     """Return the `zip_id` of the ingest that Zoom's own webhook events request for a recording."""
     return f"auto-ingest-{uuid}"
 
@@ -78,13 +78,13 @@ def automated(uuid: str) -> str:
 _CAPTIONS_PREFIX = "captions-"
 
 
-def captions_of(uuid: str) -> str:
+def captions_zip_id(uuid: str) -> str:
     """Return the `zip_id` of messages about a recording's captions. No row has this `zip_id`."""
     return f"{_CAPTIONS_PREFIX}{uuid}"
 
 
-def is_about_captions(zip_id: str) -> bool:
-    """Return whether a `zip_id` belongs to messages about captions (`captions_of`)."""
+def is_captions_zip_id(zip_id: str) -> bool:
+    """Return whether a `zip_id` belongs to messages about captions (`captions_zip_id`)."""
     return zip_id.startswith(_CAPTIONS_PREFIX)
 
 

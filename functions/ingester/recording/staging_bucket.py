@@ -97,13 +97,13 @@ class Staging:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (403, 404):
                 raise
             raise StagedFileLost(
-                f"{reasons.FILES_GONE} ({key}): exec.pipeline fetches them anew, while Zoom has "
+                f"{reasons.FILES_GONE} ({key}): exec.pipeline fetches them again, while Zoom has "
                 "them."
             ) from error
         # A message has the size 0 for a chat, so a chat's size can't be checked.
         if expected_size and size != expected_size:
             raise StagedFileLost(
-                f"{reasons.FILES_REPLACED} ({key}): exec.pipeline fetches them anew."
+                f"{reasons.FILES_REPLACED} ({key}): exec.pipeline fetches them again."
             )
         return self.presign(key, seconds)
 

@@ -46,7 +46,7 @@ class Container(Generic[Kept]):
         build: Callable[[], Kept],
         seconds: float = SECONDS,
         clock: Callable[[], float] = time.monotonic,
-        carry: Callable[[Kept, Kept], Kept] = lambda _old, new: new,
+        carry_over: Callable[[Kept, Kept], Kept] = lambda _old, new: new,
     ) -> None:
         """Prepare the container. The first call builds the dependencies.
 
@@ -54,11 +54,11 @@ class Container(Generic[Kept]):
             build: Builds the dependencies.
             seconds: Lifetime of the dependencies.
             clock: Returns a monotonic time in seconds.
-            carry: Takes the old and the new dependencies, and returns the new ones with the parts
-                of the old ones that are still valid, such as caches.
+            carry_over: Takes the old and the new dependencies, and returns the new ones with the
+                parts of the old ones that are still valid, such as caches.
         """
         self._build = build
-        self._carry = carry
+        self._carry_over = carry_over
         self._seconds = seconds
         self._clock = clock
         self._kept: tuple[float, Kept] | None = None
@@ -77,7 +77,7 @@ class Container(Generic[Kept]):
         now = self._clock()
         if self._kept is None or now - self._built_at >= LONGEST_SECONDS:
             built = self._build()
-            self._kept = (now, self._carry(self._kept[1], built) if self._kept else built)
+            self._kept = (now, self._carry_over(self._kept[1], built) if self._kept else built)
             self._built_at = now
         elif now - self._kept[0] >= self._seconds:
             self._kept = (now, self._rebuild_or_keep(self._kept[1]))
@@ -130,9 +130,9 @@ class Container(Generic[Kept]):
         except (BotoCoreError, ClientError):
             logger.exception(
                 "Settings and secrets could not be read anew",
-                extra=log.goes_on("It works with the old ones for a quarter of an hour at most."),
+                extra=log.nonfatal("It works with the old ones for a quarter of an hour at most."),
             )
             return None
         self._built_at = self._clock()
-        self._kept = (self._built_at, self._carry(old, built))
+        self._kept = (self._built_at, self._carry_over(old, built))
         return self._kept[1]

@@ -16,34 +16,36 @@ Result = TypeVar("Result")
 Monotonic = Callable[[], float]
 
 
-def begin(
-    pool: ThreadPoolExecutor, work: Callable[..., Result], *given: Any, **named: Any
+def start_call(
+    pool: ThreadPoolExecutor, work: Callable[..., Result], *args: Any, **kwargs: Any
 ) -> Future[Result]:
     """Start a call in another thread, with this thread's context variables, which log records need.
 
     Returns:
-        The future that `result` waits for.
+        The future that `wait_for_result` waits for.
     """
-    return pool.submit(contextvars.copy_context().run, partial(work, *given, **named))
+    return pool.submit(contextvars.copy_context().run, partial(work, *args, **kwargs))
 
 
-def result(future: Future[Result], ends: float, monotonic: Monotonic) -> Result:
-    """Wait for a call that `begin` started, and return its result.
+def wait_for_result(future: Future[Result], deadline: float, monotonic: Monotonic) -> Result:
+    """Wait for a call that `start_call` started, and return its result.
 
     Raises:
-        TimeoutError: The clock `monotonic` reaches `ends`, in seconds, before the call is done.
+        TimeoutError: The clock `monotonic` reaches `deadline`, in seconds, before the call is done.
     """
-    return future.result(timeout=max(0.0, ends - monotonic()))
+    return future.result(timeout=max(0.0, deadline - monotonic()))
 
 
-def within(ends: float, monotonic: Monotonic, work: Callable[..., Result], *given: Any) -> Result:
+def call_with_deadline(
+    deadline: float, monotonic: Monotonic, work: Callable[..., Result], *args: Any
+) -> Result:
     """Run a call in another thread, and return its result.
 
     Raises:
-        TimeoutError: The clock `monotonic` reaches `ends`, in seconds, before the call is done.
+        TimeoutError: The clock `monotonic` reaches `deadline`, in seconds, before the call is done.
     """
     pool = ThreadPoolExecutor(1, "in-time")
     try:
-        return result(begin(pool, work, *given), ends, monotonic)
+        return wait_for_result(start_call(pool, work, *args), deadline, monotonic)
     finally:
         pool.shutdown(wait=False)

@@ -4,7 +4,7 @@ A function's use case returns an outcome or raises. Only the worker deals with S
 each outcome:
 
 * ``Done``: SQS deletes the message.
-* ``SendOn``: the next queue gets a new message, then SQS deletes the processed message.
+* ``Forward``: the next queue gets a new message, then SQS deletes the processed message.
 * ``Requeue``: a new message replaces the processed message. The count of receives starts again.
 * ``Retry``: the message becomes visible again after a backoff. The count of receives continues.
 * ``GiveUp``: the dead-letter queue gets the message with the reason, because a person has to act.
@@ -27,13 +27,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ingester import log, metrics
 from ingester.errors import (
     AskLater,
-    AttemptsSpent,
+    AttemptsExhausted,
     AwsFailed,
     IngesterError,
     MessageError,
     PermanentFailure,
     RetryableFailure,
-    Unforeseen,
+    UnexpectedFailure,
 )
 from ingester.ledger import record as ledger
 from ingester.ledger.record import End
@@ -43,7 +43,7 @@ from ingester.pipeline import retry_policy
 from ingester.pipeline.messages import DownloadMessage, UploadMessage, decode, zip_id_of
 from ingester.pipeline.queue import Queue, Received, received_of
 from ingester.pipeline.states import State
-from ingester.recording.files import is_about_captions
+from ingester.recording.files import is_captions_zip_id
 from ingester.status.table import StatusChange, StatusTable
 
 logger = logging.getLogger("ingester.queue_worker")
@@ -56,7 +56,7 @@ NOT_READY = (BotoCoreError, ClientError, IngesterError)
 UNREPORTED = "The outcome is carried out. Only the status row or the metrics lack it."
 
 
-CAPTIONS_GIVEN_UP = log.goes_on(
+CAPTIONS_GIVEN_UP = log.nonfatal(
     "The event stays without these captions. Their message is kept in the dead-letter queue.",
     "Send it again, or add them in Opencast.",
 )
@@ -78,7 +78,7 @@ class Done:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SendOn:
+class Forward:
     """The outcome that sends a message to the FIFO queue `queue`, in the message group `group`."""
 
     queue: Queue
@@ -125,7 +125,7 @@ class GiveUp:
     cause: Exception | None = None
 
 
-Outcome = Done | SendOn | Requeue | Retry | GiveUp
+Outcome = Done | Forward | Requeue | Retry | GiveUp
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class SourceQueue:
         """Return whether the function won't work on the message after this receive."""
         return received.receive_count >= self.receive_limit
 
-    def is_spent(self, received: Received) -> bool:
+    def is_exhausted(self, received: Received) -> bool:
         """Return whether the function's last receive was cut short before the message was moved."""
         return received.receive_count > self.receive_limit
 
@@ -185,21 +185,23 @@ class FailureReporter:
 
         A failed message about captions goes only into the log, because its ingest hasn't failed.
         """
-        if is_about_captions(zip_id):
+        if is_captions_zip_id(zip_id):
             logger.error("%s", outcome.headline, exc_info=outcome.cause, extra=CAPTIONS_GIVEN_UP)
             return
         if uuid:
-            self.ledger.note(uuid, lambda record: ledger.with_end(record, zip_id, outcome.end))
+            self.ledger.change_or_log(
+                uuid, lambda record: ledger.with_end(record, zip_id, outcome.end)
+            )
         if zip_id:
             self.status.report(zip_id, StatusChange(self.state, outcome.row_reason))
-        counts = metrics.once(Metric.RECORDING_FAILED)
+        counts = metrics.count(Metric.RECORDING_FAILED)
         logger.error(
             "%s",
             outcome.headline,
             exc_info=outcome.cause,
             extra={
                 "outlook": retry_policy.GIVEN_UP,
-                **metrics.record(self.stack_name, self.clock(), counts),
+                **metrics.log_fields(self.stack_name, self.clock(), counts),
             },
         )
 
@@ -235,12 +237,12 @@ class QueueWorker(Generic[Message]):
             message = decode(received.body, self.message_type)
         except MessageError as error:
             zip_id = zip_id_of(received.body) or ""
-            with log.about(zip_id=zip_id):
+            with log.context(zip_id=zip_id):
                 given_up = self.give_up(error)
                 self._carry_out(given_up, received, group="")
                 self._report(given_up, uuid="", zip_id=zip_id)
             return given_up
-        with log.about(uuid=message.uuid, zip_id=message.zip_id):
+        with log.context(uuid=message.uuid, zip_id=message.zip_id):
             outcome = self._work(message, received)
             self._report(outcome, uuid=message.uuid, zip_id=message.zip_id)
         return outcome
@@ -256,7 +258,7 @@ class QueueWorker(Generic[Message]):
         Returns:
             The message's outcome; None if no message is visible.
         """
-        received = self.source.queue.take_one()
+        received = self.source.queue.receive_one()
         if received is None:
             return None
         body = change_body(received.body)
@@ -271,8 +273,8 @@ class QueueWorker(Generic[Message]):
     def _work(self, message: Message, received: Received) -> Outcome:
         """Run the use case, and carry out and return its outcome or the outcome for its error."""
         try:
-            if self.source.is_spent(received):
-                raise AttemptsSpent.of(self.source.receive_limit)
+            if self.source.is_exhausted(received):
+                raise AttemptsExhausted.of(self.source.receive_limit)
             outcome = self.use_case(message)
             self._carry_out(outcome, received, group=message.uuid)
         except PermanentFailure as error:
@@ -285,7 +287,7 @@ class QueueWorker(Generic[Message]):
             # After the last receive, SQS would move the message to the DLQ without a reason.
             if not self.source.is_last(received):
                 raise
-            outcome = replace(self.give_up(Unforeseen.of(error)), cause=error)
+            outcome = replace(self.give_up(UnexpectedFailure.of(error)), cause=error)
         else:
             return outcome
         self._carry_out(outcome, received, group=message.uuid)
@@ -310,7 +312,7 @@ class QueueWorker(Generic[Message]):
 
     def _carry_out(self, outcome: Outcome, received: Received, *, group: str) -> None:
         match outcome:
-            case SendOn():
+            case Forward():
                 outcome.queue.send_in_order(outcome.body, group=outcome.group)
             case Requeue():
                 self.source.queue.send(outcome.body, delay_seconds=outcome.delay_seconds)
@@ -324,12 +326,12 @@ class QueueWorker(Generic[Message]):
             match outcome:
                 case GiveUp():
                     self.failures.report(outcome, uuid=uuid, zip_id=zip_id)
-                case SendOn() | Requeue() | Retry():
+                case Forward() | Requeue() | Retry():
                     outcome.report()
         except Exception:
             # The outcome is carried out already. If the error escaped, SQS would redeliver the
             # message.
-            logger.exception("A report failed", extra=log.goes_on(UNREPORTED))
+            logger.exception("A report failed", extra=log.nonfatal(UNREPORTED))
 
 
 def process_event(
@@ -353,13 +355,13 @@ def process_event(
     try:
         worker = build_worker()
     except NOT_READY as error:
-        retried = _put_off(messages, error, build_source())
+        retried = _postpone(messages, error, build_source())
     else:
         retried = [one for one in messages if isinstance(worker.process(one), Retry)]
     return {"batchItemFailures": [{"itemIdentifier": one.message_id} for one in retried]}
 
 
-def _put_off(messages: list[Received], error: Exception, source: SourceQueue) -> list[Received]:
+def _postpone(messages: list[Received], error: Exception, source: SourceQueue) -> list[Received]:
     """Retry messages with a backoff, but give up each message at its last receive.
 
     Without the backoff, SQS would deliver the messages again as soon as the visibility timeout is
@@ -379,5 +381,5 @@ def _put_off(messages: list[Received], error: Exception, source: SourceQueue) ->
         seconds = retry_policy.backoff_seconds(received.receive_count)
         source.queue.retry_in(received, seconds)
         retried.append(received)
-        logger.error("%s", reason, extra=log.goes_on("Its message comes back automatically."))
+        logger.error("%s", reason, extra=log.nonfatal("Its message comes back automatically."))
     return retried

@@ -77,7 +77,7 @@ def _problem_in(body: bytes) -> _Problem:
 
 def _no_such_tab(message: str, tabs: Sequence[str]) -> str:
     refused = message.partition(": ")[2].strip()
-    missing = [name for name in tabs if refused in {name, whole_tab(name)}]
+    missing = [name for name in tabs if refused in {name, quoted_tab(name)}]
     what = f"no tab {missing[0]}" if missing else f"not all of the tabs {', '.join(tabs)}"
     return (
         f"The sheet has {what}: was it renamed? Its tabs have to be named as in "
@@ -85,7 +85,7 @@ def _no_such_tab(message: str, tabs: Sequence[str]) -> str:
     )
 
 
-def whole_tab(name: str) -> str:
+def quoted_tab(name: str) -> str:
     """Return a tab's A1 notation. Without quotes, a name may mean a cell or a named range."""
     return "'" + name.replace("'", "''") + "'"
 

@@ -38,8 +38,8 @@ from ingester.errors import (
     SheetsTimedOut,
     SheetsUnreachable,
 )
-from ingester.retry import Sleep, retry_after, retrying, within
-from ingester.schedule.google_refusals import one_line, refusal, whole_tab
+from ingester.retry import Sleep, retry_after, retrying, shortened_timeout
+from ingester.schedule.google_refusals import one_line, quoted_tab, refusal
 
 API = ("sheets", "v4")
 SCOPES = ("https://www.googleapis.com/auth/spreadsheets.readonly",)
@@ -149,7 +149,7 @@ class Sheets:
         )
         request = _values(transport, self._base_url).batchGet(
             spreadsheetId=document,
-            ranges=[whole_tab(name) for name in names],
+            ranges=[quoted_tab(name) for name in names],
             majorDimension="ROWS",
             valueRenderOption="FORMATTED_VALUE",
         )
@@ -325,7 +325,7 @@ class _Transport:
                 url,
                 data=body,
                 headers=dict(headers),
-                timeout=within(left, TIMEOUT),
+                timeout=shortened_timeout(left, TIMEOUT),
                 # Only Google may get the token, and a redirect could lead elsewhere.
                 allow_redirects=False,
                 stream=True,

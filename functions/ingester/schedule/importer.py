@@ -27,7 +27,7 @@ SHEET_SOURCE = "sheet:"
 FIRST_SYSTEM = ""
 """Source of the rows that the first system wrote, which don't name a source."""
 
-THE_GOOGLE_SHEET = ReplacedSources(names=frozenset({FIRST_SYSTEM}), prefixes=(SHEET_SOURCE,))
+GOOGLE_SHEET_SOURCES = ReplacedSources(names=frozenset({FIRST_SYSTEM}), prefixes=(SHEET_SOURCE,))
 """Sources of all classes of the Google Sheet: its tabs, even renamed ones, and the first system."""
 
 LARGEST_ROW = 380_000
@@ -35,7 +35,7 @@ LARGEST_ROW = 380_000
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 """
 
-MOST_NAMED = 10
+MAX_NAMED = 10
 """Maximum number of skipped rows that an error names."""
 
 
@@ -146,8 +146,8 @@ def import_parsed(
 
 def _first(skipped: Sequence[SkippedRow]) -> str:
     """Return the reasons of the first skipped rows, and the number of the others."""
-    more = len(skipped) - MOST_NAMED
-    first = "; ".join(map(str, skipped[:MOST_NAMED]))
+    more = len(skipped) - MAX_NAMED
+    first = "; ".join(map(str, skipped[:MAX_NAMED]))
     return first + (f"; and {more} more" if more > 0 else "")
 
 

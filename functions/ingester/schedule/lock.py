@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ingester.schedule_lock")
 
-LIFE_SECONDS = 40
+LEASE_SECONDS = 40
 """Lifetime of an update's lock, longer than the function may run. A crashed update doesn't release
 its lock earlier."""
 
@@ -36,7 +36,7 @@ class ScheduleLock:
     """
 
     def __init__(
-        self, table: Table, clock: Callable[[], datetime], life: int = LIFE_SECONDS
+        self, table: Table, clock: Callable[[], datetime], life: int = LEASE_SECONDS
     ) -> None:
         self._table = table
         self._clock = clock
@@ -85,5 +85,7 @@ class ScheduleLock:
             # The lock is gone already if botocore repeated the request after a lost answer.
             logger.warning("The schedule's lock has ended, or another process has it")
         except (BotoCoreError, ClientError):
-            extra = log.goes_on("It ends automatically; until then nobody can change the schedule.")
+            extra = log.nonfatal(
+                "It ends automatically; until then nobody can change the schedule."
+            )
             logger.exception("The schedule's lock can't be taken away", extra=extra)

@@ -174,7 +174,7 @@ def _by_key(entries: Iterable[_Entry], strength: int) -> dict[_Key, list[_Entry]
     return found
 
 
-def _lost(difference: _Difference, moves: _Moves) -> list[_Entry]:
+def _removed_entries(difference: _Difference, moves: _Moves) -> list[_Entry]:
     """Return a meeting's gone classes that neither moved nor changed only their time.
 
     The classes of a course changed only their time if the meeting gets at least as many other
@@ -191,7 +191,7 @@ def _removed(
 ) -> Iterator[RemovedClasses]:
     """Yield the meetings that lose classes, and the deleted meetings without classes."""
     for difference in differences:
-        meeting, lost = difference.before, _lost(difference, moves)
+        meeting, lost = difference.before, _removed_entries(difference, moves)
         if meeting and (lost or (difference.is_deleted and not meeting.events)):
             classes = tuple(entry.scheduled for entry in lost)
             row = msgspec.structs.replace(meeting, events=classes)
@@ -202,7 +202,12 @@ def _moved(differences: Iterable[_Difference], moves: _Moves) -> Iterator[MovedM
     """Yield the deleted meetings whose classes have all moved to other meetings."""
     for difference in differences:
         meeting = difference.before
-        if meeting and meeting.events and difference.is_deleted and not _lost(difference, moves):
+        if (
+            meeting
+            and meeting.events
+            and difference.is_deleted
+            and not _removed_entries(difference, moves)
+        ):
             into = dict.fromkeys(moves.destinations[entry].meeting for entry in difference.gone)
             yield MovedMeeting(meeting, tuple(into))
 

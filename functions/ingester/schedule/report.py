@@ -14,17 +14,17 @@ from ingester.schedule.removals import MovedMeeting, Removals, RemovedClasses, f
 from ingester.schedule.retained import UnreadRow
 from ingester.schedule.wording import described, described_change
 
-MOST_ROWS = 10
+MAX_ROWS = 10
 """Maximum number of rows that the sheet's answer names. An answer that names rows is shown as an
 alert, which has room for these lines."""
 
-MOST_REMOVED = 5
+MAX_REMOVED = 5
 """Maximum number of meetings with removed classes that the sheet's answer names."""
 
-MOST_ALSO_IN = 3
+MAX_ALSO_IN = 3
 """Maximum number of other meetings that are named because they have a removed class too."""
 
-MOST_UNLINKED = 2
+MAX_UNLINKED = 2
 """Maximum number of rows without a link that the sheet's answer names. If more rows lack a link,
 the answer only counts these rows, because most lack a link on purpose."""
 
@@ -39,7 +39,7 @@ thousands of classes, and CloudWatch limits a record to 1 MB:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
 """
 
-MOST_IN_SECTION = 20
+MAX_IN_SECTION = 20
 """Maximum number of lines of one kind that the terminal shows."""
 
 
@@ -168,15 +168,15 @@ def _retained(report: ImportReport) -> list[str]:
 
 def _removed_lines(word: str, removals: Removals) -> list[str]:
     """Return lines about the first meetings that lose classes, and a line that counts the rest."""
-    first = removals.removed[:MOST_REMOVED]
+    first = removals.removed[:MAX_REMOVED]
     lines = [f"{word}: {_removed_line(classes, LONGEST_LINE)}" for classes in first]
-    more = len(removals.removed) - MOST_REMOVED
+    more = len(removals.removed) - MAX_REMOVED
     return [*lines, f"{word}: {more:,} more."] if more > 0 else lines
 
 
 def _removed_line(removed: RemovedClasses, longest: int) -> str:
     """Describe the classes that a meeting loses, and the other meetings that have them too."""
-    also_in = ", ".join(removed.also_in[:MOST_ALSO_IN])
+    also_in = ", ".join(removed.also_in[:MAX_ALSO_IN])
     ending = f"; also in {also_in}" if also_in else ""
     return f"{_cut(described(removed.meeting), longest - len(ending))}{ending}"
 
@@ -223,11 +223,11 @@ def _changes(report: ImportReport, removals: Removals) -> str:
 def _row_lines(report: ImportReport) -> list[str]:
     """Return lines about rows with problems, the most important first.
 
-    If more than MOST_UNLINKED rows lack a meeting link, these rows are only counted.
+    If more than MAX_UNLINKED rows lack a meeting link, these rows are only counted.
     """
     retaining = {retained.row for retained in report.retained}
     unlinked = [row for row in report.skipped if row.unlinked and row.unread not in retaining]
-    counted = unlinked if len(unlinked) > MOST_UNLINKED else []
+    counted = unlinked if len(unlinked) > MAX_UNLINKED else []
     lines = _named_lines(report, retaining, {row.place for row in counted})
     if counted:
         places = len({row.place for row in counted})
@@ -249,9 +249,9 @@ def _named_lines(
         key=lambda row: (row.unread not in retaining, row.unlinked, not row.all_skipped),
     )
     lines = _lines_by_row(named)
-    more = len(lines) - MOST_ROWS
+    more = len(lines) - MAX_ROWS
     rest = [f"And {_count(more, 'more row', ',')}, named once these are corrected."]
-    return lines[:MOST_ROWS] + (rest if more > 0 else [])
+    return lines[:MAX_ROWS] + (rest if more > 0 else [])
 
 
 def _lines_by_row(skipped: Iterable[SkippedRow]) -> list[str]:
@@ -266,10 +266,10 @@ def _section(title: str, entries: Sequence[str]) -> list[str]:
     """Return a heading with the number of entries, and the first entries; [] if there are none."""
     if not entries:
         return []
-    more = len(entries) - MOST_IN_SECTION
+    more = len(entries) - MAX_IN_SECTION
     return [
         f"{title.capitalize()}, {len(entries)} in all:",
-        *(f"  {entry}" for entry in entries[:MOST_IN_SECTION]),
+        *(f"  {entry}" for entry in entries[:MAX_IN_SECTION]),
         *([f"  … and {more} more"] if more > 0 else []),
     ]
 

@@ -25,17 +25,17 @@ class Destination(msgspec.Struct, frozen=True):
     course: str = ""
 
 
-def asks_the_schedule(wanted: DownloadMessage) -> bool:
+def needs_schedule(message: DownloadMessage) -> bool:
     """Return whether the schedule decides on the series.
 
     The schedule doesn't decide if the message names a series, or says to ignore the schedule.
     """
-    named = wanted.override_series_id or wanted.on_demand_series_id
-    return not (named or wanted.ignore_schedule)
+    named = message.override_series_id or message.on_demand_series_id
+    return not (named or message.ignore_schedule)
 
 
 def destination_of(
-    wanted: DownloadMessage,
+    message: DownloadMessage,
     meeting: ScheduledMeeting | None,
     *,
     zone: tzinfo,
@@ -49,10 +49,10 @@ def destination_of(
     row, or if the schedule doesn't decide. Classes start at local times of `zone`. A recording may
     start less than `buffer_minutes` before or after its class.
     """
-    if named := wanted.override_series_id or wanted.on_demand_series_id:
+    if named := message.override_series_id or message.on_demand_series_id:
         return Destination(named)
     return scheduled_destination(
-        wanted.start_time,
+        message.start_time,
         meeting,
         zone=zone,
         buffer_minutes=buffer_minutes,

@@ -13,7 +13,7 @@ from ingester.recording.files import zoom_page_of
 from ingester.schedule.model import ScheduledMeeting, match
 from ingester.slack import wording
 from ingester.slack.command import Window, spaced, write_button
-from ingester.slack.paging import Recording, arrange, page
+from ingester.slack.paging import Recording, group_by_recording, page
 from ingester.status.diagnosis import Diagnosis, diagnose_each
 from ingester.status.row import StatusRow
 
@@ -75,7 +75,7 @@ class MeetingAnswer(msgspec.Struct, frozen=True, kw_only=True):
     button: str
 
 
-def about(
+def meeting_answer(
     meeting: int,
     rows: Sequence[StatusRow],
     schedule: ScheduledMeeting | None,
@@ -98,7 +98,7 @@ def about(
         schedule_is_readable: False if the meeting's schedule is malformed.
         has_button: False if another message already shows the next recordings.
     """
-    every = arrange(rows)
+    every = group_by_recording(rows)
     found = page(every, window)
     diagnoses = diagnose_each(rows, rows, now, site.patience)
     facts = [("Source", site.stack_name), ("Zoom meeting", spaced(meeting))]

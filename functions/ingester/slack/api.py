@@ -65,7 +65,7 @@ PASSING = frozenset(
 """Codes of temporary errors of Slack's API, after which a retry may succeed."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Interaction(msgspec.Struct, frozen=True, kw_only=True):
     """A request of a user in a channel. `response_url` accepts five messages in 30 minutes."""
 
     user_id: str
@@ -82,13 +82,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return self.channel_name == DIRECT_MESSAGE and self.channel_id.startswith("D")
 
 
-class Command(Asked, frozen=True, kw_only=True, tag="command"):
+class Command(Interaction, frozen=True, kw_only=True, tag="command"):
     """A slash command. `text` is the text after the command's name."""
 
     text: str = ""
 
 
-class Press(Asked, frozen=True, kw_only=True, tag="press"):
+class Press(Interaction, frozen=True, kw_only=True, tag="press"):
     """A press of a button. `value` is the button's value."""
 
     value: str
@@ -142,7 +142,7 @@ class _Users(msgspec.Struct, frozen=True):
 _Answer = TypeVar("_Answer", bound=msgspec.Struct)
 
 
-class _At(Clock):
+class _FixedClock(Clock):
     """A clock for the SDK that always returns the same time."""
 
     def __init__(self, now: float) -> None:
@@ -170,7 +170,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> 
         raise Unauthorized("The request is not signed.")
     # The SDK's verifier raises other errors if a header is malformed.
     is_sane = signature.isascii() and re.fullmatch(r"[0-9]{1,12}", timestamp, re.ASCII)
-    verifier = SignatureVerifier(secret, _At(now))
+    verifier = SignatureVerifier(secret, _FixedClock(now))
     try:
         if is_sane and verifier.is_valid(body, timestamp, signature):
             return
@@ -232,12 +232,12 @@ _Checked = TypeVar("_Checked", Command, Press)
 
 
 def _checked(asked: _Checked, base_url: str) -> _Checked:
-    if not _is_slacks(asked.response_url, base_url):
+    if not _is_slack_url(asked.response_url, base_url):
         raise BadRequest("The response_url is not an https address of Slack's.")
     return asked
 
 
-def _is_slacks(url: str, base_url: str) -> bool:
+def _is_slack_url(url: str, base_url: str) -> bool:
     """Return whether a URL is on the host of Slack's API, or on a subdomain of that host."""
     slack = urlsplit(base_url).hostname or ""
     try:
@@ -289,7 +289,7 @@ class Members:
             self._known = known
         return user_id in known[1]
 
-    def or_known(self, other: Members) -> Members:
+    def with_cached_groups_of(self, other: Members) -> Members:
         """Return `other`, which may have cached members, if groups and token are the same.
 
         Otherwise return this object.
@@ -331,7 +331,7 @@ def web_client(token: str, base_url: str, context: ssl.SSLContext) -> WebClient:
         timeout=API_SECONDS,
         ssl=context,
         retry_handlers=[],
-        logger=_silent(),
+        logger=_silent_logger(),
     )
 
 
@@ -410,7 +410,7 @@ def _convert_error(error: SlackApiError) -> SlackUnreachable | SlackRefused:
     )
 
 
-def _silent() -> logging.Logger:
+def _silent_logger() -> logging.Logger:
     """Return a silent logger for the SDK, whose log records contain addresses that are secrets."""
     quiet = logging.getLogger("ingester.slack.sdk")
     quiet.setLevel(logging.CRITICAL)

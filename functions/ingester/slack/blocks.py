@@ -173,7 +173,7 @@ def _schedule(lines: Iterable[str]) -> list[Block]:
     texts = ["*Schedule*", *map(escaped, lines)]
     pack = _Pack(2, "\n")
     for text in texts:
-        if not pack.take(text, BLOCKS_LIMIT):
+        if not pack.add(text, BLOCKS_LIMIT):
             break
     left_out = len(texts) - pack.held
     return pack.sections(f"… and {left_out} more" if left_out else "")
@@ -190,11 +190,11 @@ def _ingests(recordings: Sequence[Shown], room: int) -> list[list[Block]]:
     packs = [_Pack(SECTIONS_OF_A_RECORDING, "\n\n") for _ in recordings]
     for number, (pack, recording) in enumerate(zip(packs, recordings, strict=True)):
         newest, share = recording.ingests[0], room // (len(packs) - number)
-        room -= pack.take(_part(newest), share) or pack.take(_part(newest[:2]), room)
+        room -= pack.add(_part(newest), share) or pack.add(_part(newest[:2]), room)
     for turn in range(1, max((len(recording.ingests) for recording in recordings), default=0)):
         for pack, recording in zip(packs, recordings, strict=True):
             if pack.held == turn < len(recording.ingests):
-                room -= pack.take(_part(recording.ingests[turn]), room)
+                room -= pack.add(_part(recording.ingests[turn]), room)
     return [
         pack.sections(_left_out(len(recording.ingests) - pack.held, pack))
         for pack, recording in zip(packs, recordings, strict=True)
@@ -221,7 +221,7 @@ class _Pack:
     held: int = 0
     _packed: list[str] = field(default_factory=list)
 
-    def take(self, text: str, room: int) -> int:
+    def add(self, text: str, room: int) -> int:
         """Add a text if it fits into `room` characters, and into the sections.
 
         Returns:

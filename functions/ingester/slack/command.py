@@ -49,7 +49,7 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
         return self.count >= MAX_RECORDINGS
 
     @property
-    def shown(self) -> Window:
+    def shown_window(self) -> Window:
         """The window that the button's message shows."""
         return Window(
             newest_start_time=self.newest_start_time,
@@ -58,14 +58,14 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def wanted(self) -> Window:
+    def next_window(self) -> Window:
         """The window after a press: a longer window, or the next window if the message is full."""
         if self.begins_new_message:
             return Window(
                 newest_start_time=self.newest_start_time,
                 start_index=self.start_index + self.count,
             )
-        return msgspec.structs.replace(self.shown, count=self.count + PAGE_RECORDINGS)
+        return msgspec.structs.replace(self.shown_window, count=self.count + PAGE_RECORDINGS)
 
 
 def meeting_asked_for(text: str) -> int | None:

@@ -19,32 +19,32 @@ to the end of that minimum, both in seconds."""
 ANSWER_SECONDS = 2.6
 """Seconds from the request's arrival to the answer, which has to reach Slack within 3 seconds."""
 
-HAND_OVER_SECONDS = 1.0
+INVOKE_SECONDS = 1.0
 """Longest wait in seconds until Lambda accepts the event of another invocation."""
 
-LEAST_SECONDS = 0.3
+MIN_ANSWER_SECONDS = 0.3
 """Minimum seconds to send the answer. Slack shows a late answer too, maybe after an error."""
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
     """Deadlines on a monotonic clock, in seconds: for the work and for the answer."""
 
     work: float
     answer: float
 
-    def hand_over(self, now: float) -> float:
+    def for_invoke(self, now: float) -> float:
         """Return the deadline for Lambda to accept another invocation's event.
 
         `now` is a time on the deadlines' monotonic clock, in seconds.
         """
-        return min(now + HAND_OVER_SECONDS, self.answer)
+        return min(now + INVOKE_SECONDS, self.answer)
 
 
-def limits(spent: float, now: float) -> Limits:
+def deadlines_of(spent: float, now: float) -> Deadlines:
     """Return the deadlines of a request that arrived `spent` seconds before `now`.
 
     `now` is a time on the deadlines' monotonic clock, in seconds.
     """
     spent = max(0.0, spent)
     work = max(WORK_SECONDS - spent, min(COLD_SECONDS, COLD_WORK_SECONDS - spent), 0.0)
-    return Limits(work=now + work, answer=now + max(ANSWER_SECONDS - spent, LEAST_SECONDS))
+    return Deadlines(work=now + work, answer=now + max(ANSWER_SECONDS - spent, MIN_ANSWER_SECONDS))

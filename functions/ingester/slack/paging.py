@@ -33,7 +33,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     older: int
 
 
-def arrange(rows: Iterable[StatusRow]) -> tuple[Recording, ...]:
+def group_by_recording(rows: Iterable[StatusRow]) -> tuple[Recording, ...]:
     """Group rows by recording, and sort the recordings, newest first.
 
     Recordings with the same start are sorted by uuid, so that pages of recordings don't overlap.

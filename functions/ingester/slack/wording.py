@@ -22,7 +22,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 HELP = """\
 `/zip 123 456 7890` shows where the recordings of a Zoom meeting are on their way to Opencast. \
-Spaces and dashes in the number don't matter, and a link to join the meeting does, too.
+Spaces and dashes in the number don't matter. A link to join the meeting works, too.
 
 You get the classes that the schedule has for the meeting, and its recordings of the last seven \
 days, newest first: whether Zoom is still recording, what was sent to Opencast, what wasn't and \

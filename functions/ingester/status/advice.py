@@ -171,7 +171,7 @@ ADVICE = {
         mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.UNKNOWN_SERIES: Phrases(
-        operator="Another series: `invoke exec.pipeline {uuid} --oc-series-id SERIES`; or, once "
+        operator="Another series: `invoke {request_with_series}`; or, once "
         "Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`.",
         producer="Request it with the right series.",
         can_request=True,
@@ -246,7 +246,11 @@ def phrases(
     uuid = shlex.quote(row.recording_id) if row.recording_id else "UUID"
     values = {
         "uuid": uuid,
-        "request": _request_command(row, uuid),
+        "request": _request_command(row, uuid, row.asked.oc_series_id),
+        # exec.pipeline doesn't send a recording that is in Opencast already.
+        "request_with_series": _request_command(row, uuid, "SERIES")
+        if row.asked.allow_multiple_ingests
+        else f"exec.pipeline {uuid} --oc-series-id SERIES",
         "queue": diagnosis.queue,
         "since": write_time(diagnosis.since),
         "retry_at": write_time(diagnosis.retry_at) if diagnosis.retry_at else "",
@@ -265,12 +269,15 @@ def phrases(
     )
 
 
-def _request_command(row: StatusRow, uuid: str) -> str:
-    """Return the command that requests a recording again, with the first request's options."""
+def _request_command(row: StatusRow, uuid: str, series: str) -> str:
+    """Return the command that requests a recording again, with the first request's options.
+
+    `series` replaces the first request's series; "" for none.
+    """
     asked, is_on_demand = row.asked, row.origin == Origin.ON_DEMAND
     words = ["exec.on-demand" if is_on_demand else "exec.webhook", uuid]
-    if asked.oc_series_id:
-        words.append(f"--oc-series-id {shlex.quote(asked.oc_series_id)}")
+    if series:
+        words.append(f"--oc-series-id {shlex.quote(series)}")
     if is_on_demand:
         if asked.oc_workflow:
             words.append(f"--oc-workflow {shlex.quote(asked.oc_workflow)}")

@@ -12,7 +12,7 @@ from ingester.recording.files import zoom_page_of
 from ingester.status.advice import phrases
 from ingester.status.causes import cause_of
 from ingester.status.diagnosis import Diagnosis, Situation
-from ingester.status.row import Asked, StatusRow, Step
+from ingester.status.row import RequestOptions, StatusRow, Step
 from ingester.status.words import reason_of, reason_words, state_words
 
 
@@ -66,7 +66,7 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     request_helps: bool = False
     steps: Sequence[StepDetails] = ()
     steps_left_out: int = 0
-    asked: Asked | None = None
+    asked: RequestOptions | None = None
 
 
 class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -156,7 +156,7 @@ def details_of(row: StatusRow, diagnosis: Diagnosis, *, zoom_web: str) -> Ingest
         request_helps=said.can_request,
         steps=tuple(_step(step, row.oc_series_id) for step in row.steps),
         steps_left_out=row.steps_left_out,
-        asked=None if row.asked == Asked() else row.asked,
+        asked=None if row.asked == RequestOptions() else row.asked,
     )
 
 

@@ -141,7 +141,9 @@ _IGNORED = {
 }
 """Situations of ignored ingests, by reason. Any other reason means IGNORED."""
 
-IS_THERE = frozenset({Situation.IN_OPENCAST, Situation.PUBLISHED, Situation.ALREADY_IN_OPENCAST})
+SITUATIONS_IN_OPENCAST = frozenset(
+    {Situation.IN_OPENCAST, Situation.PUBLISHED, Situation.ALREADY_IN_OPENCAST}
+)
 """Situations of ingests whose recording is in Opencast and hasn't failed there."""
 
 WILL_RETRY = frozenset({Situation.RETRY_SCHEDULED, Situation.RETRY_DUE})
@@ -361,7 +363,11 @@ def _superseding(
         if other.zip_id != row.zip_id and other.recording_id == row.recording_id
     ]
     situations = [_own_situation(other, now, patience) for other in others]
-    there = [o for o, situation in zip(others, situations, strict=True) if situation in IS_THERE]
+    there = [
+        o
+        for o, situation in zip(others, situations, strict=True)
+        if situation in SITUATIONS_IN_OPENCAST
+    ]
     if later := [other for other in there if _came_after(other, row)]:
         return Situation.SUPERSEDED, later[0]
     if there and own is Situation.NO_SCHEDULED_CLASS:

@@ -17,7 +17,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Options of a request by "+Zoom" or an operator."""
 
     oc_series_id: str = ""
@@ -62,4 +62,4 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     course: str = ""
     steps: tuple[Step, ...] = ()
     steps_left_out: int = 0
-    asked: Asked = Asked()
+    asked: RequestOptions = RequestOptions()

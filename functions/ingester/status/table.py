@@ -27,7 +27,7 @@ from ingester.errors import AwsFailed
 from ingester.log import redact
 from ingester.pipeline.states import FOLLOWS, State, begins
 from ingester.recording.files import Subject
-from ingester.status.row import Asked, StatusRow, Step
+from ingester.status.row import RequestOptions, StatusRow, Step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -36,13 +36,13 @@ logger = logging.getLogger("ingester.status_table")
 
 Clock = Callable[[], datetime]
 
-STATUS_LIFE = timedelta(days=7)
+STATUS_RETENTION = timedelta(days=7)
 EPOCH = "1970-01-01"
 
 REASON_LIMIT = 1000
 STEP_REASON_LIMIT = 300
 FIRST_STEPS = 10
-MOST_STEPS = 40
+MAX_STEPS = 40
 """Maximum number of steps in a row. 40 steps with their reasons take at most 50 KB. DynamoDB limits
 an item to 400 KB:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
@@ -65,8 +65,8 @@ class StatusChange:
         reason: New reason. If "", the old reason is removed, unless the row already is in `state`.
         subject: The recording, to write into the row. If None, the change creates no row.
         requested: Way to set the time of request; None to leave it unchanged.
-        asked: Options of the request. An empty `Asked` removes the options of an earlier request;
-            None leaves them unchanged.
+        asked: Options of the request. An empty `RequestOptions` removes the options of an
+            earlier request; None leaves them unchanged.
         files: File ids to add.
         oc_series_id: Series that was found. The old course is removed unless `course` is given.
         course: Course of the series.
@@ -81,7 +81,7 @@ class StatusChange:
     _: KW_ONLY
     subject: Subject | None = None
     requested: Requested | None = None
-    asked: Asked | None = None
+    asked: RequestOptions | None = None
     files: Iterable[str] = ()
     oc_series_id: str = ""
     course: str = ""
@@ -91,7 +91,7 @@ class StatusChange:
     keeps_reason: bool = False
 
 
-class Written(msgspec.Struct, frozen=True):
+class WriteResult(msgspec.Struct, frozen=True):
     """Result of a write: the row's state before and after the write.
 
     `had_series` and `files` (ids) are about the row before the write.
@@ -165,12 +165,12 @@ def _steps(item: Mapping[str, Any]) -> Iterator[Step]:
             logger.warning("A step in the row of %s can't be read", item["zip_id"])
 
 
-def _asked(item: Mapping[str, Any]) -> Asked:
+def _asked(item: Mapping[str, Any]) -> RequestOptions:
     try:
-        return msgspec.convert(item.get("asked", {}), Asked)
+        return msgspec.convert(item.get("asked", {}), RequestOptions)
     except msgspec.ValidationError:
         logger.warning("asked in the row of %s can't be read", item["zip_id"])
-        return Asked()
+        return RequestOptions()
 
 
 def _updated(item: Mapping[str, Any]) -> datetime:
@@ -220,7 +220,7 @@ class StatusTable:
         item = self._table.get_item(Key={"zip_id": zip_id}, ConsistentRead=True).get("Item")
         return row_of(item) if item else None
 
-    def write(self, zip_id: str, change: StatusChange) -> Written | None:
+    def write(self, zip_id: str, change: StatusChange) -> WriteResult | None:
         """Change a row if its state may change to the new one (`pipeline/states.py`).
 
         Returns:
@@ -283,7 +283,7 @@ class StatusTable:
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             logger.info("No reason written: the row of %s is gone or further on", zip_id)
 
-    def take_back_note(self, row: StatusRow, reason: str) -> bool:
+    def clear_notice(self, row: StatusRow, reason: str) -> bool:
         """Remove Zoom's notice from a row, and set its reason.
 
         Returns:
@@ -340,11 +340,11 @@ class StatusTable:
         return rows
 
     def _expiration(self) -> int:
-        return int((self._clock() + STATUS_LIFE).timestamp())
+        return int((self._clock() + STATUS_RETENTION).timestamp())
 
     def _update(
         self, zip_id: str, update: _Update, before: frozenset[State], creates: bool
-    ) -> Written | None:
+    ) -> WriteResult | None:
         allowed = {f":before{index}": str(state) for index, state in enumerate(sorted(before))}
         conditions = [f"#state IN ({', '.join(allowed)})"] if allowed else []
         if creates:
@@ -362,7 +362,7 @@ class StatusTable:
             else:
                 old, after = answer.get("Attributes", {}), State(update.step["state"])
                 files = frozenset(map(str, _several(old, "file_ids")))
-                return Written(_state(old), after, bool(old.get("oc_series_id")), files)
+                return WriteResult(_state(old), after, bool(old.get("oc_series_id")), files)
         return None
 
     def _query(self, **query: Any) -> Iterator[dict[str, Any]]:
@@ -413,10 +413,10 @@ class _Update(msgspec.Struct, frozen=True):
             f"({condition}) AND (attribute_not_exists(steps) OR size(steps) < :most_steps)",
         )
         moved = {
-            f"steps[{index}]": f"steps[{index + 1}]" for index in range(FIRST_STEPS, MOST_STEPS - 1)
+            f"steps[{index}]": f"steps[{index + 1}]" for index in range(FIRST_STEPS, MAX_STEPS - 1)
         }
         moving_up = self._arguments(
-            {**moved, f"steps[{MOST_STEPS - 1}]": ":step"},
+            {**moved, f"steps[{MAX_STEPS - 1}]": ":step"},
             {"steps_left_out": 1},
             {":step": self.step},
             f"({condition}) AND size(steps) >= :most_steps",
@@ -444,7 +444,7 @@ class _Update(msgspec.Struct, frozen=True):
                 **self.values,
                 **values,
                 **{f":add_{name}": value for name, value in adds.items()},
-                ":most_steps": MOST_STEPS,
+                ":most_steps": MAX_STEPS,
             },
         }
 
@@ -492,7 +492,7 @@ def _outdated(change: StatusChange) -> list[str]:
         removes.append("zoom_notice")
     if change.oc_series_id and not change.course:
         removes.append("course")
-    if change.asked == Asked():
+    if change.asked == RequestOptions():
         removes.append("asked")
     if not change.failed_again and change.state is not State.UPLOADER_RECEIVED:
         removes.append("failures")

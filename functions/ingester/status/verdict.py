@@ -11,8 +11,8 @@ import msgspec
 from ingester import timestamps
 from ingester.pipeline.states import IN_OPENCAST, State
 from ingester.status.diagnosis import (
-    IS_THERE,
     NEEDS_ATTENTION,
+    SITUATIONS_IN_OPENCAST,
     WILL_RETRY,
     Diagnosis,
     Situation,
@@ -97,7 +97,7 @@ def verdict_of(
     return Verdict(
         text=f"{'; '.join(clauses)}.",
         ingest=deciding,
-        is_in_opencast=diagnosis.situation in IS_THERE | {Situation.OPENCAST_FAILED},
+        is_in_opencast=diagnosis.situation in SITUATIONS_IN_OPENCAST | {Situation.OPENCAST_FAILED},
         needs_attention=diagnosis.needs_attention,
     )
 
@@ -146,7 +146,10 @@ def _head(row: StatusRow, diagnosis: Diagnosis, write_time: Callable[[datetime],
     words, reason = state_words(row.state), reason_of(row).rstrip(".")
     if diagnosis.situation is Situation.ALREADY_IN_OPENCAST:
         return "In Opencast already"
-    if diagnosis.situation in IS_THERE | {Situation.OPENCAST_DELETED, Situation.IN_PROGRESS}:
+    if diagnosis.situation in SITUATIONS_IN_OPENCAST | {
+        Situation.OPENCAST_DELETED,
+        Situation.IN_PROGRESS,
+    }:
         return f"{words} since {write_time(since_when(row))}"
     if diagnosis.situation is Situation.RETRY_SCHEDULED and diagnosis.retry_at:
         return f"{words}, retried automatically at {write_time(diagnosis.retry_at)}"

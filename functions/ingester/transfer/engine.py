@@ -60,7 +60,7 @@ class Budget:
     reserve_seconds: float = 5.0
 
 
-def forever() -> float:
+def no_time_limit() -> float:
     """Return infinity, as the time left of a run without a deadline."""
     return float("inf")
 
@@ -98,7 +98,7 @@ class Engine:
 
     bucket: Bucket
     budget: Budget = Budget()
-    time_left: Callable[[], float] = forever
+    time_left: Callable[[], float] = no_time_limit
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[threading.Event, float], bool] = threading.Event.wait
     report: Callable[[Total], None] = lambda _: None

@@ -174,7 +174,7 @@ class _Child:
         """
         line = b""
         while not line.endswith(b"\n"):
-            with self._within_its_time():
+            with self._limited_time():
                 received = self._connection.recv(LINE_BYTES)
                 if not received:
                     raise EOFError
@@ -193,11 +193,11 @@ class _Child:
         Raises:
             UnusableVideo: The child died or took too long.
         """
-        with self._within_its_time():
+        with self._limited_time():
             self._connection.sendall(content)
 
     @contextmanager
-    def _within_its_time(self) -> Iterator[None]:
+    def _limited_time(self) -> Iterator[None]:
         began = time.monotonic()
         self._connection.settimeout(max(0.001, self._seconds_left))
         try:

@@ -110,7 +110,8 @@ def check_boxes(file: File) -> None:
     Raises:
         TransferFailed: The file is a page (HTML, XML or JSON), a box reaches beyond the end, or the
             index or the samples are missing.
-        UnusableVideo: The file has too many boxes, or its index is too large or impossible.
+        UnusableVideo: The file has too many boxes or two indexes, its index is too large,
+            compressed or impossible, or the check takes too many reads.
     """
     if file.peek(0, _HEADER_BYTES).lstrip()[:1] in _FIRST_BYTES_OF_TEXT:
         raise TransferFailed(

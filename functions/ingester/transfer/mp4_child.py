@@ -49,7 +49,7 @@ class RangeFile(io.RawIOBase):
         length = min(len(buffer), self._read_bytes, self._size - self._position)
         if length <= 0:
             return 0
-        tell(self._parent, {"offset": self._position, "length": length})
+        send(self._parent, {"offset": self._position, "length": length})
         view, received = memoryview(buffer), 0
         while received < length:
             count = self._parent.recv_into(view[received:length])
@@ -60,7 +60,7 @@ class RangeFile(io.RawIOBase):
         return length
 
 
-def tell(parent: socket.socket, message: dict[str, Any]) -> None:
+def send(parent: socket.socket, message: dict[str, Any]) -> None:
     """Send a message to the parent as a line of JSON."""
     parent.sendall(json.dumps(message).encode() + b"\n")
 
@@ -79,7 +79,7 @@ def limit(memory_bytes: int, cpu_seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
 
 
-def opened(file: io.BufferedReader) -> dict[str, Any]:
+def probe(file: io.BufferedReader) -> dict[str, Any]:
     """Return the movie's `seconds` and `streams`, or the type of the error as `failure`."""
     try:
         with av.open(file, mode="r", format="mp4") as container:
@@ -94,7 +94,7 @@ def main() -> None:
     limit(memory_bytes, cpu_seconds)
     with socket.socket(fileno=0) as parent:
         file = RangeFile(parent, size, read_bytes)
-        tell(parent, opened(io.BufferedReader(file, block_bytes)))
+        send(parent, probe(io.BufferedReader(file, block_bytes)))
 
 
 if __name__ == "__main__":

@@ -298,7 +298,7 @@ class Bucket:
         except (BotoCoreError, ClientError) as error:
             if isinstance(error, ClientError) and _code(error) == "NoSuchUpload":
                 return
-            extra = log.goes_on("The copy goes on; the bucket's rule removes it after a day.")
+            extra = log.nonfatal("The copy goes on; the bucket's rule removes it after a day.")
             logger.exception("An unfinished upload of %s could not be removed", key, extra=extra)
 
     def _upload(

@@ -100,7 +100,7 @@ class PlainStream:
             raise EmptyFile(f"Zoom handed out {body.name or 'a file'} with no bytes in it.")
         if body.version.size not in (None, size):
             expected = body.version.size
-            raise TransferFailed(f"{size} bytes came of {body.name}, told were {expected}.")
+            raise TransferFailed(f"{size} bytes came of {body.name}, expected {expected}.")
         return size
 
     def _parts(self, body: Body) -> Iterator[tuple[Part, bytearray]]:

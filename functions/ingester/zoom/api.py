@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ingester import timestamps
 from ingester.errors import ZoomRefused, ZoomThrottles, ZoomUnreachable
 from ingester.pipeline.messages import LARGEST_NUMBER, MeetingNumber, Minutes
-from ingester.retry import Chance, Sleep, retry_after, retrying, within
+from ingester.retry import RandomSource, Sleep, retry_after, retrying, shortened_timeout
 from ingester.settings import ZoomSecrets, ZoomSettings
 from ingester.zoom.lenient_json import readable
 
@@ -34,7 +35,7 @@ TIMEOUT = (3.05, 6.0)
 TOKEN_TTL = 3600
 """Requested lifetime of a download token, in seconds."""
 
-JWT_LIFE = 60
+JWT_SECONDS = 60
 """Lifetime of a JWT, in seconds."""
 
 EXPIRY_MARGIN = 60
@@ -95,7 +96,7 @@ class ZoomApi:
         sleep: Sleep,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
-        by_chance: Chance = random.random,
+        random_fraction: RandomSource = random.random,
     ) -> None:
         self._settings = settings
         self._secrets = secrets
@@ -103,7 +104,7 @@ class ZoomApi:
         self._sleep = sleep
         self._clock = clock
         self._monotonic = monotonic
-        self._by_chance = by_chance
+        self._random_fraction = random_fraction
         self._token: tuple[str, float] | None = None
 
     def recordings(self, uuid: str, *, seconds: float) -> MeetingRecordings | None:
@@ -156,7 +157,7 @@ class ZoomApi:
             seconds=seconds,
             sleep=self._sleep,
             monotonic=self._monotonic,
-            by_chance=self._by_chance,
+            random_fraction=self._random_fraction,
         )
         deadline = self._monotonic() + seconds
 
@@ -184,7 +185,7 @@ class ZoomApi:
         seconds_left = deadline - self._monotonic()
         if seconds_left <= 0:
             raise ZoomUnreachable("Zoom's API did not answer in time.")
-        return within(seconds_left, TIMEOUT)
+        return shortened_timeout(seconds_left, TIMEOUT)
 
     def _get(self, url: str, query: Mapping[str, str], deadline: float) -> requests.Response:
         credentials = self._credentials(deadline)
@@ -211,7 +212,7 @@ class ZoomApi:
         if settings.zoom_api_key and secrets.zoom_api_secret:
             claims = {
                 "iss": settings.zoom_api_key,
-                "exp": int(self._clock().timestamp()) + JWT_LIFE,
+                "exp": int(self._clock().timestamp()) + JWT_SECONDS,
             }
             token = jwt.encode(claims, secrets.zoom_api_secret, algorithm="HS256")
             return {"Authorization": f"Bearer {token}"}
@@ -275,14 +276,14 @@ def problem_in(response: requests.Response) -> Problem:
 def refused(response: requests.Response) -> ZoomRefused:
     """Return the error for a refusal, with Zoom's message and the advice for an operator."""
     problem = problem_in(response)
-    hint = (
-        "The Zoom app lacks a scope"
-        if problem.is_missing_scope
-        else "Check the Zoom app's credentials and that it is activated"
-    )
-    text = problem.message or problem.reason or "no text"
+    text = (problem.message or problem.reason or "no text")[:500].rstrip(" .")
     status = response.status_code
-    return ZoomRefused(f"Zoom's API answered {status}, code {problem.code}: {text[:500]}. {hint}.")
+    sentences = [f"Zoom's API answered {status}, code {problem.code}: {text}."]
+    if problem.is_missing_scope:
+        sentences.append("The Zoom app lacks a scope.")
+    elif status != HTTPStatus.NOT_FOUND:
+        sentences.append("Check the Zoom app's credentials and that it is activated.")
+    return ZoomRefused(" ".join(sentences))
 
 
 def decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:

@@ -34,24 +34,24 @@ class CompleteMessage:
     Attributes:
         message: The message.
         unlisted: Ids of files that Zoom has named but its API doesn't list.
-        given_up: Names, by id, of files that the ingest lacks because Zoom's API hasn't listed them
-            for a day.
+        omitted_files: Names, by id, of files that the ingest lacks because Zoom's API hasn't listed
+            them for a day.
         has_video: False if neither Zoom's API nor an earlier webhook event names a video.
     """
 
     message: DownloadMessage
     unlisted: Sequence[str] = ()
-    given_up: Mapping[str, str] = field(default_factory=dict)
+    omitted_files: Mapping[str, str] = field(default_factory=dict)
     has_video: bool = True
 
     @property
     def reason(self) -> str:
-        """The sentence about the files in `given_up`; "" if there are none."""
-        if not self.given_up:
+        """The sentence about the files in `omitted_files`; "" if there are none."""
+        if not self.omitted_files:
             return ""
         return (
-            f"Zoom's API doesn't list {len(self.given_up)} file(s) that Zoom had named, "
-            f"which stay outside: {', '.join(self.given_up.values())}."
+            f"Zoom's API doesn't list {len(self.omitted_files)} file(s) that Zoom had named, "
+            f"which stay outside: {', '.join(self.omitted_files.values())}."
         )
 
 
@@ -75,7 +75,9 @@ def complete(
         raise Forgotten(ledger.FORGOTTEN)
     named = {file.recording_id for file in message.recording_files}
     is_finished = all(file.is_completed for file in message.recording_files)
-    is_complete = is_finished and not message.is_partial and not ledger.not_listed(record, named)
+    is_complete = (
+        is_finished and not message.is_partial and not ledger.unlisted_files(record, named)
+    )
     answer = (
         _answer_with_others(message, zoom, clock()) if is_complete else ask_zoom(message.uuid, zoom)
     )
@@ -98,8 +100,8 @@ def complete(
         raise AskLater(f"Zoom's API doesn't list {len(awaited)} file(s) yet that Zoom has named")
     return CompleteMessage(
         with_answer(message, answer, files),
-        unlisted=ledger.not_listed(record, listed),
-        given_up=missing,
+        unlisted=ledger.unlisted_files(record, listed),
+        omitted_files=missing,
         has_video=any(file.is_mp4 for file in files) or not record.files.keys() <= listed,
     )
 

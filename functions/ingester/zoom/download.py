@@ -191,7 +191,7 @@ class ZoomFile:
             FileGone: The API says that the recording is deleted, and `error` is a FileRefused.
         """
         try:
-            return self._access.instead_of(access)
+            return self._access.replacement_for(access)
         except FileGone:
             if isinstance(error, NotAFile):
                 # Both answers say that the file is deleted. `error` skips this file only, while the

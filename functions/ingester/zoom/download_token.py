@@ -36,7 +36,7 @@ class AccessInUse:
         self._refresh = refresh
         self._lock = threading.Lock()
 
-    def instead_of(self, refused: Access) -> Access | None:
+    def replacement_for(self, refused: Access) -> Access | None:
         """Return an access other than the refused one; None if the refused one is fresh already.
 
         Of several threads that ask for a fresh access, only the first calls `refresh`.

@@ -32,7 +32,7 @@ LONGEST_DATE_RANGE = timedelta(days=29)
 """Longest time from the first to the last day of one request: 30 days, as both days count."""
 
 ATTEMPTS = 6
-MOST_FAILURES_IN_A_ROW = 3
+MAX_FAILURES_IN_A_ROW = 3
 """Number of users in a row whose lists fail, after which the list ends with the error, because the
 cause can't be a single user."""
 
@@ -52,7 +52,7 @@ ADVICE = (
 )
 
 
-class How(StrEnum):
+class ListingMethod(StrEnum):
     """The list that was used: the account's, or that of each user."""
 
     ACCOUNT = "account"
@@ -130,7 +130,7 @@ class RecordingList:
         self._date_ranges = _date_ranges(begin.date(), end.date())
         self._seconds_left = seconds_left
         self._page_size = page_size
-        self.how = How.ACCOUNT
+        self.how = ListingMethod.ACCOUNT
         self.user = first_user
         self.is_complete = True
 
@@ -146,7 +146,7 @@ class RecordingList:
             self.user = ""
             return
         logger.info("The account's list is refused, so each user's is asked for: %s", account_error)
-        self.how = How.USERS
+        self.how = ListingMethod.USERS
         try:
             yield from self._recordings_by_user()
         except _Refused as refusal:
@@ -176,7 +176,7 @@ class RecordingList:
                 failures_in_a_row = 0
             except (_Refused, ZoomUnreachable) as error:
                 failures_in_a_row += isinstance(error, ZoomUnreachable)
-                if _concerns_all_users(error) or failures_in_a_row == MOST_FAILURES_IN_A_ROW:
+                if _concerns_all_users(error) or failures_in_a_row == MAX_FAILURES_IN_A_ROW:
                     raise
                 logger.info("The list of the user %s can't be read: %s", user, error)
                 errors.append(error)

@@ -42,7 +42,7 @@ PRINTABLE = string.punctuation.replace("%", "")
 VIDEO_EXTENSIONS = frozenset({"mp4", "m4v", "m4a", "mov"})
 TEXT_EXTENSIONS = frozenset({"txt", "vtt"})
 
-MOST_METADATA = 500
+MAX_METADATA = 500
 """Maximum number of characters of a value in an object's metadata, which may have 2 KB in all."""
 
 
@@ -245,7 +245,7 @@ def _metadata(uuid: str, file_id: str, extension: str) -> dict[str, str]:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
     """
     values = {"uuid": uuid, "file_id": file_id, "file_type": extension}
-    return {name: quote(value, safe=PRINTABLE)[:MOST_METADATA] for name, value in values.items()}
+    return {name: quote(value, safe=PRINTABLE)[:MAX_METADATA] for name, value in values.items()}
 
 
 def _extension(file: RecordingFile, source_name: str) -> str:

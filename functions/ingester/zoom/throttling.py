@@ -13,7 +13,7 @@ from ingester import timestamps
 FIRST_SECONDS = 60
 LONGEST_SECONDS = 600
 
-CALM = timedelta(minutes=30)
+CALM_PERIOD = timedelta(minutes=30)
 """Time without a 429 after which the next pause is short again."""
 
 
@@ -36,7 +36,7 @@ def pause_after(earlier: Pause | None, now: datetime, asked: float | None) -> Pa
     """Return the pause after a 429: the current pause, or a new one.
 
     Several downloads may get a 429 at the same time, and share one pause. A new pause is twice as
-    long as the last one, unless the last one ended at least CALM ago.
+    long as the last one, unless the last one ended at least CALM_PERIOD ago.
 
     Args:
         earlier: The last pause; None if there was none.
@@ -48,7 +48,7 @@ def pause_after(earlier: Pause | None, now: datetime, asked: float | None) -> Pa
         end = timestamps.parse(earlier.until)
         if now < end:
             return earlier
-        if now - end < CALM:
+        if now - end < CALM_PERIOD:
             seconds = 2 * earlier.seconds
     seconds = min(max(seconds, math.ceil(asked or 0)), LONGEST_SECONDS)
     return Pause(until=timestamps.write(now + timedelta(seconds=seconds)), seconds=seconds)

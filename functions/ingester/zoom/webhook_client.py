@@ -22,7 +22,7 @@ from ingester.errors import (
     WebhookUnreachable,
     ZoomUnreachable,
 )
-from ingester.retry import Chance, Sleep, retrying, within
+from ingester.retry import RandomSource, Sleep, retrying, shortened_timeout
 from ingester.zoom.api import MeetingRecordings
 from ingester.zoom.signature import signed_headers
 from ingester.zoom.webhook_events import ON_DEMAND, IngestOptions, files_of
@@ -60,7 +60,7 @@ def check_video(recording: MeetingRecordings) -> None:
         raise BadRequest("This recording has no video (MP4): there is nothing to ingest.")
 
 
-def event_of(recording: MeetingRecordings, options: IngestOptions, now: datetime) -> bytes:
+def webhook_event(recording: MeetingRecordings, options: IngestOptions, now: datetime) -> bytes:
     """Build the body of an event that requests the ingest of a recording."""
     about = msgspec.to_builtins(recording)
     token = about.pop("download_access_token")
@@ -84,7 +84,7 @@ def post(
     sleep: Sleep,
     clock: Callable[[], datetime],
     monotonic: Callable[[], float] = time.monotonic,
-    by_chance: Chance = random.random,
+    random_fraction: RandomSource = random.random,
 ) -> None:
     """POST an event to the webhook, and return once the webhook has accepted it.
 
@@ -100,7 +100,7 @@ def post(
         sleep: Waits between attempts.
         clock: Returns the current time.
         monotonic: Clock for the limit, in seconds.
-        by_chance: Returns a random number between 0 and 1, for the backoff.
+        random_fraction: Returns a random number between 0 and 1, for the backoff.
 
     Raises:
         WebhookUnreachable: No attempt got an answer below 500.
@@ -113,7 +113,7 @@ def post(
         seconds=seconds,
         sleep=sleep,
         monotonic=monotonic,
-        by_chance=by_chance,
+        random_fraction=random_fraction,
     )
     begin = monotonic()
 
@@ -123,7 +123,7 @@ def post(
             "Content-Type": "application/json",
             **signed_headers(key, clock().timestamp(), body),
         }
-        _post_once(body, headers, url, within(seconds_left, TIMEOUT), session)
+        _post_once(body, headers, url, shortened_timeout(seconds_left, TIMEOUT), session)
 
     attempt(post_once)
 

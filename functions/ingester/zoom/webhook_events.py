@@ -23,7 +23,7 @@ from ingester.errors import BadRequest
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import (
     CAPTIONS,
-    CaptionsWanted,
+    CaptionsRequest,
     DownloadMessage,
     MeetingNumber,
     Minutes,
@@ -37,13 +37,13 @@ from ingester.recording.files import (
     CHAT,
     VIEWS,
     Subject,
-    automated,
-    captions_of,
+    automated_zip_id,
+    captions_zip_id,
     name_of,
     view_of,
 )
 from ingester.recording.pauses import RecordingEvent
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.zoom.event_fields import (
     minutes_in,
     number_in,
@@ -54,7 +54,7 @@ from ingester.zoom.lenient_json import readable
 
 CAPTION_KINDS = frozenset(CAPTIONS.values())
 
-MOST_TRANSCRIPTS = 500
+MAX_TRANSCRIPTS = 500
 """Maximum number of caption files in one event. No recording has as many segments."""
 
 COMPLETED = "recording.completed"
@@ -158,11 +158,11 @@ def captions_message(
         host_id="",
         recording_files=(),
         on_demand_ingest=False,
-        zip_id=captions_of(uuid),
+        zip_id=captions_zip_id(uuid),
         received_time=timestamps.write(now),
         download_token="",
         is_partial=True,
-        captions=CaptionsWanted(announced=announced, is_chapters=is_chapters or UNSET),
+        captions=CaptionsRequest(announced=announced, is_chapters=is_chapters or UNSET),
     )
 
 
@@ -246,10 +246,10 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
         return float(math.floor((now - end).total_seconds() / 60))
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> RequestOptions:
         """The options that the status row and the ledger keep."""
         options = self.options
-        return Asked(
+        return RequestOptions(
             oc_series_id=options.override_series_id or options.on_demand_series_id or "",
             oc_workflow=options.oc_workflow or "",
             allow_multiple_ingests=options.allow_multiple_ingests,
@@ -396,7 +396,7 @@ def _transcript_event(event: str, content: dict[str, Any]) -> WebhookEvent:
     if not isinstance(about, dict) or not uuids:
         return Unhandled(event, "it names no recording")
     files = about.get("recording_files")
-    found = captions_among(files[:MOST_TRANSCRIPTS] if isinstance(files, list) else ())
+    found = captions_among(files[:MAX_TRANSCRIPTS] if isinstance(files, list) else ())
     return TranscriptEvent(uuids[0], tuple(file.recording_id for file in found))
 
 
@@ -448,7 +448,7 @@ def _on_demand_ingest(
 ) -> IngestEvent | BadIngest:
     """Parse our own event that asks for an ingest."""
     zip_id = text_in(payload.get("zip_id"))
-    origin = Origin.WEBHOOK if zip_id == automated(about["uuid"]) else Origin.ON_DEMAND
+    origin = Origin.WEBHOOK if zip_id == automated_zip_id(about["uuid"]) else Origin.ON_DEMAND
     try:
         fields = _converted(about, _IngestObject)
         given = {key: value for key, value in payload.items() if value is not None}

@@ -19,7 +19,9 @@ def test_opencast_stand_in_sends_a_challenge_when_a_request_asks_for_digest(clie
     assert not re.search("algorithm|opaque|stale", challenge)
 
 
-def test_opencast_nonce_is_stale_after_five_minutes(client: Client, clock: Clock) -> None:
+def test_opencast_stand_in_refuses_a_nonce_as_stale_after_five_minutes(
+    client: Client, clock: Clock
+) -> None:
     auth = HTTPDigestAuth("zip", "secret")
     assert client.ask("/api/info/me/roles", auth, DIGEST).status_code == 200
     clock.now += 299

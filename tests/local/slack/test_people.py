@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from local.neighbours.https_server import Answer, Spoil, json_answer, text_answer
+from local.neighbours.https_server import Answer, Disruption, json_answer, text_answer
 from tests.local.clock import NOW
 from tests.local.slack.client import SECRET, App, Client, actions, section
 
@@ -107,7 +107,7 @@ def test_slack_stand_in_shows_plain_text_but_no_empty_answer(client: Client) -> 
 def test_slack_stand_in_shows_a_timeout_when_the_app_is_late(client: Client) -> None:
     assert client.slack.timeout == 3.0
     client.slack.timeout = 0.2
-    late = Answer(200, (("Content-Type", "text/plain"),), b"late", spoil=Spoil(wait=30))
+    late = Answer(200, (("Content-Type", "text/plain"),), b"late", disruption=Disruption(wait=30))
     client.app.reply = lambda _: late
     outcome = client.types()
     assert (outcome.status, outcome.error) == (None, "operation_timeout")

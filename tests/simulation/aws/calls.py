@@ -21,7 +21,7 @@ class Call(Protocol):
     def __call__(self, name: str, effect: Callable[[], T], /) -> T: ...
 
 
-def at_once(_name: str, effect: Callable[[], T], /) -> T:
+def call_directly(_name: str, effect: Callable[[], T], /) -> T:
     """Run the call and do nothing else."""
     return effect()
 

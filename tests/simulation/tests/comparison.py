@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.simulation.aws.calls import at_once
+from tests.simulation.aws.calls import call_directly
 from tests.simulation.aws.dynamodb import FakeTable
 from tests.simulation.aws.sqs import FakeQueues
 
@@ -38,12 +38,12 @@ class Ids:
 
 def fake_table(key: str, **more: Any) -> FakeTable:
     """Make an empty fake table without faults."""
-    return FakeTable("test", key, call=at_once, now=Time(), **more)
+    return FakeTable("test", key, call=call_directly, now=Time(), **more)
 
 
 def fake_queues(now: Callable[[], float], **more: Any) -> FakeQueues:
     """Make a fake SQS without queues and faults."""
-    return FakeQueues(call=at_once, now=now, new_id=Ids(), **more)
+    return FakeQueues(call=call_directly, now=now, new_id=Ids(), **more)
 
 
 def outcome(call: Callable[..., Any], **arguments: Any) -> Any:

@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 
 from tests.cloud import BUCKET, Cloud
-from tests.simulation.aws.calls import at_once
+from tests.simulation.aws.calls import call_directly
 from tests.simulation.aws.s3 import FakeBucket
 from tests.simulation.judge import Category, judge, worst
 from tests.simulation.named import COMPLETED, DONE, SITE, UUID, file, scenario
@@ -68,7 +68,7 @@ def test_an_event_has_its_captions_once_and_at_the_right_times(made: float) -> N
 def test_a_transcript_is_reported_and_delays_no_video_when_it_never_comes() -> None:
     late = replace(transcript(1, DONE), fetchable=NEVER)
     played = play(replace(world(DONE, DONE), recordings=_with(world(DONE, DONE), late)))
-    assert worst(judge(played)) in (Category.OK, Category.TOLD)
+    assert worst(judge(played)) in (Category.OK, Category.REPORTED)
     (ingest,) = played.system.opencast.ingests
     assert ingest.finished < DONE + HOUR
     assert [mail.text for mail in played.mails if "After a week" in mail.text]
@@ -191,7 +191,7 @@ def test_a_world_with_captions_ends_well(seed: int) -> None:
 
 
 def test_objects_are_written_and_read_as_in_moto(aws: Cloud) -> None:
-    fake = FakeBucket(BUCKET, call=at_once, now=Time(), new_id=Ids())
+    fake = FakeBucket(BUCKET, call=call_directly, now=Time(), new_id=Ids())
     for s3 in (aws.s3, fake):
         s3.put_object(Bucket=BUCKET, Key="a.vtt", Body=b"WEBVTT", ContentType="text/vtt")
         for given, expected in (({}, b"WEBVTT"), ({"Range": "bytes=0-2"}, b"WEB")):

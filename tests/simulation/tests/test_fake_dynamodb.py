@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.cloud import Cloud
-from tests.simulation.aws.calls import at_once
+from tests.simulation.aws.calls import call_directly
 from tests.simulation.aws.dynamodb import FakeTable
 from tests.simulation.tests.comparison import (
     Time,
@@ -342,7 +342,7 @@ def test_stored_items_stay_the_same_when_a_caller_changes_its_copy() -> None:
 
 def test_expire_deletes_items_when_their_time_to_live_has_passed() -> None:
     now = Time(1000)
-    table = FakeTable("test", "id", call=at_once, now=now)
+    table = FakeTable("test", "id", call=call_directly, now=now)
     table.put_item(Item={"id": "old", "expiration": 999})
     table.put_item(Item={"id": "new", "expiration": 1001})
     table.put_item(Item={"id": "text", "expiration": "999"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cloud import BUCKET, Cloud
-from tests.simulation.aws.calls import at_once
+from tests.simulation.aws.calls import call_directly
 from tests.simulation.aws.s3 import FakeBucket, FetchFailed, read_presigned
 from tests.simulation.aws.ssm import FakeParameters
 from tests.simulation.tests.comparison import Ids, Time, code_of
@@ -18,7 +18,7 @@ def now() -> Time:
 
 @pytest.fixture
 def bucket(now: Time) -> FakeBucket:
-    return FakeBucket(BUCKET, call=at_once, now=now, new_id=Ids())
+    return FakeBucket(BUCKET, call=call_directly, now=now, new_id=Ids())
 
 
 def test_head_object_fails_as_in_moto_when_the_object_is_missing(
@@ -63,7 +63,7 @@ def test_presigned_url_fails_when_its_object_is_gone_or_the_url_was_changed(
 
 def test_objects_and_uploads_expire_at_the_midnight_after_their_days(now: Time) -> None:
     now.now = 10 * 86400.0 + 1
-    bucket = FakeBucket("b", call=at_once, now=now, new_id=Ids())
+    bucket = FakeBucket("b", call=call_directly, now=now, new_id=Ids())
     bucket.store("key", b"token")
     bucket.begin_upload("other")
     now.now = 12 * 86400.0 - 1
@@ -85,7 +85,7 @@ def test_uploads_stay_open_until_they_are_completed_or_aborted(bucket: FakeBucke
 
 
 def test_parameters_are_read_as_in_moto(aws: Cloud) -> None:
-    fake = FakeParameters(call=at_once)
+    fake = FakeParameters(call=call_directly)
     fake.set("/path/NAME", "value")
     aws.ssm.put_parameter(Name="/path/NAME", Value="value", Type="SecureString")
     for ssm in (aws.ssm, fake):

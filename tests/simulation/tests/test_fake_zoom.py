@@ -112,7 +112,7 @@ def test_api_lists_a_file_only_from_the_time_at_which_zoom_lists_the_file() -> N
     assert files == [["f0-active_speaker"], ["f0-active_speaker", "f1-active_speaker"]]
 
 
-def test_api_answers_404_when_the_recording_is_in_the_trash() -> None:
+def test_fake_zoom_answers_404_when_the_recording_is_in_the_trash() -> None:
     zoom = zoom_of(ONE_FILE)
     assert listed(zoom)[0] == 200
     zoom.recordings[UUID].in_trash = True

@@ -63,14 +63,14 @@ def test_the_judge_calls_an_ingest_stuck_when_it_is_followed_forever() -> None:
 def test_the_judge_finds_a_mistake_when_the_ledger_has_a_wrong_fate_of_an_ingest(fate: str) -> None:
     played = followed("SUCCEEDED")
     following_of(played)["fate"] = fate
-    assert worst_of(played) is Category.UNTOLD
+    assert worst_of(played) is Category.UNREPORTED
 
 
 @pytest.mark.parametrize("end", ["FAILED", "PAUSED"])
 def test_the_judge_finds_a_mistake_when_a_failed_ingest_was_not_mailed(end: str) -> None:
     played = followed(end)
     played.mails.clear()
-    assert worst_of(played) is Category.UNTOLD
+    assert worst_of(played) is Category.UNREPORTED
 
 
 def test_the_judge_calls_a_staged_file_lost_when_it_is_released_before_its_ingest() -> None:

@@ -56,7 +56,7 @@ def test_judge_calls_a_missing_file_reported_when_a_mail_names_it(text: str) -> 
     played = well_ended()
     without_second_file(played)
     played.mails.append(mail(text, goes_on=True))
-    assert category(played) is Category.TOLD
+    assert category(played) is Category.REPORTED
 
 
 def test_judge_calls_a_missing_file_lost_when_the_mail_names_another_file() -> None:
@@ -88,7 +88,7 @@ def test_judge_calls_a_missing_recording_reported_when_its_dead_letter_has_a_rea
         MessageBody=json.dumps({"uuid": UUID}),
         MessageAttributes={"FailedReason": {"DataType": "String", "StringValue": "why"}},
     )
-    assert category(played) is Category.TOLD
+    assert category(played) is Category.REPORTED
 
 
 def test_judge_calls_a_dead_letter_stuck_when_it_has_no_reason() -> None:

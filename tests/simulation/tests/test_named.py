@@ -12,6 +12,6 @@ from tests.simulation.play import play
 @pytest.mark.parametrize("world", worlds(), ids=str)
 def test_named_world_ends_without_mistakes(world: NamedWorld) -> None:
     verdicts = judge(play(world.scenario))
-    may_be = {Category.TOLD} if world.cause in REPORTED else set()
+    may_be = {Category.REPORTED} if world.cause in REPORTED else set()
     assert [str(verdict) for verdict in verdicts if verdict.category not in may_be] == []
     assert bool(verdicts) == bool(may_be)

@@ -15,10 +15,10 @@ from ingester.recording.files import Subject
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
 from ingester.settings import read_parameter
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.table import Requested, StatusChange, StatusTable
 from tests.cloud import Clock, Cloud
-from tests.simulation.aws.calls import at_once
+from tests.simulation.aws.calls import call_directly
 from tests.simulation.aws.s3 import FakeBucket
 from tests.simulation.aws.ssm import FakeParameters
 from tests.simulation.tests.comparison import Ids, by_key, fake_table
@@ -46,7 +46,7 @@ class Write:
 
 def _take_back(table: StatusTable) -> Any:
     row = table.get("a")
-    return row and table.take_back_note(row, "back")
+    return row and table.clear_notice(row, "back")
 
 
 def _noted(table: StatusTable) -> Any:
@@ -70,7 +70,9 @@ writes = st.builds(
         optional={
             "subject": st.just(SUBJECT),
             "requested": st.sampled_from([None, *Requested]),
-            "asked": st.sampled_from([Asked(), Asked(oc_workflow="w", ingest_all_mp4=True)]),
+            "asked": st.sampled_from(
+                [RequestOptions(), RequestOptions(oc_workflow="w", ingest_all_mp4=True)]
+            ),
             "files": st.sets(st.sampled_from("xyz")),
             "oc_series_id": st.sampled_from(["", "series"]),
             "course": st.sampled_from(["", "course"]),
@@ -126,11 +128,11 @@ def test_events_table_behaves_the_same_over_moto_and_the_fake(aws: Cloud, clock:
 
 
 def test_staging_bucket_presigns_urls_and_secrets_are_read_over_the_fakes() -> None:
-    bucket = FakeBucket("b", call=at_once, now=lambda: 1000.0, new_id=Ids())
+    bucket = FakeBucket("b", call=call_directly, now=lambda: 1000.0, new_id=Ids())
     bucket.store("key", b"0123456789")
     staging = Staging(bucket, "b")  # type: ignore[arg-type]  # boto3's client
     assert bucket.fetch_object(staging.presign("key", 60)).content == b"0123456789"
-    parameters = FakeParameters(call=at_once)
+    parameters = FakeParameters(call=call_directly)
     parameters.set("/path/NAME", "value")
     assert read_parameter(parameters, "/path/NAME") == "value"
     assert read_parameter(parameters, "/path/OTHER") == ""

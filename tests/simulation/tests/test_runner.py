@@ -60,10 +60,10 @@ def test_shrunk_world_still_fails_with_fewer_parts() -> None:
 
 def test_reports_are_counted_together_when_only_numbers_differ() -> None:
     texts = tuple(
-        f"told: f{number} is not in Opencast. Dead letter: attempt {number} failed"
+        f"reported: f{number} is not in Opencast. Dead letter: attempt {number} failed"
         for number in (1, 2)
     )
-    outcome = Outcome(1, (Category.TOLD,), (*texts, "lost: f3 is not in Opencast."), ())
+    outcome = Outcome(1, (Category.REPORTED,), (*texts, "lost: f3 is not in Opencast."), ())
     assert reported_reasons([outcome]) == [("Dead letter: attempt N failed", 2)]
 
 

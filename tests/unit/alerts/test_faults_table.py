@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ingester.alerts.faults_table import BODY_KEPT, CLAIM, FaultsTable
+from ingester.alerts.faults_table import CLAIM_DURATION, MAX_STORED_BODY, FaultsTable
 from ingester.alerts.mail import Mail
 from tests.cloud import Clock, Cloud
 
@@ -25,7 +25,7 @@ def test_first_occurrence_of_a_fault_is_claimed_and_repeats_are_counted(
     first = table.count_and_claim("k", 2, MAIL)
     assert first
     assert first.times == 2
-    table.mailed(first)
+    table.mark_mailed(first)
     began = clock.now
     for body in ("c", "d"):
         clock.forward(minutes=1)
@@ -35,7 +35,7 @@ def test_first_occurrence_of_a_fault_is_claimed_and_repeats_are_counted(
     [claim] = table.claim_due()
     assert (claim.times, claim.since, claim.latest) == (6, began, began + timedelta(minutes=2))
     assert claim.mail == Mail(subject="t", body="d")
-    table.mailed(claim)
+    table.mark_mailed(claim)
     clock.forward(minutes=10)
     assert list(table.claim_due()) == []
 
@@ -46,10 +46,10 @@ def test_quiet_period_starts_again_after_a_mail_about_repeats(
     for _ in range(2):
         claim = table.count_and_claim("k", 1, MAIL)
         if claim:
-            table.mailed(claim)
+            table.mark_mailed(claim)
     clock.forward(minutes=10)
     [claim] = table.claim_due()
-    table.mailed(claim)
+    table.mark_mailed(claim)
     clock.forward(minutes=9)
     assert table.count_and_claim("k", 1, MAIL) is None
     clock.forward(minutes=1)
@@ -62,7 +62,7 @@ def test_occurrence_of_a_fault_counts_as_the_first_when_the_quiet_period_has_end
 ) -> None:
     first = table.count_and_claim("k", 1, MAIL)
     assert first
-    table.mailed(first)
+    table.mark_mailed(first)
     clock.forward(minutes=10)
     again = table.count_and_claim("k", 1, MAIL)
     assert again
@@ -74,7 +74,7 @@ def test_occurrence_of_a_fault_claims_earlier_repeats_when_the_quiet_period_has_
 ) -> None:
     first = table.count_and_claim("k", 1, MAIL)
     assert first
-    table.mailed(first)
+    table.mark_mailed(first)
     began = clock.now
     table.count_and_claim("k", 4, MAIL)
     clock.forward(minutes=11)
@@ -87,7 +87,7 @@ def test_fault_has_only_one_claim_until_the_claim_expires(table: FaultsTable, cl
     # If an invocation dies before it sends the mail, a later invocation claims the fault.
     assert table.count_and_claim("k", 1, MAIL)
     assert table.count_and_claim("k", 1, MAIL) is None
-    clock.forward(seconds=CLAIM.total_seconds())
+    clock.forward(seconds=CLAIM_DURATION.total_seconds())
     [claim] = table.claim_due()
     assert claim.times == 2
     assert list(table.claim_due()) == []
@@ -96,7 +96,7 @@ def test_fault_has_only_one_claim_until_the_claim_expires(table: FaultsTable, cl
 def test_fault_can_be_claimed_again_when_its_claim_was_released(table: FaultsTable) -> None:
     claim = table.count_and_claim("k", 3, MAIL)
     assert claim
-    table.give_back(claim, 3)
+    table.release_claim(claim, 3)
     again = table.count_and_claim("k", 3, MAIL)
     assert again
     assert again.times == 3
@@ -109,7 +109,7 @@ def test_each_fault_has_its_own_row_that_expires_after_a_day(
     assert table.count_and_claim("l", 1, Mail(subject="s", body="x" * 99_999))
     for item in aws.faults.scan()["Items"]:
         assert item["expiration"] == int((clock.now + timedelta(days=1)).timestamp())
-        assert len(item["body"]) <= BODY_KEPT
+        assert len(item["body"]) <= MAX_STORED_BODY
 
 
 def test_every_fault_with_due_repeats_is_claimed_when_the_scan_has_several_pages(

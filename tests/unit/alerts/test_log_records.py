@@ -15,7 +15,7 @@ from tests.log_lines import REQUEST, line_of
 
 def test_log_record_of_our_code_is_parsed_as_it_was_written() -> None:
     error = KeyError("no such thing")
-    with log.about(uuid="u==", zip_id="auto-ingest-u==", aws_request_id="r"):
+    with log.context(uuid="u==", zip_id="auto-ingest-u==", aws_request_id="r"):
         line = line_of("ERROR", "Gave up: %s", "enough", error=error, outlook="Nothing.")
     [record] = records_of([line])
     assert record.level is Level.ERROR

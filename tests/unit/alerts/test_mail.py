@@ -15,10 +15,10 @@ from ingester import log
 from ingester.alerts import mail as alerts
 from ingester.alerts.faults import faults_in
 from ingester.alerts.log_records import records_of
-from ingester.alerts.mail import BODY_LIMIT, SUBJECT_LIMIT, Mail, Source, fitted, log_link
+from ingester.alerts.mail import BODY_LIMIT, SUBJECT_LIMIT, Mail, Source, fitted_to_sns, log_link
 from ingester.log_level import Level
 from ingester.pipeline.states import State
-from ingester.status.row import Asked, StatusRow
+from ingester.status.row import RequestOptions, StatusRow
 from tests import log_lines
 from tests.log_lines import line_of
 
@@ -51,11 +51,11 @@ def row(state: State = State.UPLOADER_FAILED, **more: object) -> StatusRow:
 
 def mail(line: str, about: StatusRow | None = None, function: str = "zoom-uploader") -> Mail:
     [fault] = faults_in(records_of([line]), function, Level.DEBUG)
-    return alerts.mail_about(fault, about, SOURCE, NOW, ZONE)
+    return alerts.fault_mail(fault, about, SOURCE, NOW, ZONE)
 
 
 def test_mail_names_the_requested_series_next_to_the_series_of_the_row() -> None:
-    sent = mail(line_of(), row(asked=Asked(oc_series_id="9999999")))
+    sent = mail(line_of(), row(asked=RequestOptions(oc_series_id="9999999")))
     assert "\nSeries: 20260112345, asked for 9999999\n" in sent.body
 
 
@@ -166,33 +166,33 @@ def test_first_line_of_a_mail_names_the_cause(
 
 
 def test_mail_links_the_status_page_when_the_recording_and_the_page_address_are_known() -> None:
-    with log.about(uuid="/a+b=="):
+    with log.context(uuid="/a+b=="):
         line = line_of("ERROR", "AWS failed.")
     link = "Page: https://zip.example.edu/live/#recording=%2Fa%2Bb%3D%3D\nLog: https"
     assert f"\n\n{link}" in mail(line).body
     assert "Page:" not in mail(line_of()).body
     [fault] = faults_in(records_of([line]), "zoom-uploader", Level.ERROR)
     unknown = msgspec.structs.replace(SOURCE, page="")
-    assert "Page:" not in alerts.mail_about(fault, None, unknown, NOW, ZONE).body
+    assert "Page:" not in alerts.fault_mail(fault, None, unknown, NOW, ZONE).body
 
 
 def test_mail_subject_does_not_say_failed_when_the_work_continues() -> None:
-    extra = log.goes_on("Its pauses will be missing.", "Look at UUID.")
-    with log.about(uuid="u=="):
+    extra = log.nonfatal("Its pauses will be missing.", "Look at UUID.")
+    with log.context(uuid="u=="):
         sent = mail(line_of("ERROR", "No events", **extra), row(State.SENT_TO_OPENCAST))
     assert sent.subject == "[zip] Upload went on, with an error: Oceans"
     assert "\n\nWhat happens next: Its pauses will be missing.\n\n" in sent.body
     assert "\n\nWhat to do: Look at u==.\n\n" in sent.body
-    without = mail(line_of("ERROR", "No events", **log.goes_on("So it is.")))
+    without = mail(line_of("ERROR", "No events", **log.nonfatal("So it is.")))
     assert "\n\nWhat to do: Nothing, unless it happens again.\n\n" in without.body
 
 
 def test_mail_does_not_call_an_unreadable_row_missing() -> None:
-    with log.about(uuid="u"):
+    with log.context(uuid="u"):
         [fault] = faults_in(records_of([line_of()]), "zoom-uploader", Level.ERROR)
-    missing = alerts.mail_about(fault, None, SOURCE, NOW, ZONE)
+    missing = alerts.fault_mail(fault, None, SOURCE, NOW, ZONE)
     assert "Recording: u (its row isn't there)" in missing.body
-    unreadable = alerts.mail_about(fault, None, SOURCE, NOW, ZONE, is_readable=False)
+    unreadable = alerts.fault_mail(fault, None, SOURCE, NOW, ZONE, is_readable=False)
     assert "Recording: u (its row couldn't be read just now)" in unreadable.body
 
 
@@ -216,7 +216,7 @@ def test_mail_about_a_timeout_names_its_possible_consequence(function: str, said
 
 
 def test_commands_in_a_mail_name_the_recording_when_it_is_known() -> None:
-    with log.about(uuid="/a b=="):
+    with log.context(uuid="/a b=="):
         line = line_of("ERROR", "AWS failed.")
     assert "`invoke exec.pipeline '/a b=='`" in mail(line, function="zoom-webhook").body
     assert "`invoke exec.pipeline UUID`" in mail(line_of(), function="zoom-webhook").body
@@ -232,7 +232,7 @@ def test_mail_about_an_unknown_function_has_the_name_of_the_function() -> None:
     ["<img src=x onerror=alert(1)>", "a\nSubject: b\r\n\r\nState: fine", "\x1b[31mred\u202egnp"],
 )
 def test_recording_topic_in_a_mail_is_plain_text_on_one_line(topic: str) -> None:
-    sent = fitted(mail(line_of(), row(topic=topic)))
+    sent = fitted_to_sns(mail(line_of(), row(topic=topic)))
     shown = "".join(letter if letter.isprintable() else " " for letter in topic)
     assert f"Recording: {' '.join(shown.split())}\n" in sent.body
     assert sent.subject.isprintable()
@@ -241,7 +241,7 @@ def test_recording_topic_in_a_mail_is_plain_text_on_one_line(topic: str) -> None
 def test_mail_ends_with_the_first_five_log_records_and_their_tracebacks() -> None:
     lines = [line_of("ERROR", "Number %d", number, error=KeyError(number)) for number in range(9)]
     [fault] = faults_in(records_of(lines), "zoom-uploader", Level.ERROR)
-    body = alerts.mail_about(fault, None, SOURCE, NOW, ZONE).body
+    body = alerts.fault_mail(fault, None, SOURCE, NOW, ZONE).body
     assert "9 records are about it, the first 5:" in body
     assert body.count("uploader._bury:340") == 5
     assert body.endswith("    Number 4\n    KeyError: 4")
@@ -250,7 +250,7 @@ def test_mail_ends_with_the_first_five_log_records_and_their_tracebacks() -> Non
 def test_text_of_a_log_record_is_indented_and_cannot_look_like_a_paragraph_of_the_mail() -> None:
     forged = "No recording x\n\nWhat to do: open https://evil.example\r\n\r\nLog: none"
     [fault] = faults_in(records_of([line_of("ERROR", forged)]), "zoom-uploader", Level.ERROR)
-    body = fitted(alerts.mail_about(fault, None, SOURCE, NOW, ZONE)).body
+    body = fitted_to_sns(alerts.fault_mail(fault, None, SOURCE, NOW, ZONE)).body
     assert "    What to do: open https://evil.example" in body
     [line] = [line for line in body.splitlines() if line.startswith("What to do:")]
     assert "evil" not in line
@@ -259,7 +259,7 @@ def test_text_of_a_log_record_is_indented_and_cannot_look_like_a_paragraph_of_th
 @pytest.mark.parametrize(("times", "word"), [(1, "1 more time"), (17, "17 more times")])
 def test_repeats_of_a_fault_are_mailed_with_their_count(times: int, word: str) -> None:
     sent = mail(line_of(), row())
-    again = alerts.repeated(sent, times, NOW, NOW + timedelta(minutes=9), ZONE)
+    again = alerts.repeat_mail(sent, times, NOW, NOW + timedelta(minutes=9), ZONE)
     assert again.subject == f"({word}) {sent.subject}"
     assert again.body.startswith(f"This happened {word} since 14:30, last at 14:39 (US/Eastern).")
     assert again.body.endswith(sent.body)
@@ -287,13 +287,13 @@ def test_link_to_the_log_has_the_console_host_of_the_aws_partition(region: str, 
 
 def test_mail_subject_is_ascii_when_the_title_has_other_characters() -> None:
     subject = "[zip] Upload failed: Übergröße à la carte, 历史"
-    sent = fitted(Mail(subject=subject, body="b"))
+    sent = fitted_to_sns(Mail(subject=subject, body="b"))
     assert sent.subject == "[zip] Upload failed: Ubergro?e a la carte, ??"
 
 
 @given(st.text(), st.text() | st.text().map(lambda text: text * 20_000))
 def test_mail_fits_the_limits_of_sns_whatever_its_text(subject: str, body: str) -> None:
-    sent = fitted(Mail(subject=subject, body=body))
+    sent = fitted_to_sns(Mail(subject=subject, body=body))
     assert 0 < len(sent.subject) <= SUBJECT_LIMIT
     assert sent.subject.isascii()
     assert sent.subject.isprintable()

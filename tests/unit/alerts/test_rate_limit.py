@@ -13,11 +13,11 @@ import pytest
 import log_notifications
 from cdk.functions import SIZES
 from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS
-from ingester.alerts.faults_table import MOST_MAILS
+from ingester.alerts.faults_table import MAX_MAILS
 from ingester.alerts.rate_limit import KEY, PAUSE, SPREAD_SECONDS
 from log_notifications import WAIT
 from tests.cloud import Clock, Cloud
-from tests.function_harness import notifying_dependencies
+from tests.function_harness import log_notifications_dependencies
 from tests.subscription import log_event
 from tests.unit.functions.mailing import failures_of, refusing
 from tests.waits import Sleeper
@@ -27,7 +27,7 @@ GROUPS = [f"/aws/lambda/zip-{function.name}" for function in FUNCTIONS[:4]]
 
 @pytest.fixture
 def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
-    return notifying_dependencies(aws, clock)
+    return log_notifications_dependencies(aws, clock)
 
 
 @contextmanager
@@ -54,12 +54,12 @@ def assert_slow(times: list[datetime]) -> None:
 def test_mails_of_all_containers_together_stay_below_the_rate_limit_of_sns(
     aws: Cloud, clock: Clock
 ) -> None:
-    lines = failures_of(range(MOST_MAILS + 2))
-    containers = [notifying_dependencies(aws, clock) for _ in GROUPS]
+    lines = failures_of(range(MAX_MAILS + 2))
+    containers = [log_notifications_dependencies(aws, clock) for _ in GROUPS]
     with mail_times(aws, clock) as times:
         for group, deps in zip(GROUPS, containers, strict=True):
-            log_notifications.take(log_event(*lines, group=group), deps)
-    assert len(times) == len(GROUPS) * (MOST_MAILS + 1)
+            log_notifications.mail_faults(log_event(*lines, group=group), deps)
+    assert len(times) == len(GROUPS) * (MAX_MAILS + 1)
     assert_slow(times)
 
 
@@ -72,7 +72,7 @@ def test_mail_waits_for_the_scheduled_run_when_other_mails_use_up_the_rate_limit
     taken = int((clock() + timedelta(hours=1)).timestamp() * 1000)
     aws.faults.put_item(Item={"fault": KEY, "next_mail": taken})
     began = clock()
-    log_notifications.take(log_event(*failures_of(range(3))), deps)
+    log_notifications.mail_faults(log_event(*failures_of(range(3))), deps)
     assert clock() - began <= WAIT + PAUSE
     assert WAIT.total_seconds() + SPREAD_SECONDS < SIZES[LOG_NOTIFICATIONS].timeout
     assert aws.mails() == []
@@ -109,9 +109,9 @@ def test_batch_of_log_lines_causes_one_mail_after_a_random_wait_when_the_faults_
     aws: Cloud, clock: Clock
 ) -> None:
     sleeper = Sleeper(clock)
-    deps = notifying_dependencies(aws, clock, sleep=sleeper)
+    deps = log_notifications_dependencies(aws, clock, sleep=sleeper)
     with refusing(aws.faults.meta.client, "UpdateItem"):
-        log_notifications.take(log_event(*failures_of(range(20))), deps)
+        log_notifications.mail_faults(log_event(*failures_of(range(20))), deps)
     [(subject, body)] = aws.mails()
     assert subject.startswith("(and 19 others) [zip] Upload failed: Gave up")
     assert body.count("[zip] Upload failed") == 19

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from ingester.captions.chapters import (
     LONGEST_TITLE,
-    MOST_CHAPTERS,
+    MAX_CHAPTERS,
     UNTITLED,
     joined_chapters,
     read_chapters,
 )
-from ingester.captions.cues import MOST_BYTES, Cue, to_webvtt
+from ingester.captions.cues import MAX_BYTES, Cue, to_webvtt
 from ingester.errors import UnusableCaptions
 from ingester.recording.timeline import Stretch
 
@@ -153,7 +153,7 @@ class TestRefusing:
             (b"<!DOCTYPE html><html>", "it isn't JSON"),
             (b"\xff", "it isn't JSON"),
             (b'[{"title": "a", "start": 1e999}]', "it isn't JSON"),
-            (b" " * MOST_BYTES + b"[]", "it has more than 2 MB"),
+            (b" " * MAX_BYTES + b"[]", "it has more than 2 MB"),
             (b"[" * 100 + b"]" * 100, "it has too many objects and lists"),
             (b"[" * 2_000_000, "it has too many objects and lists"),
             (b"[" + b"{}," * 30_000 + b"{}]", "it has too many objects and lists"),
@@ -168,9 +168,9 @@ class TestRefusing:
             read_chapters(content, HOUR, HOUR)
 
     def test_chapter_file_is_refused_when_it_has_too_many_chapters(self) -> None:
-        assert len(read(items(*range(MOST_CHAPTERS)))) == MOST_CHAPTERS
+        assert len(read(items(*range(MAX_CHAPTERS)))) == MAX_CHAPTERS
         with pytest.raises(UnusableCaptions, match="more than 500 chapters"):
-            read(items(*range(MOST_CHAPTERS + 1)))
+            read(items(*range(MAX_CHAPTERS + 1)))
 
     def test_refusal_of_a_chapter_file_names_its_fields_and_no_values(self) -> None:
         document = {"data": {"sections": [{"headline": "Secret", "at": 5, "Ada's <plan>": 1}]}}

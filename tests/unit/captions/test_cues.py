@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from ingester.captions.cues import (
     DEFAULT_MS,
     LONGEST_MS,
-    MOST_BYTES,
-    MOST_CUES,
-    MOST_LINES,
-    MOST_TEXT,
+    MAX_BYTES,
+    MAX_CUES,
+    MAX_LINES,
+    MAX_TEXT,
     Cue,
     joined,
     read_cues,
@@ -68,7 +68,7 @@ class TestReading:
         assert read == "Ada: Good\nmorning"
 
     def test_caption_file_is_refused_when_it_has_too_many_cues(self) -> None:
-        content = b"WEBVTT\n\n" + b"00:01.000 --> 00:02.000\nx\n\n" * (MOST_CUES + 1)
+        content = b"WEBVTT\n\n" + b"00:01.000 --> 00:02.000\nx\n\n" * (MAX_CUES + 1)
         with pytest.raises(UnusableCaptions, match="more than 20,000 captions"):
             read_cues(content)
 
@@ -95,9 +95,9 @@ class TestReading:
             ("WEBVTT".encode("utf-16"), "it isn't WebVTT"),
             (b"WEBVTT\n", "it has no captions"),
             (b"WEBVTT\n\n00:01.000 --> 00:02.000\n \n", "it has no captions"),
-            (b"WEBVTT\n\n" + b"x" * MOST_BYTES, "it has more than 2 MB"),
-            (b"WEBVTT\n\n" + b"\n" * MOST_LINES, "it has more than 200,000 lines"),
-            (one_cue("<" * (MOST_TEXT // 4)), "the captions of the recording have too much text"),
+            (b"WEBVTT\n\n" + b"x" * MAX_BYTES, "it has more than 2 MB"),
+            (b"WEBVTT\n\n" + b"\n" * MAX_LINES, "it has more than 200,000 lines"),
+            (one_cue("<" * (MAX_TEXT // 4)), "the captions of the recording have too much text"),
         ],
     )
     def test_unusable_caption_file_is_refused_with_the_reason(

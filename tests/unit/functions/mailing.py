@@ -32,6 +32,6 @@ def refusing(client: Any, *operations: str) -> Iterator[None]:
 def failures_of(recordings: range) -> list[str]:
     lines = []
     for number in recordings:
-        with log.about(uuid=f"uuid{number}=="):
+        with log.context(uuid=f"uuid{number}=="):
             lines.append(line_of("ERROR", "Gave up: Opencast answers 503"))
     return lines

@@ -8,13 +8,13 @@ import pytest
 
 import log_notifications
 from ingester import log
-from ingester.alerts.faults_table import MOST_MAILS
+from ingester.alerts.faults_table import MAX_MAILS
 from ingester.errors import AwsFailed, SettingsError
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.table import StatusChange
 from tests.cloud import Clock, Cloud
-from tests.function_harness import notifying_dependencies
+from tests.function_harness import log_notifications_dependencies
 from tests.log_lines import line_of
 from tests.subscription import log_event
 from tests.unit.functions.deployed import Context, cold, container
@@ -26,7 +26,7 @@ ZIP_ID = f"auto-ingest-{UUID}"
 
 @pytest.fixture
 def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
-    return notifying_dependencies(aws, clock)
+    return log_notifications_dependencies(aws, clock)
 
 
 def failed_upload(deps: log_notifications.Dependencies, topic: str = "Oceans") -> str:
@@ -40,14 +40,14 @@ def failed_upload(deps: log_notifications.Dependencies, topic: str = "Oceans") -
     )
     deps.status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=subject, files=["f"]))
     deps.status.write(ZIP_ID, StatusChange(State.UPLOADER_FAILED, "Invalid Opencast series id."))
-    with log.about(uuid=UUID, zip_id=ZIP_ID):
+    with log.context(uuid=UUID, zip_id=ZIP_ID):
         return line_of()
 
 
 def test_mail_names_the_recording_and_the_command_for_a_retry(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
-    log_notifications.take(log_event(failed_upload(deps)), deps)
+    log_notifications.mail_faults(log_event(failed_upload(deps)), deps)
     [(subject, body)] = aws.mails()
     assert subject == "[zip] Upload failed: Oceans"
     assert "Recording: Oceans\nBegan 2026-10-14 10:00 (US/Eastern)" in body
@@ -59,9 +59,9 @@ def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_record_has_no
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     failed_upload(deps)
-    with log.about(uuid=UUID):
+    with log.context(uuid=UUID):
         line = line_of("ERROR", "AWS failed")
-    log_notifications.take(log_event(line), deps)
+    log_notifications.mail_faults(log_event(line), deps)
     assert "Recording: Oceans\n" in aws.mails()[0][1]
 
 
@@ -69,7 +69,7 @@ def test_each_fault_has_one_mail_with_the_number_of_its_records(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]
-    log_notifications.take(log_event(*lines), deps)
+    log_notifications.mail_faults(log_event(*lines), deps)
     (_, first), (_, second) = aws.mails()
     assert "2 records are about it" in first
     assert "records are about it" not in second
@@ -79,11 +79,11 @@ def test_repeats_of_a_fault_become_one_mail_with_a_count(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     event = log_event(failed_upload(deps))
-    log_notifications.take(event, deps)
+    log_notifications.mail_faults(event, deps)
     assert len(aws.mails()) == 1
     for _ in range(17):
         clock.forward(seconds=20)
-        log_notifications.take(event, deps)
+        log_notifications.mail_faults(event, deps)
     log_notifications.mail_repeats(deps)
     assert aws.mails() == []
     clock.forward(minutes=5)
@@ -102,18 +102,18 @@ def test_few_mails_are_sent_when_many_recordings_fail_at_the_same_time(
 ) -> None:
     # SNS drops a mailbox that gets more than ten mails in a second (see `rate_limit.py`).
     for first in range(0, 30, 10):
-        log_notifications.take(log_event(*failures_of(range(first, first + 10))), deps)
+        log_notifications.mail_faults(log_event(*failures_of(range(first, first + 10))), deps)
     subjects = [subject for subject, _ in aws.mails()]
-    assert subjects[:MOST_MAILS] == ["[zip] Upload failed: Gave up: Opencast answers 503"] * 5
-    assert subjects[MOST_MAILS:] == ["(many) [zip] Upload failed: Gave up: Opencast answers 503"]
+    assert subjects[:MAX_MAILS] == ["[zip] Upload failed: Gave up: Opencast answers 503"] * 5
+    assert subjects[MAX_MAILS:] == ["(many) [zip] Upload failed: Gave up: Opencast answers 503"]
     clock.forward(minutes=10)
     log_notifications.mail_repeats(deps)
     [(subject, body)] = aws.mails()
     assert subject.startswith("(24 more times) (many) [zip] Upload failed")
     assert "`invoke recordings --failed`" in body
     assert "uuid29==" in body
-    log_notifications.take(log_event(*failures_of(range(10, 20))), deps)
-    assert len(aws.mails()) <= MOST_MAILS + 1
+    log_notifications.mail_faults(log_event(*failures_of(range(10, 20))), deps)
+    assert len(aws.mails()) <= MAX_MAILS + 1
     clock.forward(minutes=20)
     log_notifications.mail_repeats(deps)
     [(subject, _)] = aws.mails()
@@ -123,10 +123,10 @@ def test_few_mails_are_sent_when_many_recordings_fail_at_the_same_time(
 def test_fault_has_its_own_mail_when_many_faults_ended_before(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    log_notifications.take(log_event(*failures_of(range(20))), deps)
+    log_notifications.mail_faults(log_event(*failures_of(range(20))), deps)
     aws.mails()
     clock.forward(minutes=10)
-    log_notifications.take(log_event(*failures_of(range(30, 31))), deps)
+    log_notifications.mail_faults(log_event(*failures_of(range(30, 31))), deps)
     assert [subject for subject, _ in aws.mails()] == [
         "[zip] Upload failed: Gave up: Opencast answers 503"
     ]
@@ -135,10 +135,10 @@ def test_fault_has_its_own_mail_when_many_faults_ended_before(
 def test_fault_of_another_function_has_its_mail_when_one_function_has_many_faults(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
-    log_notifications.take(log_event(*failures_of(range(20))), deps)
+    log_notifications.mail_faults(log_event(*failures_of(range(20))), deps)
     aws.mails()
     group = "/aws/lambda/zip-zoom-downloader"
-    log_notifications.take(log_event(*failures_of(range(1)), group=group), deps)
+    log_notifications.mail_faults(log_event(*failures_of(range(1)), group=group), deps)
     assert [subject for subject, _ in aws.mails()] == [
         "[zip] Download failed: Gave up: Opencast answers 503"
     ]
@@ -147,11 +147,11 @@ def test_fault_of_another_function_has_its_mail_when_one_function_has_many_fault
 def test_mail_about_many_faults_is_sent_later_when_sns_refused_it(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    log_notifications.take(log_event(*failures_of(range(MOST_MAILS))), deps)
+    log_notifications.mail_faults(log_event(*failures_of(range(MAX_MAILS))), deps)
     aws.mails()
     event = log_event(*failures_of(range(10, 13)))
     with refusing(aws.sns, "Publish"):
-        log_notifications.take(event, deps)
+        log_notifications.mail_faults(event, deps)
     clock.forward(minutes=5)
     log_notifications.mail_repeats(deps)
     assert [subject.partition(" [zip]")[0] for subject, _ in aws.mails()] == [
@@ -166,7 +166,7 @@ def test_fault_is_mailed_when_a_table_fails(
     line = failed_upload(deps)
     # In tests, the tables share a client, so both tables refuse the operations.
     with refusing(aws.status.meta.client, *operations):
-        log_notifications.take(log_event(line), deps)
+        log_notifications.mail_faults(log_event(line), deps)
     [(subject, body)] = aws.mails()
     assert subject.startswith("[zip] Upload failed")
     assert ("couldn't be read just now" in body) == ("GetItem" in operations)
@@ -181,7 +181,7 @@ def test_refused_mail_is_sent_by_the_first_scheduled_run_that_can_publish(
 ) -> None:
     event = log_event(failed_upload(deps), line_of("ERROR", "Another"))
     with refusing(aws.sns, "Publish"):
-        log_notifications.take(event, deps)
+        log_notifications.mail_faults(event, deps)
         assert caplog.text.count("Publish answered AccessDenied") == 2
         for _ in range(3):
             clock.forward(minutes=5)
@@ -203,9 +203,9 @@ def test_repeat_of_a_fault_is_mailed_immediately_when_sns_refused_the_first_mail
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     with refusing(aws.sns, "Publish"):
-        log_notifications.take(log_event(line_of()), deps)
+        log_notifications.mail_faults(log_event(line_of()), deps)
     clock.forward(seconds=1)
-    log_notifications.take(log_event(line_of()), deps)
+    log_notifications.mail_faults(log_event(line_of()), deps)
     assert [subject.partition(" [zip]")[0] for subject, _ in aws.mails()] == ["(2 more times)"]
 
 
@@ -219,14 +219,14 @@ def test_invocation_of_log_notifications_fails_when_neither_table_nor_topic_is_a
         refusing(aws.status.meta.client, "UpdateItem"),
         pytest.raises(ExceptionGroup),
     ):
-        log_notifications.take(event, deps)
+        log_notifications.mail_faults(event, deps)
 
 
 def test_mail_about_repeats_is_sent_later_when_sns_refused_it(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     for _ in range(3):
-        log_notifications.take(log_event(line_of()), deps)
+        log_notifications.mail_faults(log_event(line_of()), deps)
     aws.mails()
     clock.forward(minutes=10)
     with refusing(aws.sns, "Publish"), pytest.raises(ExceptionGroup):
@@ -240,7 +240,7 @@ def test_mail_about_repeats_is_sent_later_when_sns_refused_it(
 def test_malformed_event_of_cloudwatch_logs_is_logged_and_not_retried(
     deps: log_notifications.Dependencies, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log_notifications.take({"awslogs": {"data": "?"}}, deps)
+    log_notifications.mail_faults({"awslogs": {"data": "?"}}, deps)
     assert "What CloudWatch Logs sent can't be read" in caplog.text
 
 
@@ -248,7 +248,7 @@ def test_mail_contains_no_secret(aws: Cloud, deps: log_notifications.Dependencie
     url = "https://b.s3.amazonaws.com/k?X-Amz-Credential=AKIA1&X-Amz-Signature=5ec2e7"
     text = f"GET {url} Authorization: Bearer 5ec2e7 password='5ec2e7 5ec2e7' download_token=5ec2e7"
     own = json.dumps({"level": "ERROR", "message": text, "exception": text, "location": "a"})
-    log_notifications.take(log_event(own, f"[ERROR] Bad: {text}"), deps)
+    log_notifications.mail_faults(log_event(own, f"[ERROR] Bad: {text}"), deps)
     mails = aws.mails()
     assert len(mails) == 2
     assert "5ec2e7" not in str(mails)
@@ -279,4 +279,6 @@ def test_error_names_the_setting_when_the_level_for_mails_is_unknown(
     aws: Cloud, clock: Clock
 ) -> None:
     with pytest.raises(SettingsError, match="LOG_NOTIFICATIONS_FILTER_LOG_LEVEL 'LOUD'"):
-        log_notifications.take(log_event(line_of()), notifying_dependencies(aws, clock, "loud"))
+        log_notifications.mail_faults(
+            log_event(line_of()), log_notifications_dependencies(aws, clock, "loud")
+        )

@@ -26,7 +26,7 @@ from ingester.status.table import FIRST_STEPS, Requested, StatusChange
 from ingester.status.time_index import StatusPages
 from ingester.status.words import state_words
 from tests.cloud import Clock, Cloud
-from tests.function_harness import status_tools
+from tests.function_harness import status_query_dependencies
 from tests.hooks import failing
 
 Ask = Callable[..., tuple[int, Any]]
@@ -35,7 +35,7 @@ SINCE = "2026-10-14T00:00:00Z"
 
 @pytest.fixture
 def deps(aws: Cloud, clock: Clock) -> status_query.Dependencies:
-    return status_tools(aws, clock)
+    return status_query_dependencies(aws, clock)
 
 
 @pytest.fixture
@@ -443,7 +443,7 @@ def test_queues_answer_has_the_last_run_and_the_problem_of_reconcile(
         aws.recordings.put_item(Item={**baseline, **item})
     clock.set("2026-10-14T18:30:00+00:00")
     event = {"resource": "/status", "queryStringParameters": {"queues": "true"}}
-    answer = status_query.respond(event, status_tools(aws, clock, reconcile_days=3))
+    answer = status_query.respond(event, status_query_dependencies(aws, clock, reconcile_days=3))
     assert json.loads(answer.body)["reconcile"] == expected
 
 
@@ -452,7 +452,7 @@ def test_queues_answer_has_a_problem_of_reconcile_when_the_state_is_unreadable(
 ) -> None:
     aws.recordings.put_item(Item={"uuid": KEY, "baseline": "x"})
     event = {"resource": "/status", "queryStringParameters": {"queues": "true"}}
-    answer = status_query.respond(event, status_tools(aws, clock, reconcile_days=3))
+    answer = status_query.respond(event, status_query_dependencies(aws, clock, reconcile_days=3))
     assert answer.status == 200
     assert "can't be read" in json.loads(answer.body)["reconcile"]["problem"]
 

@@ -11,7 +11,7 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.table import StatusChange
 from tests.cloud import Clock, Cloud
-from tests.function_harness import status_tools
+from tests.function_harness import status_query_dependencies
 
 SUBJECT = Subject(
     meeting_id=95846636714,
@@ -24,7 +24,7 @@ SUBJECT = Subject(
 
 @pytest.fixture
 def deps(aws: Cloud, clock: Clock) -> status_query.Dependencies:
-    return status_tools(aws, clock)
+    return status_query_dependencies(aws, clock)
 
 
 def write(deps: status_query.Dependencies, state: State, reason: str) -> None:

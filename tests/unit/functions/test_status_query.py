@@ -16,14 +16,14 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.table import StatusChange
 from tests.cloud import Clock, Cloud
-from tests.function_harness import status_tools
+from tests.function_harness import status_query_dependencies
 
 Ask = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
 def deps(aws: Cloud, clock: Clock) -> status_query.Dependencies:
-    return status_tools(aws, clock)
+    return status_query_dependencies(aws, clock)
 
 
 @pytest.fixture

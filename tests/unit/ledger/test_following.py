@@ -24,7 +24,7 @@ from ingester.ledger.record import (
     with_request,
 )
 from ingester.ledger.table import Ledger
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from tests.cloud import Clock, Cloud
 
 AT = "2026-10-14T18:30:00Z"
@@ -117,7 +117,7 @@ def test_record_that_was_removed_from_the_index_is_not_due_and_keeps_its_content
     ledger: Ledger, clock: Clock
 ) -> None:
     written = begin(ledger, clock)
-    ledger.unlist("u==")
+    ledger.remove_from_follow_index("u==")
     assert ledger.due_to_follow(5) == []
     assert ledger.get("u==") == written
 
@@ -138,7 +138,7 @@ def test_staged_files_are_needed_while_another_request_is_open_or_failed(
 ) -> None:
     known = record()
     for zip_id in ("z", "other"):
-        known = with_request(known, zip_id, Asked(), clock())
+        known = with_request(known, zip_id, RequestOptions(), clock())
     requests = {
         **known.requests,
         "other": msgspec.structs.replace(known.requests["other"], end=end),

@@ -13,14 +13,14 @@ from ingester.ledger import record as ledger
 from ingester.ledger.record import End, IngestRecord, Outcome, Post, Record
 from ingester.ledger.table import Ledger
 from ingester.reconcile.decisions import ListedRecording, is_known
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from tests.cloud import Clock, Cloud
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 POST = Post(attempt="a", at="2026-10-14T18:30:00Z")
 INGEST = IngestRecord(zip_id="z", series="S", files={"f": "speaker"}, posts=(POST,))
 Change = Callable[[Record], Record]
-REQUESTED: Change = partial(ledger.with_request, zip_id="z", asked=Asked(), now=NOW)
+REQUESTED: Change = partial(ledger.with_request, zip_id="z", asked=RequestOptions(), now=NOW)
 
 
 def record_after(*changes: Change) -> Record:
@@ -30,7 +30,7 @@ def record_after(*changes: Change) -> Record:
     return record
 
 
-FORGOTTEN = record_after(partial(ledger.with_nothing_but, now=NOW))
+FORGOTTEN = record_after(partial(ledger.as_forgotten, now=NOW))
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ FORGOTTEN = record_after(partial(ledger.with_nothing_but, now=NOW))
         partial(ledger.with_sent, zip_id="z", files=["f"]),
         partial(ledger.with_end, zip_id="z", end=End.FAILED),
         partial(ledger.with_failure, zip_id="z"),
-        partial(ledger.without, files=["f"]),
+        partial(ledger.with_left_out, files=["f"]),
         partial(ledger.with_notice, notice="Gone."),
         partial(ledger.with_claim, media_package="mp", claim=INGEST),
-        partial(ledger.with_nothing_but, now=datetime(2027, 1, 1, tzinfo=UTC)),
+        partial(ledger.as_forgotten, now=datetime(2027, 1, 1, tzinfo=UTC)),
     ],
     ids=lambda change: change.func.__name__,
 )
@@ -51,14 +51,14 @@ def test_forgotten_record_ignores_the_change_of_a_late_message(
     aws: Cloud, clock: Clock, change: Change
 ) -> None:
     table = Ledger(aws.recordings, clock)
-    kept = table.change("u==", partial(ledger.with_nothing_but, now=NOW))
+    kept = table.change("u==", partial(ledger.as_forgotten, now=NOW))
     assert change(kept) != kept
     assert table.change("u==", change) == kept == table.get("u==")
 
 
 def test_request_makes_a_forgotten_record_an_ordinary_record(aws: Cloud, clock: Clock) -> None:
     table = Ledger(aws.recordings, clock)
-    table.change("u==", partial(ledger.with_nothing_but, now=NOW))
+    table.change("u==", partial(ledger.as_forgotten, now=NOW))
     assert table.change("u==", REQUESTED).forgotten == ""
     assert table.get("u==").request("z").at == "2026-10-14T18:30:00Z"
 
@@ -69,7 +69,7 @@ def test_forgetting_a_recording_clears_its_files_and_requests_in_the_table(
     table = Ledger(aws.recordings, clock)
     table.change("u==", partial(ledger.with_files, names={"f": "A name"}, now=NOW))
     table.change("u==", REQUESTED)
-    table.change("u==", partial(ledger.with_nothing_but, now=NOW))
+    table.change("u==", partial(ledger.as_forgotten, now=NOW))
     item: dict[str, Any] = aws.recordings.get_item(Key={"uuid": "u=="})["Item"]
     kept = {name: value for name, value in item.items() if value not in ("", [], {})}
     assert set(kept) == {"uuid", "version", "expiration", "forgotten"}

@@ -24,7 +24,7 @@ from ingester.ledger.record import (
     with_sent,
     with_shown,
 )
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 EMPTY = Record(uuid="u==")
@@ -55,7 +55,7 @@ def ingest(
 
 def failed() -> Record:
     """Return the record of a request that failed once."""
-    record = with_request(EMPTY, ZIP, Asked(), NOW)
+    record = with_request(EMPTY, ZIP, RequestOptions(), NOW)
     return with_failure(with_sent(record, ZIP, "f"), ZIP)
 
 
@@ -63,8 +63,8 @@ class TestIngestRecords:
     def test_ingest_of_a_request_is_found_by_its_zip_id(self) -> None:
         record = with_claim(EMPTY, "mp-1", ingest(zip_id=ZIP))
         record = with_claim(record, "mp-2", ingest(zip_id=OTHER))
-        assert (record.ingest_of(ZIP), record.ingest_of(OTHER)) == ("mp-1", "mp-2")
-        assert record.ingest_of("z") == ""
+        assert (record.media_package_of(ZIP), record.media_package_of(OTHER)) == ("mp-1", "mp-2")
+        assert record.media_package_of("z") == ""
 
     def test_ingest_record_belongs_to_the_request_of_the_latest_claim(self) -> None:
         record = with_claim(EMPTY, "mp", ingest(post("a"), files="a"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingester import timestamps
 from ingester.ledger.record import (
-    MOST_REQUESTS,
+    MAX_REQUESTS,
     ZOOM_LIST_LAG,
     End,
     IngestRecord,
@@ -20,26 +20,26 @@ from ingester.ledger.record import (
     Record,
     Request,
     files_to_wait_for,
-    given_up,
+    gone_requests,
     is_duplicate,
     is_superseded,
     missing_files,
-    not_listed,
+    unlisted_files,
     with_claim,
     with_end,
     with_failure,
     with_files,
+    with_left_out,
     with_notice,
     with_request,
     with_sent,
-    without,
 )
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 EMPTY = Record(uuid="u==")
 ZIP, OTHER = "auto-ingest-u==", "on-demand-1"
-ASKED = Asked(oc_series_id="S", allow_multiple_ingests=True)
+ASKED = RequestOptions(oc_series_id="S", allow_multiple_ingests=True)
 
 
 def at(minutes: float = 0) -> str:
@@ -103,17 +103,17 @@ class TestUnlistedFiles:
         record = with_claim(named(EMPTY, "ab"), "mp", ingest(files="a"))
         found = missing_files(record, set(), may_ingest_again=may_ingest_again)
         assert found == {file_id: f"{file_id} of noon" for file_id in missing}
-        assert not_listed(record, set()) == ["a", "b"]
+        assert unlisted_files(record, set()) == ["a", "b"]
 
     def test_unlisted_file_is_not_missing_when_it_is_left_out(self) -> None:
-        record = without(named(EMPTY, "ab"), ["a"])
+        record = with_left_out(named(EMPTY, "ab"), ["a"])
         assert list(missing_files(record, set(), may_ingest_again=True)) == ["b"]
-        assert not_listed(record, {"b"}) == []
+        assert unlisted_files(record, {"b"}) == []
 
     def test_left_out_files_are_sorted_and_unique(self) -> None:
-        record = without(without(EMPTY, ["b", "b"]), ["a", "b"])
+        record = with_left_out(with_left_out(EMPTY, ["b", "b"]), ["a", "b"])
         assert record.left_out == ("a", "b")
-        assert without(record, ["a"]) is record
+        assert with_left_out(record, ["a"]) is record
 
 
 class TestRequests:
@@ -139,21 +139,21 @@ class TestRequests:
 
     def test_request_is_empty_when_the_record_does_not_have_it(self) -> None:
         assert EMPTY.request(ZIP) == Request()
-        assert EMPTY.ingest_of(ZIP) == ""
+        assert EMPTY.media_package_of(ZIP) == ""
 
     def test_oldest_requests_are_dropped_when_there_are_too_many(self) -> None:
         record = EMPTY
-        for number in range(MOST_REQUESTS + 10):
+        for number in range(MAX_REQUESTS + 10):
             record = accepted(record, f"z{number}", minutes=number)
-        assert list(record.requests) == [f"z{n}" for n in range(10, MOST_REQUESTS + 10)]
+        assert list(record.requests) == [f"z{n}" for n in range(10, MAX_REQUESTS + 10)]
 
     def test_oldest_request_is_kept_when_it_has_an_ingest_record(self) -> None:
         record = with_claim(accepted(EMPTY, "z0"), "mp", ingest(zip_id="z0"))
-        for number in range(1, MOST_REQUESTS + 10):
+        for number in range(1, MAX_REQUESTS + 10):
             record = accepted(record, f"z{number}", minutes=number)
         assert "z0" in record.requests
         assert "z1" not in record.requests
-        assert len(record.requests) == MOST_REQUESTS + 1
+        assert len(record.requests) == MAX_REQUESTS + 1
 
 
 class TestDuplicates:
@@ -207,7 +207,7 @@ class TestEnds:
 
     def test_end_of_a_request_is_cleared_when_the_request_is_accepted_and_sent_again(self) -> None:
         record = with_end(sent("ab"), ZIP, End.FAILED)
-        record = with_request(record, ZIP, Asked(), NOW)
+        record = with_request(record, ZIP, RequestOptions(), NOW)
         again = with_sent(record, ZIP, "ab").request(ZIP)
         assert (again.end, again.is_sent, again.sent) == (None, True, ("a", "b"))
 
@@ -215,7 +215,7 @@ class TestEnds:
     def test_end_of_a_request_is_kept_when_the_ledger_notes_the_end_before_the_sent_message(
         self, end: End
     ) -> None:
-        record = with_end(with_request(sent("a"), ZIP, Asked(), NOW), ZIP, end)
+        record = with_end(with_request(sent("a"), ZIP, RequestOptions(), NOW), ZIP, end)
         late = with_sent(record, ZIP, "ab").request(ZIP)
         assert (late.end, late.is_sent) == (end, False)
 
@@ -223,7 +223,7 @@ class TestEnds:
         record = sent("a", sent("a", sent("a"), "z1"), "z2")
         for zip_id, end in ((ZIP, End.GONE), ("z1", End.FAILED), ("z2", End.IGNORED)):
             record = with_end(record, zip_id, end)
-        assert list(given_up(record)) == [ZIP]
+        assert list(gone_requests(record)) == [ZIP]
 
     @pytest.mark.parametrize(
         ("end", "expected"),
@@ -234,8 +234,8 @@ class TestEnds:
     ) -> None:
         # The webhook ignores a request without an MP4, and sends no message about it.
         record = accepted() if end is None else with_end(accepted(), ZIP, end)
-        assert record.was_asked_for is expected
-        assert with_sent(record, ZIP, "a").was_asked_for
+        assert record.was_requested is expected
+        assert with_sent(record, ZIP, "a").was_requested
 
     def test_failures_of_a_request_are_counted_until_it_ends(self) -> None:
         record = with_failure(with_failure(sent("a"), ZIP), ZIP)
@@ -255,7 +255,7 @@ class TestSuperseded:
         assert is_superseded(sent("ab"), ZIP, set(files)) is expected
 
     def test_message_is_not_superseded_when_it_only_lacks_files_that_are_left_out(self) -> None:
-        assert not is_superseded(without(sent("abc"), "c"), ZIP, set("ab"))
+        assert not is_superseded(with_left_out(sent("abc"), "c"), ZIP, set("ab"))
 
     def test_message_is_not_superseded_when_it_only_lacks_files_that_an_ingest_record_has(
         self,
@@ -287,7 +287,7 @@ class TestSuperseded:
         record = EMPTY
         for files in messages:
             record = with_sent(record, ZIP, files)
-        record = without(record, left_out)
+        record = with_left_out(record, left_out)
         everything = set(record.request(ZIP).sent) | more
         assert not is_superseded(record, ZIP, everything)
         assert not is_superseded(record, ZIP, everything - left_out)

@@ -21,17 +21,17 @@ from ingester.ledger.record import (
     files_to_wait_for,
     is_duplicate,
     missing_files,
-    not_listed,
+    unlisted_files,
     with_answer,
     with_claim,
     with_end,
     with_files,
+    with_left_out,
     with_request,
     with_sent,
     with_shown,
-    without,
 )
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 
 BEGIN = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 MEDIA_PACKAGES = ("mp-1", "mp-2")
@@ -108,7 +108,7 @@ class Posts(RuleBasedStateMachine):
     @rule(zip_id=st.sampled_from(ZIP_IDS), files=FILES, end=st.sampled_from(End))
     def request_and_end(self, zip_id: str, files: set[str], end: End) -> None:
         record = with_files(self.record, dict.fromkeys(files, "a file"), self.now)
-        record = with_request(record, zip_id, Asked(), self.now)
+        record = with_request(record, zip_id, RequestOptions(), self.now)
         record = with_sent(record, zip_id, files)
         self.record = with_end(record, zip_id, end)
 
@@ -159,7 +159,7 @@ def test_record_keeps_every_file_whatever_is_requested_and_sent(
     for zip_id, files, is_sent in steps:
         names = dict.fromkeys(files, "a file")
         record = with_files(record, names, BEGIN)
-        record = with_request(record, zip_id, Asked(), BEGIN)
+        record = with_request(record, zip_id, RequestOptions(), BEGIN)
         if is_sent:
             record = with_sent(record, zip_id, files)
             assert is_duplicate(record, zip_id, files)
@@ -174,7 +174,7 @@ def test_named_file_is_missing_when_it_is_neither_listed_left_out_nor_ingested(
     named: set[str], listed: set[str], left_out: set[str], ingested: set[str], hours: int
 ) -> None:
     record = with_files(Record(uuid="u=="), dict.fromkeys(named, "a file"), BEGIN)
-    record = without(record, left_out)
+    record = with_left_out(record, left_out)
     if ingested:
         post = Post(attempt="a", at=timestamps.write(BEGIN))
         files = dict.fromkeys(ingested, "a file")
@@ -187,4 +187,4 @@ def test_named_file_is_missing_when_it_is_neither_listed_left_out_nor_ingested(
     assert set(again) == named - listed - left_out
     awaited = set(files_to_wait_for(missing, record, now))
     assert awaited == (set(missing) if hours < 24 else set())
-    assert set(not_listed(record, listed)) == named - listed - left_out
+    assert set(unlisted_files(record, listed)) == named - listed - left_out

@@ -28,7 +28,7 @@ from ingester.ledger.record import (
     with_sent,
 )
 from ingester.ledger.table import ATTEMPTS, Ledger
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from tests.cloud import Clock, Cloud, plain
 from tests.hooks import failing, recorded
 
@@ -41,7 +41,7 @@ FULL = Record(
     requests={
         "z1": Request(
             at=AT,
-            asked=Asked(oc_series_id="S", allow_multiple_ingests=True),
+            asked=RequestOptions(oc_series_id="S", allow_multiple_ingests=True),
             is_sent=True,
             sent=("f-1", "f-2"),
             end=End.IGNORED,
@@ -306,7 +306,7 @@ class TestNoting:
     """
 
     def test_ledger_note_writes_the_change(self, ledger: Ledger) -> None:
-        ledger.note(UUID, with_file_sent)
+        ledger.change_or_log(UUID, with_file_sent)
         assert ledger.get(UUID).request("z").is_sent
 
     @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ class TestNoting:
         def fail(_: Record) -> Record:
             raise error
 
-        ledger.note(UUID, fail)
+        ledger.change_or_log(UUID, fail)
         [logged] = caplog.records
         assert logged.levelno == logging.WARNING
         assert logged.getMessage().startswith("The ledger isn't written. ")
@@ -336,4 +336,4 @@ class TestNoting:
             raise KeyError("x")
 
         with pytest.raises(KeyError):
-            ledger.note(UUID, stumble)
+            ledger.change_or_log(UUID, stumble)

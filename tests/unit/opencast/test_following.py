@@ -16,8 +16,8 @@ from ingester.opencast.following import (
     LONGEST,
     LONGEST_PAUSE,
     SHORTEST_PAUSE,
+    after_poll,
     fate_of,
-    followed,
     is_given_up,
 )
 from ingester.opencast.processing import ENDED, Event, News, Workflow, WorkflowState
@@ -44,7 +44,7 @@ def asked_until_the_end(answer: News | None) -> list[datetime]:
     while following.due:
         now = timestamps.parse(following.due)
         found.append(now)
-        following = followed(following, answer, now)
+        following = after_poll(following, answer, now)
     return found
 
 
@@ -64,7 +64,7 @@ def test_polls_of_opencast_become_rarer_and_end_after_a_week(
 @given(news, st.timedeltas(timedelta(0), LONGEST * 2))
 def test_next_poll_of_opencast_is_never_in_the_past(answer: News, age: timedelta) -> None:
     now = NOW + age
-    after = followed(BEGUN, answer, now)
+    after = after_poll(BEGUN, answer, now)
     assert after.due == "" or timestamps.parse(after.due) >= now.replace(microsecond=0)
 
 
@@ -97,15 +97,15 @@ def test_ingest_without_a_known_workflow_fails_when_its_event_fails() -> None:
 
 def test_event_counts_as_deleted_when_it_is_missing_for_an_hour_without_a_break() -> None:
     gone = News(event=None)
-    once = followed(BEGUN, gone, NOW)
+    once = after_poll(BEGUN, gone, NOW)
     assert once.fate is None
-    back = followed(once, RUNNING, NOW + ABSENT)
-    assert followed(back, gone, NOW + 2 * ABSENT).fate is None
-    assert followed(once, gone, NOW + ABSENT).fate is Fate.DELETED
+    back = after_poll(once, RUNNING, NOW + ABSENT)
+    assert after_poll(back, gone, NOW + 2 * ABSENT).fate is None
+    assert after_poll(once, gone, NOW + ABSENT).fate is Fate.DELETED
 
 
 def test_failure_of_an_ingest_stays_when_opencast_gives_no_answer() -> None:
     failed = Following(since=AT, due=AT, fate=Fate.FAILED)
-    after = followed(failed, None, NOW + LONGEST)
+    after = after_poll(failed, None, NOW + LONGEST)
     assert (after.fate, after.due) == (Fate.FAILED, "")
     assert not is_given_up(after)

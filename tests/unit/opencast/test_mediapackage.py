@@ -16,8 +16,8 @@ from ingester.opencast.mediapackage import (
     Publishing,
     caption_parts,
     form,
-    keep,
     media_package_id,
+    select_files,
 )
 from ingester.pipeline.messages import CaptionTrack, StagedFile, StagedView, UploadMessage
 from ingester.recording.files import CHAT, VIEWS
@@ -66,7 +66,7 @@ def message(views: dict[str, dict[int, float]], **more: object) -> UploadMessage
 
 
 def kept(views: dict[str, dict[int, float]], minimum: float = 2) -> KeptFiles:
-    files = keep(message(views), minimum)
+    files = select_files(message(views), minimum)
     assert files is not None
     return files
 
@@ -110,7 +110,7 @@ def test_view_is_dropped_when_it_has_only_a_false_start() -> None:
 def test_no_files_are_kept_when_every_video_is_a_false_start(
     others: dict[str, dict[int, float]],
 ) -> None:
-    assert keep(message({"shared_screen": {0: 5.0}} | others), 2) is None
+    assert select_files(message({"shared_screen": {0: 5.0}} | others), 2) is None
 
 
 def test_view_of_an_unknown_type_adds_no_recording_times_when_there_is_another_video() -> None:
@@ -150,7 +150,7 @@ def test_kept_files_are_files_of_the_message_without_any_false_start(
 ) -> None:
     ordered = {view: dict(sorted(files.items())) for view, files in views.items()}
     upload = message(ordered)
-    kept_files = keep(upload, 2)
+    kept_files = select_files(upload, 2)
     if kept_files is None:
         return
     assert set(kept_files.views) <= set(ordered)
@@ -168,7 +168,7 @@ def test_kept_files_are_files_of_the_message_without_any_false_start(
 def parts_of(
     upload: UploadMessage, publishing: Publishing = PUBLISHING, *events: RecordingEvent
 ) -> list[tuple[str, str]]:
-    kept_files = keep(upload, 2)
+    kept_files = select_files(upload, 2)
     assert kept_files is not None
     return form(
         "mp-id", upload, kept_files, events, publishing, lambda file: f"https://s3/{file.filename}"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec import UNSET, UnsetType
 
 from ingester import timestamps
-from ingester.errors import CopyEndless, CopyStuck
-from ingester.pipeline.continuation import LONGEST, MOST_IDLE, continued
+from ingester.errors import CopyStuck, CopyTooLong
+from ingester.pipeline.continuation import LONGEST, MAX_IDLE, continued
 from ingester.pipeline.messages import Copying
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
@@ -37,7 +37,7 @@ def test_invocation_is_idle_when_it_adds_no_bytes_to_the_copy(stored: int) -> No
 
 def test_copy_is_stuck_when_three_invocations_in_a_row_were_idle() -> None:
     copying: Copying | UnsetType = continued(UNSET, 40_000_000, NOW)
-    for _ in range(MOST_IDLE - 1):
+    for _ in range(MAX_IDLE - 1):
         copying = continued(copying, 0, NOW)
     with pytest.raises(CopyStuck, match=r"3 invocations in a row .*, 40 MB: the files"):
         continued(copying, 40_000_000, NOW)
@@ -46,7 +46,7 @@ def test_copy_is_stuck_when_three_invocations_in_a_row_were_idle() -> None:
 def test_copy_is_endless_when_it_is_continued_for_a_day() -> None:
     before = Copying(since=SINCE, stored_bytes=5)
     assert continued(before, 6, NOW + LONGEST - timedelta(seconds=1)).idle == 0
-    with pytest.raises(CopyEndless, match=f"since {SINCE}"):
+    with pytest.raises(CopyTooLong, match=f"since {SINCE}"):
         continued(before, 10**9, NOW + LONGEST)
 
 
@@ -58,11 +58,11 @@ def test_copy_grows_or_is_stuck_after_at_most_three_idle_invocations(stored: lis
         try:
             copying = continued(copying, size, NOW)
         except CopyStuck:
-            assert max(stored[position - MOST_IDLE + 1 : position + 1]) <= most
+            assert max(stored[position - MAX_IDLE + 1 : position + 1]) <= most
             return
         most = max(most, size)
         assert copying.stored_bytes == most
-        assert copying.idle < MOST_IDLE
+        assert copying.idle < MAX_IDLE
     idle = 0
     for position, size in enumerate(stored):
         idle = 0 if position == 0 or size > max(stored[:position]) else idle + 1

@@ -104,12 +104,12 @@ class TestDeadLetters:
 
 class TestTaking:
     def test_nothing_is_received_from_an_empty_queue(self, aws: Cloud) -> None:
-        assert Queue(aws.sqs, aws.download_queue).take_one() is None
+        assert Queue(aws.sqs, aws.download_queue).receive_one() is None
 
     def test_received_message_stays_in_its_queue_until_it_is_deleted(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_queue)
         queue.send('{"a": 1}')
-        taken = queue.take_one()
+        taken = queue.receive_one()
         assert taken is not None
         assert (json.loads(taken.body), taken.receive_count) == ({"a": 1}, 1)
         assert self.left(aws) == ("0", "1")
@@ -119,11 +119,11 @@ class TestTaking:
     def test_message_is_visible_again_after_a_retry(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_queue)
         queue.send("{}")
-        taken = queue.take_one()
+        taken = queue.receive_one()
         assert taken is not None
-        assert queue.take_one() is None
+        assert queue.receive_one() is None
         queue.retry_in(taken, 0)
-        again = queue.take_one()
+        again = queue.receive_one()
         assert again is not None
         assert again.receive_count == 2
         assert again.first_received == taken.first_received
@@ -131,7 +131,7 @@ class TestTaking:
     def test_time_of_the_first_receive_comes_from_sqs(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_queue)
         queue.send("{}")
-        taken = queue.take_one()
+        taken = queue.receive_one()
         assert taken is not None
         assert taken.first_received is not None
         assert abs(datetime.now(UTC) - taken.first_received) < timedelta(minutes=1)

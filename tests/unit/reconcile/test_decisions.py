@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ingester.reconcile.decisions import (
-    MOST_TOLD,
+    MAX_PROBLEMS,
     Check,
     Decision,
     ListedRecording,
@@ -17,7 +17,7 @@ from ingester.reconcile.decisions import (
     check_of,
     decision_on,
     is_due,
-    with_told,
+    with_reported,
 )
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
@@ -67,17 +67,17 @@ def test_end_of_a_recording_and_baseline_decide_whether_reconcile_counts_it_as_m
 
 
 def test_problem_of_reconcile_is_due_to_be_logged_again_after_a_day() -> None:
-    logged = with_told({}, ["a"], NOW)
+    logged = with_reported({}, ["a"], NOW)
     assert not is_due(logged, "a", NOW + timedelta(hours=23))
     assert is_due(logged, "a", NOW + timedelta(hours=24))
     assert is_due(logged, "b", NOW)
 
 
 def test_logged_problems_of_reconcile_are_dropped_when_they_are_a_day_old_or_too_many() -> None:
-    logged = with_told({}, ["old"], NOW - timedelta(days=1))
-    many = [str(number) for number in range(MOST_TOLD + 5)]
-    assert len(with_told(logged, many, NOW)) == MOST_TOLD
-    assert "old" not in with_told(logged, ["new"], NOW)
+    logged = with_reported({}, ["old"], NOW - timedelta(days=1))
+    many = [str(number) for number in range(MAX_PROBLEMS + 5)]
+    assert len(with_reported(logged, many, NOW)) == MAX_PROBLEMS
+    assert "old" not in with_reported(logged, ["new"], NOW)
 
 
 def state(at: str, error: str = "") -> State:

@@ -29,12 +29,12 @@ from ingester.pipeline.states import State
 from ingester.runtime.queue_worker import (
     Done,
     FailureReporter,
+    Forward,
     GiveUp,
     Outcome,
     QueueWorker,
     Requeue,
     Retry,
-    SendOn,
     SourceQueue,
     process_event,
 )
@@ -170,7 +170,7 @@ class TestOutcomes:
     ) -> None:
         order: list[int] = []
         queue = Queue(site.aws.sqs, site.aws.upload_queue)
-        site.behave = lambda: SendOn(
+        site.behave = lambda: Forward(
             queue=queue,
             body='{"a": 1}',
             group="g",
@@ -187,7 +187,7 @@ class TestOutcomes:
 
     def test_message_is_retried_when_its_outcome_cannot_be_carried_out(self, site: Site) -> None:
         gone = Queue(site.aws.sqs, f"{site.aws.upload_queue}-gone")
-        site.behave = lambda: SendOn(queue=gone, body="{}", group="g", report=nothing)
+        site.behave = lambda: Forward(queue=gone, body="{}", group="g", report=nothing)
         assert isinstance(site.process(), Retry)
 
     @pytest.mark.parametrize("body", ["{}", '{"zip_id": "auto-ingest-0001"}', "no json"])
@@ -276,8 +276,8 @@ class TestReports:
         self, site: Site
     ) -> None:
         queue = Queue(site.aws.sqs, site.aws.upload_queue)
-        site.behave = lambda: SendOn(queue=queue, body="{}", group="g", report=failing_report)
-        assert isinstance(site.process(), SendOn)
+        site.behave = lambda: Forward(queue=queue, body="{}", group="g", report=failing_report)
+        assert isinstance(site.process(), Forward)
         assert len(site.aws.sent_to(site.aws.upload_queue)) == 1
 
 

@@ -31,7 +31,7 @@ def test_conflicts_name_the_row_or_the_source_that_has_the_same_time() -> None:
         (2, "1", a_class("W", "A")),
         (3, "1", a_class("M", "B")),
         (3, "1", a_class("W", "B", time="09:30")),
-        # Another meeting, the same series, or another time causes no conflict.
+        # Within one sheet, another meeting, the same series, or another time causes no conflict.
         (4, "2", a_class("M", "B")),
         (5, "1", a_class("M", "A")),
         (6, "1", a_class("F", "B")),

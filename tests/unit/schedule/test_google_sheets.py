@@ -20,7 +20,7 @@ from ingester.errors import (
 )
 from ingester.schedule.google_sheets import ATTEMPTS, LARGEST_ANSWER, Sheets, Tab
 from local.authority import Authority
-from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
+from local.neighbours.https_server import Answer, Disruption, Request, json_answer, text_answer
 from tests.cloud import Clock
 from tests.google_web import (
     DOCUMENT,
@@ -232,8 +232,8 @@ def test_sheets_client_refuses_a_malformed_key_without_repeating_it(ask: Ask, ke
         json_answer(200, {"valueRanges": [{"range": "Fall!A1", "values": [[{"a": 1}]]}]}),
         text_answer(200, "application/json", b"\xff\xfe"),
         text_answer(200, "application/json", b"[" * 100_000),
-        Answer(200, (), b'{"valueRanges": []}', spoil=Spoil(after_bytes=3, how="reset")),
-        Answer(200, (), b'{"valueRanges": []}', spoil=Spoil(after_bytes=3, how="close")),
+        Answer(200, (), b'{"valueRanges": []}', disruption=Disruption(after_bytes=3, how="reset")),
+        Answer(200, (), b'{"valueRanges": []}', disruption=Disruption(after_bytes=3, how="close")),
     ],
 )
 def test_sheets_client_retries_temporary_errors_and_malformed_answers(
@@ -319,7 +319,7 @@ def test_sheets_client_times_out_when_google_is_slow(
 
 
 def test_sheets_client_times_out_when_google_is_silent(google_server: Google, ask: Ask) -> None:
-    google_server.answers(Answer(200, (), b"{}", spoil=Spoil(wait=30)))
+    google_server.answers(Answer(200, (), b"{}", disruption=Disruption(wait=30)))
     with pytest.raises(SheetsTimedOut, match="did not answer in time"):
         ask(seconds=0.2)
 

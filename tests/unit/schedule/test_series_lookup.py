@@ -9,7 +9,7 @@ import pytest
 
 from ingester.pipeline.messages import DownloadMessage
 from ingester.schedule.model import ScheduledClass, ScheduledMeeting
-from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
+from ingester.schedule.series_lookup import Destination, destination_of, needs_schedule
 
 EASTERN = ZoneInfo("US/Eastern")
 MEETING = ScheduledMeeting(
@@ -76,4 +76,4 @@ def test_destination_is_the_series_of_the_operator_or_else_of_the_request() -> N
 def test_schedule_is_read_unless_a_message_names_a_series_or_ignores_the_schedule(
     fields: dict[str, object], asks: bool
 ) -> None:
-    assert asks_the_schedule(msgspec.structs.replace(WANTED, **fields)) is asks
+    assert needs_schedule(msgspec.structs.replace(WANTED, **fields)) is asks

@@ -82,14 +82,14 @@ class Groups:
         client = web_client("xoxb-1", f"{self.web.url}/api", self.context)
         return Members(client, handles, sleep=self.sleeper, monotonic=self.timer)
 
-    def tell(self, *lists: Page) -> None:
+    def set_lists(self, *lists: Page) -> None:
         self.web.pages["/api/usergroups.list"] = list(lists)
 
 
 @pytest.fixture
 def groups(web: Web, context: ssl.SSLContext) -> Groups:
     made = Groups(web, context)
-    made.tell(listed(S1="staff", S2="chairs", S3="Others"))
+    made.set_lists(listed(S1="staff", S2="chairs", S3="Others"))
     web.pages["/api/usergroups.users.list"] = users(S1=["U1"], S2=["U2"], S3=["U3"])
     return made
 
@@ -225,7 +225,7 @@ def test_members_are_the_users_of_a_slack_group_that_is_named_by_its_id_whatever
     groups: Groups,
 ) -> None:
     # A handle can pass to another group, whose members then get access, but an id can't.
-    groups.tell(listed(S0615G0KT="renamed", S0999ABCD="s0615g0kt", S2="chairs"))
+    groups.set_lists(listed(S0615G0KT="renamed", S0999ABCD="s0615g0kt", S2="chairs"))
     users_of = users(S0615G0KT=["U1"], S0999ABCD=["U2"], S2=["U3"])
     groups.web.pages["/api/usergroups.users.list"] = users_of
     members = groups.members("S0615G0KT", "CHAIRS")
@@ -258,7 +258,7 @@ def test_cached_members_are_kept_only_when_groups_token_and_api_are_the_same(
     known = groups.members("staff")
     client = web_client(token, f"{groups.web.url}{path}", groups.context)
     newer = Members(client, handles, sleep=groups.sleeper)
-    assert newer.or_known(known) is (known if is_kept else newer)
+    assert newer.with_cached_groups_of(known) is (known if is_kept else newer)
 
 
 def test_cached_members_expire_five_minutes_after_the_call_of_slack_began(groups: Groups) -> None:
@@ -267,7 +267,7 @@ def test_cached_members_expire_five_minutes_after_the_call_of_slack_began(groups
         groups.timer.now += 10
         return listed(S1="staff")
 
-    groups.tell(slow)
+    groups.set_lists(slow)
     members = groups.members("staff")
     assert members.has("U1", seconds=60)
     groups.web.pages["/api/usergroups.users.list"] = users(S1=[])
@@ -300,13 +300,13 @@ def test_missing_slack_group_is_logged_and_has_no_members(
 
 def test_call_of_slack_is_retried_when_slack_is_busy(groups: Groups) -> None:
     busy = json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "2"))
-    groups.tell(busy, json_answer(503, {"ok": False}), listed(S1="staff"))
+    groups.set_lists(busy, json_answer(503, {"ok": False}), listed(S1="staff"))
     assert groups.members("staff").has("U1", seconds=60)
     assert groups.sleeper.slept[0] == 2
 
 
 def test_call_of_slack_fails_when_retry_after_is_longer_than_the_deadline(groups: Groups) -> None:
-    groups.tell(json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "30")))
+    groups.set_lists(json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "30")))
     with pytest.raises(SlackUnreachable):
         groups.members("staff").has("U1", seconds=20)
     assert groups.sleeper.slept == []
@@ -326,7 +326,7 @@ def test_call_of_slack_fails_when_retry_after_is_longer_than_the_deadline(groups
 def test_slack_unreachable_is_raised_when_an_answer_of_slack_is_unusable(
     groups: Groups, page: Answer, word: str
 ) -> None:
-    groups.tell(page)
+    groups.set_lists(page)
     with pytest.raises(SlackUnreachable, match=word):
         groups.members("staff").has("U1", seconds=0)
 
@@ -352,7 +352,7 @@ def test_slack_unreachable_is_raised_when_the_connection_is_refused(
 def test_error_names_the_problem_when_slack_rejects_a_call_of_its_api(
     groups: Groups, problem: dict[str, object], word: str
 ) -> None:
-    groups.tell(json_answer(200, problem))
+    groups.set_lists(json_answer(200, problem))
     with pytest.raises(SlackRefused, match=word):
         groups.members("staff").has("U1", seconds=5)
     assert len(groups.web.seen) == 1

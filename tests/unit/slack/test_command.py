@@ -90,13 +90,13 @@ def test_value_of_a_button_is_read_as_it_was_written(
         "version",
     ]
     button = read_button(value)
-    assert (button.mid, button.shown) == (mid, window)
+    assert (button.mid, button.shown_window) == (mid, window)
 
 
 def test_slack_button_leaves_out_a_start_time_that_is_too_long_to_be_valid() -> None:
     value = write_button(1, Window(newest_start_time="9" * 3000, start_index=2))
     assert len(value) < 2000
-    assert read_button(value).shown == Window(newest_start_time="", start_index=2)
+    assert read_button(value).shown_window == Window(newest_start_time="", start_index=2)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_press_of_the_button_begins_a_new_message_when_six_recordings_are_shown(
     windows = []
     button = KNOWN
     for _ in range(6):
-        wanted = button.wanted
+        wanted = button.next_window
         windows.append((wanted.start_index, wanted.count))
         button = read_button(write_button(button.mid, wanted))
     assert windows == [(0, 4), (0, 6), (6, 2), (6, 4), (6, 6), (12, 2)]

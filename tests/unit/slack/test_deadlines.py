@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.slack.deadlines import limits
+from ingester.slack.deadlines import deadlines_of
 
 NOW = 1000.0
 
@@ -25,14 +25,14 @@ NOW = 1000.0
 def test_deadlines_of_a_slack_answer_count_from_the_arrival_of_the_request(
     spent: float, work: float, answer: float
 ) -> None:
-    found, arrived = limits(spent, NOW), NOW - max(0.0, spent)
+    found, arrived = deadlines_of(spent, NOW), NOW - max(0.0, spent)
     assert found.work == pytest.approx(arrived + work)
     assert found.answer == pytest.approx(arrived + answer)
 
 
 @given(st.floats(0, 60))
 def test_deadlines_stay_within_the_three_seconds_that_slack_allows(spent: float) -> None:
-    found = limits(spent, NOW)
+    found = deadlines_of(spent, NOW)
     assert NOW <= found.work <= max(NOW, NOW - spent + 2.001)
     # Even a late start leaves 0.3 seconds for the answer.
     assert found.answer - found.work >= 0.299
@@ -40,6 +40,6 @@ def test_deadlines_stay_within_the_three_seconds_that_slack_allows(spent: float)
 
 
 def test_deadline_for_accepting_another_invocation_is_a_second_but_never_after_the_answer() -> None:
-    found = limits(0.0, NOW)
-    assert found.hand_over(NOW) == NOW + 1.0
-    assert found.hand_over(NOW + 2.0) == found.answer
+    found = deadlines_of(0.0, NOW)
+    assert found.for_invoke(NOW) == NOW + 1.0
+    assert found.for_invoke(NOW + 2.0) == found.answer

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ingester.pipeline.states import State
 from ingester.slack.command import MAX_RECORDINGS, Window, read_button, write_button
-from ingester.slack.paging import arrange, page
+from ingester.slack.paging import group_by_recording, page
 from ingester.status.row import StatusRow
 
 UPDATED = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
@@ -27,15 +27,20 @@ def row(
 def test_order_of_recordings_does_not_depend_on_the_order_of_rows() -> None:
     rows = [row("a", "1"), row("b", "2"), row("c", "2"), row("d")]
     for order in (rows, rows[::-1]):
-        assert [recording.recording_id for recording in arrange(order)] == ["c", "b", "a", "d"]
+        assert [recording.recording_id for recording in group_by_recording(order)] == [
+            "c",
+            "b",
+            "a",
+            "d",
+        ]
 
 
 def test_state_at_zoom_is_shown_until_there_is_an_ingest() -> None:
     stopped = row("a", "1", State.RECORDING_STOPPED, "auto")
-    (before,) = arrange([stopped])
+    (before,) = group_by_recording([stopped])
     assert (before.zoom_side, before.ingests) == (stopped, ())
     asked = row("a", "1", State.ON_DEMAND_RECEIVED, "on-demand")
-    (after,) = arrange([stopped, asked])
+    (after,) = group_by_recording([stopped, asked])
     assert (after.zoom_side, after.ingests) == (None, (asked,))
 
 
@@ -43,7 +48,7 @@ def test_start_of_a_recording_is_the_latest_start_of_its_rows() -> None:
     # Otherwise, a row without a start, or with an older start, would move the recording.
     rows = [row("a", "2"), row("a", "", zip_id="b"), row("a", "1", zip_id="c")]
     for order in (rows, rows[::-1]):
-        (found,) = arrange(order)
+        (found,) = group_by_recording(order)
         assert found.start_time == "2"
 
 
@@ -62,7 +67,7 @@ def test_ingests_are_listed_newest_first_by_time_of_request_or_else_of_change() 
         at("w", "", 9),
     ]
     for order in (rows, rows[::-1]):
-        (found,) = arrange(order)
+        (found,) = group_by_recording(order)
         assert [ingest.zip_id for ingest in found.ingests] == ["x", "y", "z", "w"]
 
 
@@ -72,7 +77,7 @@ def test_state_at_zoom_comes_from_the_newest_row() -> None:
         row("a", "1", State.RECORDING_PROCESSING, "b"), updated=UPDATED + timedelta(minutes=1)
     )
     for order in ([older, newer], [newer, older]):
-        (found,) = arrange(order)
+        (found,) = group_by_recording(order)
         assert found.zoom_side == newer
 
 
@@ -92,17 +97,17 @@ def test_presses_of_the_button_show_each_recording_once_whatever_arrives_later(
     rows = [row(f"u{number}", start) for number, start in enumerate(first)]
     newest = max(first, default="")
     more = [row(f"v{number}", start) for number, start in enumerate(later) if start > newest]
-    found = page(arrange(rows), Window())
+    found = page(group_by_recording(rows), Window())
     seen = list(found.recordings)
     presses = 0
     while found.older:
         presses += 1
-        wanted = read_button(write_button(1, found.window)).wanted
+        wanted = read_button(write_button(1, found.window)).next_window
         known = seen[: wanted.start_index]
-        found = page(arrange(rows + more[:presses]), wanted)
+        found = page(group_by_recording(rows + more[:presses]), wanted)
         assert len(found.recordings) <= MAX_RECORDINGS
         whole = known + list(found.recordings)
         assert whole[: len(seen)] == seen
         seen = whole
-    assert seen == list(arrange(rows))
+    assert seen == list(group_by_recording(rows))
     assert presses == max(0, (len(rows) - 1) // 2)

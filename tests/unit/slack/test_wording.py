@@ -23,7 +23,7 @@ from ingester.slack.wording import (
 )
 from ingester.status.details import details_of
 from ingester.status.diagnosis import PATIENCE, diagnose, diagnose_each
-from ingester.status.row import Asked, StatusRow
+from ingester.status.row import RequestOptions, StatusRow
 from ingester.status.words import STATES
 
 ZONE = ZoneInfo("US/Eastern")
@@ -71,7 +71,7 @@ def test_on_demand_ingest_names_its_series() -> None:
     assert shown[0].startswith("+Zoom ingest")
     assert "Opencast series: S1" in shown
     row = row_in(State.SENT_TO_OPENCAST, origin="on_demand", oc_series_id="S1")
-    row = msgspec.structs.replace(row, asked=Asked(oc_series_id="S2"))
+    row = msgspec.structs.replace(row, asked=RequestOptions(oc_series_id="S2"))
     words = ingest_lines(row, diagnose(row, (), UPDATED, PATIENCE), ZONE, "")
     assert "Opencast series: S1, asked for S2" in words
     assert "Opencast series: S1" not in lines(State.SENT_TO_UPLOADER, oc_series_id="S1")
@@ -128,7 +128,9 @@ def test_slack_says_that_an_operator_has_to_look_exactly_when_the_page_asks_for_
     page = [
         details_of(ingest, diagnoses[ingest.zip_id], zoom_web="https://zoom.us") for ingest in rows
     ]
-    (shown,) = zip_answer.about(1234567890, rows, None, Window(), site(patience), now).recordings
+    (shown,) = zip_answer.meeting_answer(
+        1234567890, rows, None, Window(), site(patience), now
+    ).recordings
     said = [" ".join(lines) for lines in shown.ingests]
     there = [ingest for ingest in page if ingest.state not in ZOOM_SIDE] or page[:1]
     assert ["an operator has to look" in line for line in said] == [
@@ -252,7 +254,9 @@ def test_title_of_a_meeting_is_the_newest_topic_that_is_not_blank() -> None:
             for number, topic in enumerate(topics)
         ]
         schedule = ScheduledMeeting(zoom_series_id="1", course_code=course) if course else None
-        return zip_answer.about(1234567890, rows, schedule, Window(), site(PATIENCE), UPDATED).title
+        return zip_answer.meeting_answer(
+            1234567890, rows, schedule, Window(), site(PATIENCE), UPDATED
+        ).title
 
     assert titled("Oldest", "Newer", " ", course="HIST") == "Newer"
     assert titled("", " ", course="HIST") == "HIST"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from ingester.pipeline import reasons
 from ingester.pipeline.states import FAILED, Origin, State
 from ingester.status.advice import ADVICE, Phrases, phrases
 from ingester.status.diagnosis import NEEDS_ATTENTION, Situation
-from ingester.status.row import Asked, StatusRow
+from ingester.status.row import RequestOptions, StatusRow
 from tests.unit.status.situations import (
     EXAMPLES,
     EXAMPLES_WITH_OTHERS,
@@ -161,7 +162,9 @@ class TestEverySituation:
             "`invoke exec.webhook u==` requests it again",
         ),
         (
-            row(State.WEBHOOK_FAILED, "x", asked=Asked(oc_series_id="S 1", oc_workflow="w")),
+            row(
+                State.WEBHOOK_FAILED, "x", asked=RequestOptions(oc_series_id="S 1", oc_workflow="w")
+            ),
             "`invoke exec.webhook u== --oc-series-id 'S 1'` requests it again",
         ),
         (
@@ -169,9 +172,22 @@ class TestEverySituation:
                 State.WEBHOOK_FAILED,
                 "x",
                 origin=str(Origin.ON_DEMAND),
-                asked=Asked(oc_workflow="w", allow_multiple_ingests=True),
+                asked=RequestOptions(oc_workflow="w", allow_multiple_ingests=True),
             ),
             "`invoke exec.on-demand u== --oc-workflow w --allow-multiple-ingests` requests it",
+        ),
+        (
+            row(State.UPLOADER_FAILED, reasons.INVALID_SERIES, origin=str(Origin.ON_DEMAND)),
+            "Another series: `invoke exec.pipeline u== --oc-series-id SERIES`",
+        ),
+        (
+            row(
+                State.UPLOADER_FAILED,
+                reasons.INVALID_SERIES,
+                origin=str(Origin.ON_DEMAND),
+                asked=RequestOptions(oc_series_id="S1", allow_multiple_ingests=True),
+            ),
+            "Another series: `invoke exec.on-demand u== --oc-series-id SERIES --allow-multiple-",
         ),
         (
             row(State.IGNORED, "No opencast series match"),

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from ingester.pipeline.states import IN_OPENCAST, Origin, State
 from ingester.recording.files import Subject
 from ingester.status.row import Step
-from ingester.status.table import STATUS_LIFE, Requested, StatusChange, StatusTable
+from ingester.status.table import STATUS_RETENTION, Requested, StatusChange, StatusTable
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing
 
@@ -235,7 +235,7 @@ class TestExplaining:
         status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file at ?token=abc")
         assert item(aws) == before | {
             "reason": "It lacks a file at ?token=***",
-            "expiration": int((clock() + STATUS_LIFE).timestamp()),
+            "expiration": int((clock() + STATUS_RETENTION).timestamp()),
         }
 
     @pytest.mark.parametrize("state", [State.UPLOADER_RECEIVED, State.IGNORED])

@@ -6,7 +6,7 @@ import pytest
 
 from ingester.pipeline import reasons
 from ingester.pipeline.states import State
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.words import (
     STATES,
     reason_of,
@@ -56,7 +56,7 @@ def test_reason_in_words_leaves_out_everything_that_the_state_says(stored: str, 
 def test_requested_series_is_named_when_the_event_is_in_another_series(
     found: str, asked: str, words: str
 ) -> None:
-    asked_for = Asked(oc_series_id=asked)
+    asked_for = RequestOptions(oc_series_id=asked)
     row_of_it = row(State.SENT_TO_OPENCAST, oc_series_id=found, asked=asked_for)
     assert series_words(row_of_it) == words
 

@@ -53,7 +53,7 @@ def key_of(name: str) -> str:
     return f"95846636714/1795446000/000-{name}.mp4"
 
 
-def at_once(stop: threading.Event, _: float) -> bool:
+def skip_wait(stop: threading.Event, _: float) -> bool:
     """Return at once, in place of the wait between two attempts, whether the copy is cancelled."""
     return stop.is_set()
 
@@ -126,7 +126,7 @@ class Copying:
 
     def engine(self, **changes: Any) -> Engine:
         """Return an engine that doesn't wait between attempts."""
-        return Engine(**{"bucket": self.bucket, "wait": at_once, **changes})
+        return Engine(**{"bucket": self.bucket, "wait": skip_wait, **changes})
 
     def run(
         self, copies: Sequence[Copy] | None = None, **changes: Any

@@ -256,7 +256,7 @@ class TestAlreadyThere:
     ) -> None:
         copies = [copying.copy_of(name) for name in NAMES]
         first = copied(copying.run(copies))
-        copying.zoom.configure(ZOOM, anew=False)
+        copying.zoom.configure(ZOOM, replace_files=False)
         copying.s3.configure(S3, empty=False)
         again = copied(copying.run(copies))
         assert [(file.key, file.size) for file in again] == [
@@ -287,7 +287,7 @@ class TestAlreadyThere:
     ) -> None:
         copying.run([copying.copy_of("chat")])
         changed = ZoomFault(kind="changed", request=1)
-        copying.zoom.configure(replace(ZOOM, faults=(changed,)), anew=False)
+        copying.zoom.configure(replace(ZOOM, faults=(changed,)), replace_files=False)
         [file] = copied(copying.run([copying.copy_of("chat")]))
         assert file.fetched == CHAT
         assert copying.stored()[key_of("chat")] == whole(copying.zoom.content("chat"))

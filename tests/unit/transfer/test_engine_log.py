@@ -124,7 +124,7 @@ class TestContext:
         # Parts that restart, ranges that continue, and the main thread write records.
         copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(kind="rst", request=3),)))
         copying.s3.configure(replace(S3, faults=(S3Fault(kind="status", nth=2),)))
-        with log.about(uuid="u==", zip_id="auto-ingest-u=="):
+        with log.context(uuid="u==", zip_id="auto-ingest-u=="):
             copying.run([copying.copy_of("talk"), copying.copy_of("slides")], budget=ONE_BY_ONE)
         written = lines()
         assert {line["uuid"] for line in written} == {"u=="}
@@ -139,7 +139,7 @@ class TestContext:
     ) -> None:
         copying.zoom.configure(replace(ZOOM, ranges=False))
         copying.s3.configure(replace(S3, faults=(S3Fault(kind="status", nth=2, times=2),)))
-        with log.about(uuid="u=="):
+        with log.context(uuid="u=="):
             copying.run()
         written = [line for line in lines() if line["message"].startswith("Trying talk again")]
         assert len(written) == 2

@@ -26,7 +26,7 @@ from ingester.transfer.plan import AlreadyThere, Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress
 from ingester.transfer.ranges import Version
 from ingester.transfer.stream import BufferPool
-from tests.unit.transfer.copying import METADATA, at_once, key_of
+from tests.unit.transfer.copying import METADATA, key_of, skip_wait
 from tests.unit.transfer.memory_source import MemoryBody, MemoryFile
 
 KEY = key_of("talk")
@@ -57,7 +57,7 @@ def file_copy(**changes: Any) -> FileCopy:
             buffers=BufferPool(1, 1),
             progress=Progress(),
             on_throttled=lambda: None,
-            wait=at_once,
+            wait=skip_wait,
             clock=lambda: 0.0,
         )
     )

@@ -82,7 +82,7 @@ class TestSend:
         assert (part.size, part.crc32) == (len(BYTES), zlib.crc32(BYTES))
 
     @pytest.mark.parametrize("name", ["ä b+c", "a=b&c?d#e", "%41", "a//b", "~(x)'*!"])
-    def test_signature_of_a_part_is_valid_whatever_the_key(
+    def test_signature_of_a_part_is_valid_whatever_characters_the_object_key_has(
         self, s3: S3Peer, bucket: Bucket, name: str
     ) -> None:
         upload = bucket.begin(Destination(f"1/2/{name}.mp4", {}, {}))

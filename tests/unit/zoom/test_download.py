@@ -15,7 +15,7 @@ from ingester.errors import (
     ZoomBusy,
     ZoomUnreachable,
 )
-from local.neighbours.https_server import Answer, Spoil
+from local.neighbours.https_server import Answer, Disruption
 from tests.neighbours import Web
 from tests.unit.zoom.pages import BEARER, DIGITS, TOKEN, Opener, page, ranged, read, redirect
 
@@ -288,7 +288,7 @@ class TestRefusals:
         self, opener: Opener, web: Web
     ) -> None:
         opener.stall_seconds = 0.4
-        web.pages = {"/a": Answer(200, spoil=Spoil(wait=5.0))}
+        web.pages = {"/a": Answer(200, disruption=Disruption(wait=5.0))}
         with pytest.raises(ZoomUnreachable, match="ReadTimeout"):
             opener.fetch()
 

@@ -25,7 +25,7 @@ from ingester.errors import (
 from ingester.transfer.ranges import Version
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_token import Access, AccessInUse
-from local.neighbours.https_server import Answer, Request, Spoil
+from local.neighbours.https_server import Answer, Disruption, Request
 from tests.neighbours import Web
 from tests.unit.transfer.copying import TALK, ZOOM, Copying
 from tests.unit.zoom.pages import (
@@ -147,17 +147,17 @@ class TestBytes:
     @pytest.mark.parametrize(
         "spoil",
         [
-            Spoil(after_bytes=5000, how="reset"),
-            Spoil(after_bytes=5000, how="close"),
-            Spoil(after_bytes=5000, how="stall", stall=5.0),
+            Disruption(after_bytes=5000, how="reset"),
+            Disruption(after_bytes=5000, how="close"),
+            Disruption(after_bytes=5000, how="stall", stall=5.0),
         ],
         ids=["reset", "clean close", "stall"],
     )
     def test_transfer_failed_is_raised_when_the_connection_breaks_or_stalls(
-        self, opener: Opener, web: Web, spoil: Spoil
+        self, opener: Opener, web: Web, spoil: Disruption
     ) -> None:
         opener.stall_seconds = 0.4 if spoil.stall else 30.0
-        web.pages = {"/a.mp4": Answer(200, body=bytes(10_000), spoil=spoil)}
+        web.pages = {"/a.mp4": Answer(200, body=bytes(10_000), disruption=spoil)}
         body = opener.file(f"{web.url}/a.mp4").open(0, 9999)
         with pytest.raises(TransferFailed, match=r"a\.mp4 broke off"):
             read(body, 1000)

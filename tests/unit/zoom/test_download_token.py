@@ -39,7 +39,7 @@ def test_access_from_the_message_is_used_first() -> None:
 
 def test_access_is_replaced_by_a_fresh_access_when_zoom_refuses_the_old_access() -> None:
     access = AccessInUse(OLD, Api())
-    fresh = access.instead_of(OLD)
+    fresh = access.replacement_for(OLD)
     assert fresh == Access("fresh 1", {"f-1": "https://zoom.us/new"}, is_fresh=True)
     assert access.now is fresh
 
@@ -47,17 +47,17 @@ def test_access_is_replaced_by_a_fresh_access_when_zoom_refuses_the_old_access()
 def test_file_has_no_further_access_when_zoom_refuses_the_fresh_access() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
-    fresh = access.instead_of(OLD)
+    fresh = access.replacement_for(OLD)
     assert fresh
-    assert access.instead_of(fresh) is None
+    assert access.replacement_for(fresh) is None
     assert api.calls == 1
 
 
 def test_fresh_access_stays_the_same_when_zoom_refuses_the_old_access_again() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
-    fresh = access.instead_of(OLD)
-    assert access.instead_of(OLD) is fresh
+    fresh = access.replacement_for(OLD)
+    assert access.replacement_for(OLD) is fresh
     assert api.calls == 1
 
 
@@ -76,7 +76,7 @@ def test_fresh_access_is_fetched_once_when_zoom_refuses_many_threads_at_the_same
 
     def refused() -> Access | None:
         together.wait()
-        return access.instead_of(OLD)
+        return access.replacement_for(OLD)
 
     with ThreadPoolExecutor(count) as threads:
         results = [future.result() for future in [threads.submit(refused) for _ in range(count)]]
@@ -88,8 +88,8 @@ def test_fresh_access_is_fetched_by_the_next_call_when_the_api_failed() -> None:
     api = Api(failures=[ZoomUnreachable("Zoom's API answered 500.")])
     access = AccessInUse(OLD, api)
     with pytest.raises(ZoomUnreachable):
-        access.instead_of(OLD)
+        access.replacement_for(OLD)
     assert access.now is OLD
-    assert access.instead_of(OLD) == Access(
+    assert access.replacement_for(OLD) == Access(
         "fresh 2", {"f-1": "https://zoom.us/new"}, is_fresh=True
     )

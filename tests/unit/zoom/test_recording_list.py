@@ -336,3 +336,10 @@ def test_recording_list_ends_when_a_page_names_itself_as_the_next_page(
 
     gateway.answers.append(page)
     assert len(list(site.list_of(gateway.url))) == 2
+
+
+def test_zoom_refused_blames_no_credentials_when_zoom_answers_404(site: Site) -> None:
+    site.zoom.grant(*ACCOUNT)
+    site.zoom.fail(Fault("status", where="api", status=404))
+    with pytest.raises(ZoomRefused, match=r"3301: This recording does not exist\. By user"):
+        list(site.list())

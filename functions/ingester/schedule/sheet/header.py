@@ -9,7 +9,7 @@ import msgspec
 from ingester.errors import UnusableSheet
 from ingester.schedule.sheet.cells import COLUMNS, SHEET_NAMES, shown
 
-MOST_OTHERS = 5
+MAX_OTHERS = 5
 """Maximum number of a row's `others` that an error names."""
 
 
@@ -81,7 +81,7 @@ def _no_header(sheet: str, candidates: Sequence[_Candidate]) -> UnusableSheet:
             f"{sheet} is empty: it needs a row with the columns' names. Nothing was changed."
         )
     nearest = min(candidates, key=lambda candidate: len(candidate.missing))
-    others = ", ".join(nearest.others[:MOST_OTHERS])
+    others = ", ".join(nearest.others[:MAX_OTHERS])
     seen = f" Row {nearest.row} also has {others}." if others else ""
     return UnusableSheet(
         f"{sheet} has no column {', '.join(SHEET_NAMES[name] for name in nearest.missing)}.{seen} "

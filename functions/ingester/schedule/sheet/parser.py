@@ -12,8 +12,8 @@ from ingester.schedule.sheet.header import find_header
 from ingester.schedule.sheet.row import Row, hints, read_row, reason, rows_below, unread
 from ingester.texts import encodable
 
-MOST_ROWS = 20_000
-MOST_COLUMNS = 200
+MAX_ROWS = 20_000
+MAX_COLUMNS = 200
 
 
 def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
@@ -26,7 +26,7 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
 
     Raises:
         UnusableSheet: The sheet has no sound header, so its rows can't be trusted; or it has more
-            than `MOST_ROWS` rows.
+            than `MAX_ROWS` rows.
     """
     every = _limited(name, rows)
     classes: list[ParsedClass] = []
@@ -43,20 +43,20 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
 
 
 def _limited(name: str, rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Return the rows with at most `MOST_COLUMNS` cells of limited length.
+    """Return the rows with at most `MAX_COLUMNS` cells of limited length.
 
     A cell that is too long keeps one character more than the limit, so that `check_lengths` finds
     the cell.
 
     Raises:
-        UnusableSheet: The sheet has more than `MOST_ROWS` rows.
+        UnusableSheet: The sheet has more than `MAX_ROWS` rows.
     """
     limited = [
-        tuple(encodable(cell[: LONGEST_CELL + 1]) for cell in cells[:MOST_COLUMNS])
-        for cells in islice(rows, MOST_ROWS + 1)
+        tuple(encodable(cell[: LONGEST_CELL + 1]) for cell in cells[:MAX_COLUMNS])
+        for cells in islice(rows, MAX_ROWS + 1)
     ]
-    if len(limited) > MOST_ROWS:
-        raise UnusableSheet(f"{name} has more than {MOST_ROWS} rows; nothing was changed.")
+    if len(limited) > MAX_ROWS:
+        raise UnusableSheet(f"{name} has more than {MAX_ROWS} rows; nothing was changed.")
     return limited
 
 

@@ -30,7 +30,7 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.queue import Received
 from ingester.runtime.queue_worker import Retry, SourceQueue
 from ingester.settings import ZoomSecrets
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.transfer.engine import Budget, Engine
 from ingester.zoom.download import ZoomBody, ZoomFile
 from ingester.zoom.download_token import AccessInUse
@@ -187,7 +187,7 @@ class Harness:
     def request(self, recording: Recording, *files: RecordingFile, zip_id: str = ZIP_ID) -> None:
         """Note a request in the ledger, but not that the request's message is on the queue."""
         self.name(recording, *files)
-        asked, now = Asked(), self.clock()
+        asked, now = RequestOptions(), self.clock()
         change = self.ledger().change
         change(recording.uuid, partial(with_request, zip_id=zip_id, asked=asked, now=now))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ingester.ledger.record import Captions, CaptionsState, Outcome
-from ingester.recording.files import captions_of
+from ingester.recording.files import captions_zip_id
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.hooks import failing, failing_table
@@ -61,7 +61,7 @@ def with_text(recording: Recording, text: bytes, folder: Any, number: int = 0) -
     return dataclasses.replace(recording, files=files)
 
 
-def is_of_the_pause(parameters: dict[str, Any]) -> bool:
+def is_about_pause(parameters: dict[str, Any]) -> bool:
     """Return whether a write to the recordings table is about the pause of all downloads."""
     return "#until" in parameters.get("ExpressionAttributeNames", {})
 
@@ -230,7 +230,7 @@ class TestCaptionsThatAreNotThereYet:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         (sent,) = harness.uploads()
         assert sent["body"]["captions"] == []
-        assert [body["zip_id"] for body in later(harness)] == [captions_of(lecture.uuid)]
+        assert [body["zip_id"] for body in later(harness)] == [captions_zip_id(lecture.uuid)]
 
     def test_captions_come_later_when_zoom_has_not_finished_them(
         self, harness: Harness, lecture: Recording
@@ -277,7 +277,7 @@ class TestCaptionsThatAreNotThereYet:
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", where="api", status=429, times=None))
-        with failing_table(harness.aws.recordings, when=is_of_the_pause):
+        with failing_table(harness.aws.recordings, when=is_about_pause):
             harness.take(harness.message(lecture))
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1
@@ -304,7 +304,7 @@ class TestLateCaptions:
         assert late.take()
         (sent,) = harness.uploads()
         body = sent["body"]
-        assert (body["late_for"], body["zip_id"]) == ("mp", captions_of(late.recording.uuid))
+        assert (body["late_for"], body["zip_id"]) == ("mp", captions_zip_id(late.recording.uuid))
         (found,) = body["captions"]
         lines = text_of(harness, found).splitlines()
         assert [line for line in lines if "-->" in line] == [CUE, SHIFTED]
@@ -462,7 +462,7 @@ class TestWaiting:
         assert late.take()
         assert len(later(harness)) == 1
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
-        assert captions_of(late.recording.uuid) not in harness.record(late.recording).requests
+        assert captions_zip_id(late.recording.uuid) not in harness.record(late.recording).requests
 
     def test_late_captions_stop_waiting_when_the_recording_is_in_the_zoom_trash(
         self, harness: Harness, late: Late

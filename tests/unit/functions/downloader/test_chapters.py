@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ingester.ledger.record import Captions, CaptionsState
-from ingester.recording.files import captions_of
+from ingester.recording.files import captions_zip_id
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.hooks import failing
@@ -181,7 +181,7 @@ class TestLateChapters:
         assert late.take(is_chapters=True)
         (sent,) = harness.uploads()
         assert sent["body"]["late_for"] == "mp"
-        assert sent["body"]["zip_id"] == captions_of(late.recording.uuid)
+        assert sent["body"]["zip_id"] == captions_zip_id(late.recording.uuid)
         (found,) = sent["body"]["captions"]
         assert text_of(harness, found).splitlines() == JOINED
         assert not later(harness)

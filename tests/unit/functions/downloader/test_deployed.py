@@ -151,7 +151,7 @@ class TestMetrics:
         def take(message: dict[str, Any]) -> dict[str, Any]:
             taken = received(harness.aws, harness.aws.download_queue, message)
             log.start(Context())
-            log.verbose(False)
+            log.set_debug(False)
             harness.process(taken, harness.deps(), Context())
             (found,) = [record for record in records_in(printed()) if "BytesTransferred" in record]
             return found

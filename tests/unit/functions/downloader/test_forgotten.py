@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingester.ledger.record import with_nothing_but
+from ingester.ledger.record import as_forgotten
 from local.neighbours.zoom_recordings import Recording
 from tests.unit.functions.downloader.harness import Harness
 
@@ -17,7 +17,7 @@ def test_download_message_of_a_forgotten_recording_is_dropped(
     harness: Harness, small: Recording, changes: dict[str, Any]
 ) -> None:
     harness.accept(small, *small.files)
-    harness.ledger().change(small.uuid, partial(with_nothing_but, now=harness.clock()))
+    harness.ledger().change(small.uuid, partial(as_forgotten, now=harness.clock()))
     before = harness.record(small), harness.row
     assert harness.take(harness.message(small, **changes))
     assert (harness.record(small), harness.row) == before

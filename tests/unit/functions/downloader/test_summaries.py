@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ingester.captions.cues import MOST_BYTES
-from ingester.captions.download import LEAST_SECONDS
+from ingester.captions.cues import MAX_BYTES
+from ingester.captions.download import VIDEO_RESERVE_SECONDS
 from local import media
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
@@ -153,7 +153,7 @@ class TestLeftOut:
         [
             (media.HTML_PAGE, "it isn't JSON"),
             (b"null", "it isn't JSON"),
-            (b"{" + b" " * MOST_BYTES, "it has more than 2 MB"),
+            (b"{" + b" " * MAX_BYTES, "it has more than 2 MB"),
         ],
     )
     def test_row_names_a_summary_that_is_too_large_or_not_json(
@@ -206,7 +206,7 @@ class TestLeftOut:
     ) -> None:
         source = EventSource(harness)
         source.send(harness.message(lecture))
-        assert source.deliver(LEAST_SECONDS - 1)
+        assert source.deliver(VIDEO_RESERVE_SECONDS - 1)
         told = "Zoom's summaries stay outside, if there are any: The invocation has no time left."
         assert note(harness) == told
 

@@ -14,7 +14,7 @@ from ingester.ledger.table import Ledger
 from ingester.opencast.client import opencast_of
 from ingester.opencast.mediapackage import media_package_id
 from ingester.settings import FollowSettings, UploaderSecrets
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.table import StatusTable
 from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import WorkflowChange
@@ -60,7 +60,7 @@ class Harness:
     def ingest(self, uuid: str = UUID, zip_id: str = "auto-ingest-0001") -> None:
         """Request and ingest a recording now."""
         ledger = self.deps().ledger
-        asked, now = Asked(), self.clock()
+        asked, now = RequestOptions(), self.clock()
         ledger.change(uuid, lambda record: with_request(record, zip_id, asked, now))
         self.uploader.put_row(zip_id)
         assert self.uploader.take(self.uploader.message(uuid=uuid, zip_id=zip_id))

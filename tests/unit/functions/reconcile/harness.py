@@ -74,7 +74,7 @@ class Harness(RequestingHarness):
         """Return the bodies of the requests that the webhook got."""
         return [json.loads(request.body) for request in self.hook.requests]
 
-    def handed_in(self) -> list[str]:
+    def requested_uuids(self) -> list[str]:
         """Return the uuids of the recordings that the webhook got."""
         return [event["payload"]["object"]["uuid"] for event in self.posted()]
 

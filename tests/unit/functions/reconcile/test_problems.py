@@ -53,7 +53,7 @@ def test_reconcile_requests_other_recordings_when_one_ledger_record_is_unreadabl
     harness.aws.recordings.put_item(Item={"uuid": "edited==", "version": 1, "requests": "many"})
     report = harness.run()
     assert (report["handed_in"], report["failed"]) == (1, 1)
-    assert harness.handed_in() == ["fine=="]
+    assert harness.requested_uuids() == ["fine=="]
     [error] = errors(caplog)
     assert "edited==" in error
 
@@ -81,7 +81,7 @@ def test_run_of_reconcile_stops_and_the_next_run_requests_all_recordings_when_th
     assert (report["handed_in"], report["is_complete"]) == (0, False)
     assert report["message"] == "The webhook answered 502."
     assert harness.state()["last"]["error"] == "The webhook answered 502."
-    assert len(set(harness.handed_in())) == 1
+    assert len(set(harness.requested_uuids())) == 1
     # The next run retries, so no error is logged. Only a complete run writes the alarm's metric.
     assert not errors(caplog)
     assert "RecordingsReconciled" not in vars(caplog.records[-1])
@@ -124,7 +124,7 @@ def test_reconcile_requests_other_recordings_when_the_zoom_api_refuses_one_recor
     harness.zoom.fail(Fault("status", where="api", status=403, skip=4))
     report = harness.run()
     assert (report["handed_in"], report["failed"], report["message"]) == (1, 1, "")
-    assert harness.handed_in() == ["b=="]
+    assert harness.requested_uuids() == ["b=="]
 
 
 def test_run_of_reconcile_stops_when_the_zoom_api_refuses_every_recording(

@@ -11,7 +11,7 @@ import pytest
 
 import webhook
 from ingester.ledger.record import End, with_end
-from ingester.reconcile.decisions import MOST_FOUND, Decision
+from ingester.reconcile.decisions import MAX_FOUND, Decision
 from ingester.zoom import signature
 from local.neighbours.https_server import Answer, Request, text_answer
 from local.neighbours.zoom_faults import Fault
@@ -67,10 +67,10 @@ def test_reconcile_requests_the_found_recordings_that_its_state_can_not_hold(
     harness: Harness,
 ) -> None:
     harness.begin()
-    for number in range(MOST_FOUND + 2):
+    for number in range(MAX_FOUND + 2):
         harness.zoom.add(named(f"missed{number}=="))
     assert harness.run(is_found=False)["handed_in"] == 2
-    assert len(harness.state()["found"]) == MOST_FOUND
+    assert len(harness.state()["found"]) == MAX_FOUND
 
 
 def test_webhook_accepts_the_request_of_reconcile_for_a_missed_recording(
@@ -162,7 +162,7 @@ def test_reconcile_lists_no_recording_that_is_older_than_reconcile_days(
     harness.zoom.add(named("four days ago==", start_time="2026-10-10T15:00:00Z"))
     harness.zoom.add(named("yesterday==", start_time="2026-10-13T15:00:00Z"))
     assert harness.run()["listed"] == 1
-    assert harness.handed_in() == ["yesterday=="]
+    assert harness.requested_uuids() == ["yesterday=="]
 
 
 def test_reconcile_requests_a_recording_when_its_user_is_deactivated(harness: Harness) -> None:
@@ -170,7 +170,7 @@ def test_reconcile_requests_a_recording_when_its_user_is_deactivated(harness: Ha
     harness.zoom.add(named("left=="))
     harness.zoom.set_user("host", "inactive")
     assert harness.run()["how"] == "users"
-    assert harness.handed_in() == ["left=="]
+    assert harness.requested_uuids() == ["left=="]
 
 
 def test_reconcile_logs_its_counts_and_the_metric_in_one_record(
@@ -213,13 +213,13 @@ def test_reconcile_stops_before_its_deadline_and_the_next_run_continues(
     harness.hook.answers[:] = [slow]
     with caplog.at_level(logging.INFO, "ingester.reconcile"):
         assert harness.run()["is_complete"] is False
-    assert harness.handed_in() == ["a==", "b=="]
+    assert harness.requested_uuids() == ["a==", "b=="]
     assert caplog.records[-1].getMessage().endswith("not done with the list: the next run goes on")
     assert harness.state()["next_user"] == "c"
     for name in ("a", "b"):
         harness.note_request(f"{name}==")
     assert harness.run()["is_complete"] is True
-    assert harness.handed_in() == ["a==", "b==", "c=="]
+    assert harness.requested_uuids() == ["a==", "b==", "c=="]
     assert harness.state()["next_user"] == ""
 
 
@@ -256,4 +256,4 @@ def test_reconcile_requests_a_recording_when_zoom_lists_a_file_that_no_webhook_e
     harness.note_request("known==")
     report = harness.run()
     assert (report["handed_in"], report["skipped"]) == (1, {})
-    assert harness.handed_in() == ["known=="]
+    assert harness.requested_uuids() == ["known=="]

@@ -8,7 +8,7 @@ import pytest
 
 from local.authority import Authority
 from tests.cloud import Clock, Cloud
-from tests.function_harness import schedule_tools
+from tests.function_harness import schedule_update_dependencies
 from tests.google_web import DOCUMENT, Google, google
 from tests.unit.functions.schedule_update.harness import (
     SheetUser,
@@ -24,5 +24,7 @@ def google_server(tls: Authority) -> Iterator[Google]:
 
 @pytest.fixture
 def user(aws: Cloud, google_server: Google, clock: Clock) -> SheetUser:
-    deps = schedule_tools(aws, clock, sheets_of(google_server, clock), gsheets_doc_id=DOCUMENT)
+    deps = schedule_update_dependencies(
+        aws, clock, sheets_of(google_server, clock), gsheets_doc_id=DOCUMENT
+    )
     return SheetUser(aws, google_server, clock, deps)

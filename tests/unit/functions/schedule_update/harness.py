@@ -11,7 +11,7 @@ from typing import Any
 import schedule_update
 from ingester.schedule.google_sheets import Sheets
 from tests.cloud import Clock, Cloud, plain
-from tests.function_harness import schedule_tools
+from tests.function_harness import schedule_update_dependencies
 from tests.google_web import DOCUMENT, HEADER, Google, tabs
 from tests.waits import Stopwatch
 
@@ -32,11 +32,11 @@ class SheetUser:
     google: Google
     clock: Clock
     deps: schedule_update.Dependencies
-    renewed: Callable[[], schedule_update.Dependencies] | None = None
+    rebuild: Callable[[], schedule_update.Dependencies] | None = None
 
     def update(self, **headers: str) -> tuple[int, str]:
         event = {"headers": {name.replace("_", "-"): value for name, value in headers.items()}}
-        answer = schedule_update.respond(event, self.deps, self.renewed)
+        answer = schedule_update.respond(event, self.deps, self.rebuild)
         assert answer.headers["Content-Type"].startswith("text/plain")
         assert (answer.status == 200) == answer.body.startswith("Success")
         assert "topsecret" not in answer.body
@@ -68,7 +68,7 @@ def sheets_of(google_server: Google, clock: Clock, key: str | None = None) -> Sh
 
 
 def with_tabs(user: SheetUser, names: str) -> None:
-    chosen = schedule_tools(
+    chosen = schedule_update_dependencies(
         user.aws, user.clock, user.deps.sheets, gsheets_doc_id=DOCUMENT, gsheets_sheet_names=names
     )
     user.deps = chosen

@@ -12,7 +12,7 @@ from ingester.schedule.google_sheets import Sheets
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer
 from tests.cloud import Cloud
-from tests.function_harness import schedule_tools
+from tests.function_harness import schedule_update_dependencies
 from tests.google_web import (
     DOCUMENT,
     GOOD_TOKEN,
@@ -77,7 +77,7 @@ def test_schedule_update_answers_504_when_google_is_slow(user: SheetUser) -> Non
 def test_schedule_update_without_the_token_is_refused_before_google_is_asked(
     user: SheetUser, headers: dict[str, str]
 ) -> None:
-    user.deps = schedule_tools(
+    user.deps = schedule_update_dependencies(
         user.aws, user.clock, user.deps.sheets, token="right", gsheets_doc_id=DOCUMENT
     )
     user.sheet(row())
@@ -91,14 +91,16 @@ def test_schedule_update_without_the_token_is_refused_before_google_is_asked(
 @pytest.mark.parametrize("name", ["X_Schedule_Token", "x_schedule_token"])
 def test_schedule_update_accepts_the_token_and_a_renewed_token(user: SheetUser, name: str) -> None:
     old, new = (
-        schedule_tools(user.aws, user.clock, user.deps.sheets, token=t, gsheets_doc_id=DOCUMENT)
+        schedule_update_dependencies(
+            user.aws, user.clock, user.deps.sheets, token=t, gsheets_doc_id=DOCUMENT
+        )
         for t in ("old", "new")
     )
     user.deps = old
     user.sheet(row())
     assert user.update(**{name: "old "})[0] == 200
     assert user.update(**{name: "new"})[0] == 401
-    user.renewed = lambda: new
+    user.rebuild = lambda: new
     assert user.update(**{name: "new"})[0] == 200
     assert user.update(**{name: "\ud800"})[0] == 401
 
@@ -109,7 +111,7 @@ def test_schedule_update_accepts_the_token_and_a_renewed_token(user: SheetUser, 
 def test_schedule_update_answers_503_when_no_sheet_is_set_up(
     user: SheetUser, settings: Mapping[str, str]
 ) -> None:
-    user.deps = schedule_tools(user.aws, user.clock, user.deps.sheets, **settings)
+    user.deps = schedule_update_dependencies(user.aws, user.clock, user.deps.sheets, **settings)
     status, text = user.update()
     assert status == 503
     assert "GSHEETS_DOC_ID" in text
@@ -123,9 +125,9 @@ def test_schedule_update_uses_a_replaced_google_key_in_the_request_that_needs_it
     new = user.deps
     for key in ("", gone):
         user.deps = replace(new, sheets=sheets_of(user.google, user.clock, key))
-        user.renewed = None
+        user.rebuild = None
         assert user.update()[0] == 502
-        user.renewed = lambda: new
+        user.rebuild = lambda: new
         assert user.update()[0] == 200
 
 
@@ -162,11 +164,11 @@ def test_schedule_update_stays_within_one_deadline_when_it_tries_a_second_google
     user.google.web.pages[TOKEN] = [after(first, refused), GOOD_TOKEN]
     user.deps, newer = deps(), deps()
 
-    def renewed() -> schedule_update.Dependencies:
+    def rebuild() -> schedule_update.Dependencies:
         watch.now += renewing
         return newer
 
-    user.renewed = renewed
+    user.rebuild = rebuild
     assert user.update()[0] == status
 
 

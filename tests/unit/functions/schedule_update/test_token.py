@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.function_harness import schedule_tools
+from tests.function_harness import schedule_update_dependencies
 from tests.google_web import DOCUMENT, row
 from tests.unit.functions.schedule_update.harness import SheetUser
 
 
 def configure(user: SheetUser, *, token: str, is_open: str) -> None:
-    user.deps = schedule_tools(
+    user.deps = schedule_update_dependencies(
         user.aws,
         user.clock,
         user.deps.sheets,
@@ -53,6 +53,6 @@ def test_schedule_update_accepts_a_token_that_was_made_after_the_container_start
     newer = user.deps
     configure(user, token="", is_open="false")
     user.sheet(row())
-    user.renewed = lambda: newer
+    user.rebuild = lambda: newer
     assert user.update(X_Schedule_Token="made")[0] == 200
     assert user.update(X_Schedule_Token="wrong")[0] == 401

@@ -200,6 +200,9 @@ def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_lists_no_
     assert "whether you may use this command" in refused(harness.command("12345678901"))
     assert "usergroups:read" in caplog.text
     assert "xoxb" not in caplog.text
+    (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
+    assert vars(record)["outlook"] == "The user reads that the groups can't be read now."
+    assert "secrets.rotate SLACK_API_TOKEN" in vars(record)["advice"]
 
 
 def test_slack_answer_says_that_the_status_can_not_be_read_when_the_status_table_fails(

@@ -14,17 +14,17 @@ from tests.unit.functions.uploader.harness import PASSWORD, SERIES, ZIP_ID, Harn
 
 
 @pytest.fixture(scope="package")
-def its_time() -> OpencastTime:
+def opencast_time() -> OpencastTime:
     return OpencastTime()
 
 
 @pytest.fixture(scope="package")
-def _opencast(tls: Authority, its_time: OpencastTime) -> Iterator[OpencastStandIn]:
+def _opencast(tls: Authority, opencast_time: OpencastTime) -> Iterator[OpencastStandIn]:
     with OpencastStandIn(
         tls=tls,
         users=default_users("zip", PASSWORD),
         workflows=["dce-wf", "other-wf"],
-        clock=its_time,
+        clock=opencast_time,
     ) as running:
         running.add_series(SERIES, title="History & <more>: Vorträge", publisher="hist@example.edu")
         running.add_series("20260100000", title="Nobody's")
@@ -36,14 +36,14 @@ def harness(
     aws: Cloud,
     clock: Clock,
     _opencast: OpencastStandIn,
-    its_time: OpencastTime,
+    opencast_time: OpencastTime,
     tls: Authority,
 ) -> Iterator[Harness]:
     _opencast.store.reset()
-    its_time.ahead = 0.0
+    opencast_time.ahead = 0.0
     with client_session(tls) as session:
         harness = Harness(
-            aws, clock, _opencast, its_time, session, settings={"opencast_api_user": "zip"}
+            aws, clock, _opencast, opencast_time, session, settings={"opencast_api_user": "zip"}
         )
         harness.put_row(ZIP_ID)
         yield harness

@@ -21,7 +21,7 @@ from ingester.ledger.table import Ledger
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.queue import Received
 from ingester.runtime.queue_worker import Retry, SourceQueue
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import Event, Fault
 from tests.cloud import BUCKET, Clock, Cloud
@@ -159,7 +159,7 @@ class Harness:
             MessageGroupId=unique,
             MessageDeduplicationId=unique,
         )
-        taken = self.deps().uploads.take_one()
+        taken = self.deps().uploads.receive_one()
         assert taken is not None
         return msgspec.structs.replace(taken, receive_count=receive_count)
 
@@ -217,7 +217,7 @@ class Harness:
         names = {file_id: f"{file_id} of some time" for file_id in files}
         change = self.ledger.change
         change(UUID, partial(with_files, names=names, now=self.clock()))
-        change(UUID, partial(with_request, zip_id=zip_id, asked=Asked(), now=self.clock()))
+        change(UUID, partial(with_request, zip_id=zip_id, asked=RequestOptions(), now=self.clock()))
         change(UUID, partial(with_sent, zip_id=zip_id, files=files))
 
     def send_late(self, *files: str, zip_id: str = ZIP_ID) -> None:

@@ -182,8 +182,11 @@ class TestMultipleIngests:
         harness.take(harness.message(zip_id="third", allow_multiple_ingests=True))
         record = harness.record
         assert len(record.ingests) == 3
-        assert record.ingest_of(ZIP_ID) == OWN_ID
-        assert len({record.ingest_of(zip_id) for zip_id in (ZIP_ID, OTHER_ZIP_ID, "third")}) == 3
+        assert record.media_package_of(ZIP_ID) == OWN_ID
+        assert (
+            len({record.media_package_of(zip_id) for zip_id in (ZIP_ID, OTHER_ZIP_ID, "third")})
+            == 3
+        )
         assert all(
             harness.outcome_of(zip_id)[0] == "SENT_TO_OPENCAST" for zip_id in record.requests
         )
@@ -196,7 +199,7 @@ class TestAnotherSeries:
         # `exec.pipeline --oc-series-id` sends a message while an earlier message is on the queue.
         harness.take(harness.message())
         assert harness.take(harness.message(opencast_series_id=ANOTHER_SERIES))
-        said = f"It was ingested into series {SERIES}, before it was asked for in {ANOTHER_SERIES}"
+        said = f"It is in series {SERIES}, but this request is for series {ANOTHER_SERIES}"
         assert harness.outcome[0] == "SENT_TO_OPENCAST"
         assert harness.outcome[1].startswith(said)
         assert harness.row["oc_series_id"] == SERIES

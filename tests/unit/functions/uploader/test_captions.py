@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from ingester.ledger.record import CaptionsState, IngestRecord
-from ingester.recording.files import captions_of
+from ingester.recording.files import captions_zip_id
 from ingester.recording.timeline import Stretch
 from tests.cloud import BUCKET
 from tests.hooks import failing
@@ -43,7 +43,7 @@ def late(harness: Harness, *tracks: dict[str, Any], media_package: str = OWN_ID)
     """Return a message that adds captions to an event."""
     return {
         **harness.message(),
-        "zip_id": captions_of(UUID),
+        "zip_id": captions_zip_id(UUID),
         "s3_files": {},
         "captions": staged(harness, *(tracks or (TRANSCRIPT,))),
         "late_for": media_package,
@@ -330,8 +330,8 @@ class TestGivingUp:
         (dead,) = harness.dead()
         assert dead["reason"].startswith("The captions can't be added: ")
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
-        assert captions_of(UUID) not in harness.record.requests
-        assert captions_of(UUID) not in harness.aws.rows()
+        assert captions_zip_id(UUID) not in harness.record.requests
+        assert captions_zip_id(UUID) not in harness.aws.rows()
 
     def test_waiting_captions_count_as_no_failure_of_the_request(self, harness: Harness) -> None:
         harness.opencast.set(active_seconds=3600)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ingester.ledger.record import CaptionsState
-from ingester.recording.files import captions_of
+from ingester.recording.files import captions_zip_id
 from tests.cloud import BUCKET
 from tests.unit.functions.uploader.harness import FOLDER, OWN_ID, UUID, Harness
 
@@ -31,7 +31,7 @@ def with_tracks(harness: Harness, *tracks: dict[str, Any]) -> dict[str, Any]:
 def late(harness: Harness, *tracks: dict[str, Any]) -> dict[str, Any]:
     """Return a message that adds tracks to an event."""
     message = with_tracks(harness, *(tracks or (CHAPTERS,)))
-    return {**message, "zip_id": captions_of(UUID), "s3_files": {}, "late_for": OWN_ID}
+    return {**message, "zip_id": captions_zip_id(UUID), "s3_files": {}, "late_for": OWN_ID}
 
 
 def ingest(harness: Harness) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingester.ledger.record import with_nothing_but
+from ingester.ledger.record import as_forgotten
 from tests.unit.functions.uploader.harness import UUID, Harness
 
 
@@ -15,7 +15,7 @@ from tests.unit.functions.uploader.harness import UUID, Harness
 def test_upload_message_of_a_forgotten_recording_is_dropped(
     harness: Harness, changes: dict[str, Any]
 ) -> None:
-    harness.ledger.change(UUID, partial(with_nothing_but, now=harness.clock()))
+    harness.ledger.change(UUID, partial(as_forgotten, now=harness.clock()))
     before = harness.record, harness.row
     assert harness.take(harness.message(**changes))
     assert (harness.record, harness.row, harness.dead()) == (*before, [])

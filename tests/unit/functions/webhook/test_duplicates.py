@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ingester.ledger import record as ledger
 from ingester.ledger.record import End
 from ingester.pipeline.states import State
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from tests.cloud import Clock, Cloud
 from tests.unit.functions.webhook.notifications import (
     UUID,
@@ -116,7 +116,7 @@ def test_repeated_on_demand_request_is_a_duplicate_unless_it_has_another_zip_id(
     assert set(record_of(aws).requests) == {"on-demand-1", "on-demand-2"}
 
 
-def test_on_demand_request_is_sent_when_the_request_of_zoom_is_in_progress(
+def test_on_demand_request_for_another_ingest_is_sent_while_the_request_of_zoom_is_in_progress(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
@@ -225,7 +225,7 @@ def test_request_is_accepted_again_when_an_operator_forces_it(
     assert len(sent(aws)) == 2
     assert state(aws, "on-demand-1") == ("SENT_TO_DOWNLOADER", "")
     request = record_of(aws).request("on-demand-1")
-    assert (request.asked, request.end) == (Asked(oc_series_id="S"), None)
+    assert (request.asked, request.end) == (RequestOptions(oc_series_id="S"), None)
     assert request.sent == ("file-1",)
 
 

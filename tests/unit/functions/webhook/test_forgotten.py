@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from ingester.ledger.record import with_nothing_but
+from ingester.ledger.record import as_forgotten
 from tests.cloud import Clock, Cloud
 from tests.unit.functions.webhook.notifications import (
     ZIP_ID,
@@ -26,7 +26,7 @@ from tests.unit.functions.webhook.removals import recovered, trashed
 
 @pytest.fixture
 def forgotten(aws: Cloud, clock: Clock) -> None:
-    change_record(aws, partial(with_nothing_but, now=clock()))
+    change_record(aws, partial(as_forgotten, now=clock()))
 
 
 @pytest.mark.usefixtures("forgotten")

@@ -16,7 +16,7 @@ from ingester.settings import OnDemandSecrets
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import PATIENCE, diagnose
 from ingester.zoom.signature import verify
-from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
+from local.neighbours.https_server import Answer, Disruption, Request, json_answer, text_answer
 from local.neighbours.zoom_faults import Fault
 from tests.function_harness import OWN_KEY, webhook_dependencies
 from tests.hooks import failing_table
@@ -157,7 +157,9 @@ def real_webhook(harness: Harness) -> Take:
 
 def losing_its_answer(take: Take) -> Take:
     def lose(request: Request) -> Answer:
-        return Answer(take(request).status, body=b"x", spoil=Spoil(after_bytes=0, how="reset"))
+        return Answer(
+            take(request).status, body=b"x", disruption=Disruption(after_bytes=0, how="reset")
+        )
 
     return lose
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 
 import slack
 from ingester.slack.api import API_SECONDS
-from local.neighbours.https_server import Answer, Spoil
+from local.neighbours.https_server import Answer, Disruption
 from tests.slack_messages import button_of, texts
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.test_refusals import refused, value
@@ -137,7 +138,7 @@ def test_slack_user_is_asked_to_try_again_when_the_function_can_not_invoke_itsel
 
 
 def test_slash_command_is_answered_within_three_seconds_when_the_call_of_lambda_is_slow(
-    harness: Harness, slow: threading.Event, put: Put
+    harness: Harness, slow: threading.Event, put: Put, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Slack's three seconds include the cold start.
     put("u1")
@@ -146,6 +147,10 @@ def test_slash_command_is_answered_within_three_seconds_when_the_call_of_lambda_
     begin = time.monotonic()
     assert "try again in a minute" in refused(harness.command(str(MEETING)))
     assert time.monotonic() - begin < 2.5
+    (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
+    assert "could not invoke itself: TimeoutError" in record.getMessage()
+    assert not record.exc_info
+    assert "outlook" in vars(record)
 
 
 def test_button_press_is_acknowledged_within_three_seconds_when_posting_a_message_is_slow(
@@ -160,19 +165,19 @@ def test_button_press_is_acknowledged_within_three_seconds_when_posting_a_messag
     assert time.monotonic() - begin < 2.5
 
 
-def full_message_s_button() -> str:
+def button_of_full_message() -> str:
     """Return the button of a message with six recordings. A press makes a new message."""
     return value().replace('"count": 2', '"count": 6')
 
 
-@pytest.mark.parametrize("answer", [Answer(503), Answer(200, spoil=Spoil(after_bytes=0))])
+@pytest.mark.parametrize("answer", [Answer(503), Answer(200, disruption=Disruption(after_bytes=0))])
 def test_old_message_loses_its_button_when_the_new_message_may_have_arrived(
     harness: Harness, workspace: Workspace, put: Put, answer: Answer
 ) -> None:
     # Otherwise a second press would show the same recordings again.
     seven(put)
     workspace.answer("/respond", answer, workspace.take)
-    (old,) = harness.press(full_message_s_button())
+    (old,) = harness.press(button_of_full_message())
     assert (old["replace_original"], button_of(old)) == (True, "")
 
 
@@ -186,7 +191,7 @@ def test_no_second_message_is_posted_when_slack_refuses_the_first_message(
 ) -> None:
     seven(put)
     workspace.answer("/respond", Answer(404, body=b"expired_url"))
-    assert harness.press(full_message_s_button()) == []
+    assert harness.press(button_of_full_message()) == []
     assert workspace.asked.count("/respond") == 1
 
 
@@ -198,7 +203,7 @@ def test_slack_user_is_asked_to_try_again_when_slack_is_slow_in_the_second_invoc
     late(harness)
     assert refused(harness.command(text)) == ONE_MOMENT
     # The clock's second reading is the deadline of the lookup.
-    clock = iter([0.0, slack.LATER_SECONDS, *range(100, 200)])
+    clock = iter([0.0, slack.BACKGROUND_SECONDS, *range(100, 200)])
     harness.deps = slack.Dependencies(**{**vars(harness.deps), "monotonic": lambda: next(clock)})
     (message,) = harness.finish()
     assert "try again in a minute" in refused(message)
@@ -207,8 +212,8 @@ def test_slack_user_is_asked_to_try_again_when_slack_is_slow_in_the_second_invoc
 
 def test_second_invocation_of_the_slack_function_ends_before_its_timeout() -> None:
     # The invocation waits for two answers of Slack's API and posts two messages, within 30 s.
-    assert 2 * API_SECONDS <= slack.LATER_SECONDS
-    assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
+    assert 2 * API_SECONDS <= slack.BACKGROUND_SECONDS
+    assert slack.BACKGROUND_SECONDS + 2 * slack.POST_SECONDS <= 28
 
 
 def test_slack_function_refuses_an_event_of_its_second_invocation_from_the_api(

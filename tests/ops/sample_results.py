@@ -20,7 +20,7 @@ from ops.audit import Report, Vulnerability
 from ops.code.package import DIST, Package
 from ops.logs.lines import Line, line_of
 from ops.recordings.printing import Listed
-from ops.stack.overview import FunctionStatus, Overview, QueueStatus, Strangers
+from ops.stack.overview import FunctionStatus, Overview, QueueStatus, RefusedRequests
 
 API = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
 
@@ -54,7 +54,7 @@ OVERVIEW = Overview(
     mails={"ops@example.edu": True, "new@example.edu": False},
     opencast="the uploader's user may read every event",
     reconcile="last run 2026-10-14T18:05:00Z, 25 min ago: nothing missing",
-    strangers=Strangers(41, 3),
+    strangers=RefusedRequests(41, 3),
     problems=("There is no queue zip-prod-upload-dlq.fifo: `invoke stack.update` makes it.",),
     weak_settings=(Weakness("INGEST_ALLOWED_IPS", "anyone can request ingests", True),),
 )
@@ -70,7 +70,7 @@ CALM = replace(
     queues=(QueueStatus("zip-prod-download", 0, 1, 0, 312),),
     alarms={},
     mails={"ops@example.edu": True},
-    strangers=Strangers(0, 0),
+    strangers=RefusedRequests(0, 0),
     problems=(),
     weak_settings=(),
 )

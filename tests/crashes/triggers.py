@@ -25,7 +25,7 @@ _lectures = itertools.count()
 
 
 @dataclass(frozen=True)
-class Way:
+class Trigger:
     """A way in which a recording reaches the function that the sweep kills.
 
     Attributes:
@@ -78,7 +78,7 @@ def _missed_lecture(stack: Stack) -> ZoomRecording:
     """Set reconcile's baseline, and add a later lecture that ended over an hour ago."""
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
     start = begin + _BETWEEN_LECTURES * next(_lectures)
-    stack.driver.begin_reconcile(start)
+    stack.driver.set_reconcile_baseline(start)
     return replace(stack, start=start).lecture(chat=True)
 
 
@@ -88,7 +88,7 @@ def _notify(stack: Stack, recording: ZoomRecording) -> bool:
 
 def _ask(stack: Stack, recording: ZoomRecording) -> bool:
     request = {"uuid": recording.uuid, "oc_series_id": SERIES}
-    return stack.driver.ask_for_ingest(**request).status == 200
+    return stack.driver.request_ingest(**request).status == 200
 
 
 def _reconcile(stack: Stack, _recording: ZoomRecording) -> bool:
@@ -110,19 +110,19 @@ def _follow(stack: Stack, recording: ZoomRecording) -> bool:
 @contextmanager
 def _account_list(driver: Driver) -> Iterator[None]:
     """Give the app in Zoom the scope for listing all users' recordings with one call."""
-    driver.scopes_in_zoom(READ_FILES_SCOPE, *ACCOUNT_RECORDINGS_SCOPES[:1])
+    driver.set_zoom_scopes(READ_FILES_SCOPE, *ACCOUNT_RECORDINGS_SCOPES[:1])
     try:
         yield
     finally:
-        driver.scopes_in_zoom(*ZoomApp().scopes)
+        driver.set_zoom_scopes(*ZoomApp().scopes)
 
 
-WAYS = (
-    Way(WEBHOOK, _lecture, _notify),
-    Way(ON_DEMAND, _lecture_of_no_class, _ask),
+TRIGGERS = (
+    Trigger(WEBHOOK, _lecture, _notify),
+    Trigger(ON_DEMAND, _lecture_of_no_class, _ask),
     # This way has no captions, because the proxies can't forward PutObject's chunked body.
-    Way(DOWNLOADER, _lecture, _notify, queue="download"),
-    Way(
+    Trigger(DOWNLOADER, _lecture, _notify, queue="download"),
+    Trigger(
         UPLOADER,
         _lecture_with_transcript,
         _notify,
@@ -131,6 +131,6 @@ WAYS = (
         settings={"OC_INGEST_PATIENCE_HOURS": PATIENCE_HOURS},
         has_captions=True,
     ),
-    Way(RECONCILE, _missed_lecture, _reconcile, around=_account_list),
-    Way(FOLLOW, _ingested_lecture, _follow, is_followed=True),
+    Trigger(RECONCILE, _missed_lecture, _reconcile, around=_account_list),
+    Trigger(FOLLOW, _ingested_lecture, _follow, is_followed=True),
 )
