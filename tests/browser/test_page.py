@@ -227,6 +227,15 @@ def test_a_recording_is_found_by_its_uuid_in_the_header(page: Page, site: Site, 
     assert page.url.endswith("#recording=gone%3D%3D")
 
 
+def test_the_box_in_the_header_searches_for_a_link_that_names_no_recording(
+    page: Page, site: Site
+) -> None:
+    open_page(page, site)
+    page.get_by_label("Zoom meeting number").fill("https://zoom.us/rec/share/abc")
+    page.keyboard.press("Enter")
+    expect(section(page, "Search")).to_contain_text("No recording of the last seven days matches.")
+
+
 def test_the_view_of_a_meeting_links_each_recording_to_its_own_view(page: Page, site: Site) -> None:
     open_page(page, site, "#meeting=96655443322")
     links = page.get_by_role("link", name="Show this recording's files and its event in Opencast")
