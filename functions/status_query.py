@@ -30,7 +30,7 @@ from ingester.schedule.series_lookup import scheduled_destination
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import StatusQuerySettings, read
 from ingester.status.details import RecordingDetails, Scheduled, details_of, editor_of, file_words
-from ingester.status.diagnosis import Diagnosis, diagnose, diagnose_each
+from ingester.status.diagnosis import CAN_BE_SUPERSEDED, Diagnosis, diagnose, diagnose_each
 from ingester.status.row import StatusRow
 from ingester.status.table import STATUS_RETENTION, StatusTable
 from ingester.status.time_index import Position, StatusPages
@@ -52,7 +52,8 @@ Lambda's 6 MB."""
 
 MEETINGS_LOOKED_UP = 100
 """Maximum number of meetings whose other ingests are read for one page of ingests. A later ingest
-may show that an earlier ingest no longer needs a person. The reads take a second at most."""
+may show that an earlier ingest needs no person, or no other request. The reads take a second at
+most."""
 
 ERRORS = ErrorAnswers(
     aws=AwsFailure(
@@ -307,17 +308,19 @@ def _reconcile_check(deps: Dependencies) -> Check | None:
 
 
 def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> list[StatusRow]:
-    """Return all ingests, with their steps, of each meeting in which one of `rows` needs a person.
+    """Return all ingests, with their steps, of the meetings in which another ingest may count.
+
+    Another ingest may count for a row that needs a person, or that no class fits. If there are too
+    many meetings, those of rows that need a person go first.
 
     The rows of a page lack the steps. Without the steps, a row's time of success would be that of
     its last update, which late files can cause after the success.
     """
-    needy = [
-        row.meeting_id
-        for row in rows
-        if row.meeting_id and diagnose(row, (), now, deps.patience).needs_attention
-    ]
-    meetings = list(dict.fromkeys(needy))[: deps.meetings_looked_up]
+    known = [(row, diagnose(row, (), now, deps.patience)) for row in rows if row.meeting_id]
+    known = [(row, one) for row, one in known if one.situation in CAN_BE_SUPERSEDED]
+    known.sort(key=lambda pair: not pair[1].needs_attention)
+    found = dict.fromkeys(row.meeting_id for row, _ in known)
+    meetings = list(found)[: deps.meetings_looked_up]
     return [row for meeting in meetings for row in deps.status.of_meeting(meeting)]
 
 

@@ -13,7 +13,7 @@ from ingester.pipeline.states import Origin, State
 from ingester.status.row import RequestOptions
 from ingester.status.table import StatusChange
 from tests.browser.harness import Site, open_page, section, topics, violations
-from tests.browser.recordings import NOW, SECOND_REQUEST, Week
+from tests.browser.recordings import HOSTILE, NOW, SECOND_REQUEST, Week
 from tests.cloud import Cloud
 
 
@@ -149,7 +149,7 @@ def test_a_failure_needs_no_person_while_a_later_request_is_under_way_and_after_
     assert topics(place) == ["Data Structures"]
     settled = place.locator("li").filter(has_text="Data Structures")
     expect(settled).to_contain_text(
-        "Nothing: another request brought it into Opencast, series 20260113301."
+        "Nothing to do: another request brought the recording into Opencast, series 20260113301."
     )
     expect(settled.get_by_role("link", name="Request it")).to_have_count(0)
 
@@ -170,7 +170,9 @@ def test_an_overdue_retry_is_not_announced_while_a_later_request_is_under_way(
     week.ingest_second_request()
     open_page(page, site, "#recording=lost==")
     settled = page.locator("article").filter(has_text="Failed, later succeeded")
-    expect(settled).to_contain_text("Nothing: another request brought it into Opencast.")
+    expect(settled).to_contain_text(
+        "Nothing to do: another request brought the recording into Opencast."
+    )
     expect(settled).not_to_contain_text("Next try")
 
 
@@ -186,7 +188,9 @@ def test_an_ignored_recording_needs_no_person_when_it_was_requested_with_a_serie
     week.ingest_second_request("20260113301")
     page.clock.run_for(31_000)
     expect(ignored.get_by_role("heading")).to_contain_text("Ignored, later succeeded")
-    expect(ignored).to_contain_text("Nothing: another request brought it into Opencast")
+    expect(ignored).to_contain_text(
+        "Nothing to do: another request brought the recording into Opencast"
+    )
     expect(ignored.get_by_role("link")).to_have_count(0)
 
 
@@ -198,7 +202,7 @@ def test_the_page_advises_no_request_for_an_ignored_ingest_when_its_recording_is
     week.status.write(SECOND_REQUEST, StatusChange(State.IGNORED, NO_SERIES))
     open_page(page, site, "#recording=done01==")
     ignored = page.locator("article").filter(has_text="Ignored")
-    expect(ignored).to_contain_text("Nothing: it is in Opencast already.")
+    expect(ignored).to_contain_text("Nothing to do: the recording is in Opencast already.")
     expect(ignored.get_by_role("link")).to_have_count(0)
 
 
@@ -224,3 +228,44 @@ def test_recordings_are_one_entry_when_they_need_a_person_for_the_same_cause(
     assert violations(page) == []
     group.get_by_role("link", name="Request it: Part 2").click()
     expect(page.get_by_label("Recording (required)")).to_have_value("same2==")
+
+
+def test_a_recording_needs_attention_once_by_its_newest_ingest_when_a_second_request_failed_too(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    week = Week(aws)
+    week.request_again("8dXp112QmuoKj48w==")
+    reason = f"permanent failure: {INVALID_SERIES}"
+    week.status.write(
+        SECOND_REQUEST, StatusChange(State.OC_SERIES_FOUND, oc_series_id="S9", files=["a"])
+    )
+    week.status.write(SECOND_REQUEST, StatusChange(State.UPLOADER_FAILED, reason))
+    open_page(page, site)
+    place = section(page, "Needs attention")
+    expect(place.get_by_role("heading")).to_have_text("Needs attention 2")
+    assert topics(place) == ["Mapping the Ocean", "Data Structures"]
+    expect(place).to_contain_text("Opencast has no series S9.")
+    expect(place).not_to_contain_text("20260112345")
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.locator("#say")).to_contain_text("2 need attention.")
+
+
+def test_the_list_links_an_ignored_recording_without_a_class_to_the_form(
+    page: Page, site: Site
+) -> None:
+    open_page(page, site)
+    ignored = section(page, "By day").locator("li").filter(has_text="Office hours 1")
+    expect(ignored).to_contain_text("Request it with its series.")
+    ignored.get_by_role("link", name="Request it: Office hours 1").click()
+    expect(page.get_by_label("Recording (required)")).to_have_value("private0==")
+
+
+def test_a_failed_ingest_that_will_be_retried_says_so_and_counts_as_under_way(
+    page: Page, site: Site
+) -> None:
+    open_page(page, site)
+    expect(page.get_by_role("heading", name="Under way")).to_have_text("Under way 4")
+    expect(page.locator("#c-run")).to_have_text("4")
+    page.get_by_role("radio", name="Under way").check()
+    shown = section(page, "By day").locator(".rows > li").filter(has_text=HOSTILE)
+    expect(shown.locator(".state")).to_have_text("Download failed, to be retried")

@@ -17,6 +17,7 @@ from tests.browser.harness import Site, await_view, focused, hold, open_page, vi
 from tests.browser.recordings import Week
 from tests.cloud import Cloud
 
+SHOWN = "What becomes of the request is shown here: the recording's view"
 LINK = "https://zoom.us/recording/management/detail?meeting_id=gone%3D%3D"
 
 
@@ -37,7 +38,7 @@ def test_the_form_sends_all_five_parameters(page: Page, site: Site) -> None:
     page.get_by_role("checkbox", name="Ingest every view").check()
     send(page, LINK)
     answer = page.locator("#answer")
-    expect(answer).to_have_text("Accepted. The recording is on its way to Opencast. Follow it")
+    expect(answer).to_have_text(f"Accepted. {SHOWN}")
     assert site.posted == [
         {
             "uuid": LINK,
@@ -49,7 +50,7 @@ def test_the_form_sends_all_five_parameters(page: Page, site: Site) -> None:
     ]
     # The form has to be empty after an accepted request, so that a second click sends nothing.
     expect(page.get_by_label("Recording (required)")).to_have_value("")
-    page.get_by_role("link", name="Follow it").click()
+    page.get_by_role("link", name="the recording's view").click()
     await_view(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
 
@@ -186,7 +187,7 @@ def test_the_form_links_to_an_accepted_recording_whatever_form_its_uuid_was_ente
 ) -> None:
     open_page(page, site, "#request")
     send(page, text)
-    link = page.get_by_role("link", name="Follow it")
+    link = page.get_by_role("link", name="the recording's view")
     expect(link).to_have_attribute("href", "#recording=lo%2Bng%2F%3D%3D")
 
 
@@ -374,17 +375,16 @@ class TestAboutTheRecording:
         ignored = "It is ignored if the recording is still in Opencast."
         no_class = "It will be ignored, because no class fits it: request it again with a series."
         said = no_class if again else ignored
-        expect(page.locator("#answer")).to_have_text(f"Accepted. {said} Follow it")
+        expect(page.locator("#answer")).to_have_text(f"Accepted. {said} {SHOWN}")
 
-    def test_the_form_says_that_a_recording_is_on_its_way_when_the_request_names_a_series(
+    def test_the_form_promises_nothing_when_the_request_names_a_series(
         self, page: Page, site: Site
     ) -> None:
         open_page(page, site, "#request&uuid=done01==&oc_series_id=20260112345")
         page.clock.run_for(500)
         page.get_by_role("checkbox", name="Ingest it again").check()
         page.get_by_role("button", name="Request ingest").click()
-        said = "The recording is on its way to Opencast."
-        expect(page.locator("#answer")).to_have_text(f"Accepted. {said} Follow it")
+        expect(page.locator("#answer")).to_have_text(f"Accepted. {SHOWN}")
 
     def test_the_message_about_a_wrong_uuid_disappears_when_another_uuid_is_typed(
         self, page: Page, site: Site

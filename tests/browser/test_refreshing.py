@@ -285,7 +285,7 @@ def test_a_search_shows_no_recordings_of_a_day_while_it_is_being_loaded(
     page.get_by_label("Search all seven days").fill("private2==")
     assert len(held) == 1
     held[0].continue_()
-    expect(place.get_by_role("link", name="Office hours 3")).to_be_visible()
+    expect(place.get_by_role("link", name="Office hours 3", exact=True)).to_be_visible()
     assert topics(place) == ["Office hours 3"]
 
 

@@ -97,7 +97,7 @@ def test_a_recording_that_is_requested_on_the_status_page_can_be_followed_to_ope
     page.get_by_role("button", name="Request ingest").click()
     expect(page.locator("#answer")).to_contain_text("Accepted.")
     stack.await_state(recording, "SENT_TO_OPENCAST")
-    page.get_by_role("link", name="Follow it").click()
+    page.get_by_role("link", name="the recording's view").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("<img src=x onerror=alert(1)>")
     steps = page.get_by_role("list", name="Steps").get_by_role("listitem")
     words = ("Requested", "Received", "Downloading", "Uploading", "In Opencast")

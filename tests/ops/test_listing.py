@@ -199,5 +199,5 @@ def test_a_request_without_a_series_needs_no_step_when_the_recording_is_in_openc
     begin_ingest("on-demand-1", "u", 2).write(
         "on-demand-1", StatusChange(State.IGNORED, "No opencast series match")
     )
-    said = "Nothing: it is in Opencast already."
+    said = "Nothing to do: the recording is in Opencast already."
     assert next_steps("--uuid", "u") == {"auto-ingest-u": None, "on-demand-1": said}

@@ -251,6 +251,22 @@ def test_recordings_prints_advice_once_for_recordings_with_the_same_cause(
     ]
 
 
+def test_recordings_prints_advice_once_for_a_recording_whose_second_request_failed_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    again = msgspec.structs.replace(
+        FAILED[0],
+        zip_id="on-demand-9",
+        origin=str(Origin.ON_DEMAND),
+        ingest_request_time="2026-10-14T18:20:00Z",
+    )
+    show(listed(again, *FAILED))
+    steps = capsys.readouterr().out.partition("What to do next:\n")[2].splitlines()
+    assert "  Opencast has no series 20260112345 (2 recordings):" in steps
+    named = [line.strip() for line in steps if f" {again.recording_id} (" in line]
+    assert named == [f"95846636714 {again.recording_id} (+Zoom) Part 1"]
+
+
 def test_recordings_lists_files_and_a_link_when_a_recording_is_in_opencast() -> None:
     there = TWICE[1]
     verdict = verdict_of([there], diagnose_each([there], [there], NOW, PATIENCE))

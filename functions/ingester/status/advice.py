@@ -42,8 +42,8 @@ ELSEWHERE = (
     "Taken over from another stack, whose queues have its message: if that one is done with it, "
     "`invoke exec.pipeline {uuid}` sends it through this one."
 )
-SUPERSEDED = "Nothing: another request brought it into {destination}."
-THERE_ALREADY = "Nothing: it is in Opencast already."
+SUPERSEDED = "Nothing to do: another request brought the recording into {destination}."
+THERE_ALREADY = "Nothing to do: the recording is in Opencast already."
 TICK_AGAIN = "To have it there twice, tick Ingest it again."
 AWAITS_OTHER = "Wait: another request for it is on its way to Opencast."
 
@@ -133,19 +133,19 @@ ADVICE = {
     Situation.NOT_NEEDED: Phrases(
         operator=THERE_ALREADY,
         producer=f"{THERE_ALREADY} {TICK_AGAIN}",
-        lecturer=f"What is left to do? {THERE_ALREADY}",
+        lecturer=THERE_ALREADY,
         mail_outlook=HAS_ENDED,
     ),
     Situation.SUPERSEDED: Phrases(
         operator=SUPERSEDED,
         producer=SUPERSEDED,
-        lecturer=f"What is left to do? {SUPERSEDED}",
+        lecturer=SUPERSEDED,
         mail_outlook=HAS_ENDED,
     ),
     Situation.AWAITS_OTHER: Phrases(
         operator=AWAITS_OTHER,
         producer=AWAITS_OTHER,
-        lecturer=f"What is left to do? {AWAITS_OTHER}",
+        lecturer=AWAITS_OTHER,
         mail_outlook=HAS_ENDED,
     ),
     Situation.REQUEST_FAILED: Phrases(

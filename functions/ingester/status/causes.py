@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from ingester.status.diagnosis import Diagnosis
 from ingester.status.row import StatusRow
+from ingester.status.verdict import requested
 from ingester.status.words import reason_of
 
 _OWN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ| ?\((?:attempt|try) [^)]*\)")
@@ -24,8 +25,20 @@ def cause_of(row: StatusRow, diagnosis: Diagnosis) -> str:
 def by_cause(
     rows: Iterable[StatusRow], diagnoses: Mapping[str, Diagnosis]
 ) -> dict[str, list[StatusRow]]:
-    """Group ingests by cause. The groups are in the order of their first ingests."""
-    groups: dict[str, list[StatusRow]] = {}
+    """Group ingests by cause, so that each recording that needs a person is in one group.
+
+    The newest of a recording's ingests that need a person stands for the others. In a group of
+    ingests that need no person, a recording is once, too. The groups are in the order of their
+    first ingests.
+    """
+    newest: dict[tuple[str, str], StatusRow] = {}
     for row in rows:
+        diagnosis = diagnoses[row.zip_id]
+        cause = "" if diagnosis.needs_attention else cause_of(row, diagnosis)
+        key = (cause, row.recording_id or row.zip_id)
+        if key not in newest or requested(newest[key]) < requested(row):
+            newest[key] = row
+    groups: dict[str, list[StatusRow]] = {}
+    for row in newest.values():
         groups.setdefault(cause_of(row, diagnoses[row.zip_id]), []).append(row)
     return groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -38,6 +39,7 @@ _NO_CLASS = (
     "were ignored because no class fits it",
 )
 _FAILED = ("failed", "failed")
+_ENDED_EARLY = frozenset({Situation.SUPERSEDED, Situation.AWAITS_OTHER})
 _BECAME: dict[Situation, tuple[str, str]] = {
     **dict.fromkeys(NEEDS_ATTENTION, ("needs attention", "need attention")),
     **dict.fromkeys((Situation.IN_PROGRESS, *WILL_RETRY), ("is on its way", "are on their way")),
@@ -51,8 +53,7 @@ _BECAME: dict[Situation, tuple[str, str]] = {
     Situation.NOT_NEEDED: _NO_CLASS,
     Situation.NO_SCHEDULED_CLASS: _NO_CLASS,
     Situation.IGNORED: _IGNORED,
-    Situation.SUPERSEDED: _FAILED,
-    Situation.AWAITS_OTHER: _FAILED,
+    **dict.fromkeys(_ENDED_EARLY, _FAILED),
 }
 """Words for the result of one other request, and of several other requests, by situation. Requests
 in situations without words aren't mentioned."""
@@ -86,14 +87,13 @@ def verdict_of(
         diagnoses: Diagnoses of the ingests, by zip id.
         write_time: Returns a moment as text for the audience.
     """
-    ordered = sorted(rows, key=_requested)
+    ordered = sorted(rows, key=requested)
     # `min` returns the first of equals, so reverse the order to get the newest.
     deciding = min(reversed(ordered), key=lambda row: _rank(diagnoses[row.zip_id].situation))
     diagnosis = diagnoses[deciding.zip_id]
     position = ordered.index(deciding)
     clauses = [_head(deciding, diagnosis, write_time)]
-    clauses += _others("later", ordered[position + 1 :], diagnoses)
-    clauses += _others("earlier", ordered[:position], diagnoses)
+    clauses += _others(ordered[:position], ordered[position + 1 :], diagnoses)
     return Verdict(
         text=f"{'; '.join(clauses)}.",
         ingest=deciding,
@@ -133,7 +133,8 @@ def since_when(row: StatusRow) -> datetime:
         return row.updated
 
 
-def _requested(row: StatusRow) -> tuple[str, str]:
+def requested(row: StatusRow) -> tuple[str, str]:
+    """Return a key that sorts ingests by the time of their request."""
     return row.ingest_request_time or timestamps.write(row.updated), row.zip_id
 
 
@@ -160,21 +161,36 @@ def _head(row: StatusRow, diagnosis: Diagnosis, write_time: Callable[[datetime],
 
 
 def _others(
-    position: str, rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]
+    earlier: Sequence[StatusRow], later: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]
 ) -> Iterable[str]:
-    """Yield clauses about the results of `rows`, one for each result.
+    """Yield clauses about the results of the other requests, one for each result.
 
-    `position` says whether the rows are "earlier" or "later" than the deciding ingest.
+    Args:
+        earlier: Ingests that were requested before the deciding ingest.
+        later: Ingests that were requested after the deciding ingest.
+        diagnoses: Diagnoses of the ingests, by zip id.
     """
-    counts: dict[tuple[str, str], int] = {}
+    before, after = _results(earlier, diagnoses), _results(later, diagnoses)
+    for became in dict.fromkeys((*after, *before)):
+        subjects = []
+        if count := before[became]:
+            subjects.append("an earlier" if count == 1 else f"{count} earlier")
+        if count := after[became]:
+            subjects.append("a later" if count == 1 else f"{count} later")
+        noun = "request" if (after[became] or before[became]) == 1 else "requests"
+        of_one, of_many = became
+        words = of_one if before[became] + after[became] == 1 else of_many
+        yield f"{' and '.join(subjects)} {noun} {words}"
+
+
+def _results(
+    rows: Iterable[StatusRow], diagnoses: Mapping[str, Diagnosis]
+) -> Counter[tuple[str, str]]:
+    """Count the rows by the words for their results."""
+    counts: Counter[tuple[str, str]] = Counter()
     for row in rows:
         situation = diagnoses[row.zip_id].situation
-        is_ignored = situation is Situation.SUPERSEDED and row.state is State.IGNORED
+        is_ignored = row.state is State.IGNORED and situation in _ENDED_EARLY
         if became := _NO_CLASS if is_ignored else _BECAME.get(situation):
-            counts[became] = counts.get(became, 0) + 1
-    for (of_one, of_many), count in counts.items():
-        if count == 1:
-            article = "an" if position == "earlier" else "a"
-            yield f"{article} {position} request {of_one}"
-        else:
-            yield f"{count} {position} requests {of_many}"
+            counts[became] += 1
+    return counts

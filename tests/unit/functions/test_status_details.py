@@ -17,6 +17,7 @@ import status_query
 from ingester import timestamps
 from ingester.ledger.record import IngestRecord, Outcome, Post, Record, with_files
 from ingester.pipeline.messages import RecordingFile
+from ingester.pipeline.reasons import NO_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.reconcile.state_table import KEY
 from ingester.recording.files import Subject
@@ -211,7 +212,7 @@ def test_failed_ingest_needs_no_attention_when_a_later_request_succeeded(
         assert settled["settled_by"] == "on-done"
         assert not settled.keys() & {"attention", "request_helps"}
         assert settled["next_step"] == (
-            "Nothing: another request brought it into Opencast, series S."
+            "Nothing to do: another request brought the recording into Opencast, series S."
         )
     _, body = ask(since=SINCE)
     needy = [ingest["zip_id"] for ingest in body["ingests"] if ingest.get("attention")]
@@ -334,6 +335,35 @@ def test_status_list_looks_up_no_more_meetings_than_the_maximum(
     assert ingests.pop("u0") == (True, None)
     assert len(ingests) == few.meetings_looked_up
     assert all(found == (None, f"on-{uuid}") for uuid, found in ingests.items())
+
+
+def test_status_list_does_not_advise_a_request_when_a_recording_without_a_class_is_in_opencast(
+    ask: Ask, deps: status_query.Dependencies, clock: Clock
+) -> None:
+    for uuid in ("lost", "taken"):
+        write(deps, uuid, State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
+        write(deps, uuid, State.IGNORED, NO_SERIES)
+    until = timestamps.write(clock())
+    request_again(deps, clock, "taken", State.SENT_TO_OPENCAST)
+    found = {one["uuid"]: one for one in ask(since=SINCE, until=until)[1]["ingests"]}
+    assert found["lost"]["request_helps"]
+    assert found["taken"].get("request_helps") is None
+    assert found["taken"]["settled_by"] == "on-taken"
+
+
+def test_status_list_looks_up_the_meetings_of_failures_before_those_of_ignored_recordings(
+    deps: status_query.Dependencies, clock: Clock
+) -> None:
+    few = replace(deps, meetings_looked_up=1)
+    later_request(deps, clock, 1, "failed", State.SENT_TO_OPENCAST)
+    clock.forward(minutes=-119)
+    subject = Subject(
+        meeting_id=2, recording_id="i", topic="T", start_time="", origin=Origin.WEBHOOK
+    )
+    deps.status.write("auto-ingest-i", StatusChange(State.IGNORED, NO_SERIES, subject=subject))
+    event = {"resource": "/status", "queryStringParameters": {"since": SINCE}}
+    ingests = json.loads(status_query.respond(event, few).body)["ingests"]
+    assert [one["settled_by"] for one in ingests if "settled_by" in one] == ["on-failed"]
 
 
 def test_status_rows_are_returned_in_pages(

@@ -162,7 +162,7 @@ def test_request_without_a_series_is_not_advised_again_when_the_recording_is_in_
     )
     diagnosis = diagnose(ignored, [there], UPDATED, PATIENCE)
     shown = ingest_lines(ignored, diagnosis, ZONE, "")
-    assert "What is left to do? Nothing: it is in Opencast already." in shown
+    assert "Nothing to do: the recording is in Opencast already." in shown
 
 
 def test_overdue_retry_says_since_when_it_is_due() -> None:

@@ -265,11 +265,14 @@ def test_phrase_for_producers_says_in_plain_words_what_to_do(
 def test_advice_on_a_superseded_ingest_names_the_series_in_opencast_when_known() -> None:
     _, failed, later = EXAMPLES_WITH_OTHERS[0]
     known = msgspec.structs.replace(later, oc_series_id="S")
-    expected = "Nothing: another request brought it into Opencast, series S."
+    expected = "Nothing to do: another request brought the recording into Opencast, series S."
     words = said(failed, known)
     assert (words.operator, words.producer) == (expected, expected)
-    assert words.lecturer == f"What is left to do? {expected}"
-    assert said(failed, later).operator == "Nothing: another request brought it into Opencast."
+    assert words.lecturer == expected
+    assert (
+        said(failed, later).operator
+        == "Nothing to do: another request brought the recording into Opencast."
+    )
 
 
 def test_time_in_advice_is_formatted_by_the_given_function() -> None:

@@ -9,7 +9,7 @@ from ingester.pipeline.states import State
 from ingester.status.causes import by_cause
 from ingester.status.diagnosis import PATIENCE, diagnose_each
 from ingester.status.row import StatusRow
-from tests.unit.status.situations import NOW, row
+from tests.unit.status.situations import NOW, ago, row
 
 
 def failed(name: str, reason: str, series: str = "S", **more: str) -> StatusRow:
@@ -49,3 +49,36 @@ def test_failed_ingests_are_one_group_when_only_times_attempts_and_uuids_differ(
         ),
         failed("c", "Opencast refuses c"),
     ) == [["a", "b"], ["c"]]
+
+
+def again(name: str, reason: str, **more: str) -> StatusRow:
+    """Return a failed second request for the recording of the ingest `name`."""
+    return failed(f"{name}2", reason, recording_id=uuid_of(name), **more)
+
+
+def test_a_recording_is_once_in_a_group_by_its_newest_failed_ingest() -> None:
+    first = failed("a", INVALID_SERIES, ingest_request_time=ago(5))
+    second = again("a", INVALID_SERIES, ingest_request_time=ago(2))
+    other = failed("b", INVALID_SERIES, ingest_request_time=ago(1))
+    assert groups(first, second, other) == [["a2", "b"]]
+    assert groups(second, other, first) == [["a2", "b"]]
+
+
+def test_a_recording_is_in_one_group_when_its_ingests_failed_for_different_causes() -> None:
+    first = failed("a", INVALID_SERIES, ingest_request_time=ago(5))
+    second = again("a", "Opencast refuses it", ingest_request_time=ago(2))
+    assert groups(first, second) == [["a2"]]
+
+
+def test_ingests_without_a_uuid_are_each_in_a_group() -> None:
+    assert groups(
+        failed("a", INVALID_SERIES, recording_id=""), failed("b", INVALID_SERIES, recording_id="")
+    ) == [["a", "b"]]
+
+
+def test_a_recording_is_once_in_a_group_of_ingests_that_need_no_person() -> None:
+    first = failed("a", "x", ingest_request_time=ago(5))
+    second = again("a", "x", ingest_request_time=ago(4))
+    third = row(State.PUBLISHED, zip_id="a3", recording_id=uuid_of("a"), ingest_request_time=ago(3))
+    found = by_cause([first, second], diagnose_each([first, second], [third], NOW, PATIENCE))
+    assert [[one.zip_id for one in some] for some in found.values()] == [["a2"]]

@@ -68,6 +68,33 @@ def later(state: State, reason: str = "", *, number: int = 1, **more: object) ->
             "Waiting for upload since 17:30; an earlier request failed.",
         ),
         (
+            [
+                row(State.DOWNLOADER_FAILED, "x", hours=4, ingest_request_time=ago(5)),
+                later(State.SENT_TO_UPLOADER, number=1),
+                later(State.UPLOADER_FAILED, "x", number=2),
+            ],
+            "Waiting for upload since 17:30; an earlier and a later request failed.",
+        ),
+        (
+            [
+                row(State.DOWNLOADER_FAILED, "x", hours=4, ingest_request_time=ago(5)),
+                later(State.SENT_TO_UPLOADER, number=1),
+                later(State.UPLOADER_FAILED, "x", number=2),
+                later(State.UPLOADER_FAILED, "x", number=3),
+            ],
+            "Waiting for upload since 17:30; an earlier and 2 later requests failed.",
+        ),
+        (
+            [
+                row(State.IGNORED, reasons.NO_SERIES, hours=4, ingest_request_time=ago(5)),
+                later(State.SENT_TO_UPLOADER),
+            ],
+            (
+                "Waiting for upload since 17:30; an earlier request was ignored because no class "
+                "fits it."
+            ),
+        ),
+        (
             [row(State.UPLOADER_FAILED, reasons.INVALID_SERIES, oc_series_id="S")],
             "Upload failed: Opencast has no series S.",
         ),
