@@ -36,7 +36,7 @@ def test_words_of_a_state_are_followed_by_its_code_in_brackets() -> None:
         ("permanent failure: Invalid Opencast series id.", "Opencast has no series S."),
         ("Invalid Opencast series id. An operator is needed.", "Opencast has no series S."),
         ("retryable failure: x (attempt 2 of 12, next try at y)", "x (attempt 2 of 12, next try a"),
-        ("x (attempt 12 of 12, no more retries: an operator)", "x (attempt 12 of 12, no m"),
+        ("x (attempt 2 of 2, no more retries: an operator is needed)", "x (attempt 2 of 2, no m"),
         (reasons.ALREADY_THERE, "It is in Opencast already"),
         (reasons.TOO_SHORT, "It is too short"),
         ("something else", "something else"),
