@@ -151,7 +151,7 @@ def _failures(week: Week) -> None:
             "gone==",
             ago - timedelta(minutes=2),
             State.DOWNLOADER_FAILED,
-            f"retryable failure: Zoom's download host answers 503 (try {number} of 12)",
+            f"retryable failure: Zoom's download host answers 503 (attempt {number} of 12)",
         )
     week.begin("hostile==", timedelta(minutes=50), HOSTILE)
     week.write("hostile==", timedelta(minutes=49), State.SENT_TO_DOWNLOADER)
@@ -159,6 +159,6 @@ def _failures(week: Week) -> None:
         "hostile==",
         timedelta(minutes=12),
         State.DOWNLOADER_FAILED,
-        "retryable failure: S3 answers 503 (try 4 of 12)",
+        "retryable failure: S3 answers 503 (attempt 4 of 12)",
         retry_due=timestamps.write(NOW + timedelta(minutes=4)),
     )
