@@ -484,7 +484,7 @@ class Settings:
     )
     schedule_update_token: str = text_setting(
         _SHEET,
-        "The token that a request to update the schedule needs. If it isn't given, the first "
+        "The token that a request to update the schedule needs. Without a token, the first "
         "deployment makes one, which `invoke secrets.schedule-token` prints.",
         read_by=(SCHEDULE_UPDATE,),
         secret=True,

@@ -442,8 +442,8 @@ def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) 
         is_partial=True,
     )
     deps.status.report(zip_id, StatusChange(State.WEBHOOK_RECEIVED, replacing=ENDED))
-    # Accept the request only after the send. If the send fails, Zoom repeats the event, and the
-    # repeat has to find a request that was given up.
+    # Accept the request only after the send. If the send fails, Zoom repeats the webhook event, and
+    # the repeat has to find a request that was given up.
     accept = partial(ledger.with_request, zip_id=zip_id, asked=asked, now=deps.clock())
     _send(message, frozenset(), deps, accept)
 
@@ -527,7 +527,9 @@ def _ingest(request: IngestEvent, zip_id: str, deps: Dependencies) -> Answer:
 
 
 def _accepted(record: Record, request: IngestEvent, zip_id: str, deps: Dependencies) -> Record:
-    """Return the record with a request's files, and with the request unless it is in progress.
+    """Return the record with a request's files, and with the request if it has to be sent.
+
+    A request that was sent already is sent again only if an operator forces it.
 
     Only an operator's request makes a forgotten recording known again.
     """

@@ -59,7 +59,7 @@ def meaning(row: Setting[Any]) -> str:
     parts = [
         "Required." if row.missing else "",
         row.line,
-        f"If it isn't given, `{row.fallback}` is used." if row.fallback else "",
+        f"Without this setting, `{row.fallback}` is used." if row.fallback else "",
         "Secret." if row.secret else "",
     ]
     return " ".join(filter(None, parts))

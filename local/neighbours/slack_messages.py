@@ -125,7 +125,7 @@ def controls_in(text: str) -> list[str]:
 
 
 def problem_in(text: str) -> str | None:
-    """Return a sentence about the first `<` or `>` that should be escaped, or None.
+    """Return a description of the first `<` or `>` that should be escaped, or None.
 
     A `>` at the beginning of a line is a quotation and needs no escape.
     """

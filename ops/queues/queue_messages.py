@@ -156,7 +156,7 @@ class QueueCounts:
     """SQS's approximate counts of a queue's messages.
 
     `at` is the time by SQS's clock, rounded up to seconds. `receive_limit` is the number of
-    receives on which the queue's function works; 0 for a DLQ.
+    receives after which the queue's function no longer processes a message; 0 for a DLQ.
     """
 
     waiting: int

@@ -91,7 +91,7 @@ def make_others(mutator: Mutator) -> Any:
 
 
 def check_others(given: Any) -> Iterator[str]:
-    """Check that malformed items of the other tables raise no unexpected error in a function."""
+    """Check that malformed items of three more tables raise no unexpected error in a function."""
     aws = Aws()
     for table, name in ((aws.events, "events"), (aws.schedule, "schedule")):
         table.put(given[name])

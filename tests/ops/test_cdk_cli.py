@@ -59,7 +59,7 @@ def test_an_interrupt_at_the_deployment_question_leaves_the_stack_unchanged(tmp_
     assert left.value.code == 130
 
 
-def test_an_update_shows_its_changes_before_the_question(tmp_path: Path) -> None:
+def test_stack_update_shows_its_changes_before_it_asks_for_confirmation(tmp_path: Path) -> None:
     shown = tmp_path / "shown"
     made = cli(tmp_path, f"echo $1 $2 > {shown}")
     at_question = []

@@ -111,7 +111,9 @@ def test_overview_and_list_describe_update_requirements_in_the_same_words() -> N
 @pytest.mark.parametrize(
     "option", ["--echo", "--pty", "--warn-only", "--hide=out", "--command-timeout=3", "-f x.yaml"]
 )
-def test_an_option_of_invoke_is_refused_when_it_has_no_effect_here(option: str) -> None:
+def test_an_option_of_invoke_is_refused_when_it_has_no_effect_on_the_commands_of_this_project(
+    option: str,
+) -> None:
     done = invoke(*option.split(), "stack.list")
     assert "is an option of invoke without effect here" in said_in_a_line(done)
 

@@ -87,7 +87,7 @@ def test_commands_look_for_the_state_file_that_the_local_stack_writes() -> None:
     assert stack.HOME / local_state.STATE == command.LOCAL_STATE
 
 
-def test_the_help_of_local_record_explains_the_consequence_of_a_failure() -> None:
+def test_commands_document_explains_the_consequence_of_each_failure_of_local_record() -> None:
     shown = (ROOT / "docs" / "commands.md").read_text()
     assert all(f"{name} ({how.outcome})" in shown for name, how in play.FAILURES.items())
     assert "fails for good" in play.FAILURES["video"].outcome

@@ -255,7 +255,7 @@ def test_unusable_listed_classes_are_named_without_their_link() -> None:
     ]
 
 
-def test_an_imported_class_is_kept_when_its_entry_in_the_listing_becomes_unusable(
+def test_imported_scheduled_class_is_kept_when_its_entry_in_the_listing_becomes_unusable(
     aws: Cloud,
 ) -> None:
     def bring(*rows: object) -> set[str]:

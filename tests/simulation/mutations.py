@@ -332,7 +332,7 @@ def caught_by(mutation: Mutation, seed: int = 0) -> tuple[bool, str]:
     """Run worlds from `seed` on with a mistake. Return whether a world fails, and the output.
 
     Raises:
-        ValueError: The replaced code doesn't occur once.
+        ValueError: The replaced code doesn't occur exactly once.
     """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)

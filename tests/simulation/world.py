@@ -310,7 +310,10 @@ class World:
         return self._struck(fault, process, name, effect, fail)
 
     def is_out(self, service: str, process: Process | None = None) -> bool:
-        """Return whether a call to a service fails now. During a partial outage, chance decides."""
+        """Return whether a call to a service fails now.
+
+        A partial outage counts only for a process, and then by chance.
+        """
         return self._outage_of(service, process) is not None
 
     def back_at(self, service: str) -> float | None:

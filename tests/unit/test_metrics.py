@@ -56,7 +56,7 @@ def test_metric_record_declares_only_metrics_with_a_value() -> None:
 
 
 def test_unit_of_every_metric_is_known_to_cloudwatch() -> None:
-    # The known units come from botocore's model of CloudWatch's API.
+    # CloudWatch accepts only the units in its API, which botocore's model lists.
     model = botocore.session.get_session().get_service_model("cloudwatch")
     units = model.shape_for("StandardUnit").enum  # type: ignore[attr-defined]  # a StringShape's
     assert {metric.unit for metric in Metric} <= set(units)

@@ -111,8 +111,9 @@ class Engine:
 
         Raises:
             PermanentFailure: A copy failed for good. All uploads of the run are aborted.
-            RetryableFailure: A copy failed. The other copies were finished first.
-            OutOfTime: The time ran out. The next run continues.
+            RetryableFailure: A copy failed, and the others continued while there was time; or the
+                time was too short to copy anything.
+            OutOfTime: The time ran out after progress. The next run continues.
         """
         return _Run(self, copies).results()
 

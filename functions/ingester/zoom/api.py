@@ -274,7 +274,7 @@ def problem_in(response: requests.Response) -> Problem:
 
 
 def refused(response: requests.Response) -> ZoomRefused:
-    """Return the error for a refusal, with Zoom's message and the advice for an operator."""
+    """Return the error for a refusal, with Zoom's message, and advice unless the status is 404."""
     problem = problem_in(response)
     text = (problem.message or problem.reason or "no text")[:500].rstrip(" .")
     status = response.status_code

@@ -398,7 +398,10 @@ def _wrong_handle(operation: str, handle: str, reason: str) -> ClientError:
 
 
 def _check_content(body: str, attributes: Mapping[str, Mapping[str, str]]) -> None:
-    """Raise a ClientError for invalid content (SendMessage, MessageBody and MessageAttributes)."""
+    """Raise a ClientError for a body or attributes that SQS refuses.
+
+    Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
     if not body:
         code = "MissingParameter"
         raise client_error(

@@ -305,7 +305,12 @@ def comparison(plain: Measured, followed: Measured) -> str:
     Staged files aren't released, are released, or are released while ingests are followed.
     """
     columns = [cost_rows(measured) for measured in (without_release(plain), plain, followed)]
-    head = ("", "all stay for seven days", "released files go after a day", "and followed")
+    head = (
+        "",
+        "all stay for seven days",
+        "released files go after a day",
+        "released files go, and ingests are followed",
+    )
     return table(head, [(name, *(each[name] for each in columns)) for name in columns[0]], right=1)
 
 

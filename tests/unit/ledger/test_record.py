@@ -97,7 +97,7 @@ class TestUnlistedFiles:
         assert files_to_wait_for(missing, record, NOW + ZOOM_LIST_LAG) == ["b"]
 
     @pytest.mark.parametrize(("may_ingest_again", "missing"), [(False, "b"), (True, "ab")])
-    def test_file_of_an_ingest_record_is_missing_only_in_a_second_ingest(
+    def test_ingested_file_counts_as_unlisted_only_when_a_second_ingest_is_allowed(
         self, may_ingest_again: bool, missing: str
     ) -> None:
         record = with_claim(named(EMPTY, "ab"), "mp", ingest(files="a"))

@@ -228,7 +228,7 @@ def test_import_plan_replaces_rows_of_the_first_system_with_the_sheet_only() -> 
     assert file.delete == ()
 
 
-def test_import_plan_copies_series_and_course_of_a_row_to_its_classes_when_one_is_added() -> None:
+def test_import_plan_copies_series_and_course_to_the_scheduled_classes_of_a_changed_row() -> None:
     old = meeting(a_class("M", "9:00"), series="old", course="Old")
     plan = planned([old], [("1", FILE)], "file.csv")
     (row,) = plan.put

@@ -216,7 +216,7 @@ def test_schedule_update_names_conflicts_and_lets_the_class_of_the_sheet_win(
     assert (series, meeting.opencast_series_id) == (["20260112345", "2027", "OLD"], "2027")
 
 
-def test_schedule_update_names_other_sources_that_have_the_same_classes(
+def test_schedule_update_names_other_sources_that_have_the_same_scheduled_classes(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = {"day": "M", "title": "L", "course_code": "A", "opencast_series_id": "20260112345"}

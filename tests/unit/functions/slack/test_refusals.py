@@ -144,7 +144,9 @@ def value() -> str:
     )
 
 
-def test_slash_command_is_refused_outside_the_allowed_channel(harness: Harness) -> None:
+def test_slash_command_is_refused_outside_the_allowed_channel_and_direct_messages(
+    harness: Harness,
+) -> None:
     elsewhere = harness.command("help", channel_name="random", channel_id="C2")
     assert refused(elsewhere) == "This command works only in #zip and in direct messages."
     (pressed,) = harness.press(value(), channel={"id": "C2", "name": "random"})

@@ -149,7 +149,9 @@ class TestMultipleIngests:
         harness.take(harness.message(allow_multiple_ingests=True))
         assert harness.opencast.ingests[0].mediapackage_id == OWN_ID
 
-    def test_redelivered_message_finds_its_random_id_in_the_ledger(self, harness: Harness) -> None:
+    def test_redelivered_message_finds_its_random_media_package_id_in_the_ledger(
+        self, harness: Harness
+    ) -> None:
         harness.has_event()
         harness.be_silent()
         harness.fail("close")

@@ -148,7 +148,7 @@ def test_late_file_is_sent_and_the_status_row_stays_when_the_request_is_in_progr
     assert record_of(aws).request(ZIP_ID).sent == ("file-1", "file-2")
 
 
-def test_late_file_changes_the_state_of_the_row_when_the_recording_was_ignored(
+def test_new_file_changes_the_state_of_the_row_when_the_recording_was_ignored(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
