@@ -155,7 +155,7 @@ def _texts_in(blocks: Any) -> Iterator[str]:
 
 
 def _flag(payload: dict[str, Any], name: str) -> bool | None:
-    """Return the boolean `name` of a payload, or None if the boolean is missing.
+    """Return the boolean `name` of a payload, or None if the boolean is missing or null.
 
     Raises:
         Refused: The value is neither a boolean nor "true" nor "false".

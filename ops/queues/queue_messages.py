@@ -200,7 +200,7 @@ class SqsQueue:
         )
 
     def peek(self, most: int) -> list[QueueMessage]:
-        """Return up to ten messages of a live queue, which stay available for the functions."""
+        """Return up to `most` (at most ten) messages of a live queue, without hiding them."""
         return self._receive(most, 0, 0)
 
     def take(self, most: int, visibility_seconds: int) -> list[QueueMessage]:

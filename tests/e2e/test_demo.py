@@ -121,7 +121,9 @@ class TestMetricsOfTheDemo:
         }
         assert_metrics(stack, guest, wanted)
 
-    def test_the_metrics_count_a_recording_without_a_class_as_ignored(self, stack: Stack) -> None:
+    def test_the_metrics_count_a_recording_without_a_scheduled_class_as_ignored(
+        self, stack: Stack
+    ) -> None:
         private = recording_of(stack.driver, demo.UNCLAIMED)
         assert_metrics(stack, private, {Metric.RECORDING_COMPLETED: 1, Metric.RECORDING_IGNORED: 1})
 

@@ -368,7 +368,9 @@ def test_the_uuid_argument_of_exec_commands_may_be_a_uuid_or_a_link(text: str, u
     "text",
     ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999, "95846636714"],
 )
-def test_exec_commands_refuse_a_uuid_argument_without_a_uuid_in_one_line(text: str) -> None:
+def test_exec_commands_fail_with_a_one_line_error_when_the_argument_contains_no_uuid(
+    text: str,
+) -> None:
     with pytest.raises(OpsError) as said:
         uuid_of(text)
     assert "\n" not in str(said.value)

@@ -159,7 +159,9 @@ def test_recording_lines_include_the_ingests_and_invocations_of_the_recording(
     assert list(same_invocation_lines(groups.logs, [], HOUR_AGO)) == []
 
 
-def test_recording_lines_use_filter_patterns_of_uuid_ingest_and_request(groups: LogGroups) -> None:
+def test_log_lines_of_a_recording_are_found_by_uuid_zip_id_and_request_id(
+    groups: LogGroups,
+) -> None:
     groups.log(WEBHOOK, record("Sent", uuid=UUID, zip_id="on-demand-1"))
     with recorded(groups.client, "logs.FilterLogEvents") as requests:
         recording_lines(groups.logs, [WEBHOOK], UUID, [], HOUR_AGO)
@@ -199,7 +201,7 @@ def test_a_log_record_for_people_has_time_level_message_and_fields() -> None:
     assert render_text(line, ("uuid",)).plain.endswith('Going  files=3 note="two words"')
 
 
-def test_a_log_record_for_people_indents_the_exception() -> None:
+def test_exception_is_indented_when_a_log_record_is_shown_as_text() -> None:
     text = record("AWS failed", exception="Traceback:\n  File x\nError: no")
     assert shown(text).splitlines()[1:] == ["    Traceback:", "      File x", "    Error: no"]
 

@@ -211,7 +211,7 @@ def test_oc_import_asks_the_given_opencast_or_else_that_of_the_stack(
 
 
 @pytest.mark.usefixtures("listed_stack")
-def test_oc_import_asks_for_an_address_when_no_opencast_is_known() -> None:
+def test_oc_import_advises_to_name_an_address_when_no_opencast_is_known() -> None:
     line = said_in_a_line(invoke("schedule.oc-import", "--dry-run"))
     assert line.startswith("It isn't known which Opencast to ask: name its address")
 

@@ -24,9 +24,9 @@ GIVEN_UP = "Not retried automatically. The message is kept 14 days."
 
 
 def backoff_seconds(attempt: int, longest: int = LONGEST_SECONDS) -> int:
-    """Return the backoff in seconds after attempt `attempt`, which doubles with each attempt.
+    """Return the backoff in seconds after an attempt. The first attempt is 1.
 
-    The first attempt is 1. The backoff is at most `longest` seconds.
+    The backoff doubles with each attempt, up to `longest` seconds.
     """
     return min(longest, FIRST_SECONDS << min(attempt - 1, 20))
 

@@ -175,7 +175,7 @@ def _by_key(entries: Iterable[_Entry], strength: int) -> dict[_Key, list[_Entry]
 
 
 def _removed_entries(difference: _Difference, moves: _Moves) -> list[_Entry]:
-    """Return a meeting's gone classes that neither moved nor changed only their time.
+    """Return the classes that a meeting loses, except those that moved or only changed their time.
 
     The classes of a course changed only their time if the meeting gets at least as many other
     classes of the course as it loses.

@@ -418,5 +418,8 @@ def _silent_logger() -> logging.Logger:
 
 
 def _kind(error: Exception) -> str:
-    """Return the name of an error's type. The error's text may contain a secret address."""
+    """Return the name of the type of an error's reason, or else of the error.
+
+    The error's text may contain a secret address.
+    """
     return type(getattr(error, "reason", error)).__name__

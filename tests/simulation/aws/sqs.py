@@ -86,7 +86,10 @@ class _Queue:
     """Deduplication id → the time of the first send, and the answer."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
-        """Return lists of the messages that may be received now. Each list keeps its order."""
+        """Return the messages that may be received now, one list for each free group of a FIFO queue.
+
+        A list is in the order of sending. In a standard queue each message has a list of its own.
+        """
         if not self.fifo:
             return [[message] for message in self.messages.values() if message.visible_at <= now]
         free = [

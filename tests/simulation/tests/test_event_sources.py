@@ -114,7 +114,7 @@ def test_queue_starts_no_more_invocations_at_once_than_allowed() -> None:
     assert (most, harness.waiting()) == (2, 0)
 
 
-def test_invocation_is_ended_at_its_time_limit() -> None:
+def test_invocation_is_ended_when_its_timeout_is_over() -> None:
     harness = Harness(slow(50.0), seconds=30.0)
     harness.send()
     harness.world.run(500.0)

@@ -288,7 +288,7 @@ class TestAFileThatAnIngestHolds:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert errors(caplog) == []
 
-    def test_second_ingest_waits_for_a_file_of_the_first_ingest_and_then_reports_the_file(
+    def test_second_ingest_waits_for_a_file_that_zoom_no_longer_lists_and_then_reports_the_file(
         self,
         harness: Harness,
         late: dict[str, Any],

@@ -31,7 +31,7 @@ def test_nothing_is_posted_when_a_staged_file_has_another_size(harness: Harness)
     assert state == "UPLOADER_FAILED"
     assert reason == (
         f"Its staged files are not as they were staged ({SEGMENT_0}): exec.pipeline fetches them "
-        "anew."
+        "again."
     )
     assert [dead["reason"] for dead in harness.dead()] == [reason]
     assert harness.posts == 0
