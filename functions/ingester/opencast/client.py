@@ -416,7 +416,7 @@ class Opencast:
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer, or `read` raised a ValueError.
-            OpencastRefused: Opencast refuses the user: a wrong password or login, or a missing role.
+            OpencastRefused: Opencast refuses the user: a wrong password, or a missing role.
         """
         response = self._get(path)
         if response.status_code == 404:

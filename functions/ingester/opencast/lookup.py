@@ -46,7 +46,7 @@ class MadeElsewhere:
 
 @dataclass(frozen=True)
 class Deleted:
-    """A recording whose event was deleted in Opencast. `ingest` is the ingest that made the event."""
+    """A recording whose event was deleted in Opencast. `ingest` made the event."""
 
     ingest: IngestRecord
 

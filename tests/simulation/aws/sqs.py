@@ -86,7 +86,7 @@ class _Queue:
     """Deduplication id → the time of the first send, and the answer."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
-        """Return the messages that may be received now, one list for each free group of a FIFO queue.
+        """Return the messages that may be received now, one list for each free FIFO group.
 
         A list is in the order of sending. In a standard queue each message has a list of its own.
         """
