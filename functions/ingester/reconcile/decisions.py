@@ -97,8 +97,8 @@ class Decision(StrEnum):
 
     RECENT = "ended less than an hour ago"
     FOUND = "found by this run, is ingested by the next one"
-    """Decision on a missed recording that no earlier run found. Its webhook event may still come,
-    because Zoom may have finished the recording a moment ago."""
+    """Decision on a missed recording that no earlier run found. The recording's webhook event may
+    still come, because Zoom may have finished the recording a moment ago."""
 
     UNFINISHED = "not finished by Zoom"
     NO_VIDEO = "no video"
