@@ -163,7 +163,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
 
 
 def class_start(now: datetime, zone: ZoneInfo) -> datetime:
-    """Return a time in UTC, at least three hours ago, for classes at it and `LATER` after it.
+    """Return a time in UTC, at least three hours ago, for classes then and `LATER` afterwards.
 
     Neither of the two times is at night in `zone`, because the import of the schedule has a hint
     about classes at night.
