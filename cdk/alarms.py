@@ -36,10 +36,10 @@ FROM = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 BACKLOG = 40
-"""Number of waiting uploads above which the backlog alarm rings."""
+"""Number of waiting uploads above which the backlog alarm goes into ALARM state."""
 
 DOWNLOAD_AGE_HOURS = 2
-"""Age in hours of the oldest message on the download queue at which an alarm rings.
+"""Age in hours of the oldest message on the download queue at which an alarm goes into ALARM state.
 
 By default, 20 concurrent downloads work off a burst of recordings in minutes. Retries take up to
 six hours, but SQS's metric of the age ignores messages that were received three times.
@@ -47,11 +47,11 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-a
 """
 
 UPLOAD_AGE_MARGIN_HOURS = 2
-"""Hours beyond OC_INGEST_PATIENCE_HOURS that an upload may wait before an alarm rings."""
+"""Hours beyond OC_INGEST_PATIENCE_HOURS that an upload may wait before an alarm mails."""
 
 DAY = 24 * 60
 LEFT_FOR_DAYS = 7
-"""Maximum number of consecutive days with failed messages before a second alarm rings.
+"""Maximum number of consecutive days with failed messages before a second alarm mails.
 
 SQS deletes failed messages after 14 days, and a CloudWatch alarm looks back at most 7 days. The
 alarm doesn't use the age of the oldest message, because SQS's metric of the age ignores messages
@@ -163,7 +163,7 @@ class Alarms(Construct):
             "webhook-signature",
             # The minimum is 0 if any webhook event has a valid signature, so one forged request an
             # hour doesn't keep the alarm on. A small site gets only four webhook events per
-            # meeting, so the alarm has to ring for a single wrong signature.
+            # meeting, so the alarm has to go into ALARM state for a single wrong signature.
             self._metrics.own("WebhookWronglySigned", MINIMUM),
             Rule(FROM, 1, minutes=60),
             "Requests to the webhook were signed with a secret that isn't the stack's, and none "

@@ -133,8 +133,8 @@ class Settings:
         _STACK,
         "",
         checks.matching(r"[^@\s]+@[^@\s]+", "an e-mail address"),
-        "The address that gets the mails about errors and alarms. It is also the publisher if no "
-        "other is set.",
+        "The address that gets the mails about errors and alarms. The address is also the "
+        "publisher if no other is set.",
         missing="the address for notifications, also the publisher where none is set",
     )
     ingest_allowed_ips: tuple[str, ...] = setting(
@@ -224,7 +224,7 @@ class Settings:
         _ZOOM_OPTIONS,
         False,
         checks.yes_or_no,
-        "Whether the webhook accepts unsigned requests when there is no secret token. If it does, "
+        "Whether the webhook accepts unsigned requests when there is no secret token. With `true`, "
         "anyone can send recordings.",
         read_by=(WEBHOOK,),
     )
@@ -307,7 +307,8 @@ class Settings:
         (),
         checks.list_of(checks.origin),
         "The origins of the pages that may call `/ingest` beside the API's own page: wherever "
-        "people open Opencast. Without it every page may, in a browser in `INGEST_ALLOWED_IPS`.",
+        "people open Opencast. Without this setting every page may call `/ingest`, in a browser in "
+        "`INGEST_ALLOWED_IPS`.",
         see="security.md#requests-from-other-pages",
         read_by=(ON_DEMAND,),
     )
@@ -349,8 +350,8 @@ class Settings:
 
     default_series_id: str = text_setting(
         _RECORDINGS,
-        "The Opencast series of recordings that the schedule doesn't know. Without it they are "
-        "ignored.",
+        "The Opencast series of recordings that the schedule doesn't know. Without this setting "
+        "these recordings are ignored.",
         read_by=(DOWNLOADER, STATUS_QUERY),
     )
     minimum_duration: float = setting(
@@ -425,7 +426,7 @@ class Settings:
     captions_workflow: str = text_setting(
         _CAPTIONS,
         "The workflow that publishes captions and chapters that were added to an event. Without "
-        "it, somebody has to publish them.",
+        "this setting, somebody has to publish these captions and chapters.",
         read_by=(UPLOADER,),
     )
 
@@ -452,8 +453,8 @@ class Settings:
     )
     slack_zip_channel: str = text_setting(
         _ZIP_COMMAND,
-        "The channel where `/zip` works, by name, or by ID if it is private. Elsewhere it works in "
-        "direct messages only.",
+        "The channel where `/zip` works, by name, or by ID if it is private. Elsewhere `/zip` "
+        "works in direct messages only.",
         read_by=(SLACK,),
     )
     slack_api_base_url: str = setting(
@@ -506,7 +507,7 @@ class Settings:
     )
 
     aws_profile: str = text_setting(
-        _AWS, "A profile of `~/.aws`. Without it the shell's credentials."
+        _AWS, "A profile of `~/.aws`. Without a profile, the shell's credentials are used."
     )
     aws_region: str = setting(
         _AWS,
@@ -525,8 +526,8 @@ class Settings:
             r"(?!\d+$)[A-Za-z0-9_-]{1,128}",
             "letters, digits, dashes and underscores, and not a number",
         ),
-        "The alias that the API and the queues call, and that a release moves. Keep it once "
-        "the stack is created.",
+        "The alias that the API and the queues call, and that a release moves. Keep the alias "
+        "once the stack is created.",
         see="decisions/0003-arm64-versions-alias.md",
     )
     lambda_architecture: str = setting(
@@ -669,7 +670,7 @@ def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     there.
 
     Raises:
-        SettingsError: Settings are missing or wrong. The text names all of these.
+        SettingsError: Settings are missing or wrong. The text names all these settings.
     """
     given = given_settings(environment, env_file)
     reader = Reader({**opencast.cached_settings(given, env_file), **given})

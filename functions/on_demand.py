@@ -288,7 +288,7 @@ def ingest(request: IngestRequest, deps: Dependencies, rebuild: Callable[[], Dep
         BadRequest: The recording has no video.
         NotFound: Zoom doesn't know the recording, or an operator had the recording forgotten.
         NotReady: Zoom hasn't finished the files.
-        WebhookFailed, WebhookUnreachable: The webhook doesn't accept the event.
+        WebhookFailed, WebhookUnreachable: The webhook doesn't accept the webhook event.
         ZoomRefused, ZoomUnreachable: Zoom refuses our credentials, or gives no usable answer.
     """
     begin = deps.monotonic()
@@ -348,7 +348,7 @@ def _request_options(request: IngestRequest) -> RequestOptions:
 def _post_with_fresh_key(
     body: bytes, begin: float, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> None:
-    """Post an event to the webhook; once more with a fresh key if the webhook refuses ours.
+    """Post a webhook event to the webhook; once more with a fresh key if the webhook refuses ours.
 
     Raises:
         KeyRefused: The webhook refuses our key, and there is no newer key.
@@ -372,7 +372,7 @@ def _record_of(uuid: str, deps: Dependencies) -> Record:
 
 
 def _post(body: bytes, begin: float, deps: Dependencies) -> None:
-    """Post the event within `BUDGET_SECONDS` from `begin`, in seconds on the clock `monotonic`."""
+    """Post the webhook event within `BUDGET_SECONDS` from `begin`, in seconds of `monotonic`."""
     webhook_client.post(
         body,
         url=deps.settings.webhook_url,

@@ -1,4 +1,4 @@
-"""Reconcile: send the webhook an event for each recording that Zoom didn't report.
+"""Reconcile: send the webhook a webhook event for each recording that Zoom didn't report.
 
 EventBridge's rule starts this function every hour, and an operator can start it at any time.
 docs/decisions/0023 says which recordings reconcile may ingest.

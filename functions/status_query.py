@@ -47,8 +47,8 @@ MAX_PERIOD = STATUS_RETENTION + timedelta(days=1)
 zone."""
 
 MEETING_INGESTS = 200
-"""Maximum number of a meeting's ingests in an answer. With the longest reasons, these are 4 MB of
-Lambda's 6 MB."""
+"""Maximum number of a meeting's ingests in an answer. With the longest reasons, the ingests take
+4 MB of Lambda's 6 MB."""
 
 MEETINGS_LOOKED_UP = 100
 """Maximum number of meetings whose other ingests are read for one page of ingests. A later ingest

@@ -71,7 +71,7 @@ logger = logging.getLogger("ingester.webhook")
 STARTED = "recording.started"
 AGAIN = f"Zoom (or our own caller) is told to send it again. {ZOOM_REPEATS}"
 FAILURES = (BotoCoreError, ClientError, LedgerBusy, LedgerUnreadable)
-"""Errors of AWS and of the ledger while a valid event is processed."""
+"""Errors of AWS and of the ledger while a valid webhook event is processed."""
 
 PAUSES_MISSING = "The recording goes on its way; in Opencast some of its pauses may be missing."
 
@@ -171,10 +171,10 @@ def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, An
 def handle_request(
     request: Request, deps: Dependencies, rebuild_or_none: Rebuild, built_recently: Rebuild
 ) -> Answer:
-    """Authenticate a request, parse its event, and do what the event asks for.
+    """Authenticate a request, parse its webhook event, and do what the webhook event asks for.
 
     Raises:
-        RequestError: The event can't be accepted: never (4xx), or not now (503).
+        RequestError: The webhook event can't be accepted: never (4xx), or not now (503).
     """
     signed_with, deps = _authenticate(request, deps, rebuild_or_none, built_recently)
     own_key = deps.secrets.pipeline_signing_key
@@ -201,8 +201,8 @@ def _authenticate(
 ) -> tuple[str, Dependencies]:
     """Verify a request's signature.
 
-    A signature may be unknown because a secret was rotated after it was read. Zoom never repeats an
-    event that got a 401, so the answer is 401 only if the current secrets were read.
+    A signature may be unknown because a secret was rotated after it was read. Zoom never repeats a
+    webhook event that got a 401, so the answer is 401 only if the current secrets were read.
 
     Zoom signs its requests even where unsigned requests are allowed, with a secret that this system
     doesn't know. Such a request counts as unsigned. The request is accepted only if secrets that
@@ -271,7 +271,7 @@ def _dispatch(
 
 
 def _not_taken(error: Exception) -> NotReady:
-    """Log a failure, and return the error that makes the sender repeat the event."""
+    """Log a failure, and return the error that makes the sender repeat the webhook event."""
     is_aws = isinstance(error, BotoCoreError | ClientError)
     told = AwsFailed.of(error) if is_aws else error
     trace = error if is_aws else None
@@ -282,7 +282,7 @@ def _not_taken(error: Exception) -> NotReady:
 
 
 def _zip_id(webhook_event: WebhookEvent | BadIngest, deps: Dependencies) -> str:
-    """Return the `zip_id` of the ingest that an event asks for; "" if it asks for none."""
+    """Return the `zip_id` of the ingest that a webhook event asks for; "" without an ingest."""
     match webhook_event:
         case BadIngest():
             return webhook_event.zip_id
@@ -294,7 +294,7 @@ def _zip_id(webhook_event: WebhookEvent | BadIngest, deps: Dependencies) -> str:
 
 
 def _log_keys(webhook_event: WebhookEvent | BadIngest, zip_id: str) -> dict[str, str]:
-    """Return the keys that every log record about an event has."""
+    """Return the keys that every log record about a webhook event has."""
     about = {"zip_id": zip_id} if zip_id else {}
     match webhook_event:
         case BadIngest():
@@ -348,11 +348,11 @@ def _append_event(event: RecordingEvent, recording_id: str, deps: Dependencies) 
 
 
 def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
-    """Call `act` for each recording of an event, even after a failure.
+    """Call `act` for each recording of a webhook event, even after a failure.
 
     Raises:
-        NotReady: At least one call has failed. Zoom repeats the event, which then changes only the
-            recordings whose calls have failed.
+        NotReady: At least one call has failed. Zoom repeats the webhook event, which then changes
+            only the recordings whose calls have failed.
     """
     failure: NotReady | None = None
     for uuid in uuids:

@@ -163,7 +163,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
 
 
 def class_start(now: datetime, zone: ZoneInfo) -> datetime:
-    """Return a time in UTC, at least three hours ago, for classes at it and `LATER` after it.
+    """Return a time in UTC, at least three hours ago, for classes then and `LATER` afterwards.
 
     Neither of the two times is at night in `zone`, because the import of the schedule has a hint
     about classes at night.
@@ -471,7 +471,7 @@ def report(checks: list[Check], console: Console) -> bool:
 
 
 def _print_hanging(console: Console, head: Text, text: str) -> None:
-    """Print a text behind `head`. Its further lines begin below its first word."""
+    """Print a text behind `head`. Further lines begin below the text's first word."""
     for line in terminal.wrapped(Text(text), console.width - len(head)) or [Text()]:
         console.print(Text.assemble(head, line), soft_wrap=True)
         head = Text(" " * len(head))

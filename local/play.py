@@ -36,7 +36,8 @@ class Failure:
     Args:
         outcome: How the failure ends, in a few words for the help.
         description: What goes wrong, as a sentence.
-        advice: A sentence with the command that shows the failure. It may contain `{uuid}`.
+        advice: A sentence with the command that shows the failure. The sentence may contain
+            `{uuid}`.
     """
 
     outcome: str

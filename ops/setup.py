@@ -35,7 +35,7 @@ DOCS_LOCK = Path("requirements", "docs.txt")
 CLOUD_LOCK = Path("requirements", "cloud.txt")
 NODE_LOCKS = (Path("package.json"), Path("package-lock.json"))
 
-# These are errors that pip and npm print if a server is unreachable. Refusals aren't included.
+# Errors that pip and npm print if a server is unreachable. Refusals aren't included.
 UNREACHABLE = re.compile(
     r"NewConnectionError|ConnectTimeout|ConnectionError|NameResolutionError|ReadTimeoutError"
     r"|ProxyError|SSLError|Temporary failure in name resolution|Network is unreachable"

@@ -49,7 +49,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     """The behaviour of the stand-in that a test can change."""
 
     dce: bool = True
-    """Whether this is DCE's Opencast, which downloads `attachmentUri`. Others only store it."""
+    """Whether this is DCE's Opencast, which downloads `attachmentUri`. Any other Opencast only
+    stores `attachmentUri`."""
     active_seconds: float = 1.0
     """Duration of a workflow in seconds."""
     workflow_end: WorkflowEnd = "SUCCEEDED"

@@ -291,7 +291,8 @@ class ZoomStandIn(StandIn):
         return answer
 
     def _changes_account(self, fault: Fault, listed: Listed | None) -> bool:
-        """Carry out a fault whose kind changes the account. Return whether the kind does so."""
+        """Carry out a fault that changes the account. Return whether the fault is of such a
+        kind."""
         if fault.kind == "changed" and listed:
             self._account.change(listed)
         elif fault.kind == "expired":

@@ -44,7 +44,7 @@ def build_event(
 
     Raises:
         KeyError: There is no such recording.
-        ValueError: The stand-in can't build this kind of event.
+        ValueError: The stand-in can't build this kind of webhook event.
     """
     body: dict[str, Any] = {
         "event": event,
@@ -101,8 +101,9 @@ def post_event(
 ) -> Delivery:
     """POST a webhook event once, signed with `secret` at `clock()`, and return the answer.
 
-    `forge` makes the event invalid. The event then has the signature of another secret, a timestamp
-    an hour ago, or no signature. `trust` is a PEM file of the authorities to trust.
+    `forge` makes the webhook event invalid. The webhook event then has the signature of another
+    secret, a timestamp an hour ago, or no signature. `trust` is a PEM file of the authorities to
+    trust.
 
     Raises:
         requests.RequestException: The endpoint didn't answer within `timeout` seconds.

@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DIST = Path("dist")
 RECIPE = 4
-"""Version of the recipe for zips. Increase it when the same sources should give another zip."""
+"""Version of the recipe for zips. Increase the version when the same sources should give another
+zip."""
 
 NO_BYTECODE = (
     f"There is no python{LAMBDA_PYTHON} on the PATH: packages without bytecode, with which cold "

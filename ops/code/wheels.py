@@ -105,7 +105,8 @@ def install(lock: Path, platform: Platform, root: Path) -> Path:
     try:
         unfinished.rename(folder)
     except OSError:
-        # Another process has installed the same lock meanwhile. Its folder has the same files.
+        # Another process has installed the same lock meanwhile. The other process's folder has the
+        # same files.
         shutil.rmtree(unfinished)
     return folder
 

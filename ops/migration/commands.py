@@ -193,7 +193,7 @@ def _reasons(skipped: Mapping[str, int]) -> str:
     }
 )
 def migrate(_context: Context, from_: str, days: int = DAYS, dry_run: bool = False) -> None:
-    """Copy an old stack's classes, events and requests."""
+    """Copy an old stack's data into this stack."""
     if not 0 <= days <= MOST_DAYS:
         raise OpsError(f"--days has to be a number from 0 to {MOST_DAYS}.")
     target = existing_target() if dry_run else target_to_change()

@@ -7,7 +7,7 @@ that the new row is unchanged since the decision.
 **Schedule.** An existing meeting stays, because an import into the new stack is more recent.
 
 **Recording events.** A recording that ran during the switch has its start in the old stack and its
-stop in the new one. The new row gets the events of both rows, in the order of time.
+stop in the new one. The new row gets the recording events of both rows, in the order of time.
 
 **Status.** A row of the old stack replaces a row of the new one only if
 
@@ -21,7 +21,7 @@ has the request. Copied status rows are for people. The pipeline decides by the 
 requests of these rows are added to it (`ops/migration/ledger.py`):
 
 - `SENT_TO_OPENCAST` counts as sent. A repeated webhook event is a duplicate, whichever files the
-  event names.
+  webhook event names.
 - `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED` count as sent. The old stack has the recording in its
   queues and brings it to Opencast. A repeated webhook event is a duplicate here, too; otherwise
   both stacks would ingest the recording. Another run of the command copies the request's end.
@@ -241,7 +241,7 @@ def event_rules(now: datetime) -> Rules:
 
 
 def _times(item: Item) -> list[tuple[int, str]]:
-    """Return a row's events as (Unix seconds, event); [] if the row has no readable events."""
+    """Return a row's recording events as (Unix seconds, name); [] if one can't be read."""
     try:
         return [
             (int(event["timestamp"]), str(event["event"]))

@@ -1,7 +1,7 @@
 """`invoke recordings.forget`: remove a recording's traces from the stack.
 
 The ledger keeps the uuid and the time of forgetting. Without a record, reconcile would request the
-recording again, and a late webhook event of Zoom's would count as a first event.
+recording again, and a late webhook event of Zoom's would count as the first.
 
 The record is replaced last. The record's file ids name the staged files, so the next run after an
 interrupted run finds these files. Meanwhile the record prevents a second ingest of the recording.

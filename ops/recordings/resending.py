@@ -63,7 +63,7 @@ class Resender:
         When this function returns, the row has left its previous state.
 
         Raises:
-            WebhookFailed, WebhookUnreachable: The webhook doesn't accept the event.
+            WebhookFailed, WebhookUnreachable: The webhook doesn't accept the webhook event.
         """
         zip_id = automated_zip_id(recording.uuid)
         options = IngestOptions(

@@ -187,7 +187,7 @@ def test_replay_within_five_minutes_writes_no_second_row(uuid: str, target: Targ
     again = target.row_of(uuid)
     assert again["pipeline_state"] == row["pipeline_state"]
     times = EventsTable(target.driver.table("recording-events"), utc_now).of(uuid)
-    # The table may hold the event twice, because `recording.pauses` ignores a repeat.
+    # The table may hold the recording event twice, because `recording.pauses` ignores a repeat.
     assert times
     assert all(event == times[0] for event in times)
 
@@ -206,8 +206,8 @@ def challenge(token: object) -> bytes:
 
 
 def test_answer_to_a_challenge_contains_no_signature_of_an_event(uuid: str, target: Target) -> None:
-    # If the webhook signed any token, an attacker could send a forged event as the token, and get
-    # the event's signature.
+    # If the webhook signed any token, an attacker could send a forged webhook event as the token,
+    # and get the webhook event's signature.
     stamp = str(int(time.time()))
     forged = encoded(started(uuid))
     token = signed(stamp, forged).decode()

@@ -41,7 +41,7 @@ def derived_cases() -> list[Any]:
 
 
 def _is_plain_ingest(case: Case) -> bool:
-    """Return whether a case is one accepted ingest, possibly after status events."""
+    """Return whether a case is one accepted ingest, possibly after recording events."""
     *before, last = case["steps"]
     return (
         last["status_code"] == 200
@@ -115,14 +115,14 @@ def _unreadable(
 
 
 def _failed_after_status(source: Case, number: int) -> Case:
-    """Return a case of a status event, then an ingest that fails because a file lacks a field."""
+    """Return a case of a recording event, then an ingest that fails for lack of a file's field."""
     case = _status_before(_ingest_alone(source))
     _drop_file_field(case["steps"][-1]["request"], number)
     return _refused(case, [*_status_rows(case), _row_of(source) | BAD_DATA])
 
 
 def _without_host_after_status(source: Case, *, fails: bool) -> Case:
-    """Return a case of a status event, then an ingest without a host.
+    """Return a case of a recording event, then an ingest without a host.
 
     `fails` is whether the first system set the row to a failed state.
     """
@@ -185,7 +185,7 @@ def _late_files(case: Case, source: Case) -> Case:
 
 
 def _late_status(source: Case, shift: timedelta = timedelta()) -> Case:
-    """Return a copy of a case with a status event `recording.started` after the ingest."""
+    """Return a copy of a case with a recording event `recording.started` after the ingest."""
     case = deepcopy(source)
     status = _status_of(case["steps"][-1]["request"], shift)
     case["steps"].append({"request": status, "status_code": 204})
@@ -197,7 +197,7 @@ def _late_status(source: Case, shift: timedelta = timedelta()) -> Case:
 
 
 def _status_before(source: Case, shift: timedelta = timedelta()) -> Case:
-    """Return a copy of a case with a status event `recording.started` before all requests."""
+    """Return a copy of a case with a recording event `recording.started` before all requests."""
     case = deepcopy(source)
     status = _status_of(case["steps"][-1]["request"], shift)
     case["steps"].insert(0, {"request": status, "status_code": 204})
@@ -208,7 +208,7 @@ def _status_before(source: Case, shift: timedelta = timedelta()) -> Case:
 
 
 def _ingest_alone(source: Case) -> Case:
-    """Return a copy of a case without its status events."""
+    """Return a copy of a case without its recording events."""
     case = deepcopy(source)
     case["steps"] = case["steps"][-1:]
     case["recording_events"] = []

@@ -100,8 +100,8 @@ def _follow(history: RowHistory, request: Request, outcome: Outcome, recorded: i
             history.differs |= set(SUBJECT)
     if outcome is not Outcome.ACCEPTED:
         return False
-    # Section 3 of the specification, Duplicates [fixed]: requests with the same event, uuid and
-    # file ids put one message on the queue.
+    # Section 3 of the specification, Duplicates [fixed]: requests with the same webhook event, uuid
+    # and file ids put one message on the queue.
     files = {str(file["id"]) for file in rules.needed_files(request) if file.get("id")}
     if history.known_files is not None and files <= history.known_files:
         return False

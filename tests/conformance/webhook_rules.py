@@ -141,8 +141,8 @@ def is_fixed(request: Request) -> bool:
     """Return whether the specification accepts an ingest that the first system refused.
 
     Section 3, about an ingest that lacks nothing else: files other than MP4s and chats "need
-    nothing [fixed]". A file whose status isn't `completed` is accepted only in Zoom's own event:
-    "Zoom's own [fixed], accepted with a delay".
+    nothing [fixed]". A file whose status isn't `completed` is accepted only in Zoom's own webhook
+    event: "Zoom's own [fixed], accepted with a delay".
     """
     if not (is_readable(request) and has_whole_object(request)):
         return False
@@ -158,11 +158,11 @@ def is_fixed(request: Request) -> bool:
 
 
 def is_asked_of_zoom(request: Request) -> bool:
-    """Return whether the webhook accepts Zoom's own event despite a missing or invalid field.
+    """Return whether Zoom's own webhook event is accepted despite a missing or invalid field.
 
     Section 3, "changed since": "A `recording.completed` that names a recording (uuid) is never
-    refused for a field that Zoom's API can tell". A body without event, payload or uuid still gets
-    a 400, and so does an invalid request of the pipeline's own functions.
+    refused for a field that Zoom's API can tell". A body without `event`, `payload` or uuid still
+    gets a 400, and so does an invalid request of the pipeline's own functions.
     """
     return request.get("event") == COMPLETED and bool(uuid_of(request))
 

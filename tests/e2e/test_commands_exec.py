@@ -181,7 +181,7 @@ def restored(stack: Stack, *names: str) -> Iterator[dict[str, str]]:
 
 
 def signed_by(secret: str, session: requests.Session, state: State) -> int:
-    """Return the webhook's status for an ignored event: 204, or 401 if `secret` is wrong."""
+    """Return the status for an ignored webhook event: 204, or 401 if `secret` is wrong."""
     body = b'{"event": "recording.renamed"}'
     headers = signed_headers(secret, time.time(), body)
     url = f"{state.api_url}/new_recording"

@@ -44,7 +44,7 @@ def make_event(mutator: Mutator) -> Any:
 
 
 def check_event(given: Any) -> Iterator[str]:
-    """Check that a signed event gets no 5xx, and that a repeat sends no second message."""
+    """Check that a signed webhook event gets no 5xx, and that a repeat sends no second message."""
     aws, body = Aws(), encoded(given["content"])[:BODY_LIMIT]
     aws.recordings.put(given["known"])
     is_odd_record = bool(given["known"])

@@ -1,4 +1,4 @@
-"""Tests of `invoke exec.…`: requests, direct calls, resent events, and the printed results."""
+"""Tests of `invoke exec.…`: requests, direct calls, resent webhook events, printed results."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_migrate_finds_the_uuid_of_a_recording_in_the_key_of_its_row(stacks: Sta
 
 def test_migrate_updates_a_migrated_request_when_it_runs_again(stacks: Stacks) -> None:
     stacks.migrate_row(UUID, "SENT_TO_DOWNLOADER")
-    # The webhook drops a repeated event, but adds its files to the ledger.
+    # The webhook drops a repeated webhook event, but adds its files to the ledger.
     assert not is_taken_again(stacks)
     assert set(stacks.ledger.get(UUID).files) == {"file-1", "chat-1"}
     stacks.clock.forward(hours=1)

@@ -358,7 +358,7 @@ def caught_by(mutation: Mutation, seed: int = 0) -> tuple[bool, str]:
 
 
 def main() -> int:
-    """Try all mutations, or those whose name contains the argument. Return 1 if one is missed."""
+    """Try the mutations whose name contains the argument, or all. Return 1 if any is missed."""
     chosen = [
         mutation for mutation in MUTATIONS if not sys.argv[1:] or sys.argv[1] in mutation.name
     ]

@@ -184,7 +184,7 @@ def _with_chapters(
 
 
 def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add chapters of each segment. Zoom makes chapters after transcripts, and sends no event."""
+    """Add chapters of each segment, after the transcripts. Zoom sends no webhook event for them."""
     transcripts = [file for file in recording.files if file.type == TRANSCRIPT]
     if chance.random() < 0.1:
         return recording

@@ -51,7 +51,7 @@ Failure = Callable[[bool], Exception]
 
 
 class Killed(BaseException):
-    """The exception that ends a process. Simulated code can't catch it with `except Exception`."""
+    """The exception that ends a process, and that `except Exception` doesn't catch."""
 
 
 class Endless(Exception):

@@ -201,8 +201,8 @@ def with_limit_note(mail: Mail) -> Mail:
 def combined_mail(mails: Sequence[Mail]) -> Mail:
     """Write one mail in place of `mails`, whose faults can't be counted.
 
-    `mails` has at least one mail. The new mail has the first one's text, and the subjects of the
-    others.
+    `mails` has at least one mail. The new mail has the first mail's text, and the subjects of the
+    other mails.
     """
     first, *others = mails
     if not others:

@@ -157,7 +157,7 @@ class Dependencies:
 def with_captions(
     ready: UploadMessage, message: DownloadMessage, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Return the uploader's message with the captions that are ready, and why others are left out.
+    """Return the uploader's message with the ready captions, and why other captions are left out.
 
     The video doesn't wait for captions. A separate message asks for missing captions and chapters,
     but not for summaries, which can't be added later.

@@ -194,7 +194,7 @@ class CaptionStaging:
     def _copy(
         self, files: Sequence[RecordingFile]
     ) -> list[tuple[RecordingFile, Copied | IngesterError]]:
-        """Copy the files that Zoom has finished. Return each with its copy or error.
+        """Copy the files that Zoom has finished. Return each file with its copy or error.
 
         A file that is too large has the error UnusableCaptions.
         """

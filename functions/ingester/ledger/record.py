@@ -608,7 +608,8 @@ class Absence(StrEnum):
 def may_be_lost(ingest: IngestRecord, now: datetime) -> bool:
     """Return whether Opencast may have received no POST.
 
-    This is possible if no POST is confirmed `POST_ARRIVAL_LIMIT` after the last one.
+    Opencast may have received no POST if no POST is confirmed `POST_ARRIVAL_LIMIT` after the last
+    POST.
     """
     return not ingest.is_taken and now - timestamps.parse(ingest.posted_at) >= POST_ARRIVAL_LIMIT
 

@@ -113,7 +113,8 @@ class Ledger:
             uuid: The recording.
             change: Returns the changed record. The function must have no side effects, because it
                 is called again if another process wrote the record meanwhile. After a lost answer
-                to our own write, it is called with the record that it has changed already.
+                to our own write, the function is called with the record that the function has
+                changed already.
 
         Raises:
             LedgerBusy: Other processes wrote the record during each of `ATTEMPTS` attempts.

@@ -166,7 +166,7 @@ class Opencast:
         """Return whether Opencast runs no ingest and no workflow of this media package.
 
         The service registry counts the POSTs for which any node of Opencast is fetching files. As
-        soon as a POST ends, its workflow is visible. Its event is visible a little later. The
+        soon as a POST ends, its workflow is visible. The event is visible a little later. The
         endpoints of the service registry and of workflows need ROLE_ADMIN.
 
         Returns:

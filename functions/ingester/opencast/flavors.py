@@ -52,7 +52,7 @@ def for_publishing(views: Iterable[str]) -> dict[str, str]:
     """Choose up to three views to publish, and the chat.
 
     Args:
-        views: The recording's views. If none of them has a known type, the first video of an
+        views: The recording's views. If no view has a known type, the first video of an
             unknown type becomes the presenter.
 
     Returns:

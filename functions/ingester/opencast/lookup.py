@@ -1,8 +1,8 @@
 """Find out whether a recording has to be ingested, is in Opencast already, or is on its way.
 
-Opencast shows an event only after Opencast has fetched the files. Before that, only the ledger
-knows the ingest. If the ledger has an ingest record, an event in Opencast is the pipeline's own,
-and a missing event may still come.
+Opencast shows an event only after Opencast has fetched the files. Before the files are fetched,
+only the ledger knows the ingest. If the ledger has an ingest record, an event in Opencast is the
+pipeline's own, and a missing event may still come.
 """
 
 from __future__ import annotations

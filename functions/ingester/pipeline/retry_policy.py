@@ -13,8 +13,8 @@ MARGIN_SECONDS = 60.0
 SHORTEST_READ_SECONDS = 5.0
 
 ZOOM_REPEATS = "Zoom does so three times within an hour and a half."
-"""Outlook of a webhook event that got no answer or 5xx. Zoom repeats such an event after 5, 20 and
-60 more minutes (docs/zoom.md)."""
+"""Outlook of a webhook event that got no answer or 5xx. Zoom repeats such a webhook event after 5,
+20 and 60 more minutes (docs/zoom.md)."""
 
 NEXT_TRY = "next try at"
 """Words in a row's reason before the time of the next attempt."""

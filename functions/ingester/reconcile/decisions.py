@@ -21,8 +21,9 @@ from ingester.ledger.record import Record
 WAIT = timedelta(hours=1)
 """Time after a meeting's end in which reconcile waits for Zoom's webhook event.
 
-Zoom repeats an unanswered event for an hour and a half (`docs/zoom.md`). If an event comes after
-reconcile has requested the ingest, the webhook ignores the event as a duplicate.
+Zoom repeats an unanswered webhook event for an hour and a half (`docs/zoom.md`). If a webhook event
+comes after reconcile has requested the ingest, the webhook ignores the webhook event as a
+duplicate.
 """
 
 MAX_DAYS = 30
@@ -96,8 +97,8 @@ class Decision(StrEnum):
 
     RECENT = "ended less than an hour ago"
     FOUND = "found by this run, is ingested by the next one"
-    """Decision on a missed recording that no earlier run found. Its webhook event may still come,
-    because Zoom may have finished the recording a moment ago."""
+    """Decision on a missed recording that no earlier run found. The recording's webhook event may
+    still come, because Zoom may have finished the recording a moment ago."""
 
     UNFINISHED = "not finished by Zoom"
     NO_VIDEO = "no video"
@@ -134,10 +135,10 @@ def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | Non
 def is_known(record: Record, listed: ListedRecording) -> bool:
     """Return whether a listed recording's ingest was requested, with all its MP4 and chat files.
 
-    Zoom may send several webhook events about one recording, and one of the events may be lost. So
-    a recording isn't known if Zoom lists an MP4 or chat file that the record lacks, even if the
-    recording is in Opencast or was ignored. In three cases a recording is known whatever Zoom
-    lists:
+    Zoom may send several webhook events about one recording, and one of the webhook events may be
+    lost. So a recording isn't known if Zoom lists an MP4 or chat file that the record lacks, even
+    if the recording is in Opencast or was ignored. In three cases a recording is known whatever
+    Zoom lists:
 
     * All requests failed. A person decides then.
     * Another stack sent a request.

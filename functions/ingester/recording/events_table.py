@@ -1,4 +1,4 @@
-"""Zoom's start, pause, resume and stop events of each recording: `<stack>-recording-events`."""
+"""Zoom's recording events of each recording, in the table `<stack>-recording-events`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 EVENTS_RETENTION = timedelta(days=120)
-"""Time after a recording's last event for which DynamoDB keeps the recording's events."""
+"""Time after a recording's last recording event for which DynamoDB keeps its recording events."""
 
 
 class EventsTable:
@@ -23,7 +23,7 @@ class EventsTable:
         self._clock = clock
 
     def append(self, uuid: str, event: RecordingEvent) -> list[RecordingEvent]:
-        """Add an event to a recording's list, and return the list's earlier events."""
+        """Add a recording event to a recording's list, and return the earlier recording events."""
         answer = self._table.update_item(
             Key={"zoom_uuid": uuid},
             UpdateExpression="SET expiration = :expiration, recording_event_times = "
@@ -38,11 +38,11 @@ class EventsTable:
         return _events(answer.get("Attributes", {}))
 
     def of(self, uuid: str) -> list[RecordingEvent]:
-        """Return a recording's events in the order in which they were added.
+        """Return the recording events of a recording in the order in which they were added.
 
         Raises:
-            ArithmeticError, LookupError, TypeError, ValueError: An event can't be read, or has an
-                invalid time.
+            ArithmeticError, LookupError, TypeError, ValueError: A recording event can't be read, or
+                has an invalid time.
         """
         events = _events(self._table.get_item(Key={"zoom_uuid": uuid}).get("Item") or {})
         if any(event.moment < EPOCH for event in events):

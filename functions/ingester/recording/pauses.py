@@ -21,7 +21,7 @@ class RecordingEvent(NamedTuple):
 
     @property
     def moment(self) -> datetime:
-        """Time of the event.
+        """Time of the recording event.
 
         Raises:
             OverflowError: The time is beyond the calendar, for example because it is in
@@ -34,7 +34,7 @@ class _Change(NamedTuple):
     """A start or stop of the recording.
 
     Changes are sorted by time. Of changes at the same time, those of files come before those of
-    events.
+    recording events.
     """
 
     moment: datetime

@@ -20,7 +20,7 @@ SECONDS = 300.0
 """Lifetime of the dependencies, and so the longest time until a rotated secret takes effect."""
 
 LONGEST_SECONDS = 900.0
-"""Longest time for which a revoked secret works while AWS fails. After that, requests fail."""
+"""Longest time for which a revoked secret works while AWS fails. After that time, requests fail."""
 
 UNSIGNED_SECONDS = 10.0
 """Longest time for which unsigned requests are still accepted after a secret has been set."""

@@ -135,7 +135,7 @@ class SourceQueue:
     The function works on a message at the message's first `receive_limit` receives. If the last of
     these receives fails, the function moves the message to the dead-letter queue with a reason.
     Because the last receive may be cut short, SQS delivers the message a few more times
-    (`cdk/receive_limits.py`). After that, SQS itself moves the message, without a reason.
+    (`cdk/receive_limits.py`). After that receive, SQS itself moves the message, without a reason.
     """
 
     queue: Queue

@@ -27,7 +27,7 @@ def by_cause(
 ) -> dict[str, list[StatusRow]]:
     """Group ingests by cause, so that each recording that needs a person is in one group.
 
-    The newest of a recording's ingests that need a person stands for the others. In a group of
+    The newest of a recording's ingests that need a person stands for these ingests. In a group of
     ingests that need no person, a recording is once, too. The groups are in the order of their
     first ingests.
     """

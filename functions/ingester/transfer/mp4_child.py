@@ -22,7 +22,7 @@ import av.error
 
 
 class RangeFile(io.RawIOBase):
-    """A seekable file of `size` bytes. The parent reads at most `read_bytes` of it in one read."""
+    """A seekable file of `size` bytes. The parent reads at most `read_bytes` in one read."""
 
     def __init__(self, parent: socket.socket, size: int, read_bytes: int) -> None:
         super().__init__()

@@ -31,7 +31,8 @@ logger = logging.getLogger("ingester.transfer")
 
 ATTEMPTS = 6
 RETRY_SECONDS = 180.0
-"""Longest time for which a task is retried. After that, the queue retries the whole message."""
+"""Longest time for which a task is retried. After that time, the queue retries the whole
+message."""
 
 Result = TypeVar("Result")
 

@@ -60,9 +60,9 @@ def complete(
 ) -> CompleteMessage:
     """Complete a message with the fields and files that Zoom's API lists now.
 
-    Zoom sends no second event when it has finished the files of the first one. Zoom may also send
-    several events, each with some of the files. So a message may have fewer files than the ledger
-    or Zoom's list. A message that lacks nothing stays as it is.
+    Zoom sends no second webhook event when Zoom has finished the files of the first webhook event.
+    Zoom may also send several webhook events, each with some of the files. So a message may have
+    fewer files than the ledger or Zoom's list. A message that lacks nothing stays as it is.
 
     Raises:
         AskLater: Zoom hasn't finished the files, or Zoom's API doesn't yet list a file that Zoom

@@ -1,4 +1,4 @@
-"""Sign and verify webhook events by Zoom's scheme. Our own events use the scheme with our own key.
+"""Sign and verify webhook events by Zoom's scheme, our own webhook events with our own key.
 
 `x-zm-signature` is `v0=` + hex HMAC-SHA256(secret, `v0:{timestamp}:{raw body}`). The timestamp in
 seconds is in `x-zm-request-timestamp` (Zoom's developer pages, "Verify webhook events").

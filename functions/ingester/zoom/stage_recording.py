@@ -249,7 +249,7 @@ def _metadata(uuid: str, file_id: str, extension: str) -> dict[str, str]:
 
 
 def _extension(file: RecordingFile, source_name: str) -> str:
-    """Return a file's extension, by the name from the download host, or else by Zoom's event.
+    """Return a file's extension, by the name from the download host, or else by the webhook event.
 
     Only the usual extensions of a recording's files are accepted. Opencast may serve a staged file
     by its extension, and a download host must not be able to make the file a page with a script.

@@ -1,4 +1,4 @@
-"""Request the ingest of a recording from our own webhook, with a signed `on.demand.ingest` event.
+"""Request an ingest from our own webhook, with a signed webhook event `on.demand.ingest`.
 
 The callers are the on-demand function for Opencast's "+Zoom", reconcile for recordings whose
 webhook event never came, and the operators' commands for recordings to send again.
@@ -61,7 +61,7 @@ def check_video(recording: MeetingRecordings) -> None:
 
 
 def webhook_event(recording: MeetingRecordings, options: IngestOptions, now: datetime) -> bytes:
-    """Build the body of an event that requests the ingest of a recording."""
+    """Build the body of a webhook event that requests the ingest of a recording."""
     about = msgspec.to_builtins(recording)
     token = about.pop("download_access_token")
     return msgspec.json.encode(
@@ -86,15 +86,15 @@ def post(
     monotonic: Callable[[], float] = time.monotonic,
     random_fraction: RandomSource = random.random,
 ) -> None:
-    """POST an event to the webhook, and return once the webhook has accepted it.
+    """POST a webhook event to the webhook, and return once the webhook has accepted it.
 
-    A retry after a lost answer causes no second ingest, because the webhook recognizes the event by
-    its `zip_id` and files.
+    A retry after a lost answer causes no second ingest, because the webhook recognizes the webhook
+    event by the `zip_id` and the files.
 
     Args:
-        body: Body of the event.
+        body: Body of the webhook event.
         url: URL of the webhook.
-        key: Key to sign the event with.
+        key: Key to sign the webhook event with.
         seconds: Limit for all attempts together.
         session: HTTP session.
         sleep: Waits between attempts.

@@ -1,8 +1,8 @@
-"""Parse Zoom's webhook events, and our own events of the same form, into typed objects.
+"""Parse webhook events, Zoom's and our own of the same form, into typed objects.
 
-Zoom's developer pages ("Webhooks", events of Meetings and Recordings) name the fields. In practice
-the fields' form varies: ids are numbers or strings, files lack a type or a status, and types come
-in upper or lower case.
+Zoom's developer pages ("Webhooks", the webhook events of Meetings and Recordings) name the fields.
+In practice the fields' form varies: ids are numbers or strings, files lack a type or a status, and
+types come in upper or lower case.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from ingester.zoom.lenient_json import readable
 CAPTION_KINDS = frozenset(CAPTIONS.values())
 
 MAX_TRANSCRIPTS = 500
-"""Maximum number of caption files in one event. No recording has as many segments."""
+"""Maximum number of caption files in one webhook event. No recording has as many segments."""
 
 COMPLETED = "recording.completed"
 ON_DEMAND = "on.demand.ingest"
@@ -79,9 +79,9 @@ REMOVAL_EVENTS = {
     "recording.batch_deleted": _DELETED,
 }
 RECOVERY_EVENTS = frozenset({"recording.recovered", "recording.batch_recovered"})
-"""Events about recordings that were recovered from Zoom's trash. An admin's bulk action causes a
-batch event, which names several recordings and no meeting number (zoom/rivet-javascript,
-meetings.d.ts)."""
+"""Webhook events about recordings that were recovered from Zoom's trash. An admin's bulk action
+causes a batch webhook event, which names several recordings and no meeting number
+(zoom/rivet-javascript, meetings.d.ts)."""
 
 OTHER_VIDEOS = frozenset({"production_studio", "host_video", "sign_interpretation"})
 """Zoom's recording types that are videos but none of the five views."""
@@ -100,7 +100,7 @@ class StatusEvent(msgspec.Struct, frozen=True):
     """A webhook event about a meeting that is being recorded.
 
     Attributes:
-        state: The state of the recording after the event.
+        state: The state of the recording after the webhook event.
         subject: The recording.
         event: The recording event with its time; None if the webhook event has no valid time, or
             is about the meeting.
@@ -183,18 +183,19 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook event that asks for the ingest of a recording.
 
     Attributes:
-        subject: The recording. `subject.origin` is WEBHOOK if the event is for the row of the
-            automated ingest, even if the event is our own.
-        on_demand: Whether the event is our own.
+        subject: The recording. `subject.origin` is WEBHOOK if the webhook event is for the row of
+            the automated ingest, even if the webhook event is our own.
+        on_demand: Whether the webhook event is our own.
         host_id: Zoom's id of the meeting's host.
         duration: Duration of the meeting in minutes.
-        files: MP4 and chat files of the recording. A partial event has only the readable files.
+        files: MP4 and chat files of the recording. A partial webhook event has only the readable
+            files.
         total_size: Size of all of Zoom's files in bytes.
         download_token: Token to download the files with.
-        options: Options of our own events.
-        is_partial: Whether the event lacks fields, which the downloader then reads from Zoom's API.
-            Only the uuid is always there.
-        has_video: Whether there is a video; None if a partial event doesn't say enough.
+        options: Options of our own webhook events.
+        is_partial: Whether the webhook event lacks fields, which the downloader then reads from
+            Zoom's API. Only the uuid is always there.
+        has_video: Whether there is a video; None if a partial webhook event doesn't say enough.
         names: Names of all MP4 and chat files that have an id, by that id.
     """
 
@@ -258,7 +259,7 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unhandled(msgspec.Struct, frozen=True):
-    """A webhook event that this system doesn't use, or a status event that lacks a field."""
+    """A webhook event that this system doesn't use, or one about a state that lacks a field."""
 
     event: str
     reason: str = "not handled"
@@ -276,13 +277,14 @@ WebhookEvent = (
 
 
 class BadIngest(BadRequest):
-    """An event of our own that asks for an ingest but lacks a field.
+    """A webhook event of our own that asks for an ingest but lacks a field.
 
     Args:
         problem: Text for people about the missing or wrong field.
         uuid: Uuid of the recording.
         subject: Known fields of the recording.
-        zip_id: Zip id of the row that the event is for; "" if the event names none.
+        zip_id: Zip id of the row that the webhook event is for; "" if the webhook event names no
+            row.
     """
 
     def __init__(self, problem: str, uuid: str, subject: Subject, zip_id: str) -> None:
@@ -314,14 +316,14 @@ _ObjectType = TypeVar("_ObjectType", bound=_RecordingObject)
 
 
 def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
-    """Parse a request's body into the event's name and the typed webhook event.
+    """Parse a request's body into the webhook event's name and the typed webhook event.
 
-    The result for an event that lacks a field depends on the event's kind:
+    The result for a webhook event that lacks a field depends on the webhook event's kind:
 
-    * A status event is Unhandled, because nobody can add the field.
-    * Zoom's own ingest event is partial, because Zoom's API has the rest.
-    * Our own event is returned as a BadIngest. The error isn't raised, because the caller may have
-      to choose the secret of the signature by the event's name first.
+    * A webhook event about a state is Unhandled, because nobody can add the field.
+    * Zoom's own webhook event that asks for an ingest is partial, because Zoom's API has the rest.
+    * Our own webhook event is returned as a BadIngest. The error isn't raised, because the caller
+      may have to choose the secret of the signature by the webhook event's name first.
 
     Raises:
         BadRequest: The body isn't a webhook event.
@@ -364,10 +366,10 @@ def _webhook_event(event: str, content: dict[str, Any]) -> WebhookEvent | BadIng
 def _event_of_recordings(
     event: str, content: dict[str, Any], payload: dict[str, Any]
 ) -> WebhookEvent | BadIngest:
-    """Parse an event about one recording or several.
+    """Parse a webhook event about one recording or several.
 
     Raises:
-        BadRequest: The event names no recording.
+        BadRequest: The webhook event names no recording.
     """
     about = payload.get("object")
     uuids = _uuids(about) if isinstance(about, dict) else ()
@@ -401,10 +403,10 @@ def _transcript_event(event: str, content: dict[str, Any]) -> WebhookEvent:
 
 
 def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
-    """Return the uuids of the recordings that an event is about.
+    """Return the uuids of the recordings that a webhook event is about.
 
-    The event of an admin's bulk action is about several recordings. A text that can't be a key of a
-    recording in the tables is left out (`messages.is_uuid`).
+    The webhook event of an admin's bulk action is about several recordings. A text that can't be a
+    key of a recording in the tables is left out (`messages.is_uuid`).
     """
     meeting_uuids = about.get("meeting_uuids")
     meetings = about.get("meetings")
@@ -426,7 +428,7 @@ def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) ->
     aren't.
 
     Args:
-        event: The event's name.
+        event: The webhook event's name.
         content: The whole body.
         about: The body's `payload.object`.
     """
@@ -446,7 +448,7 @@ def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) ->
 def _on_demand_ingest(
     payload: dict[str, Any], about: dict[str, Any], token: str
 ) -> IngestEvent | BadIngest:
-    """Parse our own event that asks for an ingest."""
+    """Parse our own webhook event that asks for an ingest."""
     zip_id = text_in(payload.get("zip_id"))
     origin = Origin.WEBHOOK if zip_id == automated_zip_id(about["uuid"]) else Origin.ON_DEMAND
     try:
@@ -460,10 +462,10 @@ def _on_demand_ingest(
 
 
 def _completed_ingest(about: dict[str, Any], token: str) -> IngestEvent:
-    """Parse Zoom's own event that asks for an ingest. An event that lacks a field is partial.
+    """Parse Zoom's webhook event that asks for an ingest. Without a field, the result is partial.
 
-    A partial event isn't rejected. Zoom wouldn't repeat a rejected event, and Zoom's API has the
-    missing fields.
+    A partial webhook event isn't rejected. Zoom wouldn't repeat a rejected webhook event, and
+    Zoom's API has the missing fields.
     """
     try:
         fields = _converted(about, _IngestObject)

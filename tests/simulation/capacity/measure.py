@@ -19,7 +19,7 @@ MONTH_DAYS = 30.4
 PUTS_BESIDE_PARTS = 4
 """PUT requests of a file besides its parts, as `ingester/transfer/multipart.py` makes them.
 
-These are ListMultipartUploads, CreateMultipartUpload, the mark's UploadPart and
+These requests are ListMultipartUploads, CreateMultipartUpload, the mark's UploadPart and
 CompleteMultipartUpload.
 """
 

@@ -44,7 +44,7 @@ def transcript(segment: int, made: float) -> FileTruth:
 
 
 def world(*made: float) -> Scenario:
-    """Make a world with two segments. Zoom finishes their transcripts at the seconds `made`."""
+    """Make a world with two segments. Zoom finishes the transcripts at the seconds `made`."""
     videos = (file(0), file(1))
     transcripts = tuple(transcript(number, at) for number, at in enumerate(made))
     return scenario(

@@ -295,7 +295,7 @@ class TestAFileThatAnIngestHolds:
         lecture: Recording,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        # A second event has to contain all files, and Zoom's list may lag.
+        # A second webhook event has to contain all files, and Zoom's list may lag.
         again = late | {"zip_id": "on-demand-2", "allow_multiple_ingests": True}
         harness.aws.status.put_item(Item=row_in("SENT_TO_DOWNLOADER") | {"zip_id": "on-demand-2"})
         assert harness.take(again)

@@ -10,7 +10,7 @@ Notify = Callable[..., Json]
 
 
 def single(event: str) -> Notify:
-    """Return a builder of events about one recording, with its meeting's number."""
+    """Return a builder of webhook events about one recording, with its meeting's number."""
 
     def notify(uuid: str = UUID) -> Json:
         return status_event(event, uuid=uuid)
@@ -19,7 +19,7 @@ def single(event: str) -> Notify:
 
 
 def in_bulk_by_uuid(event: str) -> Notify:
-    """Return a builder of bulk events in the form of `recording.batch_trashed`."""
+    """Return a builder of bulk webhook events in the form of `recording.batch_trashed`."""
 
     def notify(*uuids: str) -> Json:
         about = {"meeting_uuids": list(uuids or (UUID,))}
@@ -29,7 +29,7 @@ def in_bulk_by_uuid(event: str) -> Notify:
 
 
 def in_bulk_by_meeting(event: str) -> Notify:
-    """Return a builder of bulk events in the form of `recording.batch_deleted`."""
+    """Return a builder of bulk webhook events in the form of `recording.batch_deleted`."""
 
     def notify(*uuids: str) -> Json:
         meetings = [

@@ -159,7 +159,7 @@ def test_new_signing_key_is_used_when_unsigned_events_are_allowed(aws: Cloud, cl
 def test_signed_events_of_zoom_are_accepted_when_unsigned_events_are_allowed(
     is_ssm_down: bool, aws: Cloud, clock: Clock
 ) -> None:
-    # Zoom signs every event. Without a secret, the webhook can't verify the signature.
+    # Zoom signs every webhook event. Without a secret, the webhook can't verify the signature.
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.is_ssm_down = is_ssm_down
     for number in range(12):
@@ -168,7 +168,7 @@ def test_signed_events_of_zoom_are_accepted_when_unsigned_events_are_allowed(
 
 
 def test_unsigned_event_gets_401_when_a_secret_has_been_set(aws: Cloud, clock: Clock) -> None:
-    # An unsigned event is accepted until the container reads its secrets again.
+    # An unsigned webhook event is accepted until the container reads its secrets again.
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.there = ("token", "own")
     assert warm.post(completed()) == 200
