@@ -165,7 +165,7 @@ class Api(Construct):
         return resource
 
     def _allow(self, method: str, path: str, only_from: tuple[str, ...] | None) -> None:
-        """Add a statement to the API's policy that allows `only_from` to call a route."""
+        """Let the addresses `only_from` (None: every caller) call a route, by the API's policy."""
         # Routes with the same callers share a statement, because a policy has at most 8192 bytes:
         # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
         if only_from not in self._statements:

@@ -58,7 +58,7 @@ https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRete
 """
 
 OBSOLETE = {
-    "DOWNLOAD_MESSAGES_PER_INVOCATION": "the queue drives the downloader now, one recording each",
+    "DOWNLOAD_MESSAGES_PER_INVOCATION": "the queue calls the downloader once for each recording",
 }
 """Settings that are accepted and do nothing, each with the reason."""
 

@@ -135,7 +135,7 @@ def trust(bundle: Path) -> dict[str, str]:
 def operator_environment(
     url: str, ca_bundle: Path, secret: str, region: str = REGION
 ) -> dict[str, str]:
-    """Return environment variables that give boto3, the CDK and invoke access as the root."""
+    """Return environment variables with which boto3, the CDK and invoke use the root user."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": OPERATOR_KEY_ID,

@@ -77,7 +77,10 @@ class AddedTrack(msgspec.Struct, frozen=True):
 
 
 class OpencastIngest(msgspec.Struct, frozen=True):
-    """An ingest of the Opencast stand-in. `parts` are the form's, and their URLs have no query."""
+    """An ingest of the Opencast stand-in.
+
+    `parts` are the parts of the form. URLs in them have no query.
+    """
 
     mediapackage_id: str
     series: str

@@ -284,7 +284,7 @@ def meeting_json(recording: Recording) -> dict[str, Any]:
 def file_json(
     file: RecordingFile, meeting_uuid: str, url: str, *, processing: bool
 ) -> dict[str, Any]:
-    """Return a file as API answers and webhook events list it, without a size if `processing`."""
+    """Return a file as API answers and webhook events list it. Its size is 0 if `processing`."""
     value: dict[str, Any] = {
         "id": file.file_id,
         "meeting_id": meeting_uuid,

@@ -225,7 +225,8 @@ def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selecti
     """Return an operator's selection of messages.
 
     Raises:
-        OpsError: More than one of the options is given, or the limit is below 1.
+        OpsError: More than one of the options is given, the limit is below 1, or `uuid` contains
+            no uuid.
     """
     given = {"--all": every, "--uuid": uuid is not None, "--limit": limit is not None}
     options = [option for option, is_given in given.items() if is_given]

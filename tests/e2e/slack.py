@@ -104,7 +104,7 @@ def start_without_groups(stack: Stack) -> None:
 
 
 def slow_down_groups(stack: Stack) -> None:
-    """Start a new process, and delay Slack's next two answers about user groups by 5 s."""
+    """Start a new process of the function, and delay Slack's next two lists of groups by 5 s."""
     start_without_groups(stack)
     for _ in range(2):
         stack.driver.inject_slack_fault(kind="slow", where="usergroups.list", seconds=5)

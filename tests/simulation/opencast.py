@@ -373,7 +373,10 @@ class Opencast:
 
 
 def _read(form: Form, *, attachments: bool) -> _Form:
-    """Read a form part by part, as Opencast does: with `attachments` only in DCE's Opencast."""
+    """Read a form part by part, as Opencast does.
+
+    `attachments` is whether Opencast takes attachments, as only DCE's does.
+    """
     sent, flavor = _Form(), ""
     files = ("mediaUri", "attachmentUri") if attachments else ("mediaUri",)
     fields: dict[str, str] = {}

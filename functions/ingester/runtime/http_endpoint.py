@@ -1,4 +1,4 @@
-"""Answer the requests that API Gateway passes to a function, even if the use case raises an error.
+"""Answer the requests that API Gateway passes to a function, also after an expected error.
 
 A `RequestError` carries its own status. A function names the status of every other error that it
 expects. Any other error escapes: Lambda logs the error, and API Gateway answers 502.

@@ -272,7 +272,7 @@ def phrases(
 def _request_command(row: StatusRow, uuid: str, series: str) -> str:
     """Return the command that requests a recording again, with the first request's options.
 
-    `series` replaces the first request's series; "" for none.
+    `series` replaces the first request's series; with "" the command names no series.
     """
     asked, is_on_demand = row.asked, row.origin == Origin.ON_DEMAND
     words = ["exec.on-demand" if is_on_demand else "exec.webhook", uuid]

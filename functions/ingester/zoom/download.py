@@ -341,7 +341,7 @@ def _is_page(response: urllib3.BaseHTTPResponse) -> bool:
 
 
 def _is_compressed(response: urllib3.BaseHTTPResponse) -> bool:
-    """Return whether the body is compressed, although the request forbids it."""
+    """Return whether the body is compressed, although the request forbids compression."""
     return response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
 
 

@@ -124,7 +124,7 @@ def test_view_of_an_unknown_type_gives_the_recording_times_when_there_is_no_othe
     assert kept_files.segments == ((STARTS[0], ENDS[0]), (STARTS[2], ENDS[2]))
 
 
-def test_false_start_of_an_unknown_type_is_dropped_when_there_is_no_other_video() -> None:
+def test_false_start_of_an_unknown_type_is_dropped_when_no_video_has_a_known_type() -> None:
     kept_files = kept({"unrecognized_type_x": {0: 5, 1: 1200}, CHAT: {0: 0, 1: 0}})
     assert segments_of(kept_files) == {"unrecognized_type_x": [1], CHAT: [1]}
     assert kept_files.segments == ((STARTS[1], ENDS[1]),)

@@ -116,7 +116,7 @@ class TestTaking:
         queue.delete(taken)
         assert self.left(aws) == ("0", "0")
 
-    def test_message_is_visible_again_after_a_retry(self, aws: Cloud) -> None:
+    def test_message_is_visible_again_when_the_backoff_is_over(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_queue)
         queue.send("{}")
         taken = queue.receive_one()

@@ -108,7 +108,7 @@ def test_match_ignores_a_scheduled_class_that_cannot_be_read(
 
 
 @pytest.mark.parametrize("day", ["", "MT", "TW", "m"])
-def test_match_ignores_a_scheduled_class_whose_day_is_not_one_letter(day: str) -> None:
+def test_match_ignores_a_scheduled_class_whose_day_is_none_of_the_day_letters(day: str) -> None:
     for local in ("2026-11-23T10:00:00", "2026-11-24T10:00:00"):
         assert found(local, a_class(day, "10:00")) is None
 

@@ -307,7 +307,7 @@ def test_sheet_parser_ignores_other_columns_and_the_order() -> None:
 
 @pytest.mark.parametrize("link", [LINK, f"{LINK}#x", "Passcode: S3cretPass", "?pwd=S3cretPass"])
 @pytest.mark.parametrize("column", [name.replace(" ", "_") for name in HEADER])
-def test_sheet_parser_never_repeats_a_passcode(column: str, link: str) -> None:
+def test_sheet_parser_names_no_passcode_in_its_problems(column: str, link: str) -> None:
     said = " ".join(skipped(row(**{column: link, "OC_Series": ""}), row(**{column: link})))
     assert "S3cretPass" not in said
     assert "95846636714" not in said or column == "Meeting_ID_with_Password"

@@ -116,7 +116,7 @@ class Copying:
         )
 
     def copy_of(self, name: str = "talk", source: Source | None = None, **changes: Any) -> Copy:
-        """Return a copy of a file of the Zoom peer, or of another source."""
+        """Return a `Copy` that copies a file of the Zoom peer, or another source."""
         return Copy(
             label=name,
             source=source or self.file(name),

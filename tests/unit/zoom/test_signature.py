@@ -129,7 +129,7 @@ def test_verify_raises_unauthorized_whatever_the_headers_of_a_foreign_request(
 
 
 @given(st.text(min_size=1), st.binary(), st.integers(0, 10**11))
-def test_verify_accepts_signed_headers_for_every_secret_body_and_time(
+def test_verify_accepts_signed_headers_whatever_the_body_the_secret_and_the_time_are(
     secret: str, body: bytes, now: int
 ) -> None:
     assert verify([secret], signed_headers(secret, now, body), body, now) == secret

@@ -47,7 +47,7 @@ class Late:
         self.recording = recording
 
     def ingest(self, *, outcome: Outcome = Outcome.TAKEN, **more: Any) -> None:
-        """Note in the ledger, as the uploader does, an ingest of both segments."""
+        """Write an ingest of both segments to ledger and status table, as the uploader does."""
         starts = sorted({file.recording_start for file in self.recording.files})
         timeline = tuple(
             Stretch(start=start, begins=12_000 * number, length=12_000)
