@@ -310,8 +310,8 @@ def _reconcile_check(deps: Dependencies) -> Check | None:
 def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> list[StatusRow]:
     """Return all ingests, with their steps, of the meetings in which another ingest may count.
 
-    Another ingest may count for a row that needs a person, or that no class fits. If there are too
-    many meetings, those of rows that need a person go first.
+    Another ingest may count for a row that needs a person, or that no scheduled class fits. If
+    there are too many meetings, those of rows that need a person go first.
 
     The rows of a page lack the steps. Without the steps, a row's time of success would be that of
     its last update, which late files can cause after the success.

@@ -1,6 +1,6 @@
 """The demo, which sends recordings from Zoom to Opencast and checks what arrives there.
 
-The demo has (a) a lecture in the class schedule, (b) a "+Zoom" request with a link and a series,
+The demo has (a) a lecture in the schedule, (b) a "+Zoom" request with a link and a series,
 (c) a recording without a scheduled class, (d) forged webhook events, (e) a repeat of (a), (f) a
 recording whose webhook event is lost, and (g) a second lecture, sent when the functions are warm.
 Captions are ingested. The demo succeeds if every check holds.
@@ -50,7 +50,7 @@ CUES = ["00:00:01.000", "00:02:11.000"]
 """Times of the cues of (a). Each of the two segments of 130 s has a cue after its first second."""
 
 LATER = timedelta(minutes=90)
-"""Time from the start of the first classes to the start of (f)."""
+"""Time from the start of the first scheduled classes to the start of (f)."""
 
 ASK_SECONDS = 0.5
 """Seconds between two runs of follow, which a schedule starts in AWS."""
@@ -163,7 +163,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
 
 
 def class_start(now: datetime, zone: ZoneInfo) -> datetime:
-    """Return a time in UTC, at least three hours ago, for classes then and `LATER` afterwards.
+    """Return a time in UTC, at least three hours ago, for scheduled classes then and after `LATER`.
 
     Neither of the two times is at night in `zone`, because the import of the schedule has a hint
     about classes at night.
@@ -188,8 +188,8 @@ def import_schedule(
 ) -> ImportReport:
     """Write a schedule's CSV file to `path`, import the file, and return the report.
 
-    `classes` maps each meeting's number to a time at which the class begins, in local time.
-    `series` is the Opencast series of all classes.
+    `classes` maps each meeting's number to a time at which the scheduled class begins, in local
+    time. `series` is the Opencast series of all classes.
     """
     link = f"https://opencast.example.edu/engage/ui/index.html#/{series[:4]}"
     rows = [

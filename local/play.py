@@ -90,7 +90,7 @@ class Wish:
 def record(
     driver: Driver, folder: Path, zone: ZoneInfo, wish: Wish
 ) -> tuple[ZoomRecording, Answer]:
-    """Schedule a class that has just ended, record it in Zoom, and send the webhook event.
+    """Add a scheduled class that has just ended, and its recording, and send the webhook event.
 
     Each recording has a new meeting number, so that no earlier recording's class changes. The
     schedule's CSV file is written to `folder` and deleted. `zone` is the time zone of the stack's

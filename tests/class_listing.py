@@ -1,4 +1,4 @@
-"""Stand-in for DCE's Opencast, which lists classes over HTTPS with Digest authentication."""
+"""Stand-in for DCE's Opencast that lists scheduled classes over HTTPS with Digest sign-in."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def listed(number: int = 86168921331, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class ClassListing:
-    """The stand-in's classes, its settings, and the authenticated requests that it received.
+    """The stand-in's scheduled classes and settings, and the authenticated requests it received.
 
     A page lists `page_size` classes. `content` replaces the answer with the classes. `total`
     replaces the number of classes.
@@ -82,7 +82,7 @@ class ClassListing:
 
 @contextmanager
 def class_listing(tls: Authority, user: str, password: str) -> Iterator[ClassListing]:
-    """Serve a class listing during the block, for this user and password."""
+    """Serve a list of scheduled classes during the block, for this user and password."""
     store = Store(
         users=default_users(user, password),
         workflows=(),

@@ -116,7 +116,7 @@ class SheetsStandIn(ApiStandIn):
 def default_spreadsheet(
     document: str, tabs: Sequence[str], zone: ZoneInfo, now: datetime
 ) -> Spreadsheet:
-    """Return a schedule with classes for the demo's recordings. Tabs after the second are empty.
+    """Return the scheduled classes of the demo's recordings. Tabs after the second are empty.
 
     The first tab has two courses that share a Zoom meeting. If the demo runs at `now`, one course
     is at the time of the demo's lecture. The other course is twelve hours later.

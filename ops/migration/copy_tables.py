@@ -207,7 +207,7 @@ def _decide_meeting(row: Item, here: Item | None) -> Write | None:
 
 
 def _differs(row: Item, here: Item) -> bool:
-    """Return whether the classes of two rows differ in more than their sources."""
+    """Return whether the scheduled classes of two rows differ in more than their sources."""
     return _classes(row) != _classes(here)
 
 

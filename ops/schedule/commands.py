@@ -1,4 +1,4 @@
-"""The commands `invoke schedule.…`: import the class schedule, and remove classes from it."""
+"""The commands `invoke schedule.…`: import the schedule, and remove scheduled classes from it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import a sheet in place of all classes from the same source.
+    """Import a sheet in place of all scheduled classes from the same source.
 
     With `replace_all`, the sheet replaces the whole schedule.
 
@@ -66,7 +66,7 @@ def import_csv(
 def import_classes(
     table: Table, parsed: ParsedSheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import classes in place of all classes from the same source.
+    """Import scheduled classes in place of all classes from the same source.
 
     With `replace_all`, the imported classes replace the whole schedule.
 
@@ -79,7 +79,7 @@ def import_classes(
 
 
 def remove_source(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Remove the classes of `source`.
+    """Remove the scheduled classes of `source`.
 
     Raises:
         OpsError: The classes can't be removed, and nothing was changed.
@@ -122,7 +122,7 @@ def schedule_of(target: Target) -> Table:
 
 
 def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpoint:
-    """Return the endpoint of DCE's class listing, with the stack's user.
+    """Return the endpoint of DCE's list of scheduled classes, with the stack's user.
 
     If `address` is None, the stack's own Opencast is asked. The password comes from SSM, or from
     the settings if SSM has none.
@@ -240,7 +240,8 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
 
     Classes from a file stay in the schedule, even when the same classes come from a sheet.
     """
-    # An empty source, such as a script's unset variable, would name the first system's classes.
+    # An empty source, such as a script's unset variable, would name the first system's scheduled
+    # classes.
     if not source.strip():
         raise OpsError("SOURCE is empty: name where the classes came from, like csv:fall.csv.")
     report = remove_source(

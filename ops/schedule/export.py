@@ -25,8 +25,8 @@ COLUMNS = ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "O
 def save_schedule(table: Table, path: Path) -> int | None:
     """Write the schedule table to a CSV file that `schedule.csv-import` reads.
 
-    Only the file's owner may read the file. Return the number of classes, or None if the table is
-    gone after an incomplete deletion.
+    Only the file's owner may read the file. Return the number of scheduled classes, or None if the
+    table is gone after an incomplete deletion.
 
     Raises:
         OpsError: The file exists with other content, which may be the only copy of an earlier
@@ -68,7 +68,7 @@ def _lines_of(row: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
-    """Yield a row of the schedule table as lines of the CSV, one for each of its classes.
+    """Yield a row of the schedule table as lines of the CSV, one for each of its scheduled classes.
 
     The first system's rows have one course and one series for the whole meeting. A class with a
     source has its own course or none.

@@ -1,4 +1,4 @@
-"""Read files with a class schedule: CSV as exported from the sheet, and several forms of JSON."""
+"""Read files with scheduled classes: CSV as exported from the sheet, and several forms of JSON."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _separator(text: str) -> str:
 
 
 def read_json(path: Path) -> ParsedSheet:
-    """Return the classes of a JSON file. A row that can't be used is skipped.
+    """Return the scheduled classes of a JSON file. A row that can't be used is skipped.
 
     The file has one of these forms:
 
@@ -82,7 +82,7 @@ def read_json(path: Path) -> ParsedSheet:
 
 
 def parse_json(name: str, content: Any) -> ParsedSheet:
-    """Return the classes in the JSON of a file.
+    """Return the scheduled classes in the JSON of a file.
 
     Raises:
         OpsError: The content has none of the forms that `read_json` lists.
@@ -140,7 +140,7 @@ def _kind(value: Any) -> str:
 
 
 def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
-    """Return the classes of objects with the sheet's columns, parsed as the sheet's rows."""
+    """Return the scheduled classes of objects with the sheet's columns, parsed as its rows."""
     rows = [_columns(name, number, entry) for number, entry in enumerate(entries, start=1)]
     present: set[str] = set().union(*rows)
     header = [column for column in COLUMNS if column in present] or ["(none)"]
@@ -181,7 +181,7 @@ def _cell(name: str, number: int, column: str, value: Any) -> str:
 
 
 def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) -> ParsedSheet:
-    """Return the classes of rows of a schedule table.
+    """Return the scheduled classes of rows of a schedule table.
 
     If a class has no course or series, the row's is used, because the first system keeps both in
     the row. Rows without classes or without a meeting are skipped, as are unreadable classes.
@@ -234,7 +234,7 @@ def _scheduled(
 
 
 def _problem(scheduled: ScheduledClass) -> str:
-    """Return the reason why a class can't be used; "" if it can be used."""
+    """Return the reason why a scheduled class can't be used; "" if it can be used."""
     if len(scheduled.day) != 1 or scheduled.day not in DAYS:
         return f"day {scheduled.day[:40]!r} is none of {' '.join(DAYS)}"
     if not _TIME.fullmatch(scheduled.time):

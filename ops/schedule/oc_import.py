@@ -1,4 +1,4 @@
-"""Read the class schedule from DCE's own Opencast, whose search endpoint lists each class.
+"""Read the schedule from DCE's own Opencast, whose search endpoint lists each scheduled class.
 
 The answer has the form that the first system reads: `helixEvents` with `total` and `resultSet`.
 Each entry of `resultSet` is a class, with `zoomLink`, `seriesId`, `seriesNumber`, `day` and `time`.
@@ -60,7 +60,7 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The host and port of the address, which become part of the classes' source."""
+        """The host and port of the address, which become part of the scheduled classes' source."""
         return urlsplit(self.address).netloc
 
 
@@ -115,7 +115,7 @@ def _parts(address: str) -> SplitResult:
 
 
 def fetch(endpoint: Endpoint, session: requests.Session) -> list[Any]:
-    """Return every class that the endpoint lists.
+    """Return every scheduled class that the endpoint lists.
 
     Raises:
         OpsError: The list can't be read or is incomplete. An import replaces the schedule's
@@ -179,8 +179,8 @@ def _page(endpoint: Endpoint, session: requests.Session, offset: int) -> _Page:
 def _read(content: Any) -> _Page:
     """Return the page of the listing in an answer.
 
-    If the listing has one class, `resultSet` is an object and not a list, because Opencast's JSON
-    is made from XML.
+    If the listing has one scheduled class, `resultSet` is an object and not a list, because
+    Opencast's JSON is made from XML.
 
     Raises:
         ValueError: The answer isn't a page of the listing.
@@ -196,7 +196,7 @@ def _read(content: Any) -> _Page:
 
 
 def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
-    """Return the listed classes as lectures. Classes that can't be used are listed as skipped."""
+    """Return the listed scheduled classes as lectures, and the unusable classes as skipped."""
     source = f"{OPENCAST_SOURCE}{host}"
     classes: list[ParsedClass] = []
     skipped: list[SkippedRow] = []
@@ -239,7 +239,7 @@ def _scheduled(row: Mapping[str, Any], source: str) -> list[ScheduledClass]:
 
 
 def _unread(row: Mapping[str, Any], source: str) -> UnreadRow | None:
-    """Return source, meeting and course of an unusable class; None if it has no Zoom link."""
+    """Return an unusable scheduled class's source, meeting and course; None without a Zoom link."""
     link = _text(row, "zoomLink")
     if not link:
         return None

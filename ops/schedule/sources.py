@@ -1,4 +1,4 @@
-"""The sources of the schedule's classes, and the removal of all classes of one source."""
+"""The sources of scheduled classes, and the removal of all scheduled classes of one source."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ingester.schedule.model import ReplacedSources, ScheduledMeeting, plan_impo
 from ops.command import OpsError
 
 FIRST_SYSTEM_NAME = "first-system"
-"""The name on command lines for the first system's classes, which have no source."""
+"""The name on command lines for the first system's scheduled classes, which have no source."""
 
 
 def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Remove the classes whose source is `source`. Other classes of a meeting stay.
+    """Remove the scheduled classes whose source is `source`. Other classes of a meeting stay.
 
     Raises:
         OpsError: No class has this source. The text lists the sources of the schedule.
@@ -37,7 +37,7 @@ def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
 
 
 def _classes_by_source(meetings: Iterable[ScheduledMeeting]) -> Counter[str]:
-    """Return the number of classes of each source.
+    """Return the number of scheduled classes of each source.
 
     A row without classes counts as one class of the first system.
     """

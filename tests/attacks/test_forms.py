@@ -209,7 +209,7 @@ KINDS = ("text/plain", "multipart/form-data; boundary=x", "application/xml", "",
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind[:30] or "nothing")
-def test_webhook_checks_the_signature_and_accepts_an_event_whatever_the_content_type(
+def test_webhook_event_has_its_signature_checked_and_is_accepted_whatever_the_content_type(
     kind: str, target: Target
 ) -> None:
     uid = new_uuid()

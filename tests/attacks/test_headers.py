@@ -92,7 +92,7 @@ ODD: Mapping[str, Mapping[str, str]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_webhook_refuses_an_unsigned_event_whatever_its_headers(name: str, target: Target) -> None:
+def test_unsigned_webhook_event_is_refused_whatever_its_headers(name: str, target: Target) -> None:
     uid = new_uuid()
     honest = to_webhook(encoded(started(uid)), target.zoom_secret)
     unsigned = honest.having(x_zm_signature=None, **ODD[name])

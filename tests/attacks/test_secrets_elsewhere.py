@@ -70,7 +70,7 @@ def others(*own: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", others(ZOOM, PIPELINE))
-def test_webhook_refuses_an_event_of_zoom_that_is_signed_with_another_secret(
+def test_webhook_event_of_zoom_is_refused_when_it_is_signed_with_another_secret(
     name: str, target: Target
 ) -> None:
     uid = new_uuid()
@@ -112,7 +112,7 @@ def test_slack_function_refuses_a_command_that_is_signed_as_zoom_signs(target: T
     assert target.send(honest).status == 200
 
 
-def test_webhook_refuses_an_event_that_is_signed_as_slack_signs(target: Target) -> None:
+def test_webhook_event_is_refused_when_it_is_signed_as_slack_signs(target: Target) -> None:
     uid = new_uuid()
     honest = to_webhook(encoded(started(uid)), target.zoom_secret)
     signed = to_slack(honest.body, target.slack_secret).headers

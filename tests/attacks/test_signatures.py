@@ -100,7 +100,7 @@ def uuid() -> str:
 
 
 @pytest.mark.parametrize("attack", CHANGED, ids=str)
-def test_webhook_refuses_an_event_when_it_is_not_signed_as_zoom_does(
+def test_webhook_event_is_refused_when_it_is_not_signed_as_zoom_does(
     attack: Attack, uuid: str, target: Target
 ) -> None:
     honest = to_webhook(encoded(started(uuid)), target.zoom_secret)
@@ -152,7 +152,7 @@ FORGERIES = [
 
 
 @pytest.mark.parametrize("forgery", FORGERIES, ids=str)
-def test_webhook_refuses_an_event_when_its_signature_is_forged(
+def test_webhook_event_is_refused_when_its_signature_is_forged(
     forgery: Forgery, uuid: str, target: Target
 ) -> None:
     honest = to_webhook(encoded(started(uuid)), target.zoom_secret)
@@ -166,7 +166,7 @@ def test_webhook_refuses_an_event_when_its_signature_is_forged(
 @pytest.mark.parametrize(
     "seconds", [-OLD_SECONDS, -86_400, OLD_SECONDS, 86_400], ids="replay old later future".split()
 )
-def test_webhook_refuses_an_event_when_its_timestamp_is_off_by_more_than_five_minutes(
+def test_webhook_event_is_refused_when_its_timestamp_is_off_by_more_than_five_minutes(
     seconds: int, uuid: str, target: Target
 ) -> None:
     body, now = encoded(started(uuid)), time.time()
@@ -192,7 +192,9 @@ def test_replay_within_five_minutes_writes_no_second_row(uuid: str, target: Targ
     assert all(event == times[0] for event in times)
 
 
-def test_webhook_accepts_an_event_of_zoom_after_20_forged_events(uuid: str, target: Target) -> None:
+def test_webhook_event_of_zoom_is_accepted_after_20_forged_webhook_events(
+    uuid: str, target: Target
+) -> None:
     honest = to_webhook(encoded(started(uuid)), target.zoom_secret)
     for number in range(20):
         target.assert_refused(honest.having(x_zm_signature=f"v0={number:064x}"), *WRONGLY_SIGNED)
@@ -205,7 +207,9 @@ def challenge(token: object) -> bytes:
     return encoded({"event": "endpoint.url_validation", "payload": {"plainToken": token}})
 
 
-def test_answer_to_a_challenge_contains_no_signature_of_an_event(uuid: str, target: Target) -> None:
+def test_answer_to_a_challenge_contains_no_signature_of_a_webhook_event(
+    uuid: str, target: Target
+) -> None:
     # If the webhook signed any token, an attacker could send a forged webhook event as the token,
     # and get the webhook event's signature.
     stamp = str(int(time.time()))

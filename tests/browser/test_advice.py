@@ -83,7 +83,7 @@ def test_the_form_does_not_repeat_a_series_that_opencast_does_not_have(
 def test_link_to_the_request_form_does_not_name_the_default_series(
     page: Page, site: Site, aws: Cloud
 ) -> None:
-    # A request with a series ignores the schedule, which may contain the class by now.
+    # A request with a series ignores the schedule, which may contain the scheduled class by now.
     week = Week(aws)
     week.begin("d==", timedelta(hours=3), "Stood in for")
     week.write("d==", timedelta(hours=2.8), State.OC_SERIES_FOUND, oc_series_id="DEFAULT")
@@ -250,7 +250,7 @@ def test_a_recording_needs_attention_once_by_its_newest_ingest_when_a_second_req
     expect(page.locator("#say")).to_contain_text("2 need attention.")
 
 
-def test_the_list_links_an_ignored_recording_without_a_class_to_the_form(
+def test_the_list_links_an_ignored_recording_without_a_scheduled_class_to_the_form(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)

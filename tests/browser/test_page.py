@@ -386,7 +386,7 @@ def test_a_search_by_words_finds_recordings_of_all_seven_days(
     assert "Microeconomic Theory" in topics(section(page, "By day"))
 
 
-def test_recordings_are_found_by_the_date_of_their_class_and_by_their_state(
+def test_recordings_are_found_by_the_date_of_their_scheduled_class_and_by_their_state(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)

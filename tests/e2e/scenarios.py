@@ -156,7 +156,7 @@ def recent(stack: Stack) -> None:
 
 
 def recording_details(stack: Stack) -> None:
-    """Check that `GET /status?details=true` has a recording's verdict and its class's series."""
+    """Check that `GET /status?details=true` has the verdict and the scheduled class's series."""
     recording = stack.lecture()
     assert stack.driver.send("recording.started", recording.uuid).status == 204
     found = stack.driver.recording_details(recording)

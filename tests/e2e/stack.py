@@ -124,7 +124,7 @@ class Stack:
         return self.wait(lambda: self.driver.added_to(ingest.mediapackage_id), "late tracks")
 
     def schedule_class(self, meeting: int) -> None:
-        """Schedule a class of the meeting at the recordings' start time."""
+        """Add a scheduled class of the meeting at the recordings' start time."""
         local = self.start.astimezone(ZoneInfo("US/Eastern"))
         event = {
             "day": DAYS[local.weekday()],

@@ -45,7 +45,7 @@ def days_of(driver: Driver, meeting: str) -> list[str]:
     return [scheduled["day"] for scheduled in classes_of(driver, meeting)]
 
 
-def test_schedule_commands_import_and_remove_classes_and_say_what_they_change(
+def test_schedule_commands_import_and_remove_scheduled_classes_and_say_what_they_change(
     operator: Operator, driver: Driver, meeting: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"{meeting}.json"
@@ -91,7 +91,7 @@ def test_schedule_commands_import_and_remove_classes_and_say_what_they_change(
 
 @pytest.fixture
 def listing(state: State, driver: Driver, tls: Authority) -> Iterator[ClassListing]:
-    """Yield a stand-in for Opencast's list of classes that accepts the password in SSM."""
+    """Yield a stand-in for Opencast's list of scheduled classes with the password in SSM."""
     ssm = driver.client("ssm")
     name = Names(state.stack_name).secret(PASSWORD)
     password = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
@@ -99,7 +99,7 @@ def listing(state: State, driver: Driver, tls: Authority) -> Iterator[ClassListi
         yield made
 
 
-def test_oc_import_signs_in_with_the_password_in_ssm_and_imports_the_classes_of_opencast(
+def test_oc_import_signs_in_with_the_password_in_ssm_and_imports_the_scheduled_classes(
     operator: Operator, driver: Driver, meeting: str, listing: ClassListing, tls: Authority
 ) -> None:
     command = ("schedule.oc-import", "--endpoint", listing.url)

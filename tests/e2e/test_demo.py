@@ -48,7 +48,7 @@ def test_every_check_of_the_demo_succeeds(demo_output: str) -> None:
 def test_the_table_of_the_demo_shows_captions_and_publication(demo_output: str) -> None:
     lines = (re.split(r"\s{2,}", line.strip()) for line in demo_output.splitlines())
     rows = {name: cells for name, *cells in lines}
-    # Only recording c has no captions and isn't published, because c belongs to no class.
+    # Only recording c has no captions and isn't published, because c belongs to no scheduled class.
     assert rows["captions"] == ["2 cues", "1 cue", "1 cue", "2 cues"]
     assert len(rows["PUBLISHED"]) == 4
 

@@ -18,7 +18,7 @@ def test_a_scenario_passes_on_the_local_stack(name: str, stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("forge", ["wrong_secret", "old_timestamp", "unsigned"])
-def test_the_webhook_refuses_a_forged_event(stack: Stack, forge: str) -> None:
+def test_a_forged_webhook_event_is_refused(stack: Stack, forge: str) -> None:
     recording = stack.lecture()
     assert stack.driver.send("recording.completed", recording.uuid, forge=forge).status == 401
     assert stack.driver.status(recording.meeting_id) == {}

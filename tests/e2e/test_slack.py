@@ -162,7 +162,7 @@ def test_a_press_of_the_slack_button_changes_nothing_and_says_that_the_status_ca
     assert message(stack, shown["ts"])["blocks"] == shown["blocks"]
 
 
-def test_the_slack_command_shows_neither_classes_nor_recordings_of_an_unknown_meeting(
+def test_the_slack_command_shows_neither_scheduled_classes_nor_recordings_of_an_unknown_meeting(
     stack: Stack, meeting: int
 ) -> None:
     text = texts(type_command(stack, str(meeting)))
@@ -170,7 +170,9 @@ def test_the_slack_command_shows_neither_classes_nor_recordings_of_an_unknown_me
     assert NO_RECORDINGS in text
 
 
-def test_the_slack_command_shows_the_class_of_a_meeting_without_recordings(stack: Stack) -> None:
+def test_the_slack_command_shows_the_scheduled_class_of_a_meeting_without_recordings(
+    stack: Stack,
+) -> None:
     text = texts(type_command(stack, str(stack.lecture().meeting_id)))
     assert "HIST E-1010 Lecture: " in text
     assert "20260112345" in text

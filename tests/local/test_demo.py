@@ -1,4 +1,4 @@
-"""Tests of the demo's output and class times, without a local stack."""
+"""Tests of the demo's output and the times of scheduled classes, without a local stack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_time_of_a_finished_recording_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("zone", ["US/Eastern", "UTC", "Asia/Kolkata"])
 @pytest.mark.parametrize("hour", range(24))
-def test_no_class_of_the_demo_is_at_night(zone: str, hour: int) -> None:
+def test_no_scheduled_class_of_the_demo_is_at_night(zone: str, hour: int) -> None:
     now = datetime(2026, 11, 29, hour, 59, 30, tzinfo=UTC)
     start = demo.class_start(now, ZoneInfo(zone))
     times = [moment.astimezone(ZoneInfo(zone)) for moment in (start, start + demo.LATER)]

@@ -46,7 +46,7 @@ def test_repeated_webhook_event_has_a_new_token_new_links_and_a_new_tracking_id(
     assert len(ids) == 2
 
 
-def test_event_recording_completed_of_zoom_stand_in_has_every_field(
+def test_webhook_event_recording_completed_of_zoom_stand_in_has_every_field(
     client: Client, recording: Recording
 ) -> None:
     event = client.zoom.event("recording.completed", recording.uuid)
@@ -64,7 +64,7 @@ def test_event_recording_completed_of_zoom_stand_in_has_every_field(
 
 
 @pytest.mark.parametrize("event", ["meeting.ended", "webinar.ended"])
-def test_event_meeting_ended_of_zoom_stand_in_has_the_meeting_id_as_a_string(
+def test_webhook_event_meeting_ended_of_zoom_stand_in_has_the_meeting_id_as_a_string(
     client: Client, recording: Recording, event: str
 ) -> None:
     about = client.zoom.event(event, recording.uuid)["payload"]["object"]
@@ -82,7 +82,7 @@ def test_recording_event_of_zoom_stand_in_names_the_times_of_its_file(
     assert set(about["recording_file"]) == {"recording_start", "recording_end"}
 
 
-def test_zoom_stand_in_builds_validation_trash_and_transcript_events_but_no_unknown_events(
+def test_zoom_stand_in_builds_validation_trash_and_transcript_webhook_events_but_no_unknown_ones(
     client: Client, recording: Recording
 ) -> None:
     challenge = client.zoom.event("endpoint.url_validation")

@@ -249,7 +249,7 @@ def real_webhook(aws: Cloud, clock: Clock) -> Callable[[Request], Answer]:
     return take
 
 
-def test_a_resent_event_is_signed_and_forces_the_automated_ingest(
+def test_a_resent_webhook_event_is_signed_and_forces_the_automated_ingest(
     sender: Resender, hook: Endpoint
 ) -> None:
     hook.answers[:] = [text_answer(200, "text/plain", b"Success")]
@@ -273,7 +273,7 @@ def test_a_resent_event_is_signed_and_forces_the_automated_ingest(
 
 
 @pytest.mark.parametrize("before", [None, State.IGNORED, State.SENT_TO_OPENCAST])
-def test_resending_an_event_restarts_the_ingest_in_any_state(
+def test_resending_a_webhook_event_restarts_the_ingest_in_any_state(
     before: State | None, sender: Resender, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     if before:
@@ -290,7 +290,7 @@ def test_resending_an_event_restarts_the_ingest_in_any_state(
     assert message["delay_seconds"] == 0
 
 
-def test_resending_an_event_names_the_recording_when_zoom_does_not_know_it(
+def test_resending_a_webhook_event_names_the_recording_when_zoom_does_not_know_it(
     sender: Resender, hook: Endpoint
 ) -> None:
     with pytest.raises(OpsError, match="Zoom knows no recording nowhere=="):
@@ -298,7 +298,7 @@ def test_resending_an_event_names_the_recording_when_zoom_does_not_know_it(
     assert not hook.requests
 
 
-def test_resending_an_event_fails_when_zoom_has_not_finished_the_recording(
+def test_resending_a_webhook_event_fails_when_zoom_has_not_finished_the_recording(
     sender: Resender, zoom: ZoomStandIn, hook: Endpoint
 ) -> None:
     unfinished = replace(file("late"), processing_asks=100)
@@ -308,7 +308,7 @@ def test_resending_an_event_fails_when_zoom_has_not_finished_the_recording(
     assert not hook.requests
 
 
-def test_resending_an_event_reports_why_the_webhook_refuses_the_event(
+def test_resending_a_webhook_event_reports_why_the_webhook_refuses_it(
     sender: Resender, zoom: ZoomStandIn, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     zoom.add(recording(file("audio", "M4A", "audio_only"), uuid="audio=="))

@@ -40,7 +40,7 @@ def at(listing: ClassListing, password: str = PASSWORD, path: str = PATH) -> End
     return endpoint_of(listing.url, path, USER, password)
 
 
-def test_oc_import_writes_a_class_for_each_listed_day_with_its_series(
+def test_oc_import_writes_a_scheduled_class_for_each_listed_day_with_its_series(
     aws: Cloud, listing: ClassListing, session: requests.Session
 ) -> None:
     listing.classes = [
@@ -185,7 +185,7 @@ def test_oc_import_ignores_the_path_option_when_the_address_ends_with_series_jso
 def listed_stack(
     shell_of_stack: pytest.MonkeyPatch, listing: ClassListing, tls: Authority
 ) -> ClassListing:
-    """Set a stack and its Opencast user in the shell, and return a listing of one class."""
+    """Set a stack and its Opencast user in the shell, and return a list of one scheduled class."""
     settings = {"OPENCAST_API_USER": USER, "OPENCAST_API_PASSWORD": PASSWORD}
     unset = {"OPENCAST_BASE_URL": "", "OC_CLUSTER_NAME": ""}
     for name, value in {**settings, **unset, "REQUESTS_CA_BUNDLE": str(tls.ca_bundle)}.items():
@@ -231,7 +231,7 @@ def test_oc_import_refuses_an_unknown_option() -> None:
     assert "--dry is no option here" in said_in_a_line(invoke("schedule.oc-import", "--dry"))
 
 
-def test_unusable_listed_classes_are_named_without_their_link() -> None:
+def test_unusable_listed_scheduled_classes_are_named_without_their_link() -> None:
     rows = [
         listed(),
         listed(zoomLink="https://zoom.us/my/room?pwd=topsecret"),

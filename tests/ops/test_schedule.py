@@ -1,4 +1,4 @@
-"""Tests of the class schedule's import from CSV files, and of the removal of a source."""
+"""Tests of the schedule's import from CSV files, and of the removal of a source."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def stored(aws: Cloud) -> dict[str, dict[str, Any]]:
     return {item["zoom_series_id"]: plain(item) for item in aws.schedule.scan()["Items"]}
 
 
-def test_csv_import_writes_a_course_and_series_for_each_class(aws: Cloud, tmp_path: Path) -> None:
+def test_csv_import_writes_a_course_and_series_for_each_scheduled_class(
+    aws: Cloud, tmp_path: Path
+) -> None:
     other = row(
         changes={"Course Code": "CSCI E-7", "Day": "F", "OC Series": "https://oc/#/2026/01/777"}
     )
@@ -170,14 +172,14 @@ def test_a_dry_run_of_csv_import_reports_changes_and_makes_none(
 def said_of_import(
     aws: Cloud, path: Path, capsys: pytest.CaptureFixture[str], **how: bool
 ) -> list[str]:
-    """Import a CSV file, and return the printed lines about classes that another source has."""
+    """Import a CSV file, and return the lines about scheduled classes that another source has."""
     capsys.readouterr()
     show(import_csv(aws.schedule, path, **how), dry_run=False)
     said = " ".join(capsys.readouterr().out.split())
     return re.findall(r"\S+ has \d+ of these events too", said)
 
 
-def test_csv_import_names_the_source_that_has_the_same_classes(
+def test_csv_import_names_the_source_that_has_the_same_scheduled_classes(
     aws: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other_series = {"OC Series": "https://oc/#/2026/01/777", "Day": "M"}
@@ -196,7 +198,7 @@ def test_csv_import_names_the_source_that_has_the_same_classes(
 
 @pytest.fixture
 def table(aws: Cloud) -> Any:
-    """Return a table with classes of two files, and a row of the first system."""
+    """Return a table with scheduled classes of two files, and a row of the first system."""
     for name, *rows in (
         ("a.csv", sheet_row("A", day="M"), sheet_row("B", link="https://zoom.us/j/222", day="T")),
         ("b.csv", sheet_row("C", day="F")),
@@ -211,7 +213,7 @@ def days_of_meetings(table: Any) -> dict[str, list[str]]:
     return {item["zoom_series_id"]: [e["day"] for e in item.get("events", [])] for item in rows}
 
 
-def test_remove_source_deletes_the_classes_of_one_file_only(table: Any) -> None:
+def test_remove_source_deletes_the_scheduled_classes_of_one_file_only(table: Any) -> None:
     before = days_of_meetings(table)
     dry = remove_source(table, "csv:a.csv", dry_run=True)
     assert days_of_meetings(table) == before
@@ -231,7 +233,9 @@ def test_remove_source_deletes_the_classes_of_one_file_only(table: Any) -> None:
     assert set(days_of_meetings(table)) == {"86168921331"}
 
 
-def test_remove_source_lists_the_sources_when_the_given_one_has_no_class(table: Any) -> None:
+def test_remove_source_lists_the_sources_when_the_given_one_has_no_scheduled_class(
+    table: Any,
+) -> None:
     before = days_of_meetings(table)
     with pytest.raises(OpsError) as error:
         remove_source(table, "a.csv")

@@ -1,4 +1,4 @@
-"""Tests of the import of the class schedule from every form of JSON."""
+"""Tests of the import of scheduled classes from every form of JSON."""
 
 from __future__ import annotations
 
@@ -103,7 +103,9 @@ def test_json_import_writes_the_same_rows_for_every_form(
     }
 
 
-def test_json_import_replaces_the_classes_of_the_same_file(aws: Cloud, tmp_path: Path) -> None:
+def test_json_import_replaces_the_scheduled_classes_of_the_same_file(
+    aws: Cloud, tmp_path: Path
+) -> None:
     rows = [{**FIRST_SYSTEM, "zoom_series_id": number} for number in ("1001", "1002")]
     load(aws, write(tmp_path / "a.json", rows))
     load(aws, write(tmp_path / "b.json", [{**FIRST_SYSTEM, "zoom_series_id": "1003"}]))
@@ -116,7 +118,7 @@ def test_json_import_replaces_the_classes_of_the_same_file(aws: Cloud, tmp_path:
     assert set(stored(aws)) == {"1001"}
 
 
-def test_json_import_names_rows_and_classes_that_can_not_be_used(
+def test_json_import_names_rows_and_scheduled_classes_that_can_not_be_used(
     aws: Cloud, tmp_path: Path
 ) -> None:
     rows = [
@@ -151,7 +153,9 @@ def test_json_import_names_rows_and_classes_that_can_not_be_used(
     ]
 
 
-def test_json_import_keeps_a_class_when_its_row_can_not_be_read(aws: Cloud, tmp_path: Path) -> None:
+def test_json_import_keeps_a_scheduled_class_when_its_row_can_not_be_read(
+    aws: Cloud, tmp_path: Path
+) -> None:
     rows = [{**FIRST_SYSTEM, "zoom_series_id": number} for number in ("1001", "1002", "1003")]
     load(aws, write(tmp_path / "a.json", rows))
     before = stored(aws)
@@ -171,7 +175,7 @@ def test_json_import_keeps_a_class_when_its_row_can_not_be_read(aws: Cloud, tmp_
     # An empty list is valid for a meeting without scheduled classes.
     load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
     assert set(stored(aws)) == {"1001"}
-    # The class of the unreadable row isn't replaced, but gets this file as its source.
+    # The scheduled class of the unreadable row isn't replaced, but gets this file as its source.
     columns = [SHEET, {**SHEET, "Meeting ID with Password": "https://zoom.us/j/1001", "Start": "9"}]
     load(aws, write(tmp_path / "b.json", columns), replace_all=True)
     assert {event["source"] for event in stored(aws)["1001"]["events"]} == {"json:b.json"}

@@ -20,7 +20,9 @@ UNLINKED = ROW.replace("https://zoom.us/j/123", "no")
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_schedule_list_and_schedule_export_show_the_imported_classes(tmp_path: Path) -> None:
+def test_schedule_list_and_schedule_export_show_the_imported_scheduled_classes(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "fall.csv"
     path.write_text(SHEET + ROW)
     assert invoke("schedule.csv-import", str(path)).code == 0
@@ -38,7 +40,7 @@ def test_schedule_list_and_schedule_export_show_the_imported_classes(tmp_path: P
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_schedule_list_marks_a_class_that_gets_no_recordings(tmp_path: Path) -> None:
+def test_schedule_list_marks_a_scheduled_class_that_gets_no_recordings(tmp_path: Path) -> None:
     path = tmp_path / "fall.csv"
     path.write_text(SHEET + ROW + ROW.replace("HIST", "ARTS").replace("12345", "54321"))
     assert invoke("schedule.csv-import", str(path)).code == 0

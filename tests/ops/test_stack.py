@@ -113,13 +113,13 @@ def test_the_schedule_is_saved_in_the_form_that_csv_import_reads(
         export.save_schedule(aws.schedule, path)
 
 
-def test_a_class_without_a_course_is_saved_without_a_course() -> None:
+def test_a_scheduled_class_without_a_course_is_saved_without_a_course() -> None:
     nameless = {"day": "M", "time": "9:30", "title": "Lecture", "source": "sheet:Fall"}
     row = {"zoom_series_id": "7", "course_code": "CSCI E-7", "events": [nameless]}
     assert [line["Course Code"] for line in export.csv_lines(row)] == [""]
 
 
-def test_an_import_lock_is_not_saved_as_a_class(aws: Cloud, tmp_path: Path) -> None:
+def test_an_import_lock_is_not_saved_as_a_scheduled_class(aws: Cloud, tmp_path: Path) -> None:
     # The row of an import's lock may contain anything.
     aws.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "events": "none", "ends": 1})
     assert export.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0

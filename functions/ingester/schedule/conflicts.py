@@ -1,4 +1,4 @@
-"""Conflicts and repeats of the schedule: classes of one meeting at the same time.
+"""Conflicts and repeats of the schedule: scheduled classes of one meeting at the same time.
 
 Classes for different series conflict, because a recording goes to one series only. A class for the
 same series from another source is a repeat. A row with the class of an earlier row is a copy.
@@ -17,11 +17,11 @@ from ingester.schedule.sheet.cells import course_label
 from ingester.schedule.wording import NO_RECORDINGS, source_name
 
 _Slot = tuple[str, int | None]
-"""A meeting's number and a minute of the week. Only one class counts in a slot."""
+"""A meeting's number and a minute of the week. Only one scheduled class counts in a slot."""
 
 
 class _Holder(msgspec.Struct, frozen=True):
-    """The row of a class, with the class's series and course."""
+    """The row of a scheduled class, with the class's series and course."""
 
     sheet: str
     row: int
@@ -36,7 +36,7 @@ class _Conflicts:
         self._times: dict[tuple[_Holder, str], list[str]] = {}
 
     def add(self, own: _Holder, scheduled: ScheduledClass, reason: str) -> None:
-        """Add the time of a row's class that conflicts with another class."""
+        """Add the time of a row's scheduled class that conflicts with another class."""
         times = self._times.setdefault((own, reason), [])
         times.append(f"{scheduled.day} {scheduled.time}")
 
@@ -55,7 +55,7 @@ class _Conflicts:
 
 
 def conflicts(sheets: Iterable[ParsedSheet], others: Iterable[MeetingClass]) -> list[SkippedRow]:
-    """Return the rows whose class has the meeting and time of another class, but another series.
+    """Return the rows whose scheduled class has another's meeting and time, but another series.
 
     `others` are the classes that stay in the table in addition to those of `sheets`. The first of
     two rows wins, and a row wins over `others`. `plan_import` puts the classes in this order.
@@ -90,7 +90,7 @@ def _add_conflicts_of_rows(
 def _add_conflicts_with_others(
     found: _Conflicts, holders: dict[_Slot, _Holder], others: Iterable[MeetingClass]
 ) -> None:
-    """Add the conflicts between rows and classes that stay in the table to `found`."""
+    """Add the conflicts between rows and scheduled classes that stay in the table to `found`."""
     for meeting, scheduled in others:
         holder = holders.get((meeting, scheduled.minute_of_week))
         if holder and holder.series != scheduled.opencast_series_id:
@@ -102,7 +102,7 @@ def _add_conflicts_with_others(
 
 
 def copies(sheets: Iterable[ParsedSheet]) -> list[SkippedRow]:
-    """Return the rows with a class that an earlier row has, too, with the same course and title."""
+    """Return the rows whose scheduled class, course and title an earlier row has, too."""
     found = _Conflicts()
     rows: dict[tuple[_Slot, str, str, str], _Holder] = {}
     for sheet in sheets:
@@ -129,7 +129,7 @@ def _holder(sheet: ParsedSheet, parsed: ParsedClass) -> _Holder:
 def repeats(classes: Iterable[MeetingClass], others: Iterable[MeetingClass]) -> dict[str, int]:
     """Return, by source, the number of `others` that repeat one of `classes`.
 
-    `others` are the classes that stay in the table in addition to `classes`.
+    `others` are the scheduled classes that stay in the table in addition to `classes`.
     """
     imported = {_identity(pair) for pair in classes}
     return Counter(pair[1].source for pair in others if _identity(pair) in imported)

@@ -28,7 +28,7 @@ FIRST_SYSTEM = ""
 """Source of the rows that the first system wrote, which don't name a source."""
 
 GOOGLE_SHEET_SOURCES = ReplacedSources(names=frozenset({FIRST_SYSTEM}), prefixes=(SHEET_SOURCE,))
-"""Sources of all classes of the Google Sheet: its tabs, even renamed ones, and the first system."""
+"""Sources of the Google Sheet's scheduled classes: its tabs, even renamed, and the first system."""
 
 LARGEST_ROW = 380_000
 """Maximum number of bytes of a meeting as JSON, a bit less than DynamoDB's limit of 400 KB:
@@ -50,7 +50,8 @@ class Table(Protocol):
 class Sheet(msgspec.Struct, frozen=True):
     """A sheet's rows of text.
 
-    `name` is the sheet's name for people. `source` is the source that the sheet's classes get.
+    `name` is the sheet's name for people. `source` is the source that the sheet's scheduled classes
+    get.
     """
 
     name: str
@@ -61,10 +62,10 @@ class Sheet(msgspec.Struct, frozen=True):
 class ImportReport(msgspec.Struct, frozen=True):
     """Result of an import, or of a dry run.
 
-    `meetings` and `classes` are the numbers of meetings and classes that were read. `retained` are
-    the classes that stay as they were, because rows that may hold these classes can't be read.
-    `before` is the whole table before the import. `repeats` are the numbers of classes that other
-    sources have too, by source.
+    `meetings` and `classes` are the numbers of meetings and scheduled classes that were read.
+    `retained` are the classes that stay as they were, because rows that may hold these classes
+    can't be read. `before` is the whole table before the import. `repeats` are the numbers of
+    classes that other sources have too, by source.
     """
 
     plan: ImportPlan
@@ -83,7 +84,7 @@ def import_sheets(
     *,
     dry_run: bool = False,
 ) -> ImportReport:
-    """Replace the classes of these sheets' sources and of `also_replaced` by the sheets' classes.
+    """Replace the scheduled classes of the sheets' sources and `also_replaced` by the sheets' own.
 
     A dry run writes nothing. An import that raises one of the errors below writes nothing either.
 
@@ -108,7 +109,7 @@ def import_parsed(
     *,
     dry_run: bool = False,
 ) -> ImportReport:
-    """Replace the classes of the sources `replaced` by the classes of these sheets or files.
+    """Replace the scheduled classes of the sources `replaced` by those of these sheets or files.
 
     A class whose row is there but can't be read stays as it was. A dry run writes nothing.
 
@@ -152,7 +153,7 @@ def _first(skipped: Sequence[SkippedRow]) -> str:
 
 
 def _check_sheets(sheets: Iterable[ParsedSheet], table: Collection[ScheduledMeeting]) -> None:
-    """Raise UnusableSheet if a sheet whose classes are in the table has only unusable rows.
+    """Raise UnusableSheet if a sheet with scheduled classes in the table has only unusable rows.
 
     The usual cause is a column with another format, or a failed formula. An empty sheet is allowed.
     """

@@ -31,8 +31,8 @@ COMMAND_SECONDS = 300
 class ScheduleLock:
     """A lock that lets one process at a time read the schedule's source and write its table.
 
-    Without the lock, two imports at the same time could each leave half of their classes in the
-    table, or one import could undo the other. The lock expires after `life` seconds.
+    Without the lock, two imports at the same time could each leave half of their scheduled classes
+    in the table, or one import could undo the other. The lock expires after `life` seconds.
     """
 
     def __init__(

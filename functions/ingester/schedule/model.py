@@ -1,4 +1,4 @@
-"""The class schedule: the course, and so the Opencast series, that a recording belongs to.
+"""The schedule: the course, and so the Opencast series, that a recording belongs to.
 
 One Zoom meeting can serve several courses. So a meeting has scheduled classes, each of which has
 its own course and series. Rows that the first system wrote have one course and one series for the
@@ -16,7 +16,7 @@ DAYS = "MTWRFSU"
 """Letters of Monday to Sunday, as course catalogs use them."""
 
 SHEET_SOURCE = "sheet:"
-"""Beginning of the sources of classes from the Google Sheet; the name of the tab follows."""
+"""Beginning of the sources of the Google Sheet's scheduled classes; the name of the tab follows."""
 
 DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
@@ -26,7 +26,7 @@ class ScheduledClass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """One weekly class of the schedule.
 
     `day` is a letter of DAYS, and `time` is the local start, `H:MM`. `source` names the sheet or
-    file that the class came from. In rows of the first system, `source` is "".
+    file that the scheduled class came from. In rows of the first system, `source` is "".
     """
 
     day: str
@@ -63,11 +63,11 @@ class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[ScheduledClass, ...] = ()
 
     def series_of(self, scheduled: ScheduledClass) -> str:
-        """Return the Opencast series of one of the meeting's classes, "" for none."""
+        """Return the Opencast series of one of the meeting's scheduled classes, "" for none."""
         return scheduled.opencast_series_id or self.opencast_series_id
 
     def course_of(self, scheduled: ScheduledClass) -> str:
-        """Return the course of one of the meeting's classes, "" for none.
+        """Return the course of one of the meeting's scheduled classes, "" for none.
 
         A class with a source but without a course has no course, because the meeting's course is
         that of another class.
@@ -75,7 +75,7 @@ class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
         return scheduled.course_code or ("" if scheduled.source else self.course_code)
 
     def without_recordings(self) -> frozenset[ScheduledClass]:
-        """Return the classes that get no recordings, because of an earlier class in the row.
+        """Return the scheduled classes that get no recordings because of an earlier one in the row.
 
         The earlier class is at the same time and has another series, and `match` returns it.
         """
@@ -88,7 +88,7 @@ class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def complete(self, scheduled: ScheduledClass) -> ScheduledClass:
-        """Return one of the meeting's classes with its course and series filled in."""
+        """Return one of the meeting's scheduled classes with its course and series filled in."""
         return msgspec.structs.replace(
             scheduled,
             course_code=self.course_of(scheduled),
@@ -101,7 +101,7 @@ MeetingClass = tuple[str, ScheduledClass]
 
 
 class ReplacedSources(msgspec.Struct, frozen=True, kw_only=True):
-    """The sources whose classes an import replaces.
+    """The sources whose scheduled classes an import replaces.
 
     `names` are sources, and `prefixes` are beginnings of sources. `every` means all sources.
     """
@@ -111,7 +111,7 @@ class ReplacedSources(msgspec.Struct, frozen=True, kw_only=True):
     every: bool = False
 
     def include(self, source: str) -> bool:
-        """Return whether the import replaces the classes from `source`."""
+        """Return whether the import replaces the scheduled classes from `source`."""
         return self.every or source in self.names or source.startswith(self.prefixes)
 
 
@@ -164,7 +164,7 @@ def match(
 def assemble(
     classes: Iterable[MeetingClass], others: Iterable[MeetingClass] = ()
 ) -> dict[str, ScheduledMeeting]:
-    """Return, by meeting number, a row with the meeting's classes, each class once.
+    """Return, by meeting number, a row with the meeting's scheduled classes, each class once.
 
     In a row, the meeting's `classes` come before its `others`. So `match` prefers one of `classes`
     to one of `others` at the same time. The row's `course_code` and `opencast_series_id` are those
@@ -198,7 +198,7 @@ def plan_import(
     *,
     retained: Sequence[MeetingClass] = (),
 ) -> ImportPlan:
-    """Plan the changes that put `classes` into the table in place of the classes from `replaced`.
+    """Plan the changes that replace the scheduled classes from `replaced` by `classes`.
 
     Classes of other sources and those in `retained` stay, and follow `classes` in a meeting's row.
     Meetings without a replaced or new class keep their rows as they are.
@@ -220,7 +220,7 @@ def plan_import(
 
 
 def _meetings_of(sources: ReplacedSources, existing: Iterable[ScheduledMeeting]) -> set[str]:
-    """Return the numbers of the meetings that have a class from one of `sources`.
+    """Return the numbers of the meetings that have a scheduled class from one of `sources`.
 
     Rows without classes come from the first system, whose source is "".
     """
@@ -234,7 +234,7 @@ def _meetings_of(sources: ReplacedSources, existing: Iterable[ScheduledMeeting])
 def replaced_classes(
     existing: Iterable[ScheduledMeeting], replaced: ReplacedSources
 ) -> list[MeetingClass]:
-    """Return the classes that an import replaces, complete with course and series."""
+    """Return the scheduled classes that an import replaces, complete with course and series."""
     return [
         (meeting.zoom_series_id, meeting.complete(scheduled))
         for meeting in existing
@@ -246,7 +246,7 @@ def replaced_classes(
 def classes_beside(
     existing: Iterable[ScheduledMeeting], replaced: ReplacedSources
 ) -> list[MeetingClass]:
-    """Return the classes that an import doesn't replace, complete with course and series."""
+    """Return the scheduled classes that an import doesn't replace, with their course and series."""
     return [
         (meeting.zoom_series_id, meeting.complete(scheduled))
         for meeting in existing

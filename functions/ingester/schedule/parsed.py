@@ -16,7 +16,7 @@ class SkippedRow(msgspec.Struct, frozen=True):
         row: Number of the row, counted from 1.
         reason: Reason why the row can't be used, or a hint about a row that is imported.
         all_skipped: False if the row is imported, even in part.
-        unread: The readable fields, if the row may still hold a class; else None.
+        unread: The readable fields, if the row may still hold a scheduled class; else None.
         unlinked: Whether the row lacks a meeting link, usually because its class isn't recorded.
         course: Course of the row, as `course_label` returns it; "" if the row has none.
     """
@@ -54,7 +54,8 @@ class ParsedClass(msgspec.Struct, frozen=True):
 class ParsedSheet(msgspec.Struct, frozen=True, kw_only=True):
     """Result of parsing one sheet or file.
 
-    `name` is the sheet's or file's name for people. `source` is the source of the classes.
+    `name` is the sheet's or file's name for people. `source` is the source of the scheduled
+    classes.
     """
 
     name: str
@@ -64,5 +65,5 @@ class ParsedSheet(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pairs(self) -> tuple[MeetingClass, ...]:
-        """The classes with the numbers of their meetings."""
+        """The scheduled classes with the numbers of their meetings."""
         return tuple((parsed.meeting, parsed.scheduled) for parsed in self.classes)

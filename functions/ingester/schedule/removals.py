@@ -10,7 +10,7 @@ import msgspec
 from ingester.schedule.model import ScheduledClass, ScheduledMeeting, normalized_course
 
 _Time = int | tuple[str, str]
-"""Minute of the week; if day or time can't be read, the class's day and time as they are."""
+"""Minute of the week; if that can't be read, the scheduled class's day and time as they are."""
 
 _Key = tuple[str | None, str | None, _Time]
 """Course, series and time by which a scheduled class is recognized. A None isn't compared."""
@@ -64,9 +64,9 @@ class _Entry(msgspec.Struct, frozen=True):
             (
                 (course, series, time),
                 # The second key leaves out the course, and the third key leaves out the series. A
-                # key must have one of the two, because unrelated classes may be at the same time.
-                # So the second key has the course if there is no series, and the third key has the
-                # series if there is no course.
+                # key must have one of the two, because unrelated scheduled classes may be at the
+                # same time. So the second key has the course if there is no series, and the third
+                # key has the series if there is no course.
                 (None if series else course, series, time),
                 (course, None if course else series, time),
             ),
@@ -74,15 +74,15 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 _STRENGTHS = range(3)
-"""The indexes of a class's keys, the strongest first."""
+"""The indexes of a scheduled class's keys, the strongest first."""
 
 
 class _Difference(msgspec.Struct, frozen=True, kw_only=True):
     """The changes of an import in one meeting.
 
-    `before` is the meeting's row before the import, None for a new meeting. `gone` are the classes
-    that only the row before the import has. `added` are the classes that only the row after the
-    import has.
+    `before` is the meeting's row before the import, None for a new meeting. `gone` are the
+    scheduled classes that only the row before the import has. `added` are the classes that only the
+    row after the import has.
     """
 
     before: ScheduledMeeting | None
@@ -92,7 +92,7 @@ class _Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Moves(msgspec.Struct, frozen=True):
-    """The added class that each moved class became, and all of these added classes."""
+    """The added scheduled class that each moved class became, and all of these added classes."""
 
     destinations: dict[_Entry, _Entry]
     arrived: frozenset[_Entry]
@@ -101,7 +101,7 @@ class _Moves(msgspec.Struct, frozen=True):
 def find_removals(
     before: Iterable[ScheduledMeeting], put: Sequence[ScheduledMeeting], delete: Sequence[str]
 ) -> Removals:
-    """Find the classes that an import removes from the table `before`, and the meetings that move.
+    """Find the scheduled classes that an import removes from `before`, and the meetings that move.
 
     The import writes the rows `put` and deletes the meetings `delete`. A class that is missing from
     the new rows doesn't count as removed in three cases:
@@ -135,8 +135,8 @@ def _difference(before: ScheduledMeeting | None, after: ScheduledMeeting | None)
         gone=[
             entry
             for entry in _only_in(old, new)
-            # A row of the first system has one course, that of its last class. So the row's
-            # classes, which have no source, are recognized only by their times.
+            # A row of the first system has one course, that of its last scheduled class. So the
+            # row's classes, which have no source, are recognized only by their times.
             if entry.scheduled.source or _time(entry.scheduled) not in new_times
         ],
         added=_only_in(new, old),
@@ -144,13 +144,13 @@ def _difference(before: ScheduledMeeting | None, after: ScheduledMeeting | None)
 
 
 def _only_in(classes: Iterable[_Entry], others: Iterable[_Entry]) -> list[_Entry]:
-    """Return the classes that have no key in common with any of `others`."""
+    """Return the scheduled classes that have no key in common with any of `others`."""
     keys = {key for other in others for key in other.keys}
     return [entry for entry in classes if keys.isdisjoint(entry.keys)]
 
 
 def _find_moves(differences: Sequence[_Difference]) -> _Moves:
-    """Find the gone classes that moved to another meeting, and the added class that each became.
+    """Find the gone scheduled classes that moved to another meeting, and what each became.
 
     The strongest keys are compared first. An added class stands for only one gone class.
     """
@@ -175,7 +175,7 @@ def _by_key(entries: Iterable[_Entry], strength: int) -> dict[_Key, list[_Entry]
 
 
 def _removed_entries(difference: _Difference, moves: _Moves) -> list[_Entry]:
-    """Return the classes that a meeting loses, except those that moved or only changed their time.
+    """Return the scheduled classes that a meeting loses, but not those with a new meeting or time.
 
     The classes of a course changed only their time if the meeting gets at least as many other
     classes of the course as it loses.
@@ -189,7 +189,7 @@ def _removed_entries(difference: _Difference, moves: _Moves) -> list[_Entry]:
 def _removed(
     differences: Iterable[_Difference], moves: _Moves, places: Mapping[_Key, Sequence[str]]
 ) -> Iterator[RemovedClasses]:
-    """Yield the meetings that lose classes, and the deleted meetings without classes."""
+    """Yield the meetings that lose scheduled classes, and the deleted meetings without classes."""
     for difference in differences:
         meeting, lost = difference.before, _removed_entries(difference, moves)
         if meeting and (lost or (difference.is_deleted and not meeting.events)):
@@ -199,7 +199,7 @@ def _removed(
 
 
 def _moved(differences: Iterable[_Difference], moves: _Moves) -> Iterator[MovedMeeting]:
-    """Yield the deleted meetings whose classes have all moved to other meetings."""
+    """Yield the deleted meetings whose scheduled classes have all moved to other meetings."""
     for difference in differences:
         meeting = difference.before
         if (
@@ -223,13 +223,13 @@ def _places(table: Iterable[ScheduledMeeting | None]) -> dict[_Key, list[str]]:
 
 
 def _also_in(classes: Sequence[_Entry], places: Mapping[_Key, Sequence[str]]) -> tuple[str, ...]:
-    """Return other meetings that have these classes; () if one class isn't in another meeting."""
+    """Return other meetings that have these scheduled classes; () if one is in no other meeting."""
     found = [_other_meeting(entry, places) for entry in classes]
     return tuple(dict.fromkeys(found)) if all(found) else ()
 
 
 def _other_meeting(entry: _Entry, places: Mapping[_Key, Sequence[str]]) -> str:
-    """Return the first other meeting that has the class; "" if none has it."""
+    """Return the first other meeting that has the scheduled class; "" if none has it."""
     meetings = (meeting for key in entry.keys for meeting in places.get(key, ()))
     return next((meeting for meeting in meetings if meeting != entry.meeting), "")
 

@@ -20,13 +20,13 @@ MAX_ROWS = 10
 alert, which has room for these lines."""
 
 MAX_REMOVED = 5
-"""Maximum number of meetings with removed classes that the sheet's answer names."""
+"""Maximum number of meetings with removed scheduled classes that the sheet's answer names."""
 
 MAX_ALSO_IN = 3
-"""Maximum number of other meetings that are named because they have a removed class too."""
+"""Maximum number of other meetings that are named for having a removed scheduled class too."""
 
 MAX_SOURCES = 3
-"""Maximum number of other sources with the same classes that the sheet's answer names."""
+"""Maximum number of other sources with the same scheduled classes that the sheet's answer names."""
 
 MAX_UNLINKED = 2
 """Maximum number of rows without a link that the sheet's answer names. If more rows lack a link,
@@ -34,12 +34,12 @@ the answer only counts these rows, because most lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Maximum number of characters of a line of the sheet's answer, enough for the names of two tabs, a
-class on all days and the problem."""
+scheduled class on all days and the problem."""
 
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
 """Maximum number of lines in one log record, and of characters of one line. A meeting may have
-thousands of classes, and CloudWatch limits a record to 1 MB:
+thousands of scheduled classes, and CloudWatch limits a record to 1 MB:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
 """
 
@@ -58,9 +58,9 @@ class LogEntry(msgspec.Struct, frozen=True):
 def sheet_answer(report: ImportReport) -> str:
     """Return the text that the sheet shows after an update.
 
-    A line with numbers comes first, then lines about removed classes, classes that other sources
-    have too, rows whose classes stay in the schedule as they were, other rows that can't be used,
-    and imported rows that may be wrong.
+    A line with numbers comes first, then lines about removed scheduled classes, classes that other
+    sources have too, rows whose classes stay in the schedule as they were, other rows that can't be
+    used, and imported rows that may be wrong.
     """
     removals = removals_of(report)
     lines = [
@@ -73,7 +73,7 @@ def sheet_answer(report: ImportReport) -> str:
 
 
 def interrupted_lines(report: ImportReport) -> list[str]:
-    """Return lines about the classes that an interrupted update should have removed.
+    """Return lines about the scheduled classes that an interrupted update should have removed.
 
     The next update may not name these classes, because it compares the sheet with the table that
     the interrupted update left.
@@ -129,7 +129,7 @@ def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
 
 
 def terminal_removal_lines(report: ImportReport, source: str, *, dry_run: bool) -> list[str]:
-    """Return the lines that a command prints about the removal of one source's classes."""
+    """Return the lines that a command prints about removing one source's scheduled classes."""
     plan = report.plan
     done = "would be removed" if dry_run else "removed"
     deleted = f"{_count(len(plan.delete), 'meeting')} {done}"
@@ -138,7 +138,7 @@ def terminal_removal_lines(report: ImportReport, source: str, *, dry_run: bool) 
 
 
 def removals_of(report: ImportReport) -> Removals:
-    """Return the classes that an import removes from the table, and the meetings that move."""
+    """Return the scheduled classes that an import removes, and the meetings that move."""
     return find_removals(report.before, report.plan.put, report.plan.delete)
 
 
@@ -175,7 +175,7 @@ def _retained(report: ImportReport) -> list[str]:
 
 
 def _removed_lines(word: str, removals: Removals) -> list[str]:
-    """Return lines about the first meetings that lose classes, and a line that counts the rest."""
+    """Return lines about the first meetings that lose scheduled classes, and count the rest."""
     first = removals.removed[:MAX_REMOVED]
     lines = [f"{word}: {_removed_line(classes, LONGEST_LINE)}" for classes in first]
     more = len(removals.removed) - MAX_REMOVED
@@ -183,14 +183,14 @@ def _removed_lines(word: str, removals: Removals) -> list[str]:
 
 
 def _removed_line(removed: RemovedClasses, longest: int) -> str:
-    """Describe the classes that a meeting loses, and the other meetings that have them too."""
+    """Describe the scheduled classes that a meeting loses, and other meetings that have them."""
     also_in = ", ".join(removed.also_in[:MAX_ALSO_IN])
     ending = f"; also in {also_in}" if also_in else ""
     return f"{_cut(described(removed.meeting), longest - len(ending))}{ending}"
 
 
 def _first_repeated_lines(report: ImportReport) -> list[str]:
-    """Return lines about the first sources with the same classes, and the number of the others."""
+    """Return lines about the first sources with the same scheduled classes, and count the rest."""
     lines = _repeated_lines(report)
     more = len(lines) - MAX_SOURCES
     rest = [f"Also in {_count(more, 'more source')}."]
@@ -198,7 +198,7 @@ def _first_repeated_lines(report: ImportReport) -> list[str]:
 
 
 def _repeated_lines(report: ImportReport) -> list[str]:
-    """Return a line for each other source that has some of the imported classes."""
+    """Return a line for each other source that has some of the imported scheduled classes."""
     return [
         f"Also in {source_name(source)}: {count:,} of these events, which an update from here "
         "doesn't change there. The operator's command "
@@ -220,7 +220,7 @@ def _summary_line(report: ImportReport, removals: Removals) -> str:
 
 
 def _counts_of_rows(report: ImportReport, separator: str = "") -> list[str]:
-    """Return sentences with the numbers of skipped rows, kept classes, and rows with hints.
+    """Return sentences that count skipped rows, kept scheduled classes, and rows with hints.
 
     The sheet's script shows an alert if it finds the words "skipped." or "incomplete.".
     """
@@ -240,7 +240,7 @@ def _changes(report: ImportReport, removals: Removals) -> str:
     """Return a text with the numbers of new, changed, replaced and removed meetings.
 
     The sheet's script shows an alert if it finds the word "removed", so the text has that word only
-    if a class is lost.
+    if a scheduled class is lost.
     """
     plan, replaced = report.plan, len(removals.moved)
     numbers = (
@@ -275,8 +275,8 @@ def _named_lines(
 ) -> list[str]:
     """Return a line for each of the first rows, and a line with the number of further rows.
 
-    Rows in `counted` are left out. Rows in `retaining`, whose classes stay in the schedule as they
-    were, come first, then other skipped rows, then rows with hints.
+    Rows in `counted` are left out. Rows in `retaining`, whose scheduled classes stay in the
+    schedule as they were, come first, then other skipped rows, then rows with hints.
     """
     named = sorted(
         (row for row in report.skipped if row.place not in counted),

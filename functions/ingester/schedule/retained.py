@@ -53,7 +53,7 @@ class RetainedClass(msgspec.Struct, frozen=True):
 
     @property
     def pair(self) -> MeetingClass:
-        """The class with the number of its meeting."""
+        """The scheduled class with the number of its meeting."""
         return self.meeting, self.scheduled
 
 
@@ -63,7 +63,7 @@ def retained_classes(
     unread: Iterable[UnreadRow],
     replaced: ReplacedSources,
 ) -> list[RetainedClass]:
-    """Return the table's classes that an import replaces and that an unread row may hold.
+    """Return the table's scheduled classes that an import replaces and that an unread row may hold.
 
     The returned classes have the source of the unread row, and their course and series filled in. A
     class isn't retained if a class of the same meeting, course and time is in `read`.
@@ -100,11 +100,11 @@ class _ReadClasses:
         self._times = {(key.meeting, key.course, key.scheduled.minute_of_week) for key in keys}
 
     def have_course(self, key: _ClassKey) -> bool:
-        """Return whether a class of the same meeting and course was read."""
+        """Return whether a scheduled class of the same meeting and course was read."""
         return (key.meeting, key.course) in self._courses
 
     def have(self, key: _ClassKey) -> bool:
-        """Return whether a class of the same meeting, course and time was read."""
+        """Return whether a scheduled class of the same meeting, course and time was read."""
         return (key.meeting, key.course, key.scheduled.minute_of_week) in self._times
 
 
@@ -127,23 +127,23 @@ class _UnreadRows:
                 self._by_course.setdefault(row.normalized_course, []).append(row)
 
     def _has_new_link(self, row: UnreadRow) -> bool:
-        """Return whether the row's course is known, and has no class in the row's meeting yet."""
+        """Return whether the row's known course has no scheduled class in the row's meeting yet."""
         course = row.normalized_course
         return course is not None and (row.meeting, course) not in self._in_table
 
     def holding(self, key: _ClassKey, *, is_read: bool) -> UnreadRow | None:
-        """Return the first row that may hold a class of the table, or None.
+        """Return the first row that may hold a scheduled class of the table, or None.
 
         `is_read` says whether a row of the same meeting and course could be read.
         """
         rows = [*self._of_meeting(key, is_read=is_read), *self._of_course(key, is_read=is_read)]
         if not is_read:
-            # A row without a readable course may hold any class that no other row has.
+            # A row without a readable course may hold any scheduled class that no other row has.
             rows += self._by_course.get(None, ())
         return rows[0] if rows else None
 
     def _of_meeting(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
-        """Return the meeting's rows that may hold the class, the rows of its course first.
+        """Return the meeting's rows that may hold the scheduled class, those of its course first.
 
         Rows without a course follow. Rows of another course count only if no row of the class's
         meeting and course could be read (`is_read` is false).
@@ -153,7 +153,7 @@ class _UnreadRows:
         return [*own, *(row for row in rows if row.course is None or not is_read)]
 
     def _of_course(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
-        """Return the rows of the class's course whose meeting is unknown or new.
+        """Return the rows of the scheduled class's course whose meeting is unknown or new.
 
         Most rows with an empty link cell are for classes that nobody records. So if a row of the
         class's meeting and course could be read, a row without a link counts only if it is below a

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from ingester.schedule.model import ScheduledMeeting
 
 NO_RECORDINGS = "gets no recordings"
-"""Words about a class that never matches, because another series' class of its meeting and time
-does."""
+"""Words about a scheduled class that never matches, because another series' class of
+the same meeting and time does."""
 
 
 class _Shown(NamedTuple):
@@ -25,7 +25,7 @@ class _Shown(NamedTuple):
 
 
 def described(meeting: ScheduledMeeting) -> str:
-    """Describe a meeting by its courses, with their series and the times of their classes."""
+    """Describe a meeting by its courses, their series and the times of their scheduled classes."""
     classes = _classes(meeting)
     if not classes:
         course = _course(meeting.course_code, meeting.opencast_series_id)
@@ -34,7 +34,7 @@ def described(meeting: ScheduledMeeting) -> str:
 
 
 def described_change(before: ScheduledMeeting, after: ScheduledMeeting) -> str:
-    """Describe a meeting's change: lost (-) and added (+) classes, or another source or order."""
+    """Describe a meeting's lost (-) and added (+) scheduled classes, or another source or order."""
     old, new = _classes(before), _classes(after)
     lost = [shown for shown in old if shown not in new]
     added = [shown for shown in new if shown not in old]

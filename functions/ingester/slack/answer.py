@@ -23,8 +23,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         zone: Local time zone.
-        buffer_minutes: A recording belongs to a class if it starts less than so many minutes before
-            or after the class.
+        buffer_minutes: A recording belongs to a scheduled class if it starts less than so many
+            minutes before or after the class.
         cluster: Name of the Opencast cluster; may be "".
         zoom_web: Address of Zoom's pages.
         patience: Longest wait for Opencast (`OC_INGEST_PATIENCE_HOURS`).
@@ -60,7 +60,7 @@ class MeetingAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         facts: Label and value of each fact about the meeting, such as the meeting's number.
-        schedule: Lines about the meeting's classes.
+        schedule: Lines about the meeting's scheduled classes.
         closing: Line at the end; may be "".
         older: Number of older recordings that the message doesn't show.
         button: Value of the button that shows more; "" for no button.
@@ -156,7 +156,7 @@ def _shown(
 
 
 def _class(recording: Recording, schedule: ScheduledMeeting | None, site: Site) -> str:
-    """Return the name of the class at a recording's start.
+    """Return the name of the scheduled class at a recording's start.
 
     If there is no such class, the result is "outside the scheduled times". If the meeting has no
     classes, or the recording's start can't be read, the result is "".

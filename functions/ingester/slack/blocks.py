@@ -152,7 +152,7 @@ def _size(blocks: Iterable[Block]) -> int:
 
 
 def _head(recording: Shown) -> list[Block]:
-    """Build the blocks above a recording's ingests: a divider, and the start, class and link."""
+    """Build the blocks above a recording's ingests: divider, start, scheduled class and link."""
     head = [f"*{escaped(recording.start)}*"]
     if recording.class_name:
         head.append(escaped(recording.class_name))

@@ -87,7 +87,7 @@ class Situation(Enum):
     IGNORED = auto()
     NO_SCHEDULED_CLASS = auto()
     NOT_NEEDED = auto()
-    """The ingest was ignored, because no class fits, but an earlier ingest is in Opencast."""
+    """The ingest was ignored: no scheduled class fits, but an earlier ingest is in Opencast."""
 
     SUPERSEDED = auto()
     """The ingest ended early, and a later ingest of the recording is in Opencast."""
@@ -351,8 +351,8 @@ def _superseding(
     """Find another ingest of the recording that counts instead of the row's.
 
     A later ingest in Opencast counts (`_came_after`). An earlier ingest in Opencast counts only for
-    a row that was ignored because no class fits, and not for a failed request, which may have named
-    another series. If no ingest in Opencast counts, an ingest in progress counts.
+    a row that was ignored because no scheduled class fits, and not for a failed request, which may
+    have named another series. If no ingest in Opencast counts, an ingest in progress counts.
 
     Returns:
         The row's situation and the other ingest; `own` and None if no other ingest counts.

@@ -19,7 +19,9 @@ NIGHT = datetime(2026, 11, 25, 4, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("now", [NIGHT, NIGHT + timedelta(hours=5)])
-def test_default_schedule_of_google_stand_in_has_the_classes_of_the_demo(now: datetime) -> None:
+def test_default_schedule_of_google_stand_in_has_the_scheduled_classes_of_the_demo(
+    now: datetime,
+) -> None:
     spreadsheet = default_spreadsheet("d", ["Fall", "Spring", "Summer"], ZONE, now)
     sheets = [parse(title, title, rows) for title, rows in list(spreadsheet.tabs.items())[:2]]
     skipped = [skip for sheet in sheets for skip in sheet.skipped]

@@ -113,7 +113,9 @@ def test_fake_table_stores_the_same_bounded_steps_as_moto(aws: Cloud, clock: Clo
     assert len(fake.items()[0]["steps"]) == 40
 
 
-def test_events_table_behaves_the_same_over_moto_and_the_fake(aws: Cloud, clock: Clock) -> None:
+def test_table_of_recording_events_behaves_the_same_over_moto_and_the_fake(
+    aws: Cloud, clock: Clock
+) -> None:
     fake: Any = fake_table("zoom_uuid")
     found = []
     for table in (aws.events, fake):

@@ -53,13 +53,13 @@ def test_conflicts_name_the_row_or_the_source_that_has_the_same_time() -> None:
     assert not any(conflict.all_skipped for conflict in found)
 
 
-def test_copies_name_the_first_row_that_has_the_same_class() -> None:
+def test_copies_name_the_first_row_that_has_the_same_scheduled_class() -> None:
     fall = sheet(
         "Fall",
         (2, "1", a_class("M", "A")),
         (2, "1", a_class("M", "A", time="09:30")),
         (3, "1", a_class("M", "A", time="09:30")),
-        # Another meeting, another series, or another time makes another class.
+        # Another meeting, another series, or another time makes another scheduled class.
         (4, "2", a_class("M", "A")),
         (5, "1", a_class("M", "B")),
         (6, "1", a_class("T", "A")),

@@ -247,7 +247,8 @@ def test_import_plan_puts_the_scheduled_class_that_was_imported_last_first() -> 
     monday = datetime(2026, 11, 23, 9, 5, tzinfo=EASTERN)
     assert match(row, monday, EASTERN, BUFFER) == later
     assert row.opencast_series_id == "new"
-    # Within one import, the first class wins. Retained classes come after imported classes.
+    # Within one import, the first scheduled class wins. Retained classes come after imported
+    # classes.
     both = [("1", later), ("1", a_class("M", "9:00", "other", "B", "sheet/a"))]
     (row,) = planned([], both, "sheet/a").put
     assert match(row, monday, EASTERN, BUFFER) == later

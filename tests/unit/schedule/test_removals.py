@@ -31,7 +31,7 @@ def a_class(text: str) -> ScheduledClass:
 
 
 def table(*classes: str) -> list[ScheduledMeeting]:
-    """Return the meetings of classes such as `8: A M 9:30`. `A M 9:30` belongs to meeting 7."""
+    """Return the meetings for texts such as `8: A M 9:30`; without a number, of meeting 7."""
     pairs = [("7: " + text if ":" not in text[:3] else text).split(": ") for text in classes]
     return list(assemble((key, a_class(text)) for key, text in pairs).values())
 
@@ -134,13 +134,14 @@ def test_removals_name_the_meetings_that_scheduled_classes_moved_to() -> None:
 def test_removals_name_other_meetings_that_have_the_removed_scheduled_classes(
     after: list[str], others: tuple[str, ...]
 ) -> None:
-    # After an interrupted update, two meetings may have the same classes.
+    # After an interrupted update, two meetings may have the same scheduled classes.
     before = table("A M 9:30", "B W 9:30", "8: A M 9:30", "9: B W 9:30")
     assert next(removed.also_in for removed in leaving(before, table(*after)).removed) == others
 
 
 def test_removals_compare_scheduled_classes_of_the_first_system_by_time_only() -> None:
-    # A row of the first system has only one course. An import gives each class its own course.
+    # A row of the first system has only one course. An import gives each scheduled class its own
+    # course.
     classes = tuple(ScheduledClass(day=day, time="9:30", title="L") for day in "MWF")
     shared = ScheduledMeeting(
         zoom_series_id="7", course_code="B", opencast_series_id="200", events=classes

@@ -131,7 +131,7 @@ def test_terminal_report_counts_rows_with_hints_beside_skipped_rows() -> None:
     ]
 
 
-def test_terminal_report_marks_a_class_that_gets_no_recordings() -> None:
+def test_terminal_report_marks_a_scheduled_class_that_gets_no_recordings() -> None:
     new = [("101", a_class("M")), ("101", a_class("M", "09:30", opencast_series_id="777"))]
     assert terminal_lines(report([], new), dry_run=False)[2] == (
         "  101: HIST (2026) M 9:30 Lecture; HIST (777) M 09:30 Lecture (gets no recordings)"

@@ -52,7 +52,7 @@ def stay(
         (unread(meeting="9", course="D"), []),
     ],
 )
-def test_retained_classes_depend_on_the_readable_cells_of_the_unread_row(
+def test_retained_scheduled_classes_depend_on_the_readable_cells_of_the_unread_row(
     row: UnreadRow, kept: list[tuple[str, str]]
 ) -> None:
     assert stay(row) == kept
@@ -70,8 +70,9 @@ def test_scheduled_class_is_not_retained_when_another_row_has_its_course() -> No
     ]
 
 
-def test_retained_class_belongs_to_the_unread_row_of_its_course() -> None:
-    # The import's answer lists the rows with retained classes first, so each class needs its row.
+def test_retained_scheduled_class_belongs_to_the_unread_row_of_its_course() -> None:
+    # The import's answer lists the rows with retained scheduled classes first, so each class needs
+    # its row.
     both = [unread(meeting="1", course="A"), unread(meeting="1", course="B")]
     for rows in (both, both[::-1]):
         found = retained_classes(TABLE, [], rows, SOURCES)
@@ -102,7 +103,8 @@ def test_only_scheduled_classes_of_replaced_sources_are_retained() -> None:
         "A",
         "old",
     )
-    # A retained class gets its row's source, so that the corrected row will replace the class.
+    # A retained scheduled class gets its row's source, so that the corrected row will replace the
+    # class.
     everything = retained_classes(table, [], rows, ReplacedSources(every=True))
     assert [(kept.scheduled.day, kept.scheduled.source) for kept in everything] == [
         ("M", "sheet:Fall"),
@@ -128,7 +130,7 @@ rows = st.builds(
 
 @settings(max_examples=150)
 @given(pairs, pairs, st.lists(rows, max_size=3))
-def test_every_class_that_an_unread_row_names_is_retained_and_no_other_class_is_added(
+def test_every_scheduled_class_that_an_unread_row_names_is_retained_and_no_other_one_is_added(
     held: list[tuple[str, ScheduledClass]],
     read: list[tuple[str, ScheduledClass]],
     unread: list[UnreadRow],

@@ -78,7 +78,7 @@ def bulk(event: str, **about: Any) -> Json:
         ("recording.batch_recovered", RecoveryEvent),
     ],
 )
-def test_event_of_removal_or_recovery_names_each_recording_once(
+def test_webhook_event_of_removal_or_recovery_names_each_recording_once(
     event: str, kind: type, about: Json, uuids: tuple[str, ...]
 ) -> None:
     webhook_event = parsed(bulk(event, **about))
@@ -86,7 +86,7 @@ def test_event_of_removal_or_recovery_names_each_recording_once(
     assert getattr(webhook_event, "uuids", ()) == uuids
 
 
-def test_event_of_removal_is_refused_when_it_names_no_recording() -> None:
+def test_webhook_event_of_removal_is_refused_when_it_names_no_recording() -> None:
     empty: list[Json] = [{}, {"meeting_uuids": []}, {"meetings": [{}]}, {"uuid": ""}]
     for content in empty:
         with pytest.raises(BadRequest, match="uuid"):
@@ -94,7 +94,7 @@ def test_event_of_removal_is_refused_when_it_names_no_recording() -> None:
 
 
 @pytest.mark.parametrize("event", ["recording.started", "recording.completed", "on.demand.ingest"])
-def test_event_about_one_recording_is_refused_when_it_names_several_recordings(
+def test_webhook_event_about_one_recording_is_refused_when_it_names_several_recordings(
     event: str,
 ) -> None:
     with pytest.raises(BadRequest, match="uuid"):
@@ -188,14 +188,14 @@ def test_options_are_ignored_when_a_webhook_event_of_zoom_has_them() -> None:
     assert (message.force, message.override_series_id) == (UNSET, UNSET)
 
 
-def test_event_of_the_pipeline_is_a_bad_ingest_when_it_lacks_a_field() -> None:
+def test_webhook_event_of_the_pipeline_is_a_bad_ingest_when_it_lacks_a_field() -> None:
     bad = parsed(on_demand(without(mp4(), "id")))
     assert isinstance(bad, BadIngest)
     assert (bad.uuid, bad.zip_id, bad.subject.meeting_id) == (UUID, "on-demand-1", MEETING)
     assert str(bad).startswith("Bad webhook data: ")
 
 
-def test_event_of_the_pipeline_has_its_options() -> None:
+def test_webhook_event_of_the_pipeline_has_its_options() -> None:
     options = ingest(on_demand(on_demand_series_id="S-1", oc_workflow="wf")).asked
     assert (options.oc_series_id, options.oc_workflow) == ("S-1", "wf")
     overridden = ingest(on_demand(on_demand_series_id="S-1", override_series_id="S-2")).asked

@@ -58,7 +58,7 @@ text to write instead."""
 _BRACKETS = str.maketrans("<>", "()")
 
 MORNING = 6
-"""Hour of the earliest usual class. An earlier hour is probably PM on a twelve-hour clock."""
+"""Hour of the earliest usual scheduled class. An earlier hour is probably PM on a 12-hour clock."""
 
 _FAILED_FORMULA = re.compile(
     r"#¡?[^\W\d_a-z][^\Wa-z]*(?:/[^\Wa-z]+)?[!?]|#N/[A-Z]|#NV|(?i:loading)(?:\.{3}|…)"

@@ -94,7 +94,7 @@ def hints(row: Row) -> Iterator[str]:
     """Yield hints about fields that a usable row lacks, or that may be mistakes."""
     yield from cell.hints(row.cells)
     for name in COLUMNS:
-        # A row needs no type: without a type, its class is a lecture.
+        # A row needs no type: without a type, its scheduled class is a lecture.
         if row.maybe_merged(name) and name != TYPE:
             yield f"no {SHEET_NAMES[name]}{_MERGED}"
 
@@ -105,7 +105,7 @@ def reason(row: Row, problem: CellProblem) -> str:
 
 
 def unread(row: Row, source: str) -> UnreadRow | None:
-    """Return the readable fields of a row that can't be used; None if the row holds no class.
+    """Return the readable fields of an unusable row; None if the row holds no scheduled class.
 
     A row without a meeting link holds no class that is recorded. The exceptions are a row that may
     share the link of the row above, and a row with a failed formula.
@@ -140,7 +140,7 @@ def _course_or_none(text: str) -> str | None:
 
 
 def _classes_or_none(cells: Mapping[str, str], source: str) -> tuple[ScheduledClass, ...]:
-    """Return the classes of a row that lacks nothing but its meeting link; () for other rows."""
+    """Return the scheduled classes of a row that lacks only its meeting link; () for other rows."""
     try:
         return tuple(_classes(cells, source))
     except CellProblem:

@@ -28,7 +28,9 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_event_for_the_webhook_is_signed_with_the_pipeline_signing_key(harness: Harness) -> None:
+def test_webhook_event_of_an_on_demand_request_is_signed_with_the_pipeline_signing_key(
+    harness: Harness,
+) -> None:
     assert harness.ask({"uuid": UUID, "oc_workflow": "wf"}) == (200, "Ingest accepted")
     (request,) = harness.hook.requests
     headers = {name.lower(): value for name, value in request.headers.items()}

@@ -17,7 +17,9 @@ from tests.unit.functions.schedule_update.harness import (
 )
 
 
-def test_schedule_update_writes_the_classes_of_the_sheet_to_the_table(user: SheetUser) -> None:
+def test_schedule_update_writes_the_scheduled_classes_of_the_sheet_to_the_table(
+    user: SheetUser,
+) -> None:
     user.sheet(row(), row("CSCI E-7", "section", "F", "14:05", "https://zoom.us/j/5556667777"))
     assert user.update() == (200, "Success: 2 meetings with 3 events (2 new).")
     stored = user.stored()
@@ -35,7 +37,9 @@ def test_schedule_update_writes_the_classes_of_the_sheet_to_the_table(user: Shee
     assert user.update() == (200, "Success: 2 meetings with 3 events (nothing has changed).")
 
 
-def test_schedule_update_removes_and_names_classes_that_left_the_sheet(user: SheetUser) -> None:
+def test_schedule_update_removes_and_names_scheduled_classes_that_left_the_sheet(
+    user: SheetUser,
+) -> None:
     user.sheet(row(), row(link="https://zoom.us/j/5556667777"))
     user.update()
     user.sheet(row(day="M"))
@@ -50,7 +54,7 @@ def test_schedule_update_removes_and_names_classes_that_left_the_sheet(user: She
     assert list(user.stored()) == ["86168921331"]
 
 
-def test_schedule_update_counts_a_class_that_moved_to_another_meeting_as_replaced(
+def test_schedule_update_counts_a_scheduled_class_that_moved_to_another_meeting_as_replaced(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     user.sheet(row(), row("B", link="https://zoom.us/j/5556667777"))
@@ -96,7 +100,7 @@ def test_schedule_update_names_the_first_five_removals_and_logs_all_removals(
     ]
 
 
-def test_schedule_update_imports_all_tabs_and_removes_the_classes_of_a_tab_that_is_not_configured(
+def test_schedule_update_imports_all_tabs_and_removes_scheduled_classes_of_a_tab_not_configured(
     user: SheetUser,
 ) -> None:
     with_tabs(user, "Fall, Spring 2027,Fall")
@@ -111,7 +115,7 @@ def test_schedule_update_imports_all_tabs_and_removes_the_classes_of_a_tab_that_
     }
 
 
-def test_schedule_update_shortens_the_log_of_a_removed_meeting_with_many_classes(
+def test_schedule_update_shortens_the_log_of_a_removed_meeting_with_many_scheduled_classes(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [row(f"COURSE {n} {'x' * 150}", start=f"{n % 24}:{n % 60:02d}") for n in range(20)]
@@ -165,7 +169,7 @@ def test_schedule_update_puts_all_reasons_of_a_row_into_one_line(user: SheetUser
     assert more == "And 1 more row, named once these are corrected."
 
 
-def test_schedule_update_does_not_shorten_a_line_about_classes_of_a_whole_week(
+def test_schedule_update_does_not_shorten_a_line_about_scheduled_classes_of_a_whole_week(
     user: SheetUser,
 ) -> None:
     with_tabs(user, "Fall 2026 Graduate School of Arts and Sciences without laboratories")
@@ -177,7 +181,7 @@ def test_schedule_update_does_not_shorten_a_line_about_classes_of_a_whole_week(
     assert line.count("U 9:30 Lecture") == 2
 
 
-def test_schedule_update_names_rows_with_retained_classes_first_then_skipped_rows_then_hints(
+def test_schedule_update_names_rows_with_retained_scheduled_classes_then_skipped_rows_then_hints(
     user: SheetUser,
 ) -> None:
     others = [row("lab", link=""), row("lab 2", link="")]
@@ -190,7 +194,7 @@ def test_schedule_update_names_rows_with_retained_classes_first_then_skipped_row
     assert places == [f"Fall row {number}" for number in (6, 5, 3, 4, 2)]
 
 
-def test_schedule_update_names_conflicts_and_lets_the_class_of_the_sheet_win(
+def test_schedule_update_names_conflicts_and_lets_the_scheduled_class_of_the_sheet_win(
     user: SheetUser,
 ) -> None:
     csv = {"day": "M", "time": "9:30", "title": "L", "source": "csv:fall.csv"}
@@ -244,7 +248,7 @@ def test_schedule_update_names_other_sources_that_have_the_same_scheduled_classe
         assert logged == lines
 
 
-def test_schedule_update_names_three_other_sources_with_the_same_classes_and_logs_all_of_them(
+def test_schedule_update_names_three_sources_with_the_same_scheduled_classes_and_logs_all(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = {"day": "M", "time": "9:30", "title": "L", "opencast_series_id": "20260112345"}
@@ -344,10 +348,11 @@ def test_schedule_update_can_be_repeated_when_aws_fails_between_two_batches(
     assert user.update()[1] == "Success: 60 meetings with 120 events (35 new)."
 
 
-def test_interrupted_schedule_update_names_the_classes_that_it_had_to_remove(
+def test_interrupted_schedule_update_names_the_scheduled_classes_that_it_had_to_remove(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # The next update compares with the changed table, so it can't name the removed classes.
+    # The next update compares with the changed table, so it can't name the removed scheduled
+    # classes.
     links = [f"https://zoom.us/j/{1000 + number}" for number in range(60)]
     user.sheet(*[row(link=link) for link in links])
     user.update()

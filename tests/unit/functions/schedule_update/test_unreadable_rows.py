@@ -1,4 +1,4 @@
-"""Classes that an update retains because it can't read their rows in the sheet."""
+"""Scheduled classes that an update retains because it can't read their rows in the sheet."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def many(number: int, **cells: str) -> list[list[str]]:
 @pytest.mark.parametrize(
     "link", [f"{ZOOM}81000000001", f"{ZOOM}81000000002"], ids=["shared", "own"]
 )
-def test_schedule_update_retains_the_class_of_an_unreadable_row_and_imports_the_other_rows(
+def test_schedule_update_retains_the_scheduled_class_of_an_unreadable_row_and_imports_other_rows(
     user: SheetUser, broken: dict[str, str], link: str
 ) -> None:
     def sheet(first: str, **cells: str) -> tuple[int, str]:
@@ -59,7 +59,7 @@ def test_schedule_update_retains_the_class_of_an_unreadable_row_and_imports_the_
     assert classes(user) == mended
 
 
-def test_schedule_update_retains_classes_of_merged_cells(user: SheetUser) -> None:
+def test_schedule_update_retains_scheduled_classes_of_merged_cells(user: SheetUser) -> None:
     user.sheet(row("A"), row("A", "section", start="11:00"), row("B", start="12:00"))
     assert user.update()[0] == 200
     before = user.stored()
@@ -69,7 +69,9 @@ def test_schedule_update_retains_classes_of_merged_cells(user: SheetUser) -> Non
     assert sorted(user.stored()["86168921331"], key=str) == sorted(before["86168921331"], key=str)
 
 
-def test_schedule_update_removes_a_class_whose_row_has_no_link_or_is_gone(user: SheetUser) -> None:
+def test_schedule_update_removes_a_scheduled_class_whose_row_has_no_link_or_is_gone(
+    user: SheetUser,
+) -> None:
     user.sheet(row("A"), row("B", link=f"{ZOOM}2222"), [], row("C", link=f"{ZOOM}3333"))
     assert user.update()[0] == 200
     user.sheet(row("A"), [], row("C", link=""))
@@ -77,7 +79,9 @@ def test_schedule_update_removes_a_class_whose_row_has_no_link_or_is_gone(user: 
     assert {key for key, *_ in classes(user)} == {"86168921331"}
 
 
-def test_schedule_update_retains_no_class_for_a_row_that_never_had_a_link(user: SheetUser) -> None:
+def test_schedule_update_retains_no_scheduled_class_for_a_row_that_never_had_a_link(
+    user: SheetUser,
+) -> None:
     link = f"{ZOOM}444"
     user.sheet(row("A", day="M", link=link), row("B"), row("A", "office hour", link=""))
     assert user.update()[0] == 200
@@ -87,7 +91,7 @@ def test_schedule_update_retains_no_class_for_a_row_that_never_had_a_link(user: 
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_schedule_update_retains_a_class_whose_row_lost_only_its_link(
+def test_schedule_update_retains_a_scheduled_class_whose_row_lost_only_its_link(
     user: SheetUser, is_first: bool
 ) -> None:
     # The row above may be of the same meeting or of another meeting.
@@ -102,7 +106,7 @@ def test_schedule_update_retains_a_class_whose_row_lost_only_its_link(
     assert classes(user) == before
 
 
-def test_schedule_update_retains_the_class_of_a_row_with_a_new_link_and_a_bad_cell(
+def test_schedule_update_retains_the_scheduled_class_of_a_row_with_a_new_link_and_a_bad_cell(
     user: SheetUser,
 ) -> None:
     user.sheet(row("A", day="M"), row("A", day="W"), row("B", link=f"{ZOOM}444"))
@@ -139,12 +143,12 @@ def test_schedule_update_removes_nothing_when_a_column_has_the_wrong_format(
         ([["Loading..."]], "Fall row 2: Course Code is 'Loading...'"),
     ],
 )
-def test_schedule_update_is_refused_when_a_tab_with_classes_has_no_usable_row(
+def test_schedule_update_is_refused_when_a_tab_with_scheduled_classes_has_no_usable_row(
     user: SheetUser, rows: list[list[str]], says: str
 ) -> None:
     with_tabs(user, "Fall,Spring")
     other = row(link=f"{ZOOM}5556667777")
-    # A tab without classes in the table doesn't prevent the import of other tabs.
+    # A tab without scheduled classes in the table doesn't prevent the import of other tabs.
     user.google.answers(tabs([HEADER, *rows], [HEADER, other]))
     assert user.update()[0] == 200
     user.google.answers(tabs([HEADER, *many(50)], [HEADER, other]))
@@ -166,7 +170,7 @@ def test_schedule_update_is_refused_when_a_tab_with_classes_has_no_usable_row(
 
 @pytest.mark.parametrize("cell", ["#REF!", "Loading...", "#¡REF!"])
 @pytest.mark.parametrize("column", ["link", "day", "start", "series"])
-def test_schedule_update_retains_the_class_of_a_row_with_a_failed_formula(
+def test_schedule_update_retains_the_scheduled_class_of_a_row_with_a_failed_formula(
     user: SheetUser, column: str, cell: str
 ) -> None:
     user.sheet(row("OK", link=f"{ZOOM}999"), row(day="M"))
@@ -188,7 +192,9 @@ def test_schedule_update_leaves_out_a_name_whose_formula_failed(user: SheetUser,
     assert (event["title"], event.get("course_code")) == ("Lecture", None)
 
 
-def test_schedule_update_names_a_row_at_the_time_of_a_retained_class(user: SheetUser) -> None:
+def test_schedule_update_names_a_row_at_the_time_of_a_retained_scheduled_class(
+    user: SheetUser,
+) -> None:
     # A recording goes to only one series, which is the series of the readable row.
     user.sheet(row("A", day="M"), row("B", day="W", series="https://oc/#/2027"))
     assert user.update()[0] == 200

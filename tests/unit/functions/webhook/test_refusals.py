@@ -29,7 +29,7 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def test_webhook_request_gets_400_when_its_body_is_no_json_object_with_an_event(
+def test_webhook_request_gets_400_when_its_body_is_no_json_object_that_names_the_webhook_event(
     aws: Cloud, post: Post
 ) -> None:
     for body in (b"", b"{", b"[]", b'"x"', b"5", b"{}", b'{"event": ""}', b'{"event": 5}'):
@@ -89,7 +89,7 @@ def test_on_demand_request_gets_401_when_it_is_not_signed_with_the_pipeline_sign
     ("secrets", "unsigned", "status"),
     [("", True, 204), ("", False, 401), (ZOOM_SECRET, True, 401), (ZOOM_SECRET, False, 401)],
 )
-def test_unsigned_event_is_accepted_only_when_a_setting_allows_it_and_there_are_no_secrets(
+def test_unsigned_webhook_event_is_accepted_only_when_a_setting_allows_it_and_no_secret_is_set(
     secrets: str, unsigned: bool, status: int, aws: Cloud, clock: Clock
 ) -> None:
     deps = webhook_dependencies(aws, clock, secrets=secrets, unsigned=unsigned)
@@ -97,7 +97,7 @@ def test_unsigned_event_is_accepted_only_when_a_setting_allows_it_and_there_are_
     assert bool(aws.rows()) is (status == 204)
 
 
-def test_on_demand_request_needs_a_signature_when_unsigned_events_are_allowed(
+def test_on_demand_request_needs_a_signature_when_unsigned_webhook_events_are_allowed(
     aws: Cloud, clock: Clock
 ) -> None:
     deps = webhook_dependencies(aws, clock, secrets="", unsigned=True)

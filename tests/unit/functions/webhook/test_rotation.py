@@ -62,7 +62,7 @@ class Warm:
         return self.answer(content, key, late=late).status
 
 
-def test_webhook_accepts_events_when_they_are_signed_with_a_new_webhook_token(
+def test_webhook_events_are_accepted_when_they_are_signed_with_a_new_webhook_token(
     aws: Cloud, clock: Clock
 ) -> None:
     warm = Warm(aws, clock, "old", "own")
@@ -148,7 +148,9 @@ def test_zoom_challenge_is_answered_when_it_is_signed_with_a_new_secret(
     assert (answer.status, "encryptedToken" in answer.body) == (200, True)
 
 
-def test_new_signing_key_is_used_when_unsigned_events_are_allowed(aws: Cloud, clock: Clock) -> None:
+def test_new_signing_key_is_used_when_unsigned_webhook_events_are_allowed(
+    aws: Cloud, clock: Clock
+) -> None:
     warm = Warm(aws, clock, "", "old", unsigned=True)
     warm.there = ("", "new")
     assert warm.post(on_demand(), "new") == 200
@@ -156,7 +158,7 @@ def test_new_signing_key_is_used_when_unsigned_events_are_allowed(aws: Cloud, cl
 
 
 @pytest.mark.parametrize("is_ssm_down", [False, True])
-def test_signed_events_of_zoom_are_accepted_when_unsigned_events_are_allowed(
+def test_signed_webhook_events_are_accepted_when_unsigned_webhook_events_are_allowed(
     is_ssm_down: bool, aws: Cloud, clock: Clock
 ) -> None:
     # Zoom signs every webhook event. Without a secret, the webhook can't verify the signature.
@@ -167,7 +169,9 @@ def test_signed_events_of_zoom_are_accepted_when_unsigned_events_are_allowed(
     assert len(sent(aws)) == 12
 
 
-def test_unsigned_event_gets_401_when_a_secret_has_been_set(aws: Cloud, clock: Clock) -> None:
+def test_unsigned_webhook_event_gets_401_when_a_secret_has_been_set(
+    aws: Cloud, clock: Clock
+) -> None:
     # An unsigned webhook event is accepted until the container reads its secrets again.
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.there = ("token", "own")

@@ -35,7 +35,7 @@ def captions_on(deps: webhook.Dependencies) -> webhook.Dependencies:
     return dataclasses.replace(deps, settings=settings)
 
 
-def test_transcript_event_is_sent_as_a_message_about_captions(
+def test_transcript_webhook_event_is_sent_as_a_message_about_captions(
     captions_on: webhook.Dependencies, aws: Cloud
 ) -> None:
     event = transcripts(transcript("t-1"), transcript("t-2"))
@@ -48,7 +48,7 @@ def test_transcript_event_is_sent_as_a_message_about_captions(
     assert body["recording_files"] == []
 
 
-def test_transcript_event_neither_requests_an_ingest_nor_makes_a_row(
+def test_transcript_webhook_event_neither_requests_an_ingest_nor_makes_a_row(
     captions_on: webhook.Dependencies, aws: Cloud, clock: Clock
 ) -> None:
     post_webhook(captions_on, transcripts(transcript("t-1")))
@@ -57,7 +57,7 @@ def test_transcript_event_neither_requests_an_ingest_nor_makes_a_row(
 
 
 @pytest.mark.parametrize("lacks", ["id", "topic", "start_time", "host_id", "recording_files"])
-def test_transcript_event_is_accepted_when_a_field_is_missing(
+def test_transcript_webhook_event_is_accepted_when_a_field_is_missing(
     captions_on: webhook.Dependencies, aws: Cloud, lacks: str
 ) -> None:
     event = transcripts(transcript("t-1"))
@@ -66,7 +66,7 @@ def test_transcript_event_is_accepted_when_a_field_is_missing(
     assert len(aws.sent_to(aws.download_queue)) == 1
 
 
-def test_transcript_event_that_names_no_recording_gets_204(
+def test_transcript_webhook_event_that_names_no_recording_gets_204(
     captions_on: webhook.Dependencies, aws: Cloud
 ) -> None:
     payloads: list[Any] = [None, [], {}, {"object": None}, {"object": {"uuid": 7}}]
@@ -76,14 +76,14 @@ def test_transcript_event_that_names_no_recording_gets_204(
     assert untouched(aws)
 
 
-def test_transcript_event_gets_503_when_its_message_can_not_be_sent(
+def test_transcript_webhook_event_gets_503_when_its_message_can_not_be_sent(
     captions_on: webhook.Dependencies, aws: Cloud
 ) -> None:
     with failing(aws.sqs, "sqs.SendMessage", "Throttling"):
         assert post_webhook(captions_on, transcripts(transcript("t-1"))).status == 503
 
 
-def test_transcript_event_gets_204_and_does_nothing_when_captions_are_off(
+def test_transcript_webhook_event_gets_204_and_does_nothing_when_captions_are_off(
     deps: webhook.Dependencies, aws: Cloud
 ) -> None:
     assert post_webhook(deps, transcripts(transcript("t-1"))).status == 204
@@ -91,7 +91,7 @@ def test_transcript_event_gets_204_and_does_nothing_when_captions_are_off(
 
 
 @pytest.mark.parametrize("captions", [True, False])
-def test_transcript_event_with_chapters_is_sent_as_a_message_about_chapters(
+def test_transcript_webhook_event_with_chapters_is_sent_as_a_message_about_chapters(
     deps: webhook.Dependencies, aws: Cloud, captions: bool
 ) -> None:
     settings = msgspec.structs.replace(
