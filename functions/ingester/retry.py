@@ -89,16 +89,21 @@ def retrying(
     )
 
 
+MAX_DIGITS = 9
+"""Maximum number of digits in a `Retry-After`. 400 digits would be infinite as a float."""
+
+
 def retry_after(header: str, now: datetime) -> float | None:
     """Return the seconds from `now` that a `Retry-After` header asks for; None if it is malformed.
 
-    The header holds a number, an HTTP date or an ISO date. Without a header, `header` is "".
+    The header holds a number, an HTTP date or an ISO date. Without a header, `header` is "". A
+    number of more than nine digits counts as malformed.
     """
     text = header.strip()
     if not text:
         return None
     if text.isascii() and text.isdigit():
-        return float(text)
+        return float(text) if len(text) <= MAX_DIGITS else None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

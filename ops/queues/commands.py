@@ -7,6 +7,7 @@ one receive (of 12 on the download queue, 50 or more on the upload queue; see
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -316,7 +317,8 @@ def show_redriven(
             uuid = printable(message.uuid)
             terminal.say(
                 f"Left: {uuid} failed on {table_time(message.sent)}, and its files are gone "
-                f"from S3 after STAGING_DAYS. `invoke exec.pipeline {uuid}` fetches them again."
+                f"from S3 after STAGING_DAYS. `invoke exec.pipeline {shlex.quote(uuid)}` fetches "
+                "them again."
             )
 
 

@@ -12,6 +12,7 @@ recordings a receive. The functions drop messages of a forgotten recording.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -280,7 +281,7 @@ def remaining_traces(uuid: str, when: datetime, retention: timedelta) -> list[st
         (
             f"- in the ledger, until {until['ledger']}: {uuid} and the time of forgetting, so that "
             'neither Zoom\'s events nor reconcile nor "+Zoom" bring it back. '
-            f"`invoke exec.pipeline {uuid}` does."
+            f"`invoke exec.pipeline {shlex.quote(uuid)}` does."
         ),
         f"- in the logs, until {until['logs']} at the latest: the uuid and reasons, some topics",
         f"- in the ledger's backup (point-in-time recovery), until {until['backups']}: its record",

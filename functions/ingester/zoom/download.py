@@ -46,6 +46,9 @@ STALL_SECONDS = 10.0
 """Longest time without a byte of a download. S3 closes a request that sends nothing for 20 s."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TOKEN = re.compile("[!-~]+")
+"""A token that an HTTP header can have."""
+
 _BUSY = {429: ZoomThrottles, 503: ZoomBusy}
 _GONE = frozenset({404, 410})
 _REFUSALS = _GONE | {401, 403}
@@ -224,7 +227,7 @@ class ZoomFile:
                 token = ""
                 response = self._get(url, token, first, last)
             if response.status not in _REDIRECTS:
-                _raise_for(response, self._error_bodies)
+                self._raise_for(response, url)
                 disposition = response.headers.get("Content-Disposition", "")
                 name = name or name_in_disposition(disposition) or name_in_url(url)
                 return response, _Address(url, token, name)
@@ -237,6 +240,9 @@ class ZoomFile:
         # Ask for `identity`, because a compressed answer wouldn't have the size by Zoom's API.
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={first}-{last}"}
         if token:
+            if not _TOKEN.fullmatch(token):
+                # http.client would raise a ValueError whose text has the token.
+                raise FileRefused("The download token has characters that no HTTP header takes.")
             headers["Authorization"] = f"Bearer {token}"
         try:
             return self._http.urlopen(
@@ -256,6 +262,9 @@ class ZoomFile:
                 f"Zoom's download host {host_of(url)} can't be reached ({type(error).__name__})."
             ) from error
 
+    def _raise_for(self, response: urllib3.BaseHTTPResponse, url: str) -> None:
+        _raise_for(response, self._error_bodies, is_zooms=self._hosts.allow(url))
+
     def _body(self, response: urllib3.BaseHTTPResponse, address: _Address, first: int) -> ZoomBody:
         """Return the answer as a body; close an answer that has no bytes of the file.
 
@@ -264,7 +273,7 @@ class ZoomFile:
             IngesterError: See `_raise_for`.
         """
         try:
-            _raise_for(response, self._error_bodies)
+            self._raise_for(response, address.url)
             total = _total(response, first)
         except Exception:
             response.close()
@@ -290,10 +299,16 @@ def _discard(response: urllib3.BaseHTTPResponse) -> None:
     response.close()
 
 
-def _raise_for(response: urllib3.BaseHTTPResponse, error_bodies: AbstractSet[str]) -> None:
+def _raise_for(
+    response: urllib3.BaseHTTPResponse, error_bodies: AbstractSet[str], *, is_zooms: bool
+) -> None:
     """Close an answer and raise its error, unless it has bytes of the file or is a 416.
 
-    `error_bodies` are the types of content that are error messages.
+    Args:
+        response: The answer.
+        error_bodies: Types of content that are error messages.
+        is_zooms: Whether a host of Zoom's gave the answer. A 429 of another host, to which Zoom
+            redirected the download, must not pause all downloads.
 
     Raises:
         NotAFile: The answer is an HTML page.
@@ -325,9 +340,8 @@ def _raise_for(response: urllib3.BaseHTTPResponse, error_bodies: AbstractSet[str
         raise refusal(f"Zoom answered {status} to the download.")
     if status == 429 or status >= 500:
         seconds = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
-        raise _BUSY.get(status, ZoomUnreachable)(
-            f"Zoom answered {status} to the download.", seconds
-        )
+        error_type = _BUSY.get(status, ZoomUnreachable) if is_zooms else ZoomUnreachable
+        raise error_type(f"Zoom answered {status} to the download.", seconds)
     raise FileUnavailable(f"Zoom answered {status} to the download.")
 
 

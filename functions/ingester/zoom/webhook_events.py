@@ -54,8 +54,12 @@ from ingester.zoom.lenient_json import readable
 
 CAPTION_KINDS = frozenset(CAPTIONS.values())
 
-MAX_TRANSCRIPTS = 500
-"""Maximum number of caption files in one webhook event. No recording has as many segments."""
+MAX_FILES = 500
+"""Maximum number of files in one webhook event. No recording has as many."""
+
+MAX_TEXT_LENGTH = 255
+"""Maximum length of a file's id and type, because the ledger's item holds at most 400 KB:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
 COMPLETED = "recording.completed"
 ON_DEMAND = "on.demand.ingest"
@@ -398,7 +402,7 @@ def _transcript_event(event: str, content: dict[str, Any]) -> WebhookEvent:
     if not isinstance(about, dict) or not uuids:
         return Unhandled(event, "it names no recording")
     files = about.get("recording_files")
-    found = captions_among(files[:MAX_TRANSCRIPTS] if isinstance(files, list) else ())
+    found = captions_among(files[:MAX_FILES] if isinstance(files, list) else ())
     return TranscriptEvent(uuids[0], tuple(file.recording_id for file in found))
 
 
@@ -533,7 +537,7 @@ def _readable_files(files: object) -> tuple[tuple[RecordingFile, ...], bool | No
         return (), None
     parsed: list[RecordingFile] = []
     all_parsed = True
-    for file in files:
+    for file in files[:MAX_FILES]:
         try:
             parsed += files_of([file])
         except ValueError:
@@ -552,8 +556,11 @@ def _readable_names(files: object) -> dict[str, str]:
             view_of(text_in(file.get("recording_type"))),
             text_in(file.get("recording_start")) or "an unknown time",
         )
-        for file in (files if isinstance(files, list) else [])
-        if isinstance(file, dict) and text_in(file.get("id")) and _is_mp4_or_chat(file)
+        for file in (files[:MAX_FILES] if isinstance(files, list) else [])
+        if isinstance(file, dict)
+        and text_in(file.get("id"))
+        and not _has_long_text(file)
+        and _is_mp4_or_chat(file)
     }
 
 
@@ -602,9 +609,12 @@ def files_of(recording_files: Iterable[dict[str, Any]]) -> tuple[RecordingFile, 
     """Parse the MP4 and chat files among Zoom's files.
 
     Raises:
-        ValueError: An MP4 or chat file lacks a field.
+        ValueError: An MP4 or chat file lacks a field, or there are more than `MAX_FILES`.
     """
-    return tuple(_file(file) for file in recording_files if _is_mp4_or_chat(file))
+    parsed = tuple(_file(file) for file in recording_files if _is_mp4_or_chat(file))
+    if len(parsed) > MAX_FILES:
+        raise ValueError(f"A recording with {len(parsed)} files isn't possible.")
+    return parsed
 
 
 def captions_among(
@@ -658,12 +668,20 @@ def _is_mp4_or_chat(file: object) -> bool:
     return video or view_of(recording_type) in VIEWS - {CHAT} or recording_type in OTHER_VIDEOS
 
 
+def _has_long_text(file: dict[str, Any]) -> bool:
+    """Return whether a text that the ledger would store is too long."""
+    texts = (text_in(file.get(key)) for key in ("id", "recording_type", "recording_start"))
+    return any(len(text) > MAX_TEXT_LENGTH for text in texts)
+
+
 def _file(file: dict[str, Any]) -> RecordingFile:
     """Parse one file. An unfinished file may lack its URL and its end.
 
     Raises:
-        ValueError: A required field is missing.
+        ValueError: A required field is missing, or a text is too long.
     """
+    if _has_long_text(file):
+        raise ValueError(f"A file's text has more than {MAX_TEXT_LENGTH} characters.")
     given = {key: value for key, value in file.items() if value not in (None, "")}
     given["recording_id"] = given.pop("id", UNSET)
     given["file_size"] = size_in(given.get("file_size"))

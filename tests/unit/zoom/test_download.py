@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import pytest
 import urllib3
@@ -15,6 +16,7 @@ from ingester.errors import (
     ZoomBusy,
     ZoomUnreachable,
 )
+from ingester.zoom.download_token import Access
 from local.neighbours.https_server import Answer, Disruption
 from tests.neighbours import Web
 from tests.unit.zoom.pages import BEARER, DIGITS, TOKEN, Opener, page, ranged, read, redirect
@@ -56,6 +58,16 @@ class TestToken:
         assert opener.fetch(f"{web.url}/a.mp4")[1] == DIGITS
         assert web.tokens() == [("/a.mp4", BEARER)]
         assert TOKEN not in str(web.seen[0].query)
+
+    @pytest.mark.parametrize("token", ["secret\nx", "secret x", "secret\u20ac"])
+    def test_file_refused_is_raised_without_the_token_when_no_header_can_have_it(
+        self, opener: Opener, web: Web, token: str
+    ) -> None:
+        malformed = replace(opener, access=Access(token, is_fresh=True))
+        with pytest.raises(FileRefused) as raised:
+            malformed.fetch()
+        assert "secret" not in repr(raised.value)
+        assert web.seen == []
 
     def test_download_token_is_sent_to_allowed_hosts_after_redirects(
         self, opener: Opener, web: Web
@@ -265,6 +277,15 @@ class TestRefusals:
             opener.fetch()
         assert raised.value.retry_after == 7
         assert isinstance(raised.value, ZoomBusy) == is_busy
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_downloads_do_not_pause_when_a_host_that_is_not_zooms_answers_429_or_503(
+        self, opener: Opener, web: Web, status: int
+    ) -> None:
+        web.pages = {"/a": redirect(f"{web.other}/b"), "/b": Answer(status)}
+        with pytest.raises(ZoomUnreachable, match=str(status)) as raised:
+            opener.fetch()
+        assert not isinstance(raised.value, ZoomBusy)
 
     @pytest.mark.parametrize("status", [204, 400])
     def test_file_unavailable_is_raised_when_zoom_answers_another_status(

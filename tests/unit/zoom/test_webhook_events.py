@@ -113,6 +113,24 @@ def test_ingest_of_a_webhook_event_is_not_partial_when_no_field_is_missing() -> 
 
 
 @pytest.mark.parametrize(
+    "files",
+    [
+        [mp4() | {"id": f"id-{number}"} for number in range(5000)],
+        [mp4() | {"id": "i" * 300_000}],
+        [mp4() | {"recording_type": "t" * 300_000}],
+        [without(mp4(), "id"), *(mp4() | {"id": f"id-{number}"} for number in range(5000))],
+    ],
+    ids=["many", "long id", "long type", "many and partial"],
+)
+def test_names_of_a_webhook_event_fit_into_the_ledger_whatever_its_files_are(
+    files: list[Json],
+) -> None:
+    webhook_event = ingest(completed(*files))
+    assert webhook_event.is_partial
+    assert len(json.dumps(webhook_event.names)) < 300_000
+
+
+@pytest.mark.parametrize(
     ("files", "has_video"),
     [
         ([], False),
