@@ -91,7 +91,7 @@ class BadRequest(RequestError):
 
 
 class UnusableSheet(BadRequest):
-    """A refusal of all sheets, because one sheet has no valid header or no usable row."""
+    """A refusal of all sheets, because one has no valid header, no usable row or too many rows."""
 
     status = 422
 
@@ -286,7 +286,7 @@ class UploadGone(RetryableFailure):
 
 
 class OpencastUnreachable(RetryableFailure):
-    """A failure to reach Opencast, or a malformed answer from Opencast."""
+    """A failure to reach Opencast, a malformed answer, or an unexpected status such as 5xx."""
 
 
 class IngestNotSent(OpencastUnreachable):

@@ -146,7 +146,7 @@ def _read_row(read: Callable[[], StatusRow | None], uuid: str) -> StatusRow:
 
 
 def is_followed(row: StatusRow, record: Record) -> bool:
-    """Return whether the stack follows the row's ingest in Opencast."""
+    """Return whether the stack follows the row's ingest in Opencast, or has followed it."""
     ingest = record.ingests.get(record.media_package_of(row.zip_id))
     return ingest is not None and ingest.following is not None
 

@@ -45,7 +45,7 @@ class RowHistory:
         return {state for outcome, state in found.items() if outcome in self.outcomes}
 
     def may_say(self, name: str) -> set[Any]:
-        """Return the values that the row's requests have for the attribute `name`."""
+        """Return the values that the row may have for the attribute `name`."""
         key = SUBJECT[name]
         values = {str(rules.object_of(request).get(key) or "") for request in self.requests}
         # The webhook doesn't write an invalid value.

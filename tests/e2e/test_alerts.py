@@ -58,7 +58,9 @@ def test_a_failure_of_the_webhook_is_mailed_and_the_repeated_webhook_event_is_ac
     stack.await_state(recording, "SENT_TO_OPENCAST")
 
 
-def test_a_crashed_function_is_mailed_and_its_message_is_processed_later(stack: Stack) -> None:
+def test_crash_of_a_function_is_reported_by_mail_and_its_message_is_processed_later(
+    stack: Stack,
+) -> None:
     recording, setting = stack.lecture(), "UPLOAD_RECEIVE_LIMIT"
     before = len(mails(stack, setting))
     with deployed.visible_again_after(stack.driver, "upload.fifo", 5):

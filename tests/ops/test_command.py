@@ -167,7 +167,7 @@ def test_an_error_of_a_command_is_one_line_without_control_characters(
         ("denied", "these credentials lack that right"),
     ],
 )
-def test_an_aws_error_of_a_command_has_advice(project: Path, how: str, advice: str) -> None:
+def test_an_error_of_a_command_has_advice(project: Path, how: str, advice: str) -> None:
     code, _, err = invoke(project, "fail", how)
     assert code == 1
     assert advice in err

@@ -475,7 +475,10 @@ class _Recording:
                 yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} has {token} at {at} s")
 
     def _needs_captions(self) -> bool:
-        """Return whether Zoom announced and served all transcripts, and nobody deleted anything."""
+        """Return whether captions have to come: the webhook accepted events about all transcripts.
+
+        Opencast also has to be version 16 or later, and nobody may have deleted anything.
+        """
         files = [file for file in self.truth.files if file.type == TRANSCRIPT]
         told = {file_id for event in self._transcript_events() for file_id in event.files}
         all_told = bool(files) and {file.id for file in files} <= told

@@ -114,7 +114,7 @@ def reported_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
 
 
 def shrunk(scenario: Scenario, category: Category) -> Scenario:
-    """Return a smaller scenario that still ends in the category."""
+    """Remove parts of a scenario while it ends in the category, and return what is left."""
     smaller: Scenario | None = scenario
     while smaller is not None:
         scenario = smaller

@@ -55,7 +55,8 @@ class IngestOnce:
 
         Raises:
             AskLater: Another process has changed the record, so the decision has to be made again;
-                or Opencast's answer never came, and Opencast may still process the POST.
+                or Opencast may still process the POST: no answer came, or a 500, after which
+                Opencast doesn't say whether the event exists.
             IngestBroken, IngestRefused, IngestNotSent: The POST has created nothing.
         """
         self._claim(record, media_package, claim)

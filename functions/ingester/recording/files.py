@@ -184,8 +184,8 @@ def staging_prefix(zoom_series_id: int, start_time: str) -> str:
 def key_id(file_id: str) -> str:
     """Return a file's id as a part of an S3 key.
 
-    An id of up to 64 letters, digits and dashes, such as a UUID, is unchanged. Any other id is
-    hashed.
+    An id of up to 64 letters, digits and dashes, such as a UUID, is unchanged, unless it begins
+    as a hash does. Any other id is hashed.
     """
     if _SAFE_ID.fullmatch(file_id) and not file_id.startswith(_HASH_PREFIX):
         return file_id

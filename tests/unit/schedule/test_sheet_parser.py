@@ -135,7 +135,7 @@ def test_sheet_parser_reads_days_with_or_without_spaces_and_commas(cell: str, da
         ("Type", "", "MW", []),
     ],
 )
-def test_sheet_parser_reads_misleading_cells_and_adds_a_hint(
+def test_sheet_parser_adds_a_hint_only_when_a_cell_that_it_reads_is_misleading(
     column: str, cell: str, days: str, says: list[str]
 ) -> None:
     sheet = read(row(Day="F"), row(**{column: cell}))

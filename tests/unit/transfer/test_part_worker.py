@@ -148,7 +148,7 @@ class TestPart:
         assert len(harness.source.bodies) == 1 + ATTEMPTS
         assert all(body.is_closed for body in harness.source.bodies)
 
-    def test_part_continues_in_the_same_request_when_the_source_breaks_off(
+    def test_part_continues_in_the_same_request_to_s3_when_the_source_breaks_off(
         self, harness: Harness
     ) -> None:
         harness.part(Break(20_000), ZoomBusy("Zoom answered 429.", 1.0))
@@ -310,7 +310,7 @@ class TestStream:
             streaming.stream()
         assert source.bodies[-1].is_closed
 
-    def test_source_changed_is_raised_when_the_source_of_a_stream_has_ranges_after_a_failure(
+    def test_source_changed_is_raised_when_a_streamed_source_supports_ranges_after_a_failure(
         self, copying: Copying
     ) -> None:
         source = MemoryFile(TALK, has_ranges=False, script=[Break(25_000)])

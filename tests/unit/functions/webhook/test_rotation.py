@@ -111,7 +111,7 @@ def test_webhook_event_gets_503_while_secrets_can_not_be_read_and_is_accepted_af
     assert len(sent(aws)) == 1
 
 
-def test_forged_requests_get_503_and_read_no_secrets_when_there_are_too_many(
+def test_webhook_answers_503_and_reads_no_secrets_when_too_many_requests_are_forged(
     aws: Cloud, clock: Clock
 ) -> None:
     warm = Warm(aws, clock, "token", "own")

@@ -29,7 +29,7 @@ from tests.unit.functions.webhook.notifications import (
         ("recording.stopped", "RECORDING_STOPPED"),
     ],
 )
-def test_row_has_the_state_of_a_running_recording(
+def test_row_has_the_state_that_the_recording_event_reports(
     event: str, reached: str, aws: Cloud, post: Post
 ) -> None:
     assert post(status_event(event)) == 204
