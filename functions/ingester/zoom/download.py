@@ -340,7 +340,9 @@ def _raise_for(
         raise refusal(f"Zoom answered {status} to the download.")
     if status == 429 or status >= 500:
         seconds = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
-        error_type = _BUSY.get(status, ZoomUnreachable) if is_zooms else ZoomUnreachable
+        error_type = _BUSY.get(status, ZoomUnreachable)
+        if error_type is ZoomThrottles and not is_zooms:
+            error_type = ZoomBusy
         raise error_type(f"Zoom answered {status} to the download.", seconds)
     raise FileUnavailable(f"Zoom answered {status} to the download.")
 

@@ -536,7 +536,7 @@ def _readable_files(files: object) -> tuple[tuple[RecordingFile, ...], bool | No
     if not isinstance(files, list):
         return (), None
     parsed: list[RecordingFile] = []
-    all_parsed = True
+    all_parsed = len(files) <= MAX_FILES
     for file in files[:MAX_FILES]:
         try:
             parsed += files_of([file])

@@ -14,6 +14,7 @@ from ingester.errors import (
     NotAFile,
     TransferFailed,
     ZoomBusy,
+    ZoomThrottles,
     ZoomUnreachable,
 )
 from ingester.zoom.download_token import Access
@@ -285,7 +286,8 @@ class TestRefusals:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": Answer(status)}
         with pytest.raises(ZoomUnreachable, match=str(status)) as raised:
             opener.fetch()
-        assert not isinstance(raised.value, ZoomBusy)
+        assert isinstance(raised.value, ZoomBusy)
+        assert not isinstance(raised.value, ZoomThrottles)
 
     @pytest.mark.parametrize("status", [204, 400])
     def test_file_unavailable_is_raised_when_zoom_answers_another_status(

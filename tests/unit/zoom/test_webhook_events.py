@@ -139,6 +139,7 @@ def test_names_of_a_webhook_event_fit_into_the_ledger_whatever_its_files_are(
         ([mp4()], True),
         ([mp4(), without(chat(), "id"), None], True),
         ([without(mp4(), "id")], None),
+        ([*({"file_type": "M4A"} for _ in range(500)), without(mp4(), "id")], None),
         ([chat(), "x"], None),
         (None, None),
         ({"0": mp4()}, None),
