@@ -3,13 +3,14 @@
 Lambda's file system is read-only. Without bytecode in the package, each cold start spends most of
 its time on compiling all modules. A package holds the bytecode of every module that an import of
 the function's module imports. The package also holds all sources, so that another version of Python
-can compile the sources. Python doesn't compare bytecode and sources (unchecked hashes, PEP 552),
-because a zip holds both from the same build.
+can compile the sources, and tracebacks show lines. Python doesn't compare bytecode and sources
+(unchecked hashes, PEP 552), because a zip holds both from the same build.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
 import os
 import subprocess
@@ -18,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ops.code.closure import files_of_name, is_type_checking
+from ops.command import OpsError
+
+SCRIPT = Path(__file__).with_name("compile_modules.py")
 
 VERSION = (
     "import platform, sys; "
@@ -36,17 +40,29 @@ class Compiler:
     def compile(self, folder: Path) -> None:
         """Write the bytecode of each module below `folder` to `__pycache__`.
 
-        The same sources give the same bytes. A source that can't be compiled gets no bytecode,
-        because some packages ship code for other versions of Python.
+        The same sources give the same bytes. Docstrings are left out, because no function reads
+        them, and they are a seventh of the bytecode. A source that can't be compiled gets no
+        bytecode, because some packages ship code for other versions of Python.
+
+        Raises:
+            OpsError: The files can't be written. The text has Python's reason.
         """
-        options = ["-q", "-s", str(folder), "--invalidation-mode", "unchecked-hash"]
-        subprocess.run(
-            [self.program, "-S", "-m", "compileall", *options, str(folder)],
+        result = subprocess.run(
+            [self.program, "-S", SCRIPT, folder],
             # Hash randomization changes the order of sets in bytecode.
             env={"PYTHONHASHSEED": "0"},
             capture_output=True,
+            text=True,
             check=False,
         )
+        if result.returncode:
+            reason = (result.stderr.splitlines() or ["?"])[-1]
+            raise OpsError(f"{self.program} can't compile the modules below {folder}: {reason}")
+
+    @property
+    def recipe(self) -> str:
+        """A name for the bytecode that this compiler makes: another name, other bytecode."""
+        return f"{self.version}-{hashlib.sha256(SCRIPT.read_bytes()).hexdigest()[:8]}"
 
     def compiled(self, source: PurePosixPath) -> PurePosixPath:
         """Return the path of a module's bytecode, given the path of its source."""

@@ -39,8 +39,8 @@ class Platform:
 
     @property
     def label(self) -> str:
-        """The platform's name, and the version of the compiler's Python if there is a compiler."""
-        return f"{self.name}-by-{self.compiler.version}" if self.compiler else self.name
+        """The platform's name, and the compiler's recipe if there is a compiler."""
+        return f"{self.name}-by-{self.compiler.recipe}" if self.compiler else self.name
 
 
 LAMBDA = "lambda-arm64-cp313"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from ops.code.bytecode import Compiler, compiler, compiler_for, imported_modules
+from ops.command import OpsError
 
 TREE = {
     "own.py": """
@@ -45,6 +47,32 @@ TREE = {
     **{f"site/{name}.py": "" for name in ("tried", "in_class", "in_function", "for_types")},
     **{f"site/{name}.py": "" for name in ("elsewhere", "here")},
 }
+
+
+ASSERTION = '    assert False, "the assertion"'
+DOCUMENTED = f"""'This describes the module.'
+'This describes the module once more.'
+from __future__ import annotations
+
+
+class Thing:
+    'This describes the class.'
+
+    def only_text(self):
+        'This describes the method.'
+
+
+async def later():
+    'This describes the coroutine.'
+
+
+def refuse():
+    '''This describes the function.
+
+    And this also describes the function.
+    '''
+{ASSERTION}
+"""
 
 
 @pytest.fixture
@@ -94,6 +122,37 @@ def test_bytecode_is_the_same_when_the_sources_are_in_another_folder(
     assert set(map(str, made[0])) == {
         str(this_python.compiled(PurePosixPath(name))) for name in sources if name != "broken.py"
     }
+
+
+def test_bytecode_has_lines_and_assertions_and_no_docstrings(
+    this_python: Compiler, tmp_path: Path
+) -> None:
+    source = tmp_path / "documented.py"
+    source.write_text(DOCUMENTED)
+    this_python.compile(tmp_path)
+    compiled = tmp_path / this_python.compiled(PurePosixPath("documented.py"))
+    assert b"describes" not in compiled.read_bytes()
+    # Python takes the bytecode, not this source, because it doesn't compare them.
+    source.write_text("")
+    spec = importlib.util.spec_from_file_location("documented", source)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.__doc__ is None
+    assert module.Thing().__doc__ is None
+    assert module.Thing.only_text(None) is None
+    with pytest.raises(AssertionError, match="the assertion") as caught:
+        module.refuse()
+    # pytest counts lines from 0.
+    assert caught.traceback[-1].lineno == DOCUMENTED.splitlines().index(ASSERTION)
+
+
+def test_compile_says_why_bytecode_cannot_be_written(this_python: Compiler, tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("x = 1\n")
+    (tmp_path / "__pycache__").write_text("This is no folder.")
+    with pytest.raises(OpsError, match=r"can't compile the modules below .*: FileExistsError"):
+        this_python.compile(tmp_path)
 
 
 def test_compiler_for_skips_programs_on_the_path_that_are_not_the_python_it_needs(
