@@ -82,6 +82,9 @@ MAX_REFUSALS = 3
 """Number of refusals by Zoom's API at which the run stops. So many refusals have another cause than
 the single recording."""
 
+MAX_UNANSWERED = 3
+"""Number of requests in a row without the webhook's answer at which the run stops."""
+
 MAX_LISTED = 300
 """Maximum number of recordings that the answer to an operator names. Lambda allows an answer of 6
 MB."""
@@ -251,6 +254,7 @@ class _Run:
         self._skipped: Counter[Decision] = Counter()
         self._new_problems: list[str] = []
         self._refusals = 0
+        self._unanswered: list[tuple[ListedRecording, WebhookUnreachable]] = []
         self._error = ""
         self._is_complete = True
 
@@ -264,6 +268,7 @@ class _Run:
         """
         try:
             self._process_list()
+            self._judge_unanswered()
         except (ZoomUnreachable, ZoomRefused, WebhookUnreachable, KeyRefused) as error:
             self._stop(error)
         except (BotoCoreError, ClientError) as error:
@@ -311,15 +316,33 @@ class _Run:
         try:
             if decision is Decision.MISSED:
                 decision = self._request_if_missed(listed)
+        except WebhookUnreachable as error:
+            self._unanswered.append((listed, error))
+            if len(self._unanswered) == MAX_UNANSWERED:
+                raise
+            return
         except (LedgerUnreadable, ZoomUnreachable, ZoomRefused, WebhookFailed) as error:
             self._refusals += isinstance(error, ZoomRefused)
             if isinstance(error, KeyRefused) or self._refusals == MAX_REFUSALS:
                 raise
-            self._fail(listed.uuid, f"{description_of(listed)} can't be requested: {error}")
-            self._missed.append(outcome_of(listed, f"failed: {error}"))
+            self._fail_recording(listed, error)
             return
         if decision is not Decision.MISSED:
             self._skipped[decision] += 1
+
+    def _judge_unanswered(self) -> None:
+        """Decide whether requests without an answer failed by the recording or by the webhook.
+
+        If the webhook has answered another request of this run, only these recordings fail.
+
+        Raises:
+            WebhookUnreachable: The webhook has answered no request of this run.
+        """
+        for listed, error in self._unanswered:
+            if not self._count["handed_in"]:
+                raise error
+            self._fail_recording(listed, error)
+        self._unanswered.clear()
 
     def _request_if_missed(self, listed: ListedRecording) -> Decision:
         """Check again whether a recording is missed, and request its ingest if so.
@@ -348,6 +371,7 @@ class _Run:
         options = IngestOptions(zip_id=automated_zip_id(listed.uuid))
         self._post(webhook_client.webhook_event(recording, options, deps.clock()))
         self._count["handed_in"] += 1
+        self._judge_unanswered()
         self._missed.append(outcome_of(listed, REQUESTED))
         logger.info("Requested: %s", description_of(listed))
         return Decision.MISSED
@@ -374,6 +398,10 @@ class _Run:
                 raise
             self._deps = newer
             _post(body, newer)
+
+    def _fail_recording(self, listed: ListedRecording, error: IngesterError) -> None:
+        self._fail(listed.uuid, f"{description_of(listed)} can't be requested: {error}")
+        self._missed.append(outcome_of(listed, f"failed: {error}"))
 
     def _fail(self, problem: str, text: str) -> None:
         """Count and log a recording that can't be requested, as an error once a day.

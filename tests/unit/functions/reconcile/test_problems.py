@@ -81,13 +81,43 @@ def test_run_of_reconcile_stops_and_the_next_run_requests_all_recordings_when_th
     assert (report["handed_in"], report["is_complete"]) == (0, False)
     assert report["message"] == "The webhook answered 502."
     assert harness.state()["last"]["error"] == "The webhook answered 502."
-    assert len(set(harness.requested_uuids())) == 1
+    assert set(harness.requested_uuids()) == {"a==", "b=="}
     # The next run retries, so no error is logged. Only a complete run writes the alarm's metric.
     assert not errors(caplog)
     assert "RecordingsReconciled" not in vars(caplog.records[-1])
     harness.hook.answers[:] = [OK]
     assert harness.run()["handed_in"] == 2
     assert "error" not in harness.state()["last"]
+
+
+def test_run_of_reconcile_stops_when_the_webhook_does_not_answer_three_requests(
+    harness: Harness,
+) -> None:
+    harness.begin()
+    for uuid in ("a==", "b==", "c==", "d=="):
+        harness.zoom.add(named(uuid))
+    harness.hook.answers[:] = [Answer(502)]
+    assert harness.run()["message"] == "The webhook answered 502."
+    assert len(set(harness.requested_uuids())) == 3
+
+
+@pytest.mark.parametrize("broken", ["first==", "last=="])
+def test_reconcile_requests_other_recordings_when_the_webhook_cannot_answer_for_one_recording(
+    harness: Harness, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("first==", start_time="2026-10-14T15:01:00Z"))
+    harness.zoom.add(named("last=="))
+    harness.hook.answers[:] = [
+        lambda request: Answer(502) if broken.encode() in request.body else OK
+    ]
+    report = harness.run()
+    assert (report["handed_in"], report["failed"], report["message"]) == (1, 1, "")
+    outcomes = {recording["uuid"]: recording["outcome"] for recording in report["recordings"]}
+    assert outcomes.pop(broken) == "failed: The webhook answered 502."
+    assert list(outcomes.values()) == ["requested"]
+    [error] = errors(caplog)
+    assert "can't be requested: The webhook answered 502." in error
 
 
 def test_reconcile_reads_the_signing_key_again_when_it_was_rotated(harness: Harness) -> None:
