@@ -212,7 +212,7 @@ def test_repeat_of_a_fault_is_mailed_immediately_when_sns_refused_the_first_mail
 def test_invocation_of_log_notifications_fails_when_neither_table_nor_topic_is_available(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
-    # Only the event has the fault, so Lambda has to retry the invocation.
+    # Only the event of CloudWatch Logs has the fault, so Lambda has to retry the invocation.
     event = log_event(failed_upload(deps))
     with (
         refusing(aws.sns, "Publish"),

@@ -1,4 +1,4 @@
-"""Messages about captions and chapters that come after the ingest."""
+"""Messages about captions and chapters, which may come after the ingest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def text_of(harness: Harness, found: dict[str, Any]) -> str:
 
 
 def later(harness: Harness) -> list[dict[str, Any]]:
-    """Return the messages about captions that are on the download queue."""
+    """Return the messages about captions that the last `take` sent to the download queue."""
     sent = [each["body"] for each in harness.aws.sent_to(harness.aws.download_queue)]
     return [body for body in sent if "captions" in body]
 

@@ -318,7 +318,9 @@ class TestAnAnswerThatNeverCame:
         assert not harness.take(harness.message(), receive_count=2)
         assert harness.posts == 1
 
-    def test_backoff_grows_while_the_outcome_is_unknown(self, harness: Harness) -> None:
+    def test_backoff_grows_up_to_10_minutes_while_the_outcome_is_unknown(
+        self, harness: Harness
+    ) -> None:
         harness.fail("close")
         harness.take(harness.message())
         with recorded(harness.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
