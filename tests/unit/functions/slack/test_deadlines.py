@@ -25,7 +25,7 @@ ONE_MOMENT = "One moment, I'm looking…"
 
 @pytest.fixture
 def slow(workspace: Workspace) -> Iterator[threading.Event]:
-    """Yield an event. Slack doesn't answer about user groups until a test sets the event."""
+    """Yield a threading event. Slack answers about groups once the event is set, or after 30 s."""
     ready = threading.Event()
     workspace.before = lambda: ready.wait(30)
     yield ready
@@ -67,7 +67,7 @@ def test_slash_command_of_a_stranger_is_refused_later_when_slack_is_slow(
     assert refused(message).startswith("You may not use this command")
 
 
-def test_button_press_is_acknowledged_before_any_request_and_answered_later(
+def test_button_press_is_acknowledged_before_any_request_to_slack_and_answered_later(
     harness: Harness, workspace: Workspace, slow: threading.Event, put: Put
 ) -> None:
     put("u1")
@@ -166,7 +166,7 @@ def test_button_press_is_acknowledged_within_three_seconds_when_posting_a_messag
 
 
 def button_of_full_message() -> str:
-    """Return the button of a message with six recordings. A press makes a new message."""
+    """Return the button's value of a message with six recordings. A press makes a new message."""
     return value().replace('"count": 2', '"count": 6')
 
 

@@ -82,7 +82,7 @@ def test_webhook_accepts_on_demand_requests_when_they_are_signed_with_a_new_sign
     assert warm.post(on_demand(zip_id="on-demand-2"), "token") == 401
 
 
-def test_new_webhook_token_is_used_within_ten_seconds_of_a_forged_request(
+def test_new_webhook_token_is_used_a_second_after_a_forged_request(
     aws: Cloud, clock: Clock
 ) -> None:
     warm = Warm(aws, clock, "old", "own")
