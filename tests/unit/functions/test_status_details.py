@@ -166,7 +166,7 @@ def test_open_ingest_needs_attention_when_it_is_stuck_or_has_failed_without_a_re
 def later_request(
     deps: status_query.Dependencies, clock: Clock, meeting: int, uuid: str, state: State
 ) -> None:
-    """Write a failed ingest, and an hour later another ingest of the recording in `state`.
+    """Write a failed ingest, and an hour later another request's ingest, which is in `state`.
 
     The clock moves forward by two hours.
     """
@@ -187,7 +187,7 @@ def later_request(
 
 
 def request_again(deps: status_query.Dependencies, clock: Clock, uuid: str, state: State) -> None:
-    """Write an ingest in `state` of a "+Zoom" request, ten minutes after the recording's ingest."""
+    """Write the ingest of a "+Zoom" request in `state`, ten minutes later."""
     clock.forward(minutes=10)
     (row,) = [row for row in deps.status.of_meeting(1) if row.recording_id == uuid]
     subject = Subject(
@@ -327,7 +327,7 @@ def test_status_list_looks_up_no_more_meetings_than_the_maximum(
     few = replace(deps, meetings_looked_up=3)
     for meeting in range(few.meetings_looked_up + 1):
         later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
-        # The newest meeting is looked up first: each is a minute newer than the meeting before.
+        # Rows of the next meeting are a minute newer: the list looks up the newest rows first.
         clock.forward(minutes=-119)
     query = {"since": SINCE, "open": "true"}
     answer = status_query.respond({"resource": "/status", "queryStringParameters": query}, few)

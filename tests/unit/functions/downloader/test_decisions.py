@@ -173,7 +173,7 @@ class TestClassThatLeftTheSchedule:
 class TestFilesThatAreNotFinished:
     @pytest.fixture
     def unfinished(self, zoom: ZoomStandIn, small: Recording) -> Recording:
-        """Return a recording that Zoom reports as finished after two more requests."""
+        """Return a recording that Zoom reports as finished from the API's second answer on."""
         files = tuple(
             dataclasses.replace(file, processing_asks=2, file_id=f"late-{number}")
             for number, file in enumerate(small.files)

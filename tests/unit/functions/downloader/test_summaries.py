@@ -83,7 +83,10 @@ def _reads_json(params: dict[str, Any]) -> bool:
 
 
 def note(harness: Harness) -> str:
-    """Return the note about summaries of the upload message, which has to be without summaries."""
+    """Return the upload message's note about summaries.
+
+    Check that the message has no summaries.
+    """
     (upload,) = harness.uploads()
     assert "summaries" not in upload["body"]
     return str(upload["body"]["summaries_note"])

@@ -100,7 +100,7 @@ def test_schedule_update_names_the_first_five_removals_and_logs_all_removals(
     ]
 
 
-def test_schedule_update_imports_all_tabs_and_removes_the_classes_of_a_tab_that_is_no_longer_set(
+def test_schedule_update_imports_all_tabs_and_removes_scheduled_classes_of_a_tab_no_longer_set(
     user: SheetUser,
 ) -> None:
     with_tabs(user, "Fall, Spring 2027,Fall")

@@ -87,7 +87,7 @@ class Workspace:
         return SlackApi(workspace).answer(replace(request, path=path))
 
     def take(self, request: Request) -> HttpAnswer:
-        """Accept a message at the `response_url`, or answer 400 if Slack finds a problem."""
+        """Accept a message at the `response_url`, or answer 400 if the stand-in finds a problem."""
         message = json.loads(request.body)
         try:
             problems = read_draft(message).problems

@@ -59,7 +59,7 @@ class Refusing(HTTPAdapter):
 
 @dataclass
 class Harness:
-    """An uploader, which keeps its dependencies as a container does, and its neighbours."""
+    """An uploader and its neighbours. The dependencies are built once, as in a container."""
 
     aws: Cloud
     clock: Clock
@@ -125,9 +125,10 @@ class Harness:
         first_received: datetime | None = None,
         read_seconds: float = READ_SECONDS,
     ) -> bool:
-        """Send and process a message as the event source would. Return whether the message is done.
+        """Send a message, process it, and return whether the message needs no retry.
 
-        Unless `first_received` is given, the message is received for the first time now.
+        A message that needs no retry is deleted, as by the event source. Unless `first_received` is
+        given, the message is received for the first time now.
         `read_seconds` is the read timeout of the POST.
         """
         taken = msgspec.structs.replace(

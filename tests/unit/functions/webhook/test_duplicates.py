@@ -188,7 +188,7 @@ def test_repeated_webhook_event_is_sent_to_the_downloader_when_the_queue_failed_
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_repeated_webhook_event_is_sent_to_the_downloader_when_only_another_one_was_sent_before(
+def test_repeat_of_a_failed_webhook_event_is_sent_when_another_webhook_event_was_sent_meanwhile(
     aws: Cloud, post: Post
 ) -> None:
     # Otherwise the file of the failed webhook event would be lost.

@@ -78,7 +78,7 @@ EMPTY: dict[str, Json] = {
 
 
 def check_partial(content: Json, name: str, aws: Cloud, post: Post) -> None:
-    """Post a webhook event twice, and check that one message is sent, with `name` empty."""
+    """Post a webhook event twice, and check that one message is sent, whose `name` is empty."""
     assert [post(content), post(content)] == [200, 200]
     message = without(only_sent(aws), "received_time", "zoom_processing_minutes")
     message["recording_files"] = [file["recording_id"] for file in message["recording_files"]]
