@@ -263,7 +263,7 @@ def test_follow_changes_no_row_when_the_opencast_user_lacks_role_admin(
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
 
 
-def test_missing_event_is_not_noted_when_the_opencast_user_may_not_read_every_event(
+def test_follow_changes_no_row_when_the_opencast_user_may_not_read_the_event(
     harness: Harness,
 ) -> None:
     harness.ingest()

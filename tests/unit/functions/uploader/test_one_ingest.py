@@ -159,7 +159,7 @@ class TestTheFirstPost:
         told = [record for record in caplog.records if record.getMessage() == reason]
         assert {record.levelname for record in told} == {"ERROR"}
 
-    def test_nothing_is_reported_when_a_second_post_with_more_files_is_accepted(
+    def test_row_has_no_reason_when_a_second_post_with_more_files_is_accepted(
         self, harness: Harness
     ) -> None:
         harness.be_silent()

@@ -115,7 +115,7 @@ def test_failure_of_an_on_demand_request_is_counted_once_when_its_data_are_bad(
     assert measured(log) == [{Metric.RECORDING_FAILED: 1}]
 
 
-def test_nothing_is_counted_when_the_status_table_fails(
+def test_completed_recording_is_not_counted_when_the_status_table_fails(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     # The row shows whether the recording was counted before.

@@ -65,7 +65,10 @@ WHOLE: Json = {
     "host_id": "host",
     "recording_files": ["file-1"],
 }
-"""The message of a partial webhook event without its times. File ids stand for the files."""
+"""The message of a partial webhook event, without `received_time` and `zoom_processing_minutes`.
+
+The files are given by their ids.
+"""
 
 EMPTY: dict[str, Json] = {
     "topic": {"topic": ""},

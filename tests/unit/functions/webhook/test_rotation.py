@@ -128,7 +128,7 @@ def test_webhook_answers_503_and_reads_no_secrets_when_too_many_requests_are_for
     assert warm.post(completed(), "forged") == 401
 
 
-def test_secrets_are_not_read_when_a_request_is_unsigned_or_too_old(
+def test_secrets_are_not_read_again_when_a_request_is_unsigned_or_too_old(
     aws: Cloud, clock: Clock
 ) -> None:
     warm = Warm(aws, clock, "token", "own")
