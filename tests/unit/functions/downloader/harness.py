@@ -144,7 +144,7 @@ class Harness:
     def take(self, message: Any, *, receive_count: int = 1) -> bool:
         """Send a message, process it, and return whether the message needs no retry.
 
-        The list of messages sent to the queues then holds only those that the processing sent.
+        `aws.sends` then holds only the messages that the processing sent.
         """
         taken = received(self.aws, self.aws.download_queue, message, receive_count=receive_count)
         self.aws.sends.clear()
