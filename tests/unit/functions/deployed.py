@@ -61,7 +61,7 @@ def cold(name: str) -> ModuleType:
 
 @contextmanager
 def container() -> Iterator[None]:
-    """After the block, restore the loggers and remove the modules that `cold` loaded."""
+    """Restore the loggers and remove the modules that `cold` loaded, after the block."""
     root, own = logging.getLogger(), logging.getLogger("ingester")
     before = root.handlers[:], root.level, own.level
     try:

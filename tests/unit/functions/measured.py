@@ -15,13 +15,14 @@ RIGHTLY_SIGNED = {Metric.WEBHOOK_WRONGLY_SIGNED: 0.0}
 def measured(caplog: pytest.LogCaptureFixture) -> list[dict[Metric, float]]:
     """Return the metrics of each log record that has metrics, in order.
 
-    Records with only `RIGHTLY_SIGNED` are left out, because each webhook event has such a record.
+    Records with only `RIGHTLY_SIGNED` are left out, because each correctly signed webhook event has
+    such a record.
     """
     return [values for values in _all_measured(caplog) if values != RIGHTLY_SIGNED]
 
 
 def rightly_signed(caplog: pytest.LogCaptureFixture) -> int:
-    """Return the number of webhook events that count as correctly signed by Zoom."""
+    """Return the number of log records that count a webhook event as correctly signed."""
     return sum(values == RIGHTLY_SIGNED for values in _all_measured(caplog))
 
 

@@ -26,7 +26,7 @@ OK = text_answer(200, "text/plain", b"Success")
 
 @dataclass
 class RequestingHarness(ABC):
-    """A function that requests recordings, and its neighbours. The webhook answers OK."""
+    """A function that requests recordings, and its neighbours."""
 
     aws: Cloud
     clock: Clock
@@ -79,6 +79,7 @@ class RequestingHarness(ABC):
 def requesting(
     harness: type[H], aws: Cloud, clock: Clock, tls: Authority, folder: Path
 ) -> Iterator[H]:
+    """Yield a harness whose webhook answers 200."""
     watch = Stopwatch()
     with (
         zoom_stand_in(tls, folder, clock) as zoom,

@@ -65,7 +65,7 @@ def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_record_has_no
     assert "Recording: Oceans\n" in aws.mails()[0][1]
 
 
-def test_each_fault_has_one_mail_with_the_number_of_its_records(
+def test_each_fault_has_one_mail_which_has_the_number_of_records_when_there_are_several(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]
@@ -212,7 +212,7 @@ def test_repeat_of_a_fault_is_mailed_immediately_when_sns_refused_the_first_mail
 def test_invocation_of_log_notifications_fails_when_neither_table_nor_topic_is_available(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
-    # Only the event has the fault, so Lambda has to retry the invocation.
+    # Only the event of CloudWatch Logs has the fault, so Lambda has to retry the invocation.
     event = log_event(failed_upload(deps))
     with (
         refusing(aws.sns, "Publish"),

@@ -138,7 +138,7 @@ def test_status_details_have_all_fields_of_an_ingest(
     }
 
 
-def test_ingest_needs_attention_when_it_is_stuck_or_has_failed(
+def test_open_ingest_needs_attention_when_it_is_stuck_or_has_failed_without_a_retry_due(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     write(deps, "stuck", State.WEBHOOK_RECEIVED, files=["a"])
@@ -166,7 +166,10 @@ def test_ingest_needs_attention_when_it_is_stuck_or_has_failed(
 def later_request(
     deps: status_query.Dependencies, clock: Clock, meeting: int, uuid: str, state: State
 ) -> None:
-    """Write a failed ingest, and an hour later the ingest of a "+Zoom" request in `state`."""
+    """Write a failed ingest, and an hour later another request's ingest, which is in `state`.
+
+    The clock moves forward by two hours.
+    """
     for zip_id, end in ((f"auto-ingest-{uuid}", State.UPLOADER_FAILED), (f"on-{uuid}", state)):
         subject = Subject(
             meeting_id=meeting,
@@ -184,7 +187,7 @@ def later_request(
 
 
 def request_again(deps: status_query.Dependencies, clock: Clock, uuid: str, state: State) -> None:
-    """Write an ingest in `state`, of a "+Zoom" request for a recording that has an ingest."""
+    """Write the ingest of a "+Zoom" request in `state`, ten minutes later."""
     clock.forward(minutes=10)
     (row,) = [row for row in deps.status.of_meeting(1) if row.recording_id == uuid]
     subject = Subject(
@@ -285,7 +288,7 @@ def test_status_details_have_the_scheduled_class_the_files_and_a_link_to_the_eve
     [found] = ask(**query)[1]["recordings"]
     assert found["verdict"] == "In Opencast since 2026-10-14T18:30:00Z."
     assert found["editor"] == "https://opencast.example.edu/editor-ui/index.html?id=mp"
-    # Other recordings have only a verdict, which saves reads of the ledger and the schedule.
+    # Recordings that the query doesn't name cost no reads of the ledger and the schedule.
     assert set(ask(**{**query, "uuid": "x"})[1]["recordings"][0]) == {"uuid", "verdict"}
 
 
@@ -294,7 +297,7 @@ def test_status_details_have_the_scheduled_class_the_files_and_a_link_to_the_eve
     [({}, {}), ({"zoom_series_id": "1", "events": "x"}, None)],
     ids=["no class", "unreadable"],
 )
-def test_status_details_have_no_series_when_the_schedule_has_none_for_the_recording(
+def test_status_details_have_no_series_when_no_scheduled_class_is_found_or_readable(
     ask: Ask,
     deps: status_query.Dependencies,
     aws: Cloud,
@@ -324,7 +327,7 @@ def test_status_list_looks_up_no_more_meetings_than_the_maximum(
     few = replace(deps, meetings_looked_up=3)
     for meeting in range(few.meetings_looked_up + 1):
         later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
-        # Each row is a minute later than the row before, so that no row expires.
+        # Rows of the next meeting are a minute newer: the list looks up the newest rows first.
         clock.forward(minutes=-119)
     query = {"since": SINCE, "open": "true"}
     answer = status_query.respond({"resource": "/status", "queryStringParameters": query}, few)
@@ -471,7 +474,7 @@ def test_queues_answer_has_a_problem_of_reconcile_when_the_state_is_unreadable(
         ({"meeting_id": "1", "details": ""}, "details must be true or false."),
     ],
 )
-def test_status_details_query_gets_400_when_a_parameter_is_invalid(
+def test_query_of_the_status_page_gets_400_when_a_parameter_is_invalid(
     ask: Ask, query: dict[str, str], problem: str
 ) -> None:
     status, body = ask(**query)
@@ -503,7 +506,7 @@ def test_queues_answer_is_503_when_sqs_fails(ask: Ask, aws: Cloud) -> None:
         st.text(max_size=30) | st.sampled_from(["true", SINCE, "2026-10-14T18:30:00Z"]),
     )
 )
-def test_status_details_query_gets_200_or_400_whatever_the_parameters(
+def test_query_of_the_status_page_gets_200_or_400_whatever_the_parameters(
     ask: Ask, query: dict[str, str]
 ) -> None:
     status, body = ask(**query)

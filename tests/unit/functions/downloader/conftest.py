@@ -122,7 +122,7 @@ def lengthen(tmp_path_factory: pytest.TempPathFactory) -> Lengthen:
 
 @pytest.fixture
 def long(zoom: ZoomStandIn, lecture: Recording, lengthen: Lengthen) -> Recording:
-    """Return a recording with a view that takes several invocations, a short view, and a chat."""
+    """Return a recording with a view of 60 MB, a short view, and a chat."""
     three = only(lecture, "active_speaker", "shared_screen", "chat_file")
     return zoom.add(lengthen(three, LONG))
 

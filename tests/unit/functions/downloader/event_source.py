@@ -14,7 +14,7 @@ BYTES_A_SECOND = 1_000_000
 
 @dataclass
 class BucketTime:
-    """A clock that advances by a second with each megabyte that S3 gets, and by `skip`.
+    """A clock that advances by one second for each megabyte that S3 gets. `skip` advances it too.
 
     `skipped` is the number of seconds by which `skip` has advanced the clock.
     """
@@ -43,7 +43,10 @@ class Context:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message that an invocation got, and whether the message came back to the queue."""
+    """A message that an invocation got.
+
+    `came_back` says whether the invocation returned the message to the queue as failed.
+    """
 
     body: dict[str, Any]
     receive_count: int
@@ -102,7 +105,7 @@ class EventSource:
         return None
 
     def deliver_all(self, seconds: float) -> list[Delivery]:
-        """Run invocations of `seconds` each until no message is visible."""
+        """Run invocations of `seconds` until no message is visible, and return the deliveries."""
         deliveries: list[Delivery] = []
         while delivery := self.deliver(seconds):
             deliveries.append(delivery)

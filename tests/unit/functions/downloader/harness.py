@@ -45,7 +45,7 @@ from tests.waits import Sleeper
 MEETING = 95846636714
 ZIP_ID = "auto-ingest-0001"
 START = datetime(2026, 10, 14, 14, 0, 12, tzinfo=UTC)
-"""A Wednesday at 10:00 in the time zone of the schedule."""
+"""A Wednesday at 10:00:12 in the time zone of the schedule."""
 FOLDER = f"{MEETING}/{int(START.timestamp())}"
 SERIES = "20260112345"
 MB = 1_000_000
@@ -58,7 +58,8 @@ LONGISH = 16 * MB
 class Harness:
     """A downloader and its neighbours.
 
-    `before_bytes` is called with the file id and the first byte before each request of a range.
+    `before_bytes` is called before each request of a range, with the file's id and the position of
+    the range's first byte.
     `run_clock` is the clock of the copies, in seconds.
     """
 
@@ -141,7 +142,10 @@ class Harness:
         }
 
     def take(self, message: Any, *, receive_count: int = 1) -> bool:
-        """Send a message, process it, and return whether the message needs no retry."""
+        """Send a message, process it, and return whether the message needs no retry.
+
+        `aws.sends` then holds only the messages that the processing sent.
+        """
         taken = received(self.aws, self.aws.download_queue, message, receive_count=receive_count)
         self.aws.sends.clear()
         return self.process(taken, self.deps())

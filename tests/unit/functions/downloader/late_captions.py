@@ -1,4 +1,4 @@
-"""Messages about captions and chapters that come after the ingest."""
+"""Messages about captions and chapters, which may come after the ingest."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from tests.unit.functions.downloader.harness import SERIES, ZIP_ID, Harness, row
 
 
 def files_of_type(recording: Recording, file_type: str) -> list[RecordingFile]:
-    """Return the recording's files of one of Zoom's types: one file for each segment."""
+    """Return the recording's files of one of Zoom's types, ordered by segment."""
     return [file for file in recording.files if file.file_type == file_type]
 
 
 def without_type(recording: Recording, file_type: str, *segments: int) -> Recording:
-    """Return the recording without a type's files in `segments`, by default in all segments."""
+    """Return the recording without a type's files in `segments`, by default in all segments.
+
+    If `segments` are given, the type must have one file for each segment.
+    """
     gone = files_of_type(recording, file_type)
     gone = [gone[number] for number in segments] if segments else gone
     files = tuple(file for file in recording.files if file not in gone)
@@ -34,7 +37,7 @@ def text_of(harness: Harness, found: dict[str, Any]) -> str:
 
 
 def later(harness: Harness) -> list[dict[str, Any]]:
-    """Return the messages about captions that are on the download queue."""
+    """Return the messages about captions that the last `take` sent to the download queue."""
     sent = [each["body"] for each in harness.aws.sent_to(harness.aws.download_queue)]
     return [body for body in sent if "captions" in body]
 

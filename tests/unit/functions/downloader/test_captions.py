@@ -25,12 +25,12 @@ from tests.unit.functions.downloader.late_captions import (
 
 CUE = "00:00:01.000 --> 00:00:02.000"
 SHIFTED = "00:00:13.000 --> 00:00:14.000"
-"""The times of `CUE` after a segment of 12 seconds."""
+"""The times of `CUE` in the second segment, which begins after 12 seconds."""
 
 
 @pytest.fixture
 def lecture(lecture: Recording) -> Recording:
-    """Return the lecture with one view of each segment and the transcripts."""
+    """Return the lecture with only one view and the transcript of each segment."""
     kept = ("active_speaker", "audio_transcript")
     files = tuple(file for file in lecture.files if file.recording_type in kept)
     return dataclasses.replace(lecture, files=files)
@@ -256,7 +256,7 @@ class TestCaptionsThatAreNotThereYet:
         assert sent["body"]["captions"] == []
         assert len(later(harness)) == 1
 
-    def test_no_message_waits_for_captions_when_zoom_makes_no_transcripts(
+    def test_no_message_waits_for_captions_when_zoom_lists_no_transcripts(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.add(without_transcripts(lecture))
@@ -265,7 +265,7 @@ class TestCaptionsThatAreNotThereYet:
         assert sent["body"]["captions"] == []
         assert not later(harness)
 
-    def test_recording_goes_to_the_uploader_without_captions_when_the_zoom_api_fails(
+    def test_recording_goes_to_the_uploader_and_captions_come_later_when_the_zoom_api_fails(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", where="api", status=500, times=None))
@@ -273,7 +273,7 @@ class TestCaptionsThatAreNotThereYet:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1
 
-    def test_recording_goes_to_the_uploader_without_captions_when_the_429_pause_can_not_be_noted(
+    def test_recording_goes_to_the_uploader_and_captions_come_later_when_a_429_can_not_be_noted(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", where="api", status=429, times=None))
@@ -282,7 +282,7 @@ class TestCaptionsThatAreNotThereYet:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1
 
-    def test_recording_goes_to_the_uploader_without_captions_when_s3_can_not_store_them(
+    def test_recording_goes_to_the_uploader_and_captions_come_later_when_s3_can_not_store_them(
         self, harness: Harness, lecture: Recording
     ) -> None:
         with failing(harness.aws.s3, "s3.PutObject", "SlowDown"):
@@ -418,7 +418,7 @@ class TestWaiting:
         assert late.take(waiting=timedelta(minutes=61))
         assert SHIFTED in text_of(harness, track(harness))
 
-    def test_zoom_is_asked_for_late_captions_only_once_an_hour_after_a_day(
+    def test_zoom_is_asked_for_late_captions_once_an_hour_when_they_have_waited_over_a_day(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()

@@ -28,7 +28,7 @@ LISTED = {"itemList": [{"startTime": 0, "title": "Waves"}, {"startTime": 4, "tit
 
 @pytest.fixture
 def lecture(lecture: Recording, tmp_path: Any) -> Recording:
-    """Return the lecture with a view, a transcript and chapters of each segment of 12 seconds."""
+    """Return the lecture with only a view, a transcript and chapters of each 12-second segment."""
     kept = ("active_speaker", "audio_transcript")
     files = [file for file in lecture.files if file.recording_type in kept]
     path = tmp_path / "chapters.json"
@@ -164,7 +164,7 @@ class TestChaptersThatAreNotThereYet:
         assert not tracks(harness)
         assert asks_for_chapters(harness) == [False, True]
 
-    def test_recording_goes_to_the_uploader_without_chapters_when_s3_can_not_store_them(
+    def test_recording_goes_to_the_uploader_and_chapters_come_later_when_s3_can_not_store_them(
         self, harness: Harness, lecture: Recording
     ) -> None:
         with failing(harness.aws.s3, "s3.PutObject", "SlowDown"):
@@ -216,7 +216,7 @@ class TestLateChapters:
         assert not harness.uploads()
         assert not later(harness)
 
-    def test_message_about_late_captions_waits_three_hours_for_chapters_that_zoom_does_not_list(
+    def test_late_message_waits_three_hours_for_chapters_that_zoom_does_not_list(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()

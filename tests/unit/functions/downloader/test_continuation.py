@@ -28,7 +28,7 @@ def source(harness: Harness) -> EventSource:
 
 
 def stored(peer: S3Peer) -> int:
-    """Return the number of bytes in objects and in parts of unfinished uploads."""
+    """Return the number of bytes in objects and in parts of unfinished uploads, without marks."""
     parts = [part for upload in peer.uploads() for part in upload.parts]
     unfinished = sum(part.size for part in parts if part.number != MARK_NUMBER)
     return unfinished + sum(stored.size for stored in peer.objects())
@@ -104,11 +104,11 @@ class TestThreeInvocations:
 
 
 class TestACopyThatDoesNotGrow:
-    """Copies that each invocation starts from the beginning, as when a file's ETag changes."""
+    """The progress of a copy, also if each invocation starts the copy from the beginning."""
 
     @pytest.fixture
     def deliver(self, harness: Harness, source: EventSource, longish: Recording) -> Deliver:
-        """Return a function that runs an invocation which adds nothing to the given progress."""
+        """Return a function that runs an invocation with an empty bucket and the given progress."""
         harness.connections = 1
 
         def deliver(copying: dict[str, Any] | None = None) -> Delivery:
@@ -146,7 +146,7 @@ class TestACopyThatDoesNotGrow:
         stored = [fields["stored_bytes"] for fields in copies]
         assert stored == sorted(set(stored))
 
-    def test_copy_fails_when_three_invocations_in_a_row_copy_nothing(
+    def test_copy_fails_when_three_invocations_in_a_row_make_no_progress(
         self, harness: Harness, deliver: Deliver
     ) -> None:
         deliver()

@@ -95,7 +95,7 @@ class TestTheSeries:
         assert harness.row.get("course") == course
 
     @pytest.mark.usefixtures("scheduled")
-    def test_buffer_around_a_scheduled_class_comes_from_its_setting(
+    def test_buffer_around_a_scheduled_class_comes_from_the_settings(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.settings["buffer_minutes"] = 5
@@ -113,7 +113,7 @@ class TestTheSeries:
 
 
 class TestClassThatLeftTheSchedule:
-    """Retries after the meeting's last scheduled class was removed from the schedule."""
+    """Attempts that find no series, also after the meeting's scheduled class was removed."""
 
     def errors_of_retry(
         self,
@@ -173,7 +173,7 @@ class TestClassThatLeftTheSchedule:
 class TestFilesThatAreNotFinished:
     @pytest.fixture
     def unfinished(self, zoom: ZoomStandIn, small: Recording) -> Recording:
-        """Return a recording that Zoom reports as finished after two more requests."""
+        """Return a recording that Zoom reports as finished from the API's second answer on."""
         files = tuple(
             dataclasses.replace(file, processing_asks=2, file_id=f"late-{number}")
             for number, file in enumerate(small.files)
@@ -212,7 +212,7 @@ class TestFilesThatAreNotFinished:
         assert len(harness.uploads()) == 1
 
     @pytest.mark.parametrize(("hours", "delay"), [(0.1, 360), (0.25, 900), (12, 900), (23.9, 900)])
-    def test_delay_of_a_requeued_message_grows_with_its_age(
+    def test_delay_of_a_requeued_message_grows_with_the_age_of_the_message_up_to_15_minutes(
         self, harness: Harness, unfinished: Recording, hours: float, delay: int
     ) -> None:
         first_seen = "2026-10-14T18:30:00Z"
@@ -238,7 +238,7 @@ class TestFilesThatAreNotFinished:
         assert reason.startswith("permanent failure: ")
         assert "operator is needed" in reason
 
-    def test_message_waits_for_another_day_when_an_operator_retries_it(
+    def test_message_waits_again_when_an_operator_redrives_it(
         self, harness: Harness, zoom: ZoomStandIn, small: Recording
     ) -> None:
         slow = with_file(small, 0, processing_asks=9, file_id="slow-0")

@@ -129,7 +129,7 @@ def test_log_records_name_the_recording_and_no_secret_when_downloads_fail(
 
 
 def secrets_of(harness: Harness) -> set[str]:
-    """Return every token, signature and password that the downloader used."""
+    """Return the secrets of the settings, and the credentials in the requests to Zoom."""
     used = {harness.zoom.app.client_secret, KNOWN.secret_key, KNOWN.token}
     for request in harness.zoom.requests:
         used |= set(request.query.values())
@@ -146,7 +146,7 @@ class TestMetrics:
     def copied(
         self, harness: Harness, printed: Printed
     ) -> Callable[[dict[str, Any]], dict[str, Any]]:
-        """Return a function that processes a message and returns the record with its metrics."""
+        """Return a function that processes a message and returns the log record with metrics."""
 
         def take(message: dict[str, Any]) -> dict[str, Any]:
             taken = received(harness.aws, harness.aws.download_queue, message)

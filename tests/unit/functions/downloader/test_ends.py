@@ -109,7 +109,7 @@ class TestGone:
         assert len(harness.dead()) == 1
         assert end_of(harness, small) == (End.GONE, False)
 
-    def test_message_goes_to_the_dlq_when_only_the_row_has_a_notice(
+    def test_message_goes_to_the_dlq_when_the_recording_is_gone_and_only_the_row_has_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         # Decisions read the ledger, not the status row.

@@ -1,4 +1,4 @@
-"""The downloader's failures: files that can't be copied, and malformed messages."""
+"""The downloader's failures: refused downloads, passing failures, malformed messages and 429s."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ class TestTooManyRequests:
         assert 60 <= waiting["delay_seconds"] <= 90
         assert harness.zoom.requests == ()
 
-    def test_shared_pause_of_downloads_doubles_with_each_429_of_any_recording(
+    def test_shared_pause_of_downloads_doubles_with_each_429_of_any_request(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=429, times=999))

@@ -1,4 +1,4 @@
-"""The files that the downloader stages: every file that Zoom has named and delivers."""
+"""The files that the downloader stages, and the files for which a message waits."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class TestANewMessageOfSomeFiles:
         message = with_files_of(harness.message(small), small.files[0])
         return message | {"received_time": timestamps.write(harness.clock())}
 
-    def test_every_file_that_zoom_lists_is_staged_and_noted_in_the_ledger(
+    def test_every_file_that_zoom_lists_is_staged_and_noted_when_a_new_message_names_only_one_file(
         self, harness: Harness, small: Recording, first: dict[str, Any]
     ) -> None:
         assert harness.take(first)
@@ -148,7 +148,7 @@ class TestAMessageThatKnowsFewerFiles:
         (upload,) = harness.uploads()
         assert staged_ids(upload) == {file.file_id for file in wanted(lecture)}
 
-    def test_files_that_only_zoom_knows_are_staged_and_noted_in_the_ledger(
+    def test_files_that_only_zoom_knows_are_staged_and_noted_when_the_message_is_partial(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.accept(small, small.files[0])
@@ -177,7 +177,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert speaker.file_id != lagging.file_id
         return with_files_of(harness.message(lecture), speaker)
 
-    def test_message_waits_when_zoom_does_not_list_a_file_yet(
+    def test_message_waits_when_zoom_does_not_list_a_file_that_only_the_ledger_names(
         self, harness: Harness, message: dict[str, Any]
     ) -> None:
         assert harness.take(message)
@@ -201,7 +201,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert harness.take(message)
         assert "doesn't list 1 file(s) yet" in harness.outcome[1]
 
-    def test_every_file_is_staged_when_zoom_finally_lists_the_missing_file(
+    def test_unlisted_file_is_staged_when_zoom_finally_lists_it(
         self, harness: Harness, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
     ) -> None:
         harness.take(message)
@@ -271,7 +271,7 @@ class TestAFileThatAnIngestHolds:
 
     @pytest.fixture
     def late(self, harness: Harness, lecture: Recording) -> dict[str, Any]:
-        """Return the message of a late webhook event that names the chat."""
+        """Return the message of a late webhook event that names only the chat."""
         files = only(lecture, "active_speaker", "shared_screen", "chat_file")
         speaker, screen = (
             staged(lecture, view=view, segment=0) for view in ("active_speaker", "shared_screen")
@@ -295,7 +295,7 @@ class TestAFileThatAnIngestHolds:
         lecture: Recording,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        # A second webhook event has to contain all files, and Zoom's list may lag.
+        # A second event in Opencast has to contain all files, and Zoom's list may lag.
         again = late | {"zip_id": "on-demand-2", "allow_multiple_ingests": True}
         harness.aws.status.put_item(Item=row_in("SENT_TO_DOWNLOADER") | {"zip_id": "on-demand-2"})
         assert harness.take(again)
@@ -409,7 +409,7 @@ class TestAPartialMessage:
         assert (row["pipeline_state"], row["reason"]) == ("IGNORED", "No mp4 files")
         assert harness.uploads() == harness.dead() == []
 
-    def test_message_goes_to_the_dlq_when_zoom_lists_only_a_chat_and_not_the_named_video(
+    def test_message_goes_to_the_dlq_when_zoom_lists_only_a_chat_a_day_after_naming_a_video(
         self, harness: Harness, zoom: ZoomStandIn, lecture: Recording, partial: dict[str, Any]
     ) -> None:
         harness.name(lecture, staged(lecture, view="active_speaker", segment=0))

@@ -79,7 +79,7 @@ def test_failed_message_is_retried_when_its_row_can_not_be_written(
 
 
 @pytest.mark.parametrize("change", [{"duration": 1}, {"ignore_schedule": True}])
-def test_recording_is_ignored_when_its_row_can_not_be_written(
+def test_message_of_an_ignored_recording_is_done_when_its_row_can_not_be_written(
     harness: Harness, small: Recording, change: dict[str, Any]
 ) -> None:
     harness.settings["default_series_id"] = ""

@@ -26,7 +26,7 @@ KINDS = {"summary": "summary", "summary_next_steps": "next-steps"}
 
 @pytest.fixture
 def lecture(lecture: Recording, tmp_path: Path) -> Recording:
-    """Return the lecture with a view, a summary and next steps of each segment of 12 seconds."""
+    """Return the lecture with only a view, a summary and next steps of each segment."""
     videos = [file for file in lecture.files if file.recording_type == "active_speaker"]
     files = [
         dataclasses.replace(
@@ -83,7 +83,10 @@ def _reads_json(params: dict[str, Any]) -> bool:
 
 
 def note(harness: Harness) -> str:
-    """Return the upload message's note about summaries. Assert that the message has none."""
+    """Return the upload message's note about summaries.
+
+    Check that the message has no summaries.
+    """
     (upload,) = harness.uploads()
     assert "summaries" not in upload["body"]
     return str(upload["body"]["summaries_note"])

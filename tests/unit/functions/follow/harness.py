@@ -75,11 +75,11 @@ class Harness:
         return self.run()
 
     def run_for(self, days: float) -> int:
-        """Run every hour for some days, and return how often a run asked about a recording."""
+        """Run every hour for some days, and return the number of polls."""
         return sum(self.run_after(hours=1).get("asked", 0) for _ in range(round(days * 24)))
 
     def end_workflow(self, uuid: str = UUID, **change: Any) -> None:
-        """Let the workflow of a recording end now."""
+        """End the workflow of a recording now: successfully, or as `change` says."""
         wanted = WorkflowChange(mediapackage_id=media_package_id(uuid), seconds=0, **change)
         self.opencast.store.change_workflows(wanted)
 

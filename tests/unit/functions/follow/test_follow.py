@@ -183,7 +183,7 @@ def test_row_does_not_change_while_the_workflow_is_paused(harness: Harness) -> N
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
 
 
-def test_row_gets_state_opencast_deleted_when_its_event_is_missing_for_an_hour(
+def test_row_gets_state_opencast_deleted_when_its_event_stays_missing(
     harness: Harness,
 ) -> None:
     harness.ingest()
@@ -242,7 +242,7 @@ def test_an_ingest_that_is_never_published_is_reported_once_after_a_week(
     assert harness.run_after(days=1) == {"asked": 0}
 
 
-def test_follow_up_of_an_ingest_ends_after_a_week_when_opencast_gives_no_answer(
+def test_follow_up_of_an_ingest_ends_after_a_week_when_opencast_refuses_to_answer(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
@@ -263,7 +263,7 @@ def test_follow_changes_no_row_when_the_opencast_user_lacks_role_admin(
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
 
 
-def test_missing_event_is_not_noted_when_the_opencast_user_may_not_read_every_event(
+def test_follow_changes_no_row_when_the_opencast_user_may_not_read_the_event(
     harness: Harness,
 ) -> None:
     harness.ingest()
@@ -309,7 +309,7 @@ def test_follow_asks_about_a_recording_before_it_is_due_when_an_operator_names_t
     assert harness.outcome() == ("PUBLISHED", "")
 
 
-def test_follow_asks_opencast_nothing_when_follow_ingests_is_off(harness: Harness) -> None:
+def test_follow_changes_no_row_when_follow_ingests_is_off(harness: Harness) -> None:
     harness.ingest()
     harness.is_on = False
     assert "FOLLOW_INGESTS" in harness.run_after(minutes=40)["message"]

@@ -75,7 +75,7 @@ def test_row_of_an_on_demand_request_is_written_before_the_webhook_is_called(
         (json_answer(503, {}), 3),
     ],
 )
-def test_on_demand_request_gets_500_and_its_row_has_the_reason_when_the_webhook_refuses_it(
+def test_on_demand_request_gets_500_and_its_row_has_the_reason_when_the_webhook_does_not_accept_it(
     answer: Answer, tries: int, harness: Harness
 ) -> None:
     harness.hook.answers[:] = [answer]
@@ -119,7 +119,7 @@ def test_on_demand_request_gets_500_when_the_webhook_can_not_be_reached(harness:
     assert len(harness.watch.slept) == 2
 
 
-def test_row_has_the_options_of_an_on_demand_request_when_the_webhook_refuses_the_request(
+def test_row_has_the_options_of_an_on_demand_request_when_the_webhook_can_not_be_reached(
     harness: Harness,
 ) -> None:
     harness.set_up(webhook_url=CLOSED)

@@ -20,7 +20,7 @@ EVERY_HOUR = {"source": "aws.events", "detail-type": "Scheduled Event", "detail"
 
 
 def named(uuid: str, **changes: Any) -> Recording:
-    """Return a recording of one hour, from 15:00 on the day of the tests' clock."""
+    """Return a recording, by default of one hour from 15:00 on the day of the tests' clock."""
     return replace(recording(file(f"file-{uuid}"), uuid=uuid), **changes)
 
 
@@ -52,7 +52,8 @@ class Harness(RequestingHarness):
         Args:
             event: The event of an operator, or None for the event of the EventBridge rule.
             seconds: The time that the run may take.
-            is_found: Whether an earlier run has found all of Zoom's recordings.
+            is_found: Whether an earlier run has found all of Zoom's recordings. It has no effect
+                on an operator's run, or if the state wasn't written yet.
         """
         if is_found and event is None and "Item" in self.aws.recordings.get_item(Key={"uuid": KEY}):
             self.aws.recordings.update_item(
@@ -75,7 +76,7 @@ class Harness(RequestingHarness):
         return [json.loads(request.body) for request in self.hook.requests]
 
     def requested_uuids(self) -> list[str]:
-        """Return the uuids of the recordings that the webhook got."""
+        """Return the uuids in the requests that the webhook got."""
         return [event["payload"]["object"]["uuid"] for event in self.posted()]
 
     def note_request(self, uuid: str) -> None:

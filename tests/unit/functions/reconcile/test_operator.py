@@ -32,7 +32,7 @@ def test_dry_run_of_reconcile_lists_the_recordings_that_a_run_would_request(
     assert harness.state() == before
 
 
-def test_reconcile_by_an_operator_requests_missed_recordings_in_its_first_run(
+def test_reconcile_by_an_operator_requests_a_recording_that_no_earlier_run_has_found(
     harness: Harness,
 ) -> None:
     harness.begin()
@@ -97,7 +97,7 @@ def test_reconcile_by_an_operator_answers_with_one_sentence_when_since_is_invali
 
 
 @pytest.mark.parametrize("event", [{"days": 3}, {"since": 5}, {"dry_run": "yes"}])
-def test_reconcile_by_an_operator_answers_with_one_sentence_when_the_event_is_invalid(
+def test_reconcile_by_an_operator_answers_with_an_example_when_the_event_is_invalid(
     harness: Harness, event: dict[str, object]
 ) -> None:
     assert harness.run(event)["message"].startswith('Ask with {"since": "5d", "dry_run": true}: ')

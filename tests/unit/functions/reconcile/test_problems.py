@@ -170,7 +170,7 @@ def test_run_of_reconcile_stops_when_the_zoom_api_refuses_every_recording(
     assert len(errors(caplog)) == 3
 
 
-def test_reconcile_logs_a_missing_scope_once_a_day(
+def test_reconcile_logs_a_missing_scope_at_most_once_a_day(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()

@@ -100,7 +100,7 @@ def test_schedule_update_names_the_first_five_removals_and_logs_all_removals(
     ]
 
 
-def test_schedule_update_imports_all_tabs_and_removes_scheduled_classes_of_a_tab_not_configured(
+def test_schedule_update_imports_all_tabs_and_removes_scheduled_classes_of_a_tab_no_longer_set(
     user: SheetUser,
 ) -> None:
     with_tabs(user, "Fall, Spring 2027,Fall")
@@ -284,7 +284,9 @@ def test_schedule_update_is_refused_while_another_update_runs(user: SheetUser) -
     assert user.update()[0] == 200
 
 
-def test_schedule_update_takes_over_the_lock_of_an_update_that_died(user: SheetUser) -> None:
+def test_schedule_update_takes_over_the_lock_when_an_earlier_update_never_released_it(
+    user: SheetUser,
+) -> None:
     user.sheet(row())
     with user.deps.lock.held():
         assert user.update()[0] == 409
@@ -326,7 +328,7 @@ def test_schedule_update_answers_503_when_aws_fails(user: SheetUser, operation: 
 
 
 def broken_off(user: SheetUser, call: int) -> str:
-    """Return the answer of an update whose batch `call` (from 0) can't be written to the table."""
+    """Return the text of the answer when batch `call` (from 0) can't be written to the table."""
     client, calls = user.aws.schedule.meta.client, count()
     fails = failing(
         client, "dynamodb.BatchWriteItem", "InternalServerError", lambda _: next(calls) == call

@@ -1,4 +1,4 @@
-"""The token of the sheet's script, which every update needs unless the stack is open."""
+"""The token of the sheet's script, which an update needs unless an open stack has no token."""
 
 from __future__ import annotations
 

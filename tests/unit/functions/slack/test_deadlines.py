@@ -25,7 +25,7 @@ ONE_MOMENT = "One moment, I'm looking…"
 
 @pytest.fixture
 def slow(workspace: Workspace) -> Iterator[threading.Event]:
-    """Yield an event. Slack doesn't answer about user groups until a test sets the event."""
+    """Yield a threading event. Slack answers about groups once the event is set, or after 30 s."""
     ready = threading.Event()
     workspace.before = lambda: ready.wait(30)
     yield ready
@@ -67,7 +67,7 @@ def test_slash_command_of_a_stranger_is_refused_later_when_slack_is_slow(
     assert refused(message).startswith("You may not use this command")
 
 
-def test_button_press_is_acknowledged_before_any_request_and_answered_later(
+def test_button_press_is_acknowledged_before_any_request_to_slack_and_answered_later(
     harness: Harness, workspace: Workspace, slow: threading.Event, put: Put
 ) -> None:
     put("u1")
@@ -166,7 +166,7 @@ def test_button_press_is_acknowledged_within_three_seconds_when_posting_a_messag
 
 
 def button_of_full_message() -> str:
-    """Return the button of a message with six recordings. A press makes a new message."""
+    """Return the value of a button below six recordings. A press makes a new message."""
     return value().replace('"count": 2', '"count": 6')
 
 
@@ -202,7 +202,7 @@ def test_slack_user_is_asked_to_try_again_when_slack_is_slow_in_the_second_invoc
     # Otherwise the user would only see "One moment".
     late(harness)
     assert refused(harness.command(text)) == ONE_MOMENT
-    # The clock's second reading is the deadline of the lookup.
+    # At its second reading, the clock has reached the deadline of the lookup.
     clock = iter([0.0, slack.BACKGROUND_SECONDS, *range(100, 200)])
     harness.deps = slack.Dependencies(**{**vars(harness.deps), "monotonic": lambda: next(clock)})
     (message,) = harness.finish()

@@ -1,4 +1,4 @@
-"""The button for older recordings, while new recordings arrive."""
+"""The button for older recordings."""
 
 from __future__ import annotations
 

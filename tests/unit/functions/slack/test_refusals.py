@@ -214,7 +214,7 @@ def test_slack_answer_says_that_the_status_can_not_be_read_when_the_status_table
     assert "can't be read now" in refused(harness.command("12345678901"))
 
 
-def test_error_is_logged_when_slack_refuses_a_message(
+def test_answer_of_slack_is_logged_when_slack_refuses_a_message(
     harness: Harness, workspace: Workspace, put: Put, caplog: pytest.LogCaptureFixture
 ) -> None:
     put("u1")

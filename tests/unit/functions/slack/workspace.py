@@ -63,7 +63,7 @@ class Workspace:
         return f"{self.web.url}/{self.name}"
 
     def answer(self, path: str, *pages: Page) -> None:
-        """Make a path answer with these pages, one after the other."""
+        """Make a path answer with these pages in order, and then always with the last page."""
         self.web.pages[f"/{self.name}{path}"] = list(pages)
 
     @property
@@ -87,7 +87,7 @@ class Workspace:
         return SlackApi(workspace).answer(replace(request, path=path))
 
     def take(self, request: Request) -> HttpAnswer:
-        """Accept a message at the `response_url`, or answer 400 if Slack finds a problem."""
+        """Accept a message at the `response_url`, or answer 400 if the stand-in finds a problem."""
         message = json.loads(request.body)
         try:
             problems = read_draft(message).problems
@@ -149,7 +149,7 @@ class Harness:
         return self.deps
 
     def command(self, text: str = "", **changes: str) -> dict[str, Any]:
-        """Send a slash command, and return the answer's message, which Slack has to accept."""
+        """Send a slash command, check that Slack accepts the answer, and return the message."""
         fields = {
             "command": "/zip",
             "text": text,

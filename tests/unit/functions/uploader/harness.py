@@ -41,7 +41,7 @@ EXTENSIONS = {"chat_file": "txt"}
 
 
 class OpencastTime:
-    """Opencast's clock: the real time, and the seconds that a test adds."""
+    """Opencast's clock: the real time plus `ahead`, the seconds that a test adds."""
 
     ahead = 0.0
 
@@ -59,7 +59,7 @@ class Refusing(HTTPAdapter):
 
 @dataclass
 class Harness:
-    """An uploader, which keeps its dependencies as a container does, and its neighbours."""
+    """An uploader and its neighbours. The dependencies are built once, as in a container."""
 
     aws: Cloud
     clock: Clock
@@ -82,7 +82,7 @@ class Harness:
         self.settings["opencast_api_user"] = self.password = user
 
     def message(self, *views: str, segments: int = 1, **changes: Any) -> dict[str, Any]:
-        """Stage files of 50 minutes and a few bytes each, and return a message that names them."""
+        """Stage a file of about 1 kB for each view and segment, and return a message about them."""
         s3_files = {}
         for view in views or ("active_speaker",):
             files = [self._stage(view, number) for number in range(segments)]
@@ -125,9 +125,10 @@ class Harness:
         first_received: datetime | None = None,
         read_seconds: float = READ_SECONDS,
     ) -> bool:
-        """Send and process a message as the event source would. Return whether the message is done.
+        """Send a message, process it, and return whether the message needs no retry.
 
-        Unless `first_received` is given, the message is received for the first time now.
+        A message that needs no retry is deleted, as by the event source. Unless `first_received` is
+        given, the message is received for the first time now.
         `read_seconds` is the read timeout of the POST.
         """
         taken = msgspec.structs.replace(
@@ -228,7 +229,7 @@ class Harness:
 
     @property
     def posts(self) -> int:
-        """The number of POSTs of an ingest, whatever their outcome."""
+        """The number of POSTs of an ingest that Opencast didn't refuse with 401."""
         return sum(
             request.method == "POST" and request.status != 401
             for request in self.opencast.requests
@@ -250,7 +251,7 @@ class Harness:
         self.opencast.store.add_event(event, active=False)
 
     def break_down(self, *, after_work: bool = False) -> None:
-        """Make Opencast answer the next ingest with 500 and without a page, unlike a proxy."""
+        """Make Opencast answer the next ingest with 500 and no Content-Type, unlike a proxy."""
 
         def take_page(response: requests.Response, **_: Any) -> None:
             if "/ingest/" in str(response.url) and response.status_code == 500:
@@ -272,7 +273,7 @@ class Harness:
         self.opencast.store.events.pop(identifier)
 
     def when_answered(self, path: str, act: Callable[[], None]) -> None:
-        """Call `act` after the first answer from this path."""
+        """Call `act` after the first answer, other than a 401, from a URL that contains `path`."""
         done: list[bool] = []
 
         def hook(response: requests.Response, **_: Any) -> None:
@@ -285,7 +286,7 @@ class Harness:
         self.session.hooks["response"].append(hook)
 
     def parts(self) -> list[tuple[str, str]]:
-        """Return the parts of the only ingest's form."""
+        """Return the name and the value of each part of the only ingest's form."""
         (ingest,) = self.opencast.ingests
         return ingest.parts
 

@@ -1,4 +1,4 @@
-"""The uploader's access to Opencast: roles, digest authentication, and refusals."""
+"""The uploader's access to Opencast: roles, authentication, and refusals."""
 
 from __future__ import annotations
 

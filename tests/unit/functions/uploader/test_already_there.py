@@ -57,7 +57,7 @@ class TestAnEventThatTheLedgerDoesNotKnow:
 
 
 class TestAnotherRequestsIngest:
-    def test_message_is_ignored_when_the_event_is_in_opencast(
+    def test_message_is_ignored_when_another_request_has_ingested_the_recording(
         self, harness: Harness, other: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(other)
@@ -195,7 +195,7 @@ class TestMultipleIngests:
 
 
 class TestAnotherSeries:
-    def test_reason_names_the_series_that_the_ingest_is_in(
+    def test_reason_names_the_series_of_the_ingest_when_a_later_message_names_another_series(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         # `exec.pipeline --oc-series-id` sends a message while an earlier message is on the queue.

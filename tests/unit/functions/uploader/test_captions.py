@@ -112,7 +112,7 @@ class TestInTheForm:
             ("develop", "doesn't tell its version"),
         ],
     )
-    def test_row_says_that_opencast_is_too_old_for_captions_in_an_ingest(
+    def test_row_says_why_captions_stay_outside_when_the_opencast_version_is_too_old_or_unknown(
         self, harness: Harness, version: str, told: str
     ) -> None:
         harness.opencast.set(version=version)
@@ -252,7 +252,7 @@ class TestAddingLater:
         assert states(harness.own_ingest) == {"transcript": CaptionsState.QUEUED}
 
     @pytest.mark.parametrize("kind", ["close", "status"])
-    def test_late_captions_are_never_posted_again_when_the_answer_is_lost(
+    def test_late_captions_are_not_posted_again_when_the_answer_is_lost(
         self, harness: Harness, kind: Any
     ) -> None:
         ingest(harness)
@@ -342,5 +342,5 @@ class TestGivingUp:
 
 
 def refuse(session: requests.Session) -> None:
-    """Make all further connections of a session fail."""
+    """Make all further HTTPS connections of a session fail."""
     session.mount("https://", Refusing())

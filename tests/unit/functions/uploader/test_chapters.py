@@ -139,7 +139,7 @@ class TestAddingLater:
         told = "Its chapters were added after the ingest. They wait for a workflow to publish them."
         assert harness.outcome == ("SENT_TO_OPENCAST", told)
 
-    def test_late_chapters_are_never_posted_again_when_the_answer_is_lost(
+    def test_late_chapters_are_not_posted_again_when_the_answer_is_lost(
         self, harness: Harness
     ) -> None:
         ingest(harness)

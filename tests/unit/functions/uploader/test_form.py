@@ -144,7 +144,7 @@ class TestFalseStarts:
             message["s3_files"][view]["segments"][0]["ffprobe_seconds"] = seconds
         return message
 
-    def test_minimum_duration_of_a_segment_comes_from_its_setting(self, harness: Harness) -> None:
+    def test_minimum_duration_of_a_segment_comes_from_the_settings(self, harness: Harness) -> None:
         harness.settings["minimum_duration"] = 1
         harness.take(self.short(harness.message(segments=2), "active_speaker", seconds=60.0))
         assert len(harness.opencast.ingests[0].files) == 2
@@ -192,7 +192,7 @@ class TestRecordingTimes:
         assert harness.take(harness.message())
         assert harness.part("zoomRecordingTimes") == ["2026-10-14T14:00:12Z_2026-10-14T14:50:12Z"]
 
-    def test_recording_is_ingested_without_pauses_when_its_recording_events_can_not_be_read(
+    def test_recording_is_ingested_when_its_recording_events_can_not_be_read(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.aws.events.delete()
@@ -201,6 +201,6 @@ class TestRecordingTimes:
         assert "events can't be read" in caplog.text
 
 
-def test_read_timeout_of_the_post_ends_a_minute_before_the_invocation() -> None:
+def test_read_timeout_of_the_post_ends_a_minute_before_the_invocation_but_has_a_minimum() -> None:
     assert attempts.read_seconds(900_000) == 840
     assert attempts.read_seconds(10_000) == attempts.SHORTEST_READ_SECONDS > 0

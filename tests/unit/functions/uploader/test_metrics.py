@@ -26,7 +26,7 @@ def test_workflow_and_minutes_in_the_pipeline_are_counted(
     assert measured(log) == [{Metric.WORKFLOW_INITIATED: 1, Metric.MINUTES_IN_PIPELINE: 42.5}]
 
 
-def test_nothing_is_counted_when_a_message_is_redelivered_after_its_ingest(
+def test_workflow_is_counted_once_when_a_message_is_redelivered_after_its_ingest(
     harness: Harness, log: pytest.LogCaptureFixture
 ) -> None:
     harness.take(harness.message())

@@ -159,7 +159,7 @@ class TestTheFirstPost:
         told = [record for record in caplog.records if record.getMessage() == reason]
         assert {record.levelname for record in told} == {"ERROR"}
 
-    def test_nothing_is_reported_when_a_second_post_with_more_files_is_accepted(
+    def test_row_has_no_reason_when_a_second_post_with_more_files_is_accepted(
         self, harness: Harness
     ) -> None:
         harness.be_silent()
@@ -318,7 +318,9 @@ class TestAnAnswerThatNeverCame:
         assert not harness.take(harness.message(), receive_count=2)
         assert harness.posts == 1
 
-    def test_backoff_grows_while_the_outcome_is_unknown(self, harness: Harness) -> None:
+    def test_backoff_grows_up_to_10_minutes_while_the_outcome_is_unknown(
+        self, harness: Harness
+    ) -> None:
         harness.fail("close")
         harness.take(harness.message())
         with recorded(harness.aws.sqs, "sqs.ChangeMessageVisibility") as asked:

@@ -1,4 +1,4 @@
-"""Outages of Opencast and AWS, in which recordings wait without counted failures."""
+"""Outages of Opencast and AWS, in which recordings wait, and failed writes of status rows."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_backoff_during_an_outage_is_at_most_ten_minutes(harness: Harness) -> No
 
 
 @pytest.mark.usefixtures("down")
-def test_recording_waits_without_failures_and_mails_during_an_outage(
+def test_recording_waits_without_failures_and_logged_errors_during_an_outage(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     # An alarm reports an outage, so no mail about each recording is needed.
@@ -210,7 +210,7 @@ class TestTheStatusTable:
         assert harness.record.request(ZIP_ID).end is End.IGNORED
 
     @pytest.mark.parametrize("zip_id", [ZIP_ID, OTHER_ZIP_ID])
-    def test_late_files_are_mailed_when_the_row_can_not_be_written(
+    def test_late_files_are_logged_as_an_error_when_the_row_can_not_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture, zip_id: str
     ) -> None:
         # The late message is of the request that made the ingest, or of another request.
@@ -219,7 +219,7 @@ class TestTheStatusTable:
             assert harness.take(harness.message("active_speaker", "chat_file", zip_id=zip_id))
         assert levels(caplog, "stayed outside") == ["ERROR"]
 
-    def test_deletion_is_mailed_when_the_row_can_not_be_written(
+    def test_deletion_is_logged_as_an_error_when_the_row_can_not_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(harness.message())

@@ -1,4 +1,4 @@
-"""Webhook events as Zoom and the pipeline send them, and readers of their effects."""
+"""Webhook events as Zoom and the pipeline send them, and helpers for tables and queues."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def state(aws: Cloud, zip_id: str = ZIP_ID) -> tuple[str, str]:
 
 
 def put(aws: Cloud, to: State, zip_id: str = ZIP_ID, **more: Any) -> None:
-    """Write the state `to` into a row."""
+    """Write the state `to` and the attributes `more` into a row."""
     aws.status.update_item(
         Key={"zip_id": zip_id},
         UpdateExpression="SET pipeline_state = :s"
@@ -138,7 +138,7 @@ def notes_sent(params: Json) -> bool:
 
 @contextmanager
 def failing_queue(aws: Cloud) -> Iterator[None]:
-    """Make SQS refuse messages."""
+    """Make SQS refuse messages, and remove the refused messages from `aws.sends`."""
     taken = list(aws.sends)
     with failing(aws.sqs, "sqs.SendMessage", "InternalError", status=500):
         yield

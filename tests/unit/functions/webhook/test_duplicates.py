@@ -68,7 +68,7 @@ def test_repeated_webhook_event_is_a_duplicate_when_the_status_row_is_gone(
     assert not aws.rows()
 
 
-def test_webhook_event_is_sent_when_only_the_status_row_has_its_files(
+def test_webhook_event_is_sent_to_the_downloader_when_only_the_status_row_has_its_files(
     aws: Cloud, post: Post
 ) -> None:
     put(aws, State.SENT_TO_DOWNLOADER, file_ids={"file-1"})
@@ -175,7 +175,7 @@ def test_late_files_are_sent_when_each_webhook_event_names_different_files(
     assert set(record_of(aws).files) == {"file-1", "file-2", "file-3"}
 
 
-def test_repeated_webhook_event_is_sent_when_the_queue_failed_before(
+def test_repeated_webhook_event_is_sent_to_the_downloader_when_the_queue_failed_before(
     aws: Cloud, post: Post
 ) -> None:
     with failing_queue(aws):
@@ -188,7 +188,7 @@ def test_repeated_webhook_event_is_sent_when_the_queue_failed_before(
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_repeated_webhook_event_is_sent_when_the_queue_failed_and_another_event_was_sent(
+def test_repeat_of_a_failed_webhook_event_is_sent_when_another_webhook_event_was_sent_meanwhile(
     aws: Cloud, post: Post
 ) -> None:
     # Otherwise the file of the failed webhook event would be lost.

@@ -31,7 +31,9 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def test_zoom_webhook_event_is_sent_as_a_message(aws: Cloud, deps: webhook.Dependencies) -> None:
+def test_zoom_webhook_event_becomes_a_message_a_row_and_a_record(
+    aws: Cloud, deps: webhook.Dependencies
+) -> None:
     audio = {"file_type": "M4A", "status": "processing"}
     answer = post_webhook(deps, completed(mp4(), chat(), audio, {}, {"file_type": "TIMELINE"}))
     assert (answer.status, answer.body) == (200, "Success")
@@ -206,7 +208,7 @@ def test_row_stays_when_an_on_demand_request_for_a_recording_in_progress_is_inva
 
 
 @pytest.mark.parametrize("make", [mp4, chat])
-def test_zoom_webhook_event_is_sent_when_a_file_is_unfinished(
+def test_zoom_webhook_event_is_sent_to_the_downloader_when_a_file_is_unfinished(
     make: Callable[..., Json], aws: Cloud, post: Post
 ) -> None:
     unfinished = without(

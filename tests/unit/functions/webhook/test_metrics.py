@@ -1,4 +1,4 @@
-"""The webhook's metrics, which count each fact once, also when Zoom repeats a webhook event."""
+"""The webhook's metrics and mailed errors, also when Zoom repeats a webhook event."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_failure_of_an_on_demand_request_is_counted_once_when_its_data_are_bad(
     assert measured(log) == [{Metric.RECORDING_FAILED: 1}]
 
 
-def test_nothing_is_counted_when_the_status_table_fails(
+def test_completed_recording_is_not_counted_when_the_status_table_fails(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     # The row shows whether the recording was counted before.
@@ -178,7 +178,7 @@ def test_signature_is_not_counted_as_wrong_when_it_is_too_old(
 @pytest.mark.parametrize(
     "files", [[chat()], [mp4(status="processing")], [without(mp4(), "id")]], ids=str
 )
-def test_refused_on_demand_request_is_neither_counted_nor_mailed(
+def test_refused_on_demand_request_is_neither_counted_as_rejected_nor_mailed(
     files: list[Json], post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     assert post(on_demand(*files)) == 400

@@ -151,7 +151,7 @@ def test_ingest_request_gets_503_and_sends_nothing_when_the_record_keeps_changin
     assert post(completed()) == 200
 
 
-def test_files_of_two_webhook_events_are_kept_when_both_events_come_at_the_same_time(
+def test_files_of_two_webhook_events_are_kept_when_both_come_at_the_same_time(
     aws: Cloud, post: Post
 ) -> None:
     # The other invocation writes the record after this invocation has read the record.

@@ -65,7 +65,10 @@ WHOLE: Json = {
     "host_id": "host",
     "recording_files": ["file-1"],
 }
-"""The message of a partial webhook event, with file ids in place of the files."""
+"""The message of a partial webhook event, without `received_time` and `zoom_processing_minutes`.
+
+The files are given by their ids.
+"""
 
 EMPTY: dict[str, Json] = {
     "topic": {"topic": ""},
@@ -78,7 +81,7 @@ EMPTY: dict[str, Json] = {
 
 
 def check_partial(content: Json, name: str, aws: Cloud, post: Post) -> None:
-    """Assert that the webhook event is sent once, as a message without the field `name`."""
+    """Post a webhook event twice, and check that one message is sent, whose `name` is empty."""
     assert [post(content), post(content)] == [200, 200]
     message = without(only_sent(aws), "received_time", "zoom_processing_minutes")
     message["recording_files"] = [file["recording_id"] for file in message["recording_files"]]
@@ -179,7 +182,7 @@ def test_webhook_event_that_lacks_a_field_is_a_duplicate_when_its_files_were_sen
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_whole_webhook_event_is_sent_when_an_event_without_files_came_before(
+def test_whole_webhook_event_is_no_duplicate_when_a_webhook_event_without_files_came_before(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed(recording_files=None)) == 200
@@ -187,7 +190,7 @@ def test_whole_webhook_event_is_sent_when_an_event_without_files_came_before(
     assert [message.get("is_partial") for message in sent(aws)] == [True, None]
 
 
-def test_whole_webhook_event_is_a_duplicate_when_a_partial_event_named_its_files(
+def test_whole_webhook_event_is_a_duplicate_when_a_partial_webhook_event_named_its_files(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed(mp4(), without(chat(), "recording_end"), host_id=None)) == 200
@@ -263,7 +266,7 @@ def test_recording_is_ignored_when_it_certainly_has_no_video(
     [None, {}, ["x"], [without(mp4(), "id")], [chat(), None], [chat(), mp4(recording_end="late")]],
     ids=str,
 )
-def test_recording_is_sent_when_it_is_unknown_whether_it_has_a_video(
+def test_partial_message_is_sent_when_the_recording_may_have_a_video(
     files: Any, aws: Cloud, post: Post
 ) -> None:
     content = completed(recording_files=files)

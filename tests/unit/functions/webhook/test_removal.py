@@ -80,7 +80,7 @@ def test_removal_is_noted_in_the_ledger_and_in_the_rows_in_progress(
     ("row_state", "retry_due"),
     [(State.IGNORED, "2026-10-14T18:40:00Z"), (State.DOWNLOADER_FAILED, "soon")],
 )
-def test_removal_changes_no_row_when_its_ingest_has_ended_whatever_its_retry_time(
+def test_removal_does_not_change_the_row_of_an_ended_ingest_whatever_the_retry_time(
     row_state: State, retry_due: str, aws: Cloud, post: Post
 ) -> None:
     # The diagnosis decides: only a failure with a readable retry time is retried.
@@ -188,7 +188,9 @@ def test_warning_names_recording_and_request_when_a_recording_in_progress_is_rem
     assert len(sent(aws)) == 1
 
 
-def test_notice_of_a_recovery_replaces_the_notice_of_a_removal(aws: Cloud, post: Post) -> None:
+def test_notice_is_that_of_the_last_removal_when_a_recovery_came_between_two_removals(
+    aws: Cloud, post: Post
+) -> None:
     post(completed())
     for notify in (trashed, recovered, batch_deleted):
         assert post(notify()) == 204

@@ -27,7 +27,7 @@ class Warm:
     """A warm container of the webhook.
 
     The container starts with Zoom's secret token `known` and the pipeline's signing key `own`. SSM
-    has the values in `there`.
+    has the values in `there`. `looks` counts the reads of SSM.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ def test_webhook_accepts_on_demand_requests_when_they_are_signed_with_a_new_sign
     assert warm.post(on_demand(zip_id="on-demand-2"), "token") == 401
 
 
-def test_new_webhook_token_is_used_within_ten_seconds_of_a_forged_request(
+def test_new_webhook_token_is_used_a_second_after_a_forged_request(
     aws: Cloud, clock: Clock
 ) -> None:
     warm = Warm(aws, clock, "old", "own")
@@ -128,7 +128,7 @@ def test_webhook_answers_503_and_reads_no_secrets_when_too_many_requests_are_for
     assert warm.post(completed(), "forged") == 401
 
 
-def test_secrets_are_not_read_when_a_request_is_unsigned_or_too_old(
+def test_secrets_are_not_read_again_when_a_request_is_unsigned_or_too_old(
     aws: Cloud, clock: Clock
 ) -> None:
     warm = Warm(aws, clock, "token", "own")
