@@ -336,7 +336,10 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
 def _message_to_uploader(
     message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Return the uploader's message, and sentences about captions that are left out, or ""."""
+    """Build the uploader's message, and stage the captions that it names if they are ingested.
+
+    Return the message, and sentences about captions that are left out, or "".
+    """
     ready = upload_message(
         message,
         staged.files,

@@ -192,7 +192,8 @@ def _with_following(
 ) -> Record:
     """Return the record with the follow-up `after`.
 
-    If another run or a new POST has replaced `before`, return the record unchanged.
+    If the ingest's follow-up isn't `before` any more, such as after a new POST, return the record
+    unchanged.
     """
     ingest = record.ingests.get(media_package)
     if ingest is None or ingest.following != before:

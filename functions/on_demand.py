@@ -76,7 +76,7 @@ NO_MEETING_ID = "The Zoom link holds no meeting_id."
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Clients, tables, clocks and settings that a "+Zoom" request works with.
+    """Clients, tables, clocks, settings and secrets that a "+Zoom" request works with.
 
     `monotonic` counts seconds for the time limit.
     """
@@ -280,7 +280,7 @@ def _uuid(text: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return a whole number as its digits, a text without blanks around it, or any other value."""
+    """Return a whole number as its digits, a text without blanks around it, others unchanged."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() if isinstance(value, str) else value

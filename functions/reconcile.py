@@ -1,4 +1,4 @@
-"""Reconcile: send the webhook a webhook event for each recording that Zoom didn't report.
+"""Reconcile: send the webhook a webhook event for recordings that Zoom didn't report.
 
 EventBridge's rule starts this function every hour, and an operator can start it at any time.
 docs/decisions/0023 says which recordings reconcile may ingest.
@@ -96,7 +96,7 @@ STOPPED = {"outlook": "The next run looks again, also for what was missed now."}
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Clients, tables, clocks and settings that reconcile works with.
+    """Clients, tables, clocks, settings and secrets that reconcile works with.
 
     `monotonic` counts seconds for the deadlines.
     """
@@ -161,7 +161,8 @@ def answer(
         A `Report` as a dict, or only a `message` if the run couldn't check anything.
 
     Raises:
-        LedgerBusy, LedgerUnreadable: See `ReconcileState.begin` and `ReconcileState.change`.
+        LedgerBusy: See `ReconcileState.begin` and `ReconcileState.change`.
+        LedgerUnreadable: The state became unreadable during the run.
         BotoCoreError, ClientError: AWS failed while the state was read or written.
     """
     now = deps.clock()

@@ -73,7 +73,7 @@ NOT_NOW = (
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Clients, tables, clock and settings that the update of the schedule works with."""
+    """Client, table, lock, clock, settings and secrets that an update of the table works with."""
 
     settings: ScheduleUpdateSettings
     secrets: ScheduleUpdateSecrets

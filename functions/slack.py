@@ -76,7 +76,7 @@ ERRORS = ErrorAnswers()
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Clients, tables, clocks and settings that the answers to Slack work with.
+    """Clients, tables, clocks, settings and secrets that the answers to Slack work with.
 
     `invoke` takes the event of another invocation. `post` takes a URL, a message and a timeout in
     seconds.
@@ -137,7 +137,7 @@ def _invoke(own_alias: str, event: bytes) -> None:
 
 
 def _carry_over_members(old: Dependencies, new: Dependencies) -> Dependencies:
-    """Keep the cached group members when secrets are reloaded.
+    """Keep the cached group members when secrets are reloaded, unless token or groups changed.
 
     Otherwise a forged request would trigger calls to Slack.
     """
@@ -178,7 +178,7 @@ def handle_request(
 
     Raises:
         Unauthorized: The signature is missing, too old, or made with another secret.
-        BadRequest: The body isn't one of Slack's forms.
+        BadRequest: See `api.parse`.
     """
     deps = _authenticate(request, deps, rebuild)
     if not deps.secrets.slack_signing_secret:

@@ -217,7 +217,7 @@ def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> O
     If the message is about captions, only add captions to an event.
 
     Raises:
-        AskLater: Opencast may still be at work on an ingest or a workflow of the recording.
+        AskLater: The work has to wait, such as for an ingest that Opencast may still process.
         IngesterError: The recording can't be ingested. After a RetryableFailure a retry may help.
         BotoCoreError, ClientError: AWS failed.
     """
@@ -258,7 +258,7 @@ def _ingest(
 ) -> None:
     """Ingest a recording that isn't in Opencast, and release its staged files.
 
-    A recording that consists only of a false start is ignored as too short.
+    A recording whose only video is a false start is ignored as too short.
 
     Raises:
         UnknownSeries: Opencast doesn't have the message's series.

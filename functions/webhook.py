@@ -81,7 +81,7 @@ SUCCESS: Final = Answer(status=200, body="Success", headers={"Content-Type": "te
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Tables, queue, clock and settings that the webhook works with."""
+    """Tables, queue, clock, settings and secrets that the webhook works with."""
 
     settings: WebhookSettings
     secrets: WebhookSecrets
@@ -127,7 +127,7 @@ class OwnRequestRefused(RequestError):
 
 
 class SignatureUnchecked(NotReady):
-    """A refusal of an unsigned or unknown signature, because the current secrets can't be read."""
+    """A refusal of a request with no known signature, because current secrets can't be read."""
 
     def __init__(self) -> None:
         super().__init__("The signature can't be checked at this moment. Send it again later.")
@@ -402,7 +402,7 @@ def _recover_all(recovery: RecoveryEvent, deps: Dependencies) -> Answer:
 
 
 def _recover(uuid: str, deps: Dependencies) -> None:
-    """Remove the note that a recording is in Zoom's trash, and resume its requests."""
+    """Remove the note that a recording is in Zoom's trash, and resume `gone_requests`."""
     record = deps.ledger.get(uuid)
     if record.notice:
         record = deps.ledger.change(uuid, partial(ledger.with_notice, notice=""))

@@ -1,7 +1,7 @@
 """Bring a recording's captions and chapters into Opencast, with its video or to an existing event.
 
-Summaries are sent with the video or never. No failure here fails the video. The status row says
-which captions couldn't be added.
+Summaries are sent with the video or never. A failure here doesn't fail the video, unless AWS fails.
+The status row says which captions couldn't be added.
 """
 
 from __future__ import annotations

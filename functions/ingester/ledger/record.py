@@ -173,8 +173,8 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         since: Start of the follow-up.
         due: Time of the next poll of Opencast; "" once the follow-up has ended.
         fate: Final state of the ingest; None while it is unknown.
-        missing_since: Time of the first of the last answers without the event; "" if the last
-            answer showed the event, or no answer has come.
+        missing_since: Time since which Opencast hasn't shown the event; "" if the last answer
+            showed the event, or no answer has come.
     """
 
     since: str

@@ -2,7 +2,7 @@
 
 Without `allow_multiple_ingests`, a recording is ingested once. If a later message has more files or
 another series, the pipeline doesn't ingest the recording again. Instead, the row and the log say
-what differs, and the log says what a person can do.
+what differs and what a person can do.
 """
 
 from __future__ import annotations
