@@ -4,7 +4,7 @@
     ├── SettingsError            a setting is missing or malformed: deploy again
     ├── RequestError             an HTTP request can't be accepted; has the answer's status code
     │   ├── BadRequest           400
-    │   │   └── UnusableSheet    422, a sheet without a valid header or a usable row
+    │   │   └── UnusableSheet    422, a sheet whose header or rows can't be used
     │   ├── Unauthorized         401
     │   │   └── WrongSignature   the signature fits none of the known secrets
     │   ├── Forbidden            403
@@ -18,7 +18,7 @@
     │   ├── FileUnavailable      Zoom doesn't provide a file
     │   │   ├── FileRefused      Zoom answered 401, 403, 404 or 410 to a download
     │   │   │   └── FileNotThere   the answer was 404 or 410 (also a FileGone)
-    │   │   ├── FileGone         Zoom doesn't know the file any more
+    │   │   ├── FileGone         Zoom doesn't know the recording or file any more
     │   │   │   └── NotAFile     Zoom answered a download with a page
     │   │   └── EmptyFile        Zoom provides a file without bytes
     │   ├── FileTooLarge         a file has more bytes than the pipeline accepts for its kind
@@ -27,7 +27,7 @@
     │   ├── NoPresenter          the recording has no video to publish or archive
     │   ├── UnknownSeries        Opencast doesn't have the series
     │   ├── StagedFileLost       a staged file is missing or was replaced
-    │   ├── LedgerUnreadable     the ledger's record of the recording is malformed
+    │   ├── LedgerUnreadable     the ledger's record or reconcile's state is malformed
     │   ├── CopyTooLong          a copy hasn't ended after a day
     │   ├── TooManyFailures      a retryable failure happened too often
     │   ├── AttemptsExhausted    no attempt to process a message had an outcome
@@ -36,7 +36,7 @@
     │   ├── ZoomUnreachable      no connection, a malformed answer, 429 or 5xx
     │   │   └── ZoomBusy         503, or 429 of a host that isn't Zoom's: send fewer requests
     │   │       └── ZoomThrottles   Zoom's own 429: all downloads pause
-    │   ├── ZoomRefused          Zoom's API refused our credentials or scopes
+    │   ├── ZoomRefused          Zoom's API refused a request, or access isn't configured
     │   ├── TransferFailed       a transfer didn't bring the complete and correct file
     │   ├── SourceChanged        a file at Zoom changed while it was copied
     │   ├── CopyStuck            several invocations in a row added nothing to a copy
@@ -54,7 +54,7 @@
     │   ├── SheetsUnreachable    no connection, 429, 5xx, or a malformed answer
     │   │   └── SheetsTimedOut   Google didn't answer before the deadline
     │   ├── SheetsRefused        Google refused the request, or the sheet is too large
-    │   │   └── GoogleKeyRefused Google refused the key
+    │   │   └── GoogleKeyRefused   the key is missing, malformed or refused
     │   ├── WebhookUnreachable   no connection to our own webhook endpoint, or 5xx
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
     │       └── SlowDown         S3 answered 503, or that a request was too slow

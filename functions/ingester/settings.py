@@ -140,8 +140,8 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     `download_receive_limit` is the download queue's limit of receives. The attempt at that limit is
     the last one.
 
-    `download_connections` is the largest number of connections to Zoom's download host, for all
-    files together. `minimum_duration` is in minutes.
+    `download_connections` is the largest number of connections to Zoom's download hosts and to S3,
+    for all files together. `minimum_duration` is in minutes.
     """
 
     status_table: str
@@ -186,7 +186,7 @@ class UploaderSettings(OpencastSettings, frozen=True, kw_only=True):
     `upload_receive_limit` is the upload queue's limit of receives. The attempt at that limit is the
     last one.
 
-    `oc_outage_hours` is the longest wait of an upload for an Opencast or AWS that can't be reached.
+    `oc_outage_hours` is the longest wait of an upload while Opencast or AWS can't be reached.
     `minimum_duration` is in minutes.
     `follow_ingests` says whether the function `follow` asks Opencast for each ingest's final state.
     """
