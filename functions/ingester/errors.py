@@ -258,7 +258,7 @@ class ZoomUnreachable(RetryableFailure):
 
 
 class ZoomBusy(ZoomUnreachable):
-    """An answer that Zoom or its download host is overloaded, or gets too many requests from us."""
+    """The answer of Zoom or a download host that it is overloaded, or gets too many requests."""
 
 
 class ZoomThrottles(ZoomBusy):
@@ -405,4 +405,4 @@ class AwsFailed(RetryableFailure):
 
 
 class SlowDown(AwsFailed):
-    """S3's answer that it is overloaded, or that a request was too slow. A retry sends fewer."""
+    """S3's answer that it is overloaded, or that a request was too slow. Send fewer requests."""

@@ -306,7 +306,7 @@ class _ZipId(msgspec.Struct):
 
 
 def zip_id_of(text: str) -> str | None:
-    """Return the `zip_id` of a message that is otherwise unreadable; None if it can't be read."""
+    """Return the `zip_id` of a message that is otherwise unreadable; None if the id is, too."""
     try:
         return msgspec.json.decode(text, type=_ZipId).zip_id
     except (msgspec.DecodeError, RecursionError):
