@@ -78,7 +78,7 @@ from ingester.zoom.webhook_events import names_of
 logger = logging.getLogger("ingester.downloader")
 
 LONGEST_WAIT = timedelta(days=1)
-"""The longest wait for Zoom to finish a recording."""
+"""The longest time that a message waits for Zoom, such as until Zoom has finished a recording."""
 
 FIRST_WAIT_SECONDS = 60
 ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \
@@ -109,7 +109,11 @@ class Dependencies:
 
 
 def build() -> Dependencies:
-    """Make the dependencies from the environment and the secrets in SSM."""
+    """Make the dependencies from the environment and the secrets in SSM.
+
+    Raises:
+        SettingsError: A setting or a secret is missing or malformed.
+    """
     settings = read(DownloaderSettings, os.environ)
     log.set_debug(settings.is_debug)
     secrets = read_secrets(ZoomSecrets, clients.ssm(), settings.secrets_path)
@@ -166,8 +170,8 @@ def run(
 ) -> dict[str, Any]:
     """Process the event's queue messages, or the queue's next message if the caller is an operator.
 
-    `build_source` reads no secret. If `build_worker` can't read the secrets, the messages return to
-    the queue of `build_source` and are received again after a backoff.
+    If `build_worker` can't read the secrets, the event's messages are retried after a backoff, or
+    given up at their last receive, with the queues of `build_source`, which reads no secret.
 
     Returns:
         Lambda's batch response for queue messages; a `message` for an operator.
@@ -203,7 +207,7 @@ def process_next(
 def worker_of(deps: Dependencies, context: object = None) -> QueueWorker[DownloadMessage]:
     """Return a worker that stops copying before Lambda ends the invocation.
 
-    `context` is Lambda's context object:
+    `context` is Lambda's context object; None for no time limit:
     https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
     remaining = getattr(context, "get_remaining_time_in_millis", None)
@@ -256,6 +260,10 @@ def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
     """Stage one recording for the uploader, or as much of the recording as is possible now.
 
     If the message is about captions, stage only captions.
+
+    Raises:
+        IngesterError: The recording can't be staged. After a RetryableFailure a retry may help.
+        BotoCoreError, ClientError: AWS failed.
     """
     if message.captions is not UNSET:
         return captions.download(message, message.captions, _captions_deps(deps))
@@ -284,13 +292,17 @@ def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
 
 
 def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
-    """Stage a recording and return the uploader's message, or Done if the request is ignored.
+    """Stage a recording.
+
+    Returns:
+        Forward with the uploader's message, or Done if the request is ignored.
 
     Raises:
         OutOfTime: The invocation's time is nearly up.
         AskLater: Zoom doesn't provide all files yet.
-        FileGone: Zoom doesn't know the recording any more.
+        FileGone: Zoom doesn't know the recording any more, or provides no video of it.
         Forgotten: An operator had the recording forgotten.
+        IngesterError: See `RecordingTransfer.run`.
     """
     complete = complete_message.complete(message, deps.zoom, deps.ledger, deps.clock)
     message = complete.message
@@ -308,7 +320,8 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     if staged.missing and complete_message.is_new(message, deps.clock()):
         raise AskLater(staged.reason.removesuffix("."))
     ready, without_captions = _message_to_uploader(message, staged, destination, deps)
-    # Note the left-out files before the send, because the uploader waits for every other file.
+    # Note the left-out files before the send, because the uploader drops a message that lacks any
+    # other file.
     left_out = [*_left_out(message, staged), *complete.unlisted]
     deps.ledger.change(message.uuid, lambda record: ledger.with_left_out(record, left_out))
     reason = " ".join(filter(None, (staged.reason, complete.reason, without_captions)))
@@ -323,7 +336,10 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
 def _message_to_uploader(
     message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Return the uploader's message, and sentences about captions that are left out, or ""."""
+    """Build the uploader's message, and stage the captions that it names if they are ingested.
+
+    Return the message, and sentences about captions that are left out, or "".
+    """
     ready = upload_message(
         message,
         staged.files,
@@ -396,7 +412,7 @@ def _captions_deps(deps: Dependencies) -> captions.Dependencies:
 def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
     """Report a message sent to the uploader.
 
-    `reason` names the files that the message lacks; "" if the message lacks none.
+    `reason` says which files the message lacks; "" if the message lacks none.
     """
     text = f"{reason} {ready.summaries_note or ''}".strip()
     deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, text))

@@ -56,7 +56,11 @@ class Dependencies:
 
 
 def build() -> Dependencies:
-    """Make the dependencies from the environment and the secrets in SSM."""
+    """Make the dependencies from the environment and the secrets in SSM.
+
+    Raises:
+        SettingsError: A setting or a secret is missing or malformed.
+    """
     settings = read(FollowSettings, os.environ)
     log.set_debug(settings.is_debug)
     secrets = read_secrets(UploaderSecrets, clients.ssm(), settings.secrets_path)
@@ -82,8 +86,11 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Ask Opencast about the recordings whose polls are due, or only about the event's `uuid`.
 
     Returns:
-        `asked`, the number of ingests, and a `message` if a problem ended the run early. Only a
-        `message` if `FOLLOW_INGESTS` is off.
+        `asked`, the number of ingests, and a `message` if an error of Opencast ended the run early.
+        Only a `message` if `FOLLOW_INGESTS` is off.
+
+    Raises:
+        Exception: The first unforeseen error about a recording, raised at the end of the run.
     """
     if not deps.settings.follow_ingests:
         return {"message": OFF}
@@ -154,8 +161,8 @@ def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Depe
 
     Return why Opencast gave no answer, or "".
 
-    The ledger is written last. If this invocation dies before the write, another invocation reports
-    a failure again, so no failure stays unreported.
+    The row is written before the ledger. If this invocation dies between these writes, another
+    invocation reports a failure again, so no failure stays unreported.
     """
     before = ingest.following
     assert before is not None  # noqa: S101  # `_follow_recording` checks it
@@ -185,7 +192,8 @@ def _with_following(
 ) -> Record:
     """Return the record with the follow-up `after`.
 
-    If another run or a new POST has replaced `before`, return the record unchanged.
+    If the ingest's follow-up isn't `before` any more, such as after a new POST, return the record
+    unchanged.
     """
     ingest = record.ingests.get(media_package)
     if ingest is None or ingest.following != before:

@@ -66,7 +66,11 @@ class Dependencies:
 
 
 def build() -> Dependencies:
-    """Make the dependencies from the environment."""
+    """Make the dependencies from the environment.
+
+    Raises:
+        SettingsError: A setting is missing or malformed.
+    """
     settings = read(LogNotificationsSettings, os.environ)
     log.set_debug(settings.is_debug)
     quiet = timedelta(seconds=settings.notification_quiet_seconds)
@@ -126,10 +130,11 @@ def mail_faults(event: Mapping[str, Any], deps: Dependencies) -> None:
 def mail_repeats(deps: Dependencies) -> None:
     """Mail each fault that has unmailed occurrences, once its quiet period is over.
 
-    The occurrences are repeats, or a mail that couldn't be sent before.
+    The unmailed occurrences are repeats, or their mail couldn't be sent before.
 
     Raises:
         ExceptionGroup: A mail couldn't be sent. The mail waits in the table for the next run.
+        BotoCoreError, ClientError: The table of faults can't be read or written.
     """
     until = deps.clock() + WAIT
     # Claim each fault just before its mail, because a claim doesn't last as long as many mails

@@ -76,7 +76,7 @@ NO_MEETING_ID = "The Zoom link holds no meeting_id."
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Clients, tables, clocks and settings that a "+Zoom" request works with.
+    """Clients, tables, clocks, settings and secrets that a "+Zoom" request works with.
 
     `monotonic` counts seconds for the time limit.
     """
@@ -95,7 +95,11 @@ class Dependencies:
 
 
 def build() -> Dependencies:
-    """Make the dependencies from the environment and the secrets in SSM."""
+    """Make the dependencies from the environment and the secrets in SSM.
+
+    Raises:
+        SettingsError: A setting or a secret is missing or malformed.
+    """
     settings = read(OnDemandSettings, os.environ)
     log.set_debug(settings.is_debug)
     secrets = read_secrets(OnDemandSecrets, clients.ssm(), settings.secrets_path)
@@ -144,7 +148,11 @@ def respond(
 def handle_request(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Answer:
-    """Check a request for a recording's ingest, carry it out, and return the answer."""
+    """Check a request for a recording's ingest, carry it out, and return the answer.
+
+    Raises:
+        Forbidden, BadRequest, NotFound: See `check_origin` and `parse`.
+    """
     check_origin(request, deps.settings.origins)
     asked = parse(request)
 
@@ -217,12 +225,12 @@ def parse(request: Request) -> IngestRequest:
     """Parse a request's body, in all the forms that callers send.
 
     A null or a blank text counts as absent, and texts are stripped. The texts "true" and "false"
-    count as booleans, and numbers as their digits. Opencast's link to a series may stand in place
-    of the series' id.
+    count as booleans, and whole numbers as their digits. Opencast's link to a series may stand in
+    place of the series' id.
 
     Raises:
         BadRequest: The body is wrong.
-        NotFound: The link contains no `meeting_id`, or the uuid is a meeting's number.
+        NotFound: The link contains no `meeting_id`, or the text names a meeting.
     """
     if not request.body:
         raise BadRequest("The request has no body.")
@@ -272,7 +280,7 @@ def _uuid(text: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return a number as its digits, and a text without blanks around it."""
+    """Return a whole number as its digits, a text without blanks around it, others unchanged."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() if isinstance(value, str) else value
@@ -280,6 +288,8 @@ def _plain(value: object) -> object:
 
 def ingest(request: IngestRequest, deps: Dependencies, rebuild: Callable[[], Dependencies]) -> None:
     """Ask Zoom for the recording and post a webhook event about it, within `BUDGET_SECONDS`.
+
+    The request gets a status row, which also shows a failure of the webhook.
 
     `rebuild` returns dependencies with the current secrets, and is called only if the webhook
     refuses our key.
@@ -351,7 +361,7 @@ def _post_with_fresh_key(
     """Post a webhook event to the webhook; once more with a fresh key if the webhook refuses ours.
 
     Raises:
-        KeyRefused: The webhook refuses our key, and there is no newer key.
+        KeyRefused: The webhook refuses our key, and there is no newer key or it is refused, too.
         WebhookFailed, WebhookUnreachable: See `webhook_client.post`.
     """
     try:

@@ -1,4 +1,4 @@
-"""Reconcile: send the webhook a webhook event for each recording that Zoom didn't report.
+"""Reconcile: send the webhook a webhook event for recordings that Zoom didn't report.
 
 EventBridge's rule starts this function every hour, and an operator can start it at any time.
 docs/decisions/0023 says which recordings reconcile may ingest.
@@ -99,7 +99,7 @@ STOPPED = {"outlook": "The next run looks again, also for what was missed now."}
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Clients, tables, clocks and settings that reconcile works with.
+    """Clients, tables, clocks, settings and secrets that reconcile works with.
 
     `monotonic` counts seconds for the deadlines.
     """
@@ -117,7 +117,11 @@ class Dependencies:
 
 
 def build() -> Dependencies:
-    """Make the dependencies from the environment and the secrets in SSM."""
+    """Make the dependencies from the environment and the secrets in SSM.
+
+    Raises:
+        SettingsError: A setting or a secret is missing or malformed.
+    """
     settings = read(ReconcileSettings, os.environ)
     log.set_debug(settings.is_debug)
     secrets = read_secrets(OnDemandSecrets, clients.ssm(), settings.secrets_path)
@@ -151,12 +155,18 @@ def answer(
     seconds: float,
     rebuild: Callable[[], Dependencies] | None = None,
 ) -> dict[str, Any]:
-    """Run reconcile once, for `seconds` at most, and return the report.
+    """Run reconcile once, and return the report.
 
-    `rebuild` returns dependencies with the current secrets.
+    After `seconds` the run begins nothing new. `rebuild` returns dependencies with the current
+    secrets.
 
     Returns:
-        A `Report`, or only a `message` if the run couldn't check anything.
+        A `Report` as a dict, or only a `message` if the run couldn't check anything.
+
+    Raises:
+        LedgerBusy: See `ReconcileState.begin` and `ReconcileState.change`.
+        LedgerUnreadable: The state became unreadable during the run.
+        BotoCoreError, ClientError: AWS failed while the state was read or written.
     """
     now = deps.clock()
     try:
@@ -196,7 +206,7 @@ def _first_state(now: datetime) -> State:
 
 
 def _set_baseline(now: datetime, deps: Dependencies) -> State:
-    """Set the baseline to `now`, and return the state.
+    """Set the baseline to `now` unless another run has set it, and return the state.
 
     Reconcile ignores recordings that ended before the baseline.
     """
@@ -264,7 +274,7 @@ class _Run:
     def report(self) -> Report:
         """Go through Zoom's list, request the missed recordings, and return the report.
 
-        A scheduled run is also noted in reconcile's state.
+        A run without `since` is also noted in reconcile's state, unless it is a dry run.
         """
         try:
             self._process_list()
@@ -347,6 +357,8 @@ class _Run:
     def _request_if_missed(self, listed: ListedRecording) -> Decision:
         """Check again whether a recording is missed, and request its ingest if so.
 
+        A dry run only notes the recording for the report.
+
         Returns:
             The decision after these checks.
         """
@@ -404,7 +416,7 @@ class _Run:
         self._missed.append(outcome_of(listed, f"failed: {error}"))
 
     def _fail(self, problem: str, text: str) -> None:
-        """Count and log a recording that can't be requested, as an error once a day.
+        """Count and log a recording that can't be requested, as an error at most once a day.
 
         `problem` is the key by which reconcile recognizes a problem that it has logged.
         """

@@ -73,7 +73,7 @@ NOT_NOW = (
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Clients, tables, clock and settings that the update of the schedule works with."""
+    """Client, table, lock, clock, settings and secrets that an update of the table works with."""
 
     settings: ScheduleUpdateSettings
     secrets: ScheduleUpdateSecrets
@@ -84,7 +84,11 @@ class Dependencies:
 
 
 def build() -> Dependencies:
-    """Make the dependencies from the environment and the secrets in SSM."""
+    """Make the dependencies from the environment and the secrets in SSM.
+
+    Raises:
+        SettingsError: A setting or a secret is missing or malformed.
+    """
     settings = read(ScheduleUpdateSettings, os.environ)
     log.set_debug(settings.is_debug)
     ssm, table = clients.ssm(), clients.table(settings.schedule_table)
@@ -130,7 +134,7 @@ def handle_update(
 ) -> Answer:
     """Update the schedule table as a request asks, and answer with the result.
 
-    `rebuild` returns dependencies with the current secrets.
+    `rebuild` returns dependencies with the current secrets. The errors are those of `update`.
     """
     text = sheet_answer(update(request, deps, rebuild))
     logger.info("200 %s", text)
@@ -168,7 +172,8 @@ def update(
         NotSetUp: The settings name no sheet.
         UpdateRunning: Another update is running.
         NotReady: AWS failed while the table was written: part of the update may be done.
-        IngesterError: See `Sheets.tabs` and `import_sheets`.
+        BotoCoreError, ClientError: AWS failed before the table was written.
+        IngesterError: See `Sheets.tabs`, `ScheduleTable.all` and `import_sheets`.
     """
     ends = deps.monotonic() + GOOGLE_SECONDS
     if not _is_authorized(request, deps):

@@ -1,9 +1,9 @@
 """POST /slack: the command `/zip` and the button below its answers.
 
-Slack waits three seconds for an answer. The function acknowledges a press of the button
-immediately. If a command takes more than half of the three seconds, the answer is "One moment". In
-both cases the function invokes itself to do the work and to post the result to the request's
-`response_url`.
+Slack waits three seconds for an answer. The function acknowledges a press of the button without
+doing its work. If a command takes more than about half of the three seconds, the answer is "One
+moment". In both cases the function invokes itself to do the work and to post the result to the
+request's `response_url`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ ERRORS = ErrorAnswers()
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Clients, tables, clocks and settings that the answers to Slack work with.
+    """Clients, tables, clocks, settings and secrets that the answers to Slack work with.
 
     `invoke` takes the event of another invocation. `post` takes a URL, a message and a timeout in
     seconds.
@@ -106,7 +106,11 @@ class Dependencies:
 
 
 def build() -> Dependencies:
-    """Make the dependencies from the environment and the secrets in SSM."""
+    """Make the dependencies from the environment and the secrets in SSM.
+
+    Raises:
+        SettingsError: A setting or a secret is missing or malformed.
+    """
     settings = read(SlackSettings, os.environ)
     log.set_debug(settings.is_debug)
     secrets = read_secrets(SlackSecrets, clients.ssm(), settings.secrets_path)
@@ -133,7 +137,7 @@ def _invoke(own_alias: str, event: bytes) -> None:
 
 
 def _carry_over_members(old: Dependencies, new: Dependencies) -> Dependencies:
-    """Keep the cached group members when secrets are reloaded.
+    """Keep the cached group members when secrets are reloaded, unless token or groups changed.
 
     Otherwise a forged request would trigger calls to Slack.
     """
@@ -170,7 +174,12 @@ def respond(
 def handle_request(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies], deadlines: Deadlines
 ) -> Answer:
-    """Authenticate and parse a request, and answer it."""
+    """Authenticate and parse a request, and answer it.
+
+    Raises:
+        Unauthorized: The signature is missing, too old, or made with another secret.
+        BadRequest: See `api.parse`.
+    """
     deps = _authenticate(request, deps, rebuild)
     if not deps.secrets.slack_signing_secret:
         # Log only a warning: an unknown sender must not be able to cause mails.
@@ -186,7 +195,10 @@ def handle_request(
 
 
 def _deadlines(event: Mapping[str, Any], deps: Dependencies) -> Deadlines:
-    """Return the deadlines of a request, from the time at which it arrived at API Gateway."""
+    """Return the deadlines of a request, from the time at which it arrived at API Gateway.
+
+    If the event lacks this time, the deadlines count from now.
+    """
     now = deps.monotonic()
     arrived = (event.get("requestContext") or {}).get("requestTimeEpoch")
     if not isinstance(arrived, int):
@@ -391,6 +403,7 @@ class Lookup:
 
         Raises:
             TimeoutError: The tables haven't answered by `deadline`.
+            BotoCoreError, ClientError: A table can't be read.
         """
         rows = wait_for_result(self.rows, deadline, deps.monotonic)
         schedule, is_readable = wait_for_result(self.schedule, deadline, deps.monotonic)

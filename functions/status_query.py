@@ -1,4 +1,4 @@
-"""GET /status: query the status table. GET /: return the page that shows the status."""
+"""GET /status: query ingests, queues and reconcile. GET /: return the page that shows them."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ MAX_PERIOD = STATUS_RETENTION + timedelta(days=1)
 zone."""
 
 MEETING_INGESTS = 200
-"""Maximum number of a meeting's ingests in an answer. With the longest reasons, the ingests take
-4 MB of Lambda's 6 MB."""
+"""Maximum number of a meeting's ingests in an answer with details. With the longest reasons, the
+ingests take 4 MB of Lambda's 6 MB."""
 
 MEETINGS_LOOKED_UP = 100
 """Maximum number of meetings whose other ingests are read for one page of ingests. A later ingest
@@ -74,8 +74,8 @@ WORDS_IN_PAGE = "const WORDS = {};"
 class Dependencies:
     """Tables, queues, clock and settings that the queries work with.
 
-    An answer names the queues by the keys of `queues`. `reconcile` remembers the last run of
-    reconcile. `opencast` is Opencast's URL; "" if it is unknown.
+    An answer names the queues by the keys of `queues`. `reconcile` holds the state of reconcile.
+    `opencast` is Opencast's URL; "" if it is unknown.
     """
 
     stack_name: str
@@ -98,7 +98,11 @@ class Dependencies:
 
 
 def build() -> Dependencies:
-    """Make the dependencies from the environment."""
+    """Make the dependencies from the environment.
+
+    Raises:
+        SettingsError: A setting is missing or malformed.
+    """
     settings = read(StatusQuerySettings, os.environ)
     log.set_debug(settings.is_debug)
     table, sqs = clients.table(settings.status_table), clients.sqs()
@@ -151,7 +155,7 @@ def respond(event: Mapping[str, Any], deps: Dependencies) -> Answer:
 
 
 def query_status(request: Request, deps: Dependencies) -> Answer:
-    """Answer with the page, or with the rows that the query selects.
+    """Answer with the page, or with the data that the query selects.
 
     Raises:
         BadRequest: The query is wrong.
@@ -247,7 +251,7 @@ def _recording_details(uuid: str, verdict: Verdict, deps: Dependencies) -> Recor
 
 
 def _scheduled(row: StatusRow, deps: Dependencies) -> Scheduled | None:
-    """Return a recording's series in the schedule; None if the schedule can't be read."""
+    """Return a recording's series in the schedule; None if the schedule or start can't be read."""
     try:
         found = scheduled_destination(
             row.start_time,
@@ -266,8 +270,8 @@ def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any
     """Return a page of the ingests updated from `since` to `until`, the newest first.
 
     Without `until`, the period ends now. `uuid` selects the ingests of a recording. `open=true`
-    selects the ingests that are neither in Opencast nor ignored. If the answer has `next`, there
-    may be more pages: the caller sends the same query with this `next`.
+    leaves out the ingests with which nothing is left to do (`OVER`). If the answer has `next`,
+    there may be more pages: the caller sends the same query with this `next`.
 
     Raises:
         BadRequest: The query is wrong.

@@ -86,7 +86,11 @@ class Dependencies:
 
 
 def build() -> Dependencies:
-    """Make the dependencies from the environment and the secrets in SSM."""
+    """Make the dependencies from the environment and the secrets in SSM.
+
+    Raises:
+        SettingsError: A setting or a secret is missing or malformed.
+    """
     settings = read(UploaderSettings, os.environ)
     log.set_debug(settings.is_debug)
     secrets = read_secrets(UploaderSecrets, clients.ssm(), settings.secrets_path)
@@ -130,8 +134,8 @@ def run(
 ) -> dict[str, Any]:
     """Process the event's queue messages, or the queue's next message if the caller is an operator.
 
-    `build_source` reads no secret. If `build_worker` can't read the secrets, the messages return to
-    the queue of `build_source` and are received again after a backoff.
+    If `build_worker` can't read the secrets, the event's messages are retried after a backoff, or
+    given up at their last receive, with the queues of `build_source`, which reads no secret.
 
     Returns:
         Lambda's batch response for queue messages; a `message` for an operator.
@@ -211,6 +215,11 @@ def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> O
     """Ingest one recording, unless Opencast has it already or is at work on it.
 
     If the message is about captions, only add captions to an event.
+
+    Raises:
+        AskLater: The work has to wait, such as for an ingest that Opencast may still process.
+        IngesterError: The recording can't be ingested. After a RetryableFailure a retry may help.
+        BotoCoreError, ClientError: AWS failed.
     """
     if message.late_for is not UNSET:
         return captions.add(message, message.late_for, _captions_deps(deps))
@@ -248,6 +257,8 @@ def _ingest(
     read_seconds: float,
 ) -> None:
     """Ingest a recording that isn't in Opencast, and release its staged files.
+
+    A recording whose only video is a false start is ignored as too short.
 
     Raises:
         UnknownSeries: Opencast doesn't have the message's series.
@@ -351,8 +362,8 @@ def _report_ingest(
 def _release(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -> None:
     """Release the staged files of an ingest that Opencast has, unless somebody still needs them.
 
-    Another request may need the files. A person may need the files if the ingest lacks some. A
-    failure is only logged, because Opencast has the recording.
+    Another request may need the files. A person may need the files if the ingest differs from the
+    message. A failure is only logged, because Opencast has the recording.
     """
     if differences.differences(message, ingest):
         return
@@ -499,9 +510,10 @@ def _wait_for_end_of_outage(
     received: Received,
     deps: Dependencies,
 ) -> Outcome:
-    """Retry after a backoff while Opencast or AWS can't be reached; give up after OC_OUTAGE_HOURS.
+    """Retry after a backoff while Opencast or AWS can't be reached.
 
-    The row shows the failure, but the ledger doesn't count the failure.
+    Give up after OC_OUTAGE_HOURS, or at the last receive. The row shows the failure, but the ledger
+    doesn't count the failure.
     """
     since = received.first_received or deps.clock()
     longest = timedelta(hours=deps.settings.oc_outage_hours)

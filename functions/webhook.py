@@ -1,8 +1,8 @@
 """POST /new_recording: turn webhook events and on-demand requests into download messages.
 
 Zoom repeats a webhook event that gets no 200 or 204 within three seconds (docs/zoom.md), but maybe
-not after a 4xx. So the webhook answers with 5xx after its own failures, and with 4xx only if a
-request can never succeed.
+not after a 4xx. So the webhook answers with 5xx after its own failures. Zoom gets a 4xx only for a
+request that can never succeed.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ SUCCESS: Final = Answer(status=200, body="Success", headers={"Content-Type": "te
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Tables, queue, clock and settings that the webhook works with."""
+    """Tables, queue, clock, settings and secrets that the webhook works with."""
 
     settings: WebhookSettings
     secrets: WebhookSecrets
@@ -94,7 +94,11 @@ class Dependencies:
 
 
 def build() -> Dependencies:
-    """Make the dependencies from the environment and the secrets in SSM."""
+    """Make the dependencies from the environment and the secrets in SSM.
+
+    Raises:
+        SettingsError: A setting or a secret is missing or malformed.
+    """
     settings = read(WebhookSettings, os.environ)
     log.set_debug(settings.is_debug)
     return Dependencies(
@@ -123,7 +127,7 @@ class OwnRequestRefused(RequestError):
 
 
 class SignatureUnchecked(NotReady):
-    """A refusal, because no known secret made the signature and newer secrets can't be read."""
+    """A refusal of a request with no known signature, because current secrets can't be read."""
 
     def __init__(self) -> None:
         super().__init__("The signature can't be checked at this moment. Send it again later.")
@@ -146,8 +150,8 @@ def respond(
     """Answer one request.
 
     `rebuild_or_none` returns dependencies with the current secrets. `built_recently` returns
-    dependencies that were built some seconds ago. Both return None if the secrets can't be read
-    now.
+    dependencies that were built a few seconds ago at most. Both return None if the secrets can't be
+    read now.
     """
 
     def report(status: int, error: Exception | str) -> None:
@@ -174,7 +178,7 @@ def handle_request(
     """Authenticate a request, parse its webhook event, and do what the webhook event asks for.
 
     Raises:
-        RequestError: The webhook event can't be accepted: never (4xx), or not now (503).
+        RequestError: The webhook event can't be accepted as it is (4xx), or not now (503).
     """
     signed_with, deps = _authenticate(request, deps, rebuild_or_none, built_recently)
     own_key = deps.secrets.pipeline_signing_key
@@ -202,7 +206,8 @@ def _authenticate(
     """Verify a request's signature.
 
     A signature may be unknown because a secret was rotated after it was read. Zoom never repeats a
-    webhook event that got a 401, so the answer is 401 only if the current secrets were read.
+    webhook event that got a 401. So an unknown signature gets a 401 only after the current secrets
+    were read.
 
     Zoom signs its requests even where unsigned requests are allowed, with a secret that this system
     doesn't know. Such a request counts as unsigned. The request is accepted only if secrets that
@@ -309,7 +314,7 @@ def _log_keys(webhook_event: WebhookEvent | BadIngest, zip_id: str) -> dict[str,
 def _answer_challenge(challenge: UrlValidation, signed_with: str, deps: Dependencies) -> Answer:
     """Answer with the proof that the endpoint knows the secret with which the request is signed.
 
-    Zoom documents the proof at
+    A request that isn't signed with a secret of Zoom's gets no proof. Zoom documents the proof at
     https://developers.zoom.us/docs/api/webhooks/#validate-your-webhook-endpoint
     """
     if signed_with not in deps.secrets.zoom_secrets:
@@ -351,8 +356,8 @@ def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
     """Call `act` for each recording of a webhook event, even after a failure.
 
     Raises:
-        NotReady: At least one call has failed. Zoom repeats the webhook event, which then changes
-            only the recordings whose calls have failed.
+        NotReady: At least one call has failed. Zoom repeats the webhook event, which does no harm
+            to the other recordings.
     """
     failure: NotReady | None = None
     for uuid in uuids:
@@ -397,7 +402,7 @@ def _recover_all(recovery: RecoveryEvent, deps: Dependencies) -> Answer:
 
 
 def _recover(uuid: str, deps: Dependencies) -> None:
-    """Remove the note that a recording is in Zoom's trash, and resume its requests."""
+    """Remove the note that a recording is in Zoom's trash, and resume `gone_requests`."""
     record = deps.ledger.get(uuid)
     if record.notice:
         record = deps.ledger.change(uuid, partial(ledger.with_notice, notice=""))
@@ -477,7 +482,7 @@ def _fail(
 def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Answer:
     """Put messages about a recording's captions and chapters on the download queue.
 
-    A repeated message does no harm.
+    The settings say which of the two are ingested. A repeated message does no harm.
     """
     settings, now = deps.settings, deps.clock()
     messages = []
@@ -527,11 +532,12 @@ def _ingest(request: IngestEvent, zip_id: str, deps: Dependencies) -> Answer:
 
 
 def _accepted(record: Record, request: IngestEvent, zip_id: str, deps: Dependencies) -> Record:
-    """Return the record with a request's files, and with the request if it has to be sent.
+    """Return the record with a request's files and, unless it was sent already, with the request.
 
-    A request that was sent already is sent again only if an operator forces it.
+    If there is a video, an operator's `force` replaces a request that was sent already. A request
+    without a video gets the end IGNORED.
 
-    Only an operator's request makes a forgotten recording known again.
+    A forgotten record stays as it is, unless an operator forces the request.
     """
     if record.forgotten and not request.options.force:
         return record

@@ -4,9 +4,9 @@
     ├── SettingsError            a setting is missing or malformed: deploy again
     ├── RequestError             an HTTP request can't be accepted; has the answer's status code
     │   ├── BadRequest           400
-    │   │   └── UnusableSheet    422, a sheet without a valid header or a usable row
+    │   │   └── UnusableSheet    422, a sheet whose header or rows can't be used
     │   ├── Unauthorized         401
-    │   │   └── WrongSignature   none of the known secrets made the signature
+    │   │   └── WrongSignature   the signature fits none of the known secrets
     │   ├── Forbidden            403
     │   ├── NotFound             404
     │   ├── UpdateRunning        409
@@ -18,55 +18,55 @@
     │   ├── FileUnavailable      Zoom doesn't provide a file
     │   │   ├── FileRefused      Zoom answered 401, 403, 404 or 410 to a download
     │   │   │   └── FileNotThere   the answer was 404 or 410 (also a FileGone)
-    │   │   ├── FileGone         Zoom doesn't know the file any more
+    │   │   ├── FileGone         Zoom doesn't know the recording or file any more
     │   │   │   └── NotAFile     Zoom answered a download with a page
     │   │   └── EmptyFile        Zoom provides a file without bytes
     │   ├── FileTooLarge         a file has more bytes than the pipeline accepts for its kind
     │   ├── UnusableVideo        a copied video can't be checked within limits
-    │   ├── UnusableCaptions     a file of captions can't be read
-    │   ├── NoPresenter          no view of the recording can be the presenter
+    │   ├── UnusableCaptions     a file of captions can't be used
+    │   ├── NoPresenter          the recording has no video to publish or archive
     │   ├── UnknownSeries        Opencast doesn't have the series
     │   ├── StagedFileLost       a staged file is missing or was replaced
-    │   ├── LedgerUnreadable     the ledger's record of the recording is malformed
+    │   ├── LedgerUnreadable     the ledger's record or reconcile's state is malformed
     │   ├── CopyTooLong          a copy hasn't ended after a day
     │   ├── TooManyFailures      a retryable failure happened too often
     │   ├── AttemptsExhausted    no attempt to process a message had an outcome
     │   └── UnexpectedFailure    an error of no known type, at a message's last attempt
     ├── RetryableFailure         a retry may help: the message comes back after a backoff
-    │   ├── ZoomUnreachable      no connection, a timeout, 429 or 5xx
-    │   │   └── ZoomBusy         503: retry later, with fewer requests
-    │   │       └── ZoomThrottles   429: all downloads pause
-    │   ├── ZoomRefused          Zoom's API refused our credentials or scopes
-    │   ├── TransferFailed       the bytes of a file didn't arrive completely
+    │   ├── ZoomUnreachable      no connection, a malformed answer, 429 or 5xx
+    │   │   └── ZoomBusy         503, or 429 of a host that isn't Zoom's: send fewer requests
+    │   │       └── ZoomThrottles   Zoom's own 429: all downloads pause
+    │   ├── ZoomRefused          Zoom's API refused a request, or access isn't configured
+    │   ├── TransferFailed       a transfer didn't bring the complete and correct file
     │   ├── SourceChanged        a file at Zoom changed while it was copied
     │   ├── CopyStuck            several invocations in a row added nothing to a copy
     │   ├── UploadGone           S3 doesn't have the multipart upload any more
-    │   ├── OpencastUnreachable  no connection, a timeout, or a malformed answer
+    │   ├── OpencastUnreachable  no connection, a malformed answer, or an unexpected status
     │   │   ├── IngestNotSent    a POST to Opencast never arrived
     │   │   ├── IngestOutcomeUnknown   a POST to Opencast whose outcome is unknown
     │   │   └── IngestBroken     Opencast answered a POST with 500
-    │   ├── OpencastRefused      Opencast refused our user: password or role
-    │   │   └── IngestRefused    Opencast answered a POST with 4xx
-    │   ├── SlackUnreachable     no connection, a timeout, 429 or 5xx
+    │   ├── OpencastRefused      Opencast refused a request, such as for our user's role
+    │   │   └── IngestRefused    Opencast refused a POST
+    │   ├── SlackUnreachable     no connection, a malformed answer, 429 or 5xx
     │   ├── SlackRefused         Slack refused our token or scopes, or an address has expired
     │   ├── LedgerBusy           other processes keep changing the ledger's record
     │   ├── ScheduleUnreadable   the schedule's row of a meeting is malformed
     │   ├── SheetsUnreachable    no connection, 429, 5xx, or a malformed answer
     │   │   └── SheetsTimedOut   Google didn't answer before the deadline
-    │   ├── SheetsRefused        Google refused the key, the sharing or a tab's name
-    │   │   └── GoogleKeyRefused the key
-    │   ├── WebhookUnreachable   no connection to our own webhook endpoint
+    │   ├── SheetsRefused        Google refused the request, or the sheet is too large
+    │   │   └── GoogleKeyRefused   the key is missing, malformed or refused
+    │   ├── WebhookUnreachable   no connection to our own webhook endpoint, or 5xx
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
     │       └── SlowDown         S3 answered 503, or that a request was too slow
-    ├── WebhookFailed            our own webhook endpoint refused a request
+    ├── WebhookFailed            our own webhook endpoint didn't accept a request
     │   └── KeyRefused           our signing key is stale
     ├── Forgotten                no failure: an operator had the recording forgotten
     ├── OutOfTime                no failure: the copy continues in the next invocation
     └── AskLater                 no failure: something isn't finished yet
 
-An error that carries data of one module is defined in that module. The text of each error tells the
-operator what happened, to what, and what to do. The status row and the log show this text, so it
-never contains a token, a password or a presigned URL.
+An error that carries data of one module is defined in that module. An error's text tells the
+operator what happened, to what, and what to do if a person has to act. The status row and the log
+show this text, so it never contains a token, a password or a presigned URL.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class RequestError(IngesterError):
 
 
 class BadRequest(RequestError):
-    """A refusal of a request that is wrong, so that sending it again can't help."""
+    """A refusal of a request that is wrong, or that can't be carried out."""
 
 
 class UnusableSheet(BadRequest):
@@ -103,7 +103,10 @@ class Unauthorized(RequestError):
 
 
 class WrongSignature(Unauthorized):
-    """A signature that no known secret made. A secret may have been rotated since it was read."""
+    """A signature that fits no known secret; from Slack, also one that is too old.
+
+    A secret may have been rotated since it was read.
+    """
 
 
 class Forbidden(RequestError):
@@ -151,7 +154,7 @@ class PermanentFailure(IngesterError):
 
 
 class FileUnavailable(PermanentFailure):
-    """A file that Zoom doesn't provide: it is deleted, not accessible, or no recording at all."""
+    """A recording or file that Zoom doesn't provide, or a file that Zoom provides without bytes."""
 
 
 class FileRefused(FileUnavailable):
@@ -179,7 +182,7 @@ class FileTooLarge(PermanentFailure):
 
 
 class UnusableVideo(PermanentFailure):
-    """A complete copy of a video that can't be checked within limits of memory, time and reads."""
+    """A complete copy of a video whose check exceeds a limit, or crashes the library."""
 
     @classmethod
     def of(cls, name: str, reason: str) -> UnusableVideo:
@@ -188,14 +191,14 @@ class UnusableVideo(PermanentFailure):
 
 
 class UnusableCaptions(PermanentFailure):
-    """A file of captions that can't be read.
+    """A file of captions that can't be used.
 
     The error's text ends the sentence "it is left out: …".
     """
 
 
 class NoPresenter(PermanentFailure):
-    """A recording without a view that can be published as the presenter."""
+    """A recording without a video to publish or archive."""
 
 
 class UnknownSeries(PermanentFailure):
@@ -207,7 +210,7 @@ class StagedFileLost(PermanentFailure):
 
 
 class LedgerUnreadable(PermanentFailure):
-    """A malformed record in the ledger. A retry could ingest the recording twice."""
+    """A malformed record in the ledger, or a malformed state of reconcile in the same table."""
 
 
 class CopyTooLong(PermanentFailure):
@@ -244,7 +247,7 @@ class RetryableFailure(IngesterError):
 
 
 class ZoomUnreachable(RetryableFailure):
-    """A failure to reach Zoom, or Zoom's answer that it is busy or broken.
+    """A failure to reach Zoom, a malformed answer, or Zoom's answer that it is busy or broken.
 
     `retry_after` is the number of seconds that Zoom asked us to wait; None if it gave no number.
     """
@@ -255,22 +258,22 @@ class ZoomUnreachable(RetryableFailure):
 
 
 class ZoomBusy(ZoomUnreachable):
-    """Zoom's answer that it is overloaded, or that we send too many requests."""
+    """The answer of Zoom or a download host that it is overloaded, or gets too many requests."""
 
 
 class ZoomThrottles(ZoomBusy):
-    """Zoom's answer 429: we send too many requests. All downloads pause."""
+    """Zoom's own answer 429: we send too many requests. The downloader pauses all downloads."""
 
 
 class ZoomRefused(RetryableFailure):
-    """A request that Zoom's API refused, because of wrong credentials or a missing scope.
+    """A request that Zoom's API refused, or access to the API that isn't configured.
 
-    An operator can fix the credentials or the scopes.
+    An operator can usually fix the cause: credentials, a scope or a setting.
     """
 
 
 class TransferFailed(RetryableFailure):
-    """A transfer in which the bytes of a file didn't arrive completely."""
+    """A transfer that didn't bring the complete and correct file."""
 
 
 class SourceChanged(RetryableFailure):
@@ -294,23 +297,23 @@ class IngestNotSent(OpencastUnreachable):
 
 
 class IngestOutcomeUnknown(OpencastUnreachable):
-    """A POST whose outcome is unknown, because Opencast's answer never came."""
+    """A POST whose outcome is unknown: Opencast's answer never came, or can't be read."""
 
 
 class IngestBroken(OpencastUnreachable):
-    """A POST that Opencast itself answered with 500. The event may exist in Opencast."""
+    """A POST that Opencast itself answered with 500."""
 
 
 class OpencastRefused(RetryableFailure):
-    """A request for which Opencast refused our user. An operator can fix the user or its roles."""
+    """A request that Opencast refused, most often because of our user's password or roles."""
 
 
 class IngestRefused(OpencastRefused):
-    """A POST that Opencast answered with 4xx, so the POST created nothing."""
+    """A POST that Opencast refused with a status below 500, so the POST created nothing."""
 
 
 class SlackUnreachable(RetryableFailure):
-    """A failure to reach Slack, or Slack's answer that it is busy or broken.
+    """A failure to reach Slack, a malformed answer, or Slack's answer that it is busy or broken.
 
     `retry_after` is the number of seconds that Slack asked us to wait; None if it gave no number.
     """
@@ -321,11 +324,11 @@ class SlackUnreachable(RetryableFailure):
 
 
 class SlackRefused(RetryableFailure):
-    """A request that Slack refused: a wrong token, a missing scope, or an expired address."""
+    """A request that Slack refused, such as for a wrong token or an expired address."""
 
 
 class LedgerBusy(RetryableFailure):
-    """A record in the ledger that other processes keep changing."""
+    """A record in the ledger, or reconcile's state, that other processes keep changing."""
 
 
 class ScheduleUnreadable(RetryableFailure):
@@ -348,7 +351,7 @@ class SheetsTimedOut(SheetsUnreachable):
 
 
 class SheetsRefused(RetryableFailure):
-    """A sheet that Google refused to provide. The owner of the key or the sheet has to act."""
+    """A sheet that Google refused to provide, or that is too large. A person has to act."""
 
 
 class GoogleKeyRefused(SheetsRefused):
@@ -377,11 +380,11 @@ class AskLater(IngesterError):
 
 
 class WebhookUnreachable(RetryableFailure):
-    """A failure to reach our own webhook endpoint."""
+    """A failure to reach our own webhook endpoint, or its answer 5xx."""
 
 
 class WebhookFailed(IngesterError):
-    """A request that our own webhook endpoint refused."""
+    """A request that our own webhook endpoint didn't accept."""
 
 
 class KeyRefused(WebhookFailed):
@@ -402,4 +405,4 @@ class AwsFailed(RetryableFailure):
 
 
 class SlowDown(AwsFailed):
-    """S3's answer that it is overloaded: retry later, with fewer requests."""
+    """S3's answer that it is overloaded, or that a request was too slow. Send fewer requests."""

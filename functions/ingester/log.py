@@ -70,7 +70,8 @@ def redact(text: str) -> str:
 def hide(secret: str) -> None:
     """Let `redact` remove a secret from now on, in plain or encoded form.
 
-    Each part of a secret with commas counts as a secret, too.
+    Each part of a secret with commas counts as a secret, too. A secret of fewer than
+    `SHORTEST_HIDDEN` characters isn't removed.
     """
     found = {*_hidden.get()}
     for value in (secret, *secret.split(",")):

@@ -28,7 +28,7 @@ class Unit(StrEnum):
 
 
 class Metric(StrEnum):
-    """A metric of the pipeline: its name in CloudWatch, its unit, and what one value means."""
+    """A metric of the pipeline: its name in CloudWatch, its unit, and the meaning of a value."""
 
     unit: Unit
     meaning: str

@@ -22,7 +22,7 @@ LONGEST_WAIT = 30.0
 
 
 def shortened_timeout(seconds: float, timeout: tuple[float, float]) -> tuple[float, float]:
-    """Shorten `timeout` (seconds to connect, to read) to at most `seconds` for both together."""
+    """Return `timeout` (seconds to connect, to read), shortened to `seconds` for both together."""
     connect = min(timeout[0], seconds / 2)
     return connect, min(timeout[1], seconds - connect)
 
@@ -94,10 +94,10 @@ MAX_DIGITS = 9
 
 
 def retry_after(header: str, now: datetime) -> float | None:
-    """Return the seconds from `now` that a `Retry-After` header asks for; None if it is malformed.
+    """Return the seconds that a `Retry-After` header asks for; None if it is empty or malformed.
 
-    The header holds a number, an HTTP date or an ISO date. Without a header, `header` is "". A
-    number of more than nine digits counts as malformed.
+    The header holds a number, an HTTP date or an ISO date. A date before `now` gives 0. A number of
+    more than nine digits counts as malformed.
     """
     text = header.strip()
     if not text:

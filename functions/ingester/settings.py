@@ -35,7 +35,7 @@ class Settings(
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
-    """Secrets of a function, whose values never appear in a `repr`, a log record or an error."""
+    """Secrets of a function. Their `repr` doesn't show the values."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
@@ -140,8 +140,8 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     `download_receive_limit` is the download queue's limit of receives. The attempt at that limit is
     the last one.
 
-    `download_connections` is the largest number of connections to Zoom's download host, for all
-    files together. `minimum_duration` is in minutes.
+    `download_connections` is the largest number of connections to Zoom's download hosts and to S3,
+    for all files together. `minimum_duration` is in minutes.
     """
 
     status_table: str
@@ -186,7 +186,7 @@ class UploaderSettings(OpencastSettings, frozen=True, kw_only=True):
     `upload_receive_limit` is the upload queue's limit of receives. The attempt at that limit is the
     last one.
 
-    `oc_outage_hours` is the longest wait of an upload for an Opencast that can't be reached.
+    `oc_outage_hours` is the longest wait of an upload while Opencast or AWS can't be reached.
     `minimum_duration` is in minutes.
     `follow_ingests` says whether the function `follow` asks Opencast for each ingest's final state.
     """
@@ -373,7 +373,7 @@ class SsmClient(Protocol):
 
 
 def read_parameter(ssm: SsmClient, name: str) -> str:
-    """Return an SSM parameter; "" if it doesn't exist. The log never shows the value."""
+    """Return an SSM parameter ("" if it doesn't exist), and hide it in log records (`log.hide`)."""
     try:
         answer = ssm.get_parameter(Name=name, WithDecryption=True)
     except ssm.exceptions.ParameterNotFound:

@@ -1,4 +1,4 @@
-"""The timestamps of all messages, tables and answers: UTC, whole seconds, `Z` at the end."""
+"""The timestamps of messages, tables and answers: UTC, whole seconds, `Z` at the end."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """The table of mailed faults, which turns the repeats of a fault into one mail.
 
-Each fault has a row for a day. Occurrences before `quiet_until` are only counted (`unmailed`).
-After `quiet_until`, an invocation may claim the fault and mail it. A claim expires: if the
-invocation dies before it sends the mail, another invocation claims the fault, with the same count.
-Each function has a row with the number of mails about it. `rate_limit.py` keeps a row in the same
-table.
+Each fault has a row, which DynamoDB deletes a day after the last occurrence or mail. Occurrences
+before `quiet_until` are only counted (`unmailed`). After `quiet_until`, an invocation may claim the
+fault and mail it. A claim expires: if the invocation dies before it sends the mail, another
+invocation claims the fault, with the same count. Each function has a row with the number of mails
+about it. `rate_limit.py` keeps a row in the same table.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ CLAIM_DURATION = timedelta(seconds=30)
 RETENTION = timedelta(days=1)
 
 MAX_MAILS = 5
-"""Maximum number of mails about one function in one quiet period. SNS disables the subscription of
-a mailbox that gets more than ten mails in a second (`rate_limit.py`)."""
+"""Number of mails about one function in one quiet period, beyond which its faults share a mail. SNS
+disables the subscription of a mailbox that gets more than ten mails in a second (`rate_limit.py`).
+"""
 
 MAX_STORED_BODY = 20_000
 """Maximum number of stored characters of the last mail. DynamoDB limits a row to 400 KB."""
@@ -116,7 +117,10 @@ class FaultsTable:
         return int(counted["Attributes"]["mails"]) > MAX_MAILS
 
     def claim_due(self) -> Iterator[Claim]:
-        """Claim each fault with unmailed occurrences after its quiet period, one at a time."""
+        """Yield a claim of each fault with unmailed occurrences whose quiet period is over.
+
+        Each fault is claimed just before its claim is yielded.
+        """
         scan: dict[str, Any] = {
             "FilterExpression": "unmailed > :none AND quiet_until <= :now",
             "ExpressionAttributeValues": {":none": 0, ":now": self._now()},

@@ -201,8 +201,8 @@ def with_limit_note(mail: Mail) -> Mail:
 def combined_mail(mails: Sequence[Mail]) -> Mail:
     """Write one mail in place of `mails`, whose faults can't be counted.
 
-    `mails` has at least one mail. The new mail has the first mail's text, and the subjects of the
-    other mails.
+    `mails` has at least one mail. The new mail has the first mail's text, and the subjects of
+    `OTHERS_NAMED` other mails at most.
     """
     first, *others = mails
     if not others:
@@ -217,7 +217,10 @@ def combined_mail(mails: Sequence[Mail]) -> Mail:
 
 
 def fitted_to_sns(mail: Mail) -> Mail:
-    """Shorten a mail to SNS's limits, and convert its subject to ASCII."""
+    """Return a mail that is shortened to SNS's limits, with its subject as one line of ASCII.
+
+    Control characters in the body become spaces, except newlines and tabs.
+    """
     plain = unicodedata.normalize("NFKD", _one_line(mail.subject))
     letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
     subject = letters.encode("ascii", "replace").decode()
@@ -265,7 +268,7 @@ def _page_link(record: LogRecord, row: StatusRow | None, page: str) -> Iterable[
 
 
 def _cause(record: LogRecord, row: StatusRow | None) -> str:
-    """Return a failure's cause: the row's reason if the ingest has failed, else the headline."""
+    """Return a failure's cause: the row's reason if it explains the failure, else the headline."""
     ended = row is not None and row.state in FAILED | {State.OPENCAST_FAILED}
     if row and ended and row.reason and not record.crash and not record.goes_on:
         return _one_line(reason_with_code(row))

@@ -50,7 +50,7 @@ class MailRateLimiter:
     def wait_for_slot(self, until: datetime) -> bool:
         """Wait until a mail may be sent. Return False if none may be sent before `until`.
 
-        While the table is unavailable, wait for a random time instead.
+        While the table is unavailable, wait for a random time instead, and return True.
         """
         while (now := self._clock()) < until:
             try:

@@ -73,7 +73,8 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
             if the recording was paused.
 
     Raises:
-        UnusableCaptions: The file is too large, or no chapters are found in it.
+        UnusableCaptions: The file is too large or not JSON, has too many chapters, or has none in
+            the segment.
     """
     document = _parsed(content)
     items = next(filter(None, map(_chapters_in, _lists(document))), [])

@@ -23,8 +23,8 @@ MAX_TEXT = 3_000_000
 four bytes, and the downloader holds the text in memory several times."""
 
 MAX_CUES = 20_000
-"""Maximum number of cues in a file, because each cue costs memory and time. A day-long lecture has
-a few thousand cues."""
+"""Maximum number of cues in a file and in a recording, because each cue costs memory and time. A
+day-long lecture has a few thousand cues."""
 
 MAX_LINES = 10 * MAX_CUES
 """Maximum number of lines in a file. A usual cue has four lines."""
@@ -58,7 +58,7 @@ def read_cues(content: bytes, most_text: int = MAX_TEXT) -> list[Cue]:
         most_text: Maximum number of characters of the file's text, with markup escaped.
 
     Raises:
-        UnusableCaptions: The file is too large, isn't WebVTT, or has no cue.
+        UnusableCaptions: The file is too large, isn't WebVTT, or has no cue with a text.
     """
     if len(content) > MAX_BYTES:
         raise too_large()
@@ -90,7 +90,7 @@ def read_cues(content: bytes, most_text: int = MAX_TEXT) -> list[Cue]:
 
 
 def _as_text(line: str) -> str:
-    """Return a line of a cue as text without markup, with a speaker's name in front.
+    """Return a line of a cue with its markup escaped, and with a speaker's name in front.
 
     Opencast's player before 20.2 treats the text of captions as HTML (CVE-2026-77615), and Zoom's
     files contain people's words and names.
@@ -133,7 +133,8 @@ def joined(cues_by_start: Mapping[str, Sequence[Cue]], timeline: Timeline) -> li
 
     Args:
         cues_by_start: The cues of each segment, by the segment's start at Zoom.
-        timeline: The segments of the video. Cues after a segment's end are left out.
+        timeline: The segments of the video. Cues that begin after a segment's end are left out, and
+            cues that reach beyond it are cut.
     """
     return [
         Cue(

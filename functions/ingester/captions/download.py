@@ -2,8 +2,8 @@
 
 The message with the video contains the tracks that are ready. A separate message waits for other
 captions and chapters, which are logged as an error after a week. Nothing waits for summaries,
-because Opencast has no API that adds an attachment to an event. So captions never delay or fail a
-recording.
+because Opencast has no API that adds an attachment to an event. So captions never fail a recording,
+and delay it by about `MAX_SECONDS` at most.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ account may have none. Zoom makes chapters after the transcript, whose webhook e
 wait."""
 
 VIDEO_RESERVE_SECONDS = 120.0
-"""Minimum time in seconds that an invocation must have left to stage captions, so that the video
-never waits for them."""
+"""Seconds of an invocation that captions leave to the message with the video. With less time left,
+no captions are staged."""
 
 MAX_SECONDS = 60.0
 """Maximum time in seconds for the captions in an invocation, however slowly a file arrives."""
@@ -85,7 +85,7 @@ ADD_CAPTIONS = "If they are wanted, add them in Opencast."
 
 @dataclass(frozen=True)
 class Group:
-    """Kinds of captions that are fetched together. Each group has its own messages.
+    """Kinds of captions that are fetched together, by messages of their own if they come late.
 
     Attributes:
         kinds: Kinds of the group, as in `CaptionTrack`.
@@ -157,10 +157,10 @@ class Dependencies:
 def with_captions(
     ready: UploadMessage, message: DownloadMessage, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Return the uploader's message with the ready captions, and why other captions are left out.
+    """Stage the captions that are ready, and return the uploader's message with them.
 
-    The video doesn't wait for captions. A separate message asks for missing captions and chapters,
-    but not for summaries, which can't be added later.
+    The video doesn't wait for other captions. This function sends a download message for missing
+    captions and one for missing chapters, but none for summaries, which can't be added later.
 
     Args:
         ready: The uploader's message.
@@ -263,7 +263,7 @@ def _caption_staging(
 
 
 def download(message: DownloadMessage, request: CaptionsRequest, deps: Dependencies) -> Outcome:
-    """Stage captions for those events of a recording that lack them.
+    """Stage captions for those events of a recording that lack them, and send them to the uploader.
 
     A failure is retried for a week, and then reported. No failure here fails the recording.
     """

@@ -63,7 +63,7 @@ class StagedCaptions:
         tracks: The captions that are ready, at most one track of each kind; or the summaries.
         waiting: Names of the files that Zoom hasn't finished or doesn't provide, or why none could
             be staged.
-        reasons: For each file that can't be used, a sentence that says why.
+        reasons: For each file or kind that can't be used, a sentence that says why.
     """
 
     tracks: tuple[CaptionTrack, ...] = ()
@@ -95,7 +95,7 @@ class CaptionStaging:
         is_each_expected: bool = True,
         is_last: bool = False,
     ) -> StagedCaptions:
-        """Stage the files of captions whose segments are in the video.
+        """Stage the files of captions whose segments are in the video, and join those of each kind.
 
         An event gets captions of a kind only once. So a kind is ready when all files of that kind
         are there.
@@ -231,7 +231,9 @@ class CaptionStaging:
         ids: Mapping[str, str],
         found: Mapping[str, list[Cue] | UnusableCaptions],
     ) -> tuple[tuple[CaptionTrack, ...], tuple[str, ...]]:
-        """Join the captions of one kind. Return the track, if any, and why files are left out.
+        """Join the captions of one kind, and stage the joined file.
+
+        Return the track, if any, and why files or the whole kind are left out.
 
         Args:
             kind: The kind.

@@ -1,7 +1,7 @@
 """Bring a recording's captions and chapters into Opencast, with its video or to an existing event.
 
-Summaries are sent with the video or never. No failure here fails the video. The status row says
-which captions couldn't be added.
+Summaries are sent with the video or never. A failure here doesn't fail the video, unless AWS fails.
+The status row says which captions couldn't be added.
 """
 
 from __future__ import annotations
@@ -107,9 +107,12 @@ def _word_of(track: CaptionTrack) -> str:
 def captions_to_ingest(
     message: UploadMessage, record: Record, address_seconds: int, deps: Dependencies
 ) -> IngestedCaptions:
-    """Return the captions to ingest with a recording. No problem with captions fails the video.
+    """Return the captions to ingest with a recording. Captions that can't be sent are left out.
 
     `address_seconds` is the time in seconds for which the files' URLs are valid.
+
+    Raises:
+        BotoCoreError, ClientError: S3 failed.
     """
     given = tracks_of(message)
     note = message.summaries_note or ""
@@ -148,8 +151,10 @@ def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
     The status row says which captions couldn't be added. No failure here fails the recording.
 
     Raises:
-        AskLater: A workflow of the event is running, or Opencast doesn't show the event yet.
-        IngesterError, BotoCoreError, ClientError: A later attempt may succeed.
+        AskLater: A workflow of the event is running, Opencast doesn't show the event yet, or
+            another process has changed the record.
+        StagedFileLost, LedgerUnreadable: No later attempt can succeed.
+        RetryableFailure, BotoCoreError, ClientError: A later attempt may succeed.
     """
     ingest = deps.ledger.get(message.uuid).ingests.get(media_package)
     tracks = tracks_of(message)
@@ -187,7 +192,8 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
 
     Raises:
         AskLater: A workflow is running, or another process has changed the record.
-        OpencastUnreachable: No connection was made.
+        IngestNotSent: No connection was made.
+        StagedFileLost: The staged file isn't there any more.
     """
     record = deps.ledger.get(uuid)
     ingest = record.ingests.get(media_package)

@@ -34,8 +34,8 @@ BUSY_FACTOR = 4
 """Factor for the longest processing time of a POST while Opencast says that ingests are running."""
 
 MAX_REQUESTS = 50
-"""Maximum number of requests in one record. With 150 files each, the item stays below DynamoDB's
-400 KB."""
+"""Number of requests in one record beyond which old requests without an ingest record are dropped.
+With 150 files each, 50 requests stay below DynamoDB's limit of 400 KB for an item."""
 
 
 class End(StrEnum):
@@ -52,12 +52,13 @@ class Outcome(StrEnum):
     """The result of a POST to Opencast, as far as the pipeline knows it."""
 
     UNKNOWN = "unknown"
-    """Outcome of a POST that Opencast itself hasn't answered, and may still process."""
+    """Outcome of a POST without a usable answer. Opencast may process the POST, or may have done
+    so."""
 
     TAKEN = "taken"
     REFUSED = "refused"
-    """Outcome of a POST that created nothing: Opencast itself refused it, or no connection was
-    made."""
+    """Outcome of a POST that created nothing, because Opencast itself refused it or failed, or no
+    connection was made."""
 
 
 class Fate(StrEnum):
@@ -78,7 +79,7 @@ class NamedFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         name: View and start, for people to read.
         at: Time at which the pipeline first saw the file.
         size: Size in bytes; 0 if it was unknown at that time.
-        seconds: Length of a video's segment; 0 if it is unknown.
+        seconds: Length of a video's segment in seconds; 0 if it is unknown or the file is no video.
     """
 
     name: str
@@ -96,13 +97,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         at: Time at which the request was last accepted; "" if the record doesn't have the time.
         asked: The options that came with the request.
-        is_sent: Whether a download message of the request certainly got onto the queue.
+        is_sent: Whether a download message of the request certainly got onto the queue; False again
+            after the end FAILED or GONE.
         is_taken_over: Whether another stack sent the message. The message's files are unknown, so
             every file counts as sent.
-        sent: Ids of the files that the request's messages named. Empty for a request that failed.
+        sent: Ids of the files that the request's messages named. Empty after the end FAILED or
+            GONE.
         end: End of the request; None while the request is in progress, or if it brought the
             recording into Opencast.
-        failures: Number of the uploader's failed attempts.
+        failures: Number of the uploader's failed attempts; 0 again once the request has ended or
+            Opencast has taken the ingest.
     """
 
     at: str = ""
@@ -137,11 +141,10 @@ class CaptionsState(StrEnum):
     """Progress of an event's captions."""
 
     QUEUED = "queued"
-    """State of captions whose message is on the upload queue, and which the event doesn't have
-    yet."""
+    """State of captions that were sent to the upload queue, and that the event doesn't have yet."""
 
     SENT = "sent"
-    """State of captions that were POSTed with an unknown outcome."""
+    """State of captions whose POST is planned, or was made with an unknown outcome."""
 
     ADDED = "added"
     """State of captions that the event has, but that aren't published yet."""
@@ -170,8 +173,8 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         since: Start of the follow-up.
         due: Time of the next poll of Opencast; "" once the follow-up has ended.
         fate: Final state of the ingest; None while it is unknown.
-        missing_since: Time at which Opencast first didn't show the event; "" if the last answer
-            showed it.
+        missing_since: Time since which Opencast hasn't shown the event; "" if the last answer
+            showed the event, or no answer has come.
     """
 
     since: str
@@ -184,13 +187,14 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The ingest record of one media package, with every POST of it.
+    """The ingest record of one media package, with its POSTs.
 
     Attributes:
         zip_id: The request for which the media package was made.
         series: Id of the Opencast series.
-        files: Names, by id, of the files that any POST of the media package had.
-        posts: POSTs of the media package, the oldest first. There is at least one.
+        files: Names, by id, of the files that any of `posts` had.
+        posts: POSTs of the media package, the oldest first. There is at least one. A POST after
+            somebody deleted the event replaces all earlier ones.
         workflow: Id of the workflow that Opencast started; "" if it is unknown.
         is_shown: Whether Opencast has ever shown the event.
         timeline: Positions of the segments in the joined video. Empty if captions aren't ingested.
@@ -225,7 +229,10 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def certain_files(self) -> dict[str, str]:
-        """Names, by id, of the files in all of the POSTs that may have made the media package."""
+        """Names, by id, of the files in all of the POSTs that may have made the media package.
+
+        If every POST was refused, these are all files.
+        """
         taken = [post for post in self.posts if post.outcome is Outcome.TAKEN]
         possible = taken or [post for post in self.posts if post.outcome is not Outcome.REFUSED]
         lacking = {file_id for post in possible for file_id in post.lacks}
@@ -237,14 +244,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         version: Number of times the record was written; 0 if it isn't in the table yet.
-        files: Every file that Zoom has named, by its id.
-        left_out: Ids of files that a download left out because Zoom didn't provide them.
+        files: Every MP4 and chat file that Zoom has named, by its id.
+        left_out: Ids of files that a download left out, because Zoom didn't list or provide them or
+            because they were unusable.
         requests: Requests by `zip_id`.
         ingests: Ingest records by the id of their media package.
         notice: Sentence that the recording is in Zoom's trash or deleted; "" if it isn't.
         forgotten: Time at which an operator had the recording forgotten; "" if nobody did. A
-            forgotten record holds only its uuid, and only an operator can have the recording
-            ingested again.
+            forgotten record holds only its uuid, its version and this time. Only an operator can
+            have the recording ingested again.
     """
 
     uuid: str
@@ -310,13 +318,13 @@ def with_files(
     now: datetime,
     files: Iterable[RecordingFile] = (),
 ) -> Record:
-    """Add files that Zoom has named.
+    """Add those of the files that Zoom has named which the record doesn't have yet.
 
     Args:
         record: The record to change.
         names: Names of the files, by their ids.
         now: Current time.
-        files: Those of the named files whose sizes and lengths Zoom has stated.
+        files: Those of the named files of which more than the name is known, such as the size.
     """
     at = timestamps.write(now)
     sizes = {file.recording_id: file for file in files}
@@ -337,7 +345,7 @@ def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     """Return whether the messages already sent for this request named all these files.
 
     Zoom repeats an unanswered webhook event with other tokens and URLs. So the recording and the
-    ids of its files identify a repeat.
+    ids of its files identify a repeat. A message of another stack counts as naming every file.
     """
     request = record.request(zip_id)
     return request.is_sent and (request.is_taken_over or files <= set(request.sent))
@@ -346,8 +354,8 @@ def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
 def with_request(record: Record, zip_id: str, asked: RequestOptions, now: datetime) -> Record:
     """Add an accepted request, or replace the request of the same id. No file counts as sent yet.
 
-    If there are more than `MAX_REQUESTS`, the oldest requests without an ingest record are
-    dropped.
+    The record loses its notice, and is no longer forgotten. If there are more than `MAX_REQUESTS`,
+    the oldest requests without an ingest record are dropped.
     """
     request = Request(at=timestamps.write(now), asked=asked)
     others = {key: value for key, value in record.requests.items() if key != zip_id}
@@ -367,8 +375,9 @@ def _requests_to_keep(record: Record, requests: Mapping[str, Request]) -> dict[s
 def with_sent(record: Record, zip_id: str, files: Iterable[str]) -> Record:
     """Note that a message with these files is on the download queue.
 
-    A request that has failed since it was accepted stays as it is, because the downloader may
-    process the message before the sender notes the send.
+    A request that has ended as FAILED or GONE since it was accepted stays as it is, because the
+    downloader may process the message before the sender notes the send. An ignored request is in
+    progress again.
     """
     request = record.request(zip_id)
     if request.end in (End.FAILED, End.GONE):
@@ -378,7 +387,7 @@ def with_sent(record: Record, zip_id: str, files: Iterable[str]) -> Record:
 
 
 def with_end(record: Record, zip_id: str, end: End) -> Record:
-    """Note how a request ended.
+    """Note the end of a request, and reset its count of failures.
 
     Unless the request was ignored, its files no longer count as sent, because no function processes
     its message any more.
@@ -416,6 +425,8 @@ def missing_files(
 ) -> dict[str, str]:
     """Return the names, by id, of files that Zoom named and that the next ingest would lack.
 
+    Files that an earlier download left out don't count.
+
     Args:
         record: The recording's record.
         listed: Ids of the files that Zoom's API lists.
@@ -445,13 +456,13 @@ def unlisted_files(record: Record, listed: AbstractSet[str]) -> list[str]:
 
 
 def with_left_out(record: Record, files: Iterable[str]) -> Record:
-    """Note the ids of files that a download leaves out, and that no later message contains."""
+    """Note the ids of files that a download leaves out."""
     left_out = tuple(sorted({*record.left_out, *files}))
     return record if left_out == record.left_out else replace(record, left_out=left_out)
 
 
 def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
-    """Return whether another message of the same request has more than `files`.
+    """Return whether another message of the same request has files that aren't in `files`.
 
     Each download starts with every file that the record has at that time and that no ingest record
     has. So the message of the newest download contains all of these files, except those that the
@@ -467,8 +478,8 @@ def with_claim(record: Record, media_package: str, claim: IngestRecord) -> Recor
     Args:
         record: The record to change.
         media_package: Id of the media package.
-        claim: The ingest record with the new POST. Earlier POSTs with unknown outcomes are kept,
-            because Opencast may still process them. If Opencast once had the media package,
+        claim: The ingest record with the new POST. Earlier POSTs are kept, because Opencast may
+            still process one whose outcome is unknown. If Opencast once had the media package,
             somebody deleted it there, and the earlier POSTs are dropped.
     """
     known = record.ingests.get(media_package)
@@ -500,7 +511,8 @@ def with_answer(
     earlier POST may have made. While a workflow of the media package runs, Opencast refuses another
     POST with 409 (Opencast 11: 500). So every POST that wasn't refused counts as taken.
 
-    An ingest record whose POSTs were all refused is removed: Opencast never had the media package.
+    An ingest record whose POSTs were all refused is removed, unless Opencast has shown the event.
+    The answer TAKEN resets the request's count of failures.
     """
     ingest = record.ingests.get(media_package)
     if ingest is None:
@@ -531,7 +543,7 @@ def with_shown(record: Record, media_package: str) -> Record:
 
 
 def with_captions(record: Record, media_package: str, kind: str, captions: Captions) -> Record:
-    """Note the captions of one kind of an event, unless the recording is forgotten."""
+    """Note the captions of one kind of an event, unless the record doesn't have its ingest."""
     ingest = record.ingests.get(media_package)
     if ingest is None:
         return record
@@ -542,7 +554,10 @@ def with_captions(record: Record, media_package: str, kind: str, captions: Capti
 def with_queued_captions(
     record: Record, media_package: str, kind: str, files: tuple[str, ...]
 ) -> Record:
-    """Note that captions are on the upload queue, unless the record has captions of this kind."""
+    """Note that captions are on the upload queue.
+
+    The record stays as it is if it doesn't have the ingest, or has captions of this kind.
+    """
     ingest = record.ingests.get(media_package)
     if ingest is None or kind in ingest.captions:
         return record
@@ -560,7 +575,10 @@ def captions_outside(ingest: IngestRecord, kind: str, files: AbstractSet[str]) -
 
 
 def with_following(record: Record, media_package: str, now: datetime) -> Record:
-    """Begin the follow-up of an ingest that Opencast has, unless the ingest has a follow-up."""
+    """Begin the follow-up of an ingest that Opencast has.
+
+    The record stays as it is if it doesn't have the ingest, or the ingest has a follow-up.
+    """
     ingest = record.ingests.get(media_package)
     if ingest is None or ingest.following:
         return record
@@ -599,17 +617,16 @@ class Absence(StrEnum):
     or Opencast is idle."""
 
     DELETED = "deleted"
-    """Absence of a deleted event, whose recording nobody has requested since the POST."""
+    """Absence of a deleted event, if the request isn't newer than the last POST."""
 
     ASKED_AGAIN = "asked again"
-    """Absence of a deleted event, whose recording somebody has requested since the POST."""
+    """Absence of a deleted event, if the request is newer than the last POST."""
 
 
 def may_be_lost(ingest: IngestRecord, now: datetime) -> bool:
-    """Return whether Opencast may have received no POST.
+    """Return whether no POST is confirmed `POST_ARRIVAL_LIMIT` after the last one.
 
-    Opencast may have received no POST if no POST is confirmed `POST_ARRIVAL_LIMIT` after the last
-    POST.
+    Then Opencast may have received none of the POSTs.
     """
     return not ingest.is_taken and now - timestamps.parse(ingest.posted_at) >= POST_ARRIVAL_LIMIT
 
@@ -625,8 +642,9 @@ def absence_of(
     """Return why Opencast doesn't show the event of an ingest record.
 
     COMING is returned until `post_timeout` after the last POST, unless Opencast has shown the event
-    before, or the POST never arrived. Then LOST is returned if no POST is confirmed; otherwise the
-    event was deleted.
+    before, or the POST never arrived. Then LOST is returned if no POST is confirmed. Otherwise the
+    event was deleted: ASKED_AGAIN is returned if the request is newer than the last POST, or else
+    DELETED.
 
     Args:
         ingest: The ingest record.
@@ -653,7 +671,7 @@ def with_notice(record: Record, notice: str) -> Record:
 
 
 def as_forgotten(record: Record, now: datetime) -> Record:
-    """Forget a recording: keep only its uuid and the time."""
+    """Forget a recording: keep only its uuid, the record's version and the time."""
     return Record(uuid=record.uuid, version=record.version, forgotten=timestamps.write(now))
 
 

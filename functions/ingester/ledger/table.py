@@ -1,7 +1,7 @@
 """The ledger in DynamoDB: the table `<stack>-recordings`.
 
-The table has one record for each recording and keeps it for a year. The pipeline's decisions depend
-on the ledger, whereas the status table only informs people.
+The table has one record for each recording, and keeps it for a year after its last write. The
+pipeline's decisions depend on the ledger, whereas the status table only informs people.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ ATTEMPTS = 10
 
 
 class Ledger:
-    """The table of records. Each write of a record is conditional on the version that was read."""
+    """The table of records. A change is written only to the version of the record that was read."""
 
     def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
         self._table = table
         self._clock = clock
 
     def change_or_log(self, uuid: str, change: Callable[[Record], Record]) -> None:
-        """Change a record after a message was sent, and log a failure instead of raising it.
+        """Change a record, and log a failure of AWS or of the ledger instead of raising it.
 
-        An exception would make the received message visible again, beside the message that was
-        sent.
+        Call this method where an exception would repeat a step that is done, such as the send of a
+        message.
         """
         try:
             self.change(uuid, change)
@@ -62,7 +62,7 @@ class Ledger:
         """Return a recording's record, read consistently; an empty record if there is none.
 
         Raises:
-            LedgerUnreadable: Somebody has edited the item so that it is no valid record.
+            LedgerUnreadable: The item isn't a valid record, for example because somebody edited it.
         """
         item = self._table.get_item(Key={"uuid": uuid}, ConsistentRead=True).get("Item")
         return _record_from(item) if item else Record(uuid=uuid)
@@ -145,7 +145,7 @@ class Ledger:
         return [str(item["uuid"]) for item in found["Items"]]
 
     def remove_from_follow_index(self, uuid: str) -> None:
-        """Remove an unreadable record from the index of records to follow."""
+        """Remove a record from the index of records to follow, even if it is unreadable."""
         self._table.update_item(
             Key={"uuid": uuid},
             UpdateExpression="REMOVE #follow, #follow_due",

@@ -131,7 +131,7 @@ class Opencast:
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer.
-            OpencastRefused: The user lacks a role.
+            OpencastRefused: Opencast refuses the user, or the user lacks a role.
         """
         response = self._get(f"/api/events/{media_package_id}")
         if response.status_code == 200:
@@ -147,7 +147,7 @@ class Opencast:
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer.
-            OpencastRefused: The user may not read every event, or not even its own roles.
+            OpencastRefused: Opencast refuses the user, or the user may not read every event.
         """
         if self._can_read_every_event:
             return
@@ -163,7 +163,7 @@ class Opencast:
         self._can_read_every_event = True
 
     def is_idle(self, media_package_id: str) -> bool | None:
-        """Return whether Opencast runs no ingest and no workflow of this media package.
+        """Return whether Opencast runs no ingest at all, and no workflow of this media package.
 
         The service registry counts the POSTs for which any node of Opencast is fetching files. As
         soon as a POST ends, its workflow is visible. The event is visible a little later. The
@@ -173,7 +173,7 @@ class Opencast:
             None if Opencast doesn't say.
 
         Raises:
-            OpencastUnreachable: Opencast gives no answer.
+            OpencastUnreachable: Opencast gives no answer, or a proxy answers 404.
         """
         ingests = self._get("/services/count?serviceType=org.opencastproject.ingest&status=RUNNING")
         count = ingests.text.strip()
@@ -192,7 +192,7 @@ class Opencast:
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer.
-            OpencastRefused: The user lacks a role.
+            OpencastRefused: Opencast refuses the user, or the user lacks a role.
         """
         read_event = partial(event_of, media_package=media_package_id)
         event = self._read(f"/api/events/{media_package_id}", "reading events", read_event)
@@ -207,7 +207,10 @@ class Opencast:
         return News(event=event, workflow=self._read(path, "reading workflows", read_workflow))
 
     def reason_of(self, workflow: Workflow) -> str:
-        """Return what Opencast says about a workflow's failed operation; "" if it says nothing."""
+        """Return what Opencast says about a workflow's failed operation.
+
+        The result is "" if Opencast says nothing, or can't be asked.
+        """
         if not workflow.job:
             return ""
         path = f"/incidents/job/{quote(workflow.job, safe='')}.json?cascade=true&format=full"
@@ -262,8 +265,8 @@ class Opencast:
         Raises:
             IngestNotSent, IngestRefused: The POST certainly started nothing.
             IngestBroken: Opencast itself answered 500.
-            IngestOutcomeUnknown: Opencast itself didn't answer. The caller has to ask for the event
-                before it POSTs again.
+            IngestOutcomeUnknown: Opencast itself didn't answer, or its answer can't be read. The
+                caller has to ask for the event before it POSTs again.
         """
         path = f"/ingest/addMediaPackage/{quote(workflow, safe='')}"
         form = [(name, (None, value)) for name, value in parts]
@@ -276,7 +279,7 @@ class Opencast:
         Each REST service states the version of its bundle, which is Opencast's version.
 
         Raises:
-            OpencastUnreachable: Opencast gives no answer.
+            OpencastUnreachable: Opencast gives no answer, or a proxy answers 404.
         """
         response = self._get("/info/components.json")
         if response.status_code != 200:
@@ -293,7 +296,7 @@ class Opencast:
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer.
-            OpencastRefused: The user lacks a role.
+            OpencastRefused: Opencast refuses the user, or the user lacks a role.
         """
         response = self._get(f"/workflow/mediaPackage/{media_package_id}/hasActiveWorkflows")
         answer = response.text.strip()
@@ -356,7 +359,9 @@ class Opencast:
     def _post(
         self, path: str, form: Sequence[_Part], what: str, *, read_seconds: float = READ_SECONDS
     ) -> requests.Response:
-        """POST a form, and return an answer with 2xx or 409. `what` names the form in errors.
+        """POST a form, and return an answer with 200, 201, 204 or 409.
+
+        `what` names the form in errors.
 
         Raises:
             IngestNotSent, IngestRefused: The POST certainly did nothing.

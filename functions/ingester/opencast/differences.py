@@ -1,8 +1,8 @@
 """Compare an ingest that Opencast already has with an upload message for the same recording.
 
-A recording is ingested once. If a later message has more files or another series, the pipeline
-doesn't ingest the recording again. Instead, the row and the log say what differs and what a person
-can do.
+Without `allow_multiple_ingests`, a recording is ingested once. If a later message has more files or
+another series, the pipeline doesn't ingest the recording again. Instead, the row and the log say
+what differs and what a person can do.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def differences(message: UploadMessage, ingest: IngestRecord) -> list[Difference]:
-    """List the differences between a message and the ingest that Opencast already has."""
+    """Return the differences between a message and the ingest that Opencast already has."""
     candidates = [
         Difference(stayed_outside(files_of(message), ingest), ADD_THEM),
         Difference(_other_series(message, ingest), CHANGE_IT),

@@ -52,8 +52,8 @@ def for_publishing(views: Iterable[str]) -> dict[str, str]:
     """Choose up to three views to publish, and the chat.
 
     Args:
-        views: The recording's views. If no view has a known type, the first video of an
-            unknown type becomes the presenter.
+        views: The recording's views. If no video has a known type, the first video of an unknown
+            type becomes the presenter.
 
     Returns:
         Flavors by view, in the order of the ingest form.
@@ -79,9 +79,9 @@ def for_publishing(views: Iterable[str]) -> dict[str, str]:
 
 
 def for_archiving(views: Iterable[str]) -> dict[str, str]:
-    """Choose the views to archive: every video of a known type (`ingest_all_mp4`), no chat.
+    """Choose the views to archive (`ingest_all_mp4`): every video with an archive flavor, no chat.
 
-    If no video has a known type, the first video of an unknown type is archived as the speaker.
+    If no video has such a flavor, the first video of an unknown type is archived as the speaker.
 
     Returns:
         Flavors by view, in the order of the ingest form.

@@ -54,10 +54,10 @@ class IngestOnce:
             read_seconds: Timeout for Opencast's answer.
 
         Raises:
-            AskLater: Another process has changed the record, so the decision has to be made again;
-                or Opencast may still process the POST: no answer came, or a 500, after which
-                Opencast doesn't say whether the event exists.
+            AskLater: Another process has changed the record, so the decision has to be made again.
+                Or it isn't known whether the POST has created the event.
             IngestBroken, IngestRefused, IngestNotSent: The POST has created nothing.
+            LedgerBusy, LedgerUnreadable: See `Ledger.change`.
         """
         self._claim(record, media_package, claim)
         attempt = claim.posts[0].attempt

@@ -1,4 +1,4 @@
-"""Build the media package of a recording: its id, the files to ingest, and the ingest form."""
+"""Build a recording's media package: its id, the files to ingest, captions, and the ingest form."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class KeptFiles(msgspec.Struct, frozen=True):
 def select_files(message: UploadMessage, minimum_minutes: float) -> KeptFiles | None:
     """Select the files to ingest, without a false start: a first segment that is too short.
 
-    A view's first file is dropped if it belongs to segment 0 and lasts less than `minimum_minutes`.
-    Then the chat and the times of segment 0 are dropped as well.
+    The first file of a view other than the chat is dropped if it belongs to segment 0 and lasts
+    less than `minimum_minutes`. Then the chat and the times of segment 0 are dropped as well.
 
     Returns:
-        The files; None if no video is left.
+        The files; None if no video is left after a false start.
     """
     has_false_start = False
     views: dict[str, tuple[StagedFile, ...]] = {}
@@ -149,8 +149,8 @@ def caption_flavor(kind: str) -> str:
 def caption_tags(kind: str, language: str) -> tuple[str, ...]:
     """Return the tags by which Opencast's player recognizes a track of captions.
 
-    Chapters have no tags, because the player takes the first track with their flavor. No player
-    shows summaries.
+    Chapters have no tags, because the player takes the first track with their flavor. Summaries
+    have no tags, because no player shows them.
 
     Opencast's guide, "Subtitles", documents `lang`, `generator-type`, `generator` and `type`.
     """

@@ -52,8 +52,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         state: State of the workflow.
-        operation: Name of the operation that failed, or at which the workflow is; "" if none is
-            known.
+        operation: Name of the first operation in the workflow's state, such as the one that failed
+            or is running; "" if there is none.
         job: Id of that operation's job; "" if it is unknown.
         completed: Time at which the last operation ended; None if that is unknown.
     """
@@ -120,10 +120,10 @@ def workflow_of(document: Any, media_package: str) -> Workflow:
 
 
 def incident_text(document: Any) -> str:
-    """Return Opencast's text about a job's first incident; "" if there is none.
+    """Return Opencast's text about the first of a job's incidents that has a text, or "".
 
     `document` is the tree of incidents in the full format. A failure takes precedence over a
-    warning.
+    warning. The text is cut to `TEXT_LIMIT` characters.
     """
     incidents = list(_incidents(document))
     failures = [each for each in incidents if each.get("severity") == "FAILURE"]

@@ -142,8 +142,8 @@ class CaptionsRequest(msgspec.Struct, frozen=True, kw_only=True):
 class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     """The message from webhook to downloader: a request to fetch one recording from Zoom.
 
-    With `captions` the downloader fetches only captions or chapters, for events that are in
-    Opencast already.
+    With `captions` the downloader fetches only captions or chapters, for the recording's events in
+    Opencast.
 
     With `is_partial` only `uuid`, `zip_id` and `received_time` are certainly set. The downloader
     has to ask Zoom for all files and for the empty fields.
@@ -306,7 +306,7 @@ class _ZipId(msgspec.Struct):
 
 
 def zip_id_of(text: str) -> str | None:
-    """Return the `zip_id` of a message that may otherwise be unreadable, for its status row."""
+    """Return the `zip_id` of a message that is otherwise unreadable; None if the id is, too."""
     try:
         return msgspec.json.decode(text, type=_ZipId).zip_id
     except (msgspec.DecodeError, RecursionError):

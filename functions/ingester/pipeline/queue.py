@@ -86,7 +86,7 @@ class Queue:
     def send_in_order(self, body: str, *, group: str) -> None:
         """Send a message to a FIFO queue.
 
-        The queue drops repeats by content, and keeps the order in `group`.
+        For five minutes, the queue drops repeats by content. The queue keeps the order in `group`.
         """
         self._sqs.send_message(
             QueueUrl=self._url, MessageBody=body, MessageGroupId=_identifier(group)
@@ -95,9 +95,10 @@ class Queue:
     def send_with_reason(self, body: str, reason: str, *, group: str, identity: str) -> None:
         """Send a message to a dead-letter queue, with the reason as the attribute `FailedReason`.
 
-        A FIFO queue needs `group` and `identity`, the id of the message that failed, by which the
-        queue drops repeats. By content, the queue would drop a message that an operator sent again
-        and that failed again within five minutes.
+        The reason is redacted, and cut to 1000 characters. A FIFO queue needs `group` and
+        `identity`, the id of the message that failed, by which the queue drops repeats. By content,
+        the queue would drop a message that an operator sent again and that failed again within five
+        minutes.
         """
         in_order: dict[str, Any] = {}
         if self._url.endswith(".fifo"):
@@ -138,7 +139,7 @@ class Queue:
         return None
 
     def backlog(self) -> Backlog:
-        """Return the number of messages on the queue, without receiving any."""
+        """Return the approximate numbers of messages on the queue, without receiving any."""
         kinds = ("", "NotVisible", "Delayed")
         counts = self._sqs.get_queue_attributes(
             QueueUrl=self._url,

@@ -1,10 +1,10 @@
-"""The states of a recording, and which change of state is allowed.
+"""The states of a status row, and the changes of state that are allowed.
 
 Two sources move a row: Zoom (the meeting is being recorded, paused, …) and the pipeline. Webhook
 events arrive late, twice and out of order. Steps overtake each other: the uploader may be done
 before the downloader has written that it sent the upload message. So each state lists which states
-it may replace, and a write that isn't allowed is dropped. A row moves backwards only when work
-starts again: after a failure or `IGNORED`, or by an operator's command.
+it may replace, and a write that isn't allowed is dropped. Within the pipeline's states, a row moves
+backwards only when work starts again: after a failure or `IGNORED`, or by an operator's command.
 """
 
 from __future__ import annotations
@@ -92,9 +92,10 @@ FOLLOWS: dict[State, frozenset[State]] = {
 
 
 def begins(state: State) -> bool:
-    """Return whether a recording's first row may be written in this state.
+    """Return whether a row may begin in this state.
 
-    `RECORDING_PROCESSING` may not, because a meeting's end doesn't mean that there is a recording.
+    No row begins in `RECORDING_PROCESSING`, because a meeting's end doesn't mean that there is a
+    recording.
     """
     return state is not State.RECORDING_PROCESSING
 
