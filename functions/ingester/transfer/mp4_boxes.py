@@ -107,11 +107,13 @@ class File:
 def check_boxes(file: File) -> None:
     """Check that a file is complete, and that its index describes no more than the file can hold.
 
+    A fragmented file is checked only up to its first fragment.
+
     Raises:
         TransferFailed: The file is a page (HTML, XML or JSON), a box reaches beyond the end, or the
             index or the samples are missing.
-        UnusableVideo: The file has too many boxes or two indexes, its index is too large,
-            compressed or impossible, or the check takes too many reads.
+        UnusableVideo: The file has too many boxes or two indexes; its index is too large,
+            compressed or impossible, or has too many frames; or the check takes too many reads.
     """
     if file.peek(0, _HEADER_BYTES).lstrip()[:1] in _FIRST_BYTES_OF_TEXT:
         raise TransferFailed(
@@ -159,7 +161,7 @@ def _boxes(file: File, offset: int, end: int) -> Iterator[_Box]:
     """Yield the boxes between two offsets.
 
     Raises:
-        TransferFailed: A box reaches beyond the end.
+        TransferFailed: A box reaches beyond the end, or is shorter than its header.
     """
     while offset < end:
         header = file.peek(offset, min(_HEADER_BYTES, end - offset))

@@ -46,7 +46,7 @@ class Part:
 
 
 def part_bytes(size: int) -> int:
-    """Return the size of the large parts of a file of `size` bytes."""
+    """Return the size in bytes of the large parts of a file of `size` bytes."""
     desired = min(max(size // DESIRED_COUNT, SMALLEST), PREFERRED_MAX) // MIB
     # The small parts at the end take LONGEST_END // SMALLEST of the part numbers.
     needed = -(-size // (MAX_PARTS - LONGEST_END // SMALLEST) // MIB)

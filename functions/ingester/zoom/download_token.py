@@ -25,7 +25,8 @@ class Access:
 class AccessInUse:
     """The access that a recording's files share: the message's, then at most one fresh access.
 
-    A token expires after 24 hours (`docs/incidents.md`), and a queue keeps a message for 14 days.
+    A message's token expires after at most 24 hours (`docs/incidents.md`), and a queue keeps a
+    message for 14 days.
 
     Attributes:
         now: The current access.
