@@ -102,7 +102,7 @@ def _add_conflicts_with_others(
 
 
 def copies(sheets: Iterable[ParsedSheet]) -> list[SkippedRow]:
-    """Return the rows whose scheduled class, course and title an earlier row has, too."""
+    """Return the rows that repeat the scheduled class, course and title of an earlier row."""
     found = _Conflicts()
     rows: dict[tuple[_Slot, str, str, str], _Holder] = {}
     for sheet in sheets:

@@ -240,7 +240,7 @@ def _changes(report: ImportReport, removals: Removals) -> str:
     """Return a text with the numbers of new, changed, replaced and removed meetings.
 
     The sheet's script shows an alert if it finds the word "removed", so the text has that word only
-    if a scheduled class is lost.
+    if a meeting is removed and not replaced.
     """
     plan, replaced = report.plan, len(removals.moved)
     numbers = (

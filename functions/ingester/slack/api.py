@@ -238,7 +238,7 @@ def _checked(asked: _Checked, base_url: str) -> _Checked:
 
 
 def _is_slack_url(url: str, base_url: str) -> bool:
-    """Return whether a URL is on the host of Slack's API, or on a subdomain of that host."""
+    """Return whether a URL is plain https on the host of Slack's API, or on a subdomain of it."""
     slack = urlsplit(base_url).hostname or ""
     try:
         parts = urlsplit(url)

@@ -41,7 +41,7 @@ QUIET_LIMITS = {
 or wait in that state. `_queue_limit` returns the limit for a row whose message waits in a queue."""
 
 UPLOADING = frozenset({State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED, State.UPLOADER_FAILED})
-"""States of rows whose message is in the upload queue."""
+"""States of rows whose message is in the upload queue, or in its dead-letter queue."""
 
 BEFORE_FILES = ZOOM_SIDE | {
     State.ON_DEMAND_RECEIVED,
@@ -90,10 +90,10 @@ class Situation(Enum):
     """The ingest was ignored: no scheduled class fits, but an earlier ingest is in Opencast."""
 
     SUPERSEDED = auto()
-    """The ingest ended early, and a later ingest of the recording is in Opencast."""
+    """The ingest failed, stopped or fits no scheduled class, and a later one is in Opencast."""
 
     AWAITS_OTHER = auto()
-    """The ingest ended early, and another ingest of the recording is in progress."""
+    """The ingest failed, stopped or fits no scheduled class, and another one is in progress."""
 
     REQUEST_FAILED = auto()
     DOWNLOAD_FAILED = auto()
@@ -111,7 +111,7 @@ class Situation(Enum):
     """The request was received, but its message never reached the download queue."""
 
     NEVER_COMPLETED = auto()
-    """Zoom has been processing the recording for a day or more."""
+    """Zoom has been processing the recording for more than a day."""
 
     STUCK = auto()
     FAILED_ELSEWHERE = auto()
@@ -321,7 +321,8 @@ def _stopped_situation(row: StatusRow) -> Situation:
 def _is_from_elsewhere(row: StatusRow) -> bool:
     """Return whether `invoke migrate` copied the row from a stack of the first system.
 
-    Such a row is past the webhook and has no file ids, which our webhook always writes.
+    Such a row is past the webhook. It has neither file ids, which our webhook always writes, nor a
+    time of the next attempt.
     """
     return row.state not in BEFORE_FILES and not row.files and not row.retry_due
 
@@ -352,7 +353,8 @@ def _superseding(
 
     A later ingest in Opencast counts (`_came_after`). An earlier ingest in Opencast counts only for
     a row that was ignored because no scheduled class fits, and not for a failed request, which may
-    have named another series. If no ingest in Opencast counts, an ingest in progress counts.
+    have named another series. If no ingest in Opencast counts, an ingest counts that is in progress
+    or will be retried.
 
     Returns:
         The row's situation and the other ingest; `own` and None if no other ingest counts.
