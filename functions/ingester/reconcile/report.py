@@ -49,8 +49,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         failed: Number of recordings whose ingest couldn't be requested, and of unreadable entries.
         skipped: Number of recordings whose ingest wasn't requested, by `Decision`.
         is_complete: Whether the run got through the whole list.
-        recordings: The missed recordings whose ingest the run requested or, in a dry run, would
-            request, or couldn't request.
+        recordings: The missed recordings whose ingest the run requested, couldn't request or, in a
+            dry run, would request.
         left_out: Number of further such recordings that `recordings` doesn't name.
         message: Error that stopped the run; "" if none did.
     """

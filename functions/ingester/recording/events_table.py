@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 EVENTS_RETENTION = timedelta(days=120)
-"""Time after a recording's last recording event for which DynamoDB keeps its recording events."""
+"""Time for which DynamoDB keeps a recording's recording events after the last one was added."""
 
 
 class EventsTable:

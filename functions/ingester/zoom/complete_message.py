@@ -29,7 +29,7 @@ ZOOM_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class CompleteMessage:
-    """A message all of whose files Zoom has finished.
+    """A download message whose files Zoom has all finished.
 
     Attributes:
         message: The message.
@@ -113,7 +113,7 @@ def complete(
 def is_new(message: DownloadMessage, now: datetime) -> bool:
     """Return whether a message is younger than `INCOMPLETE_AT_FIRST`.
 
-    A message with a malformed time isn't.
+    A message with a malformed time counts as older.
     """
     try:
         received = timestamps.parse(message.received_time)

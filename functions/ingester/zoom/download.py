@@ -239,7 +239,7 @@ class ZoomFile:
         raise FileUnavailable(f"Zoom redirects the download more than {MAX_REDIRECTS} times.")
 
     def _get(self, url: str, token: str, first: int, last: int) -> urllib3.BaseHTTPResponse:
-        # Ask for `identity`, because a compressed answer wouldn't have the size by Zoom's API.
+        # Ask for `identity`, because a compressed answer wouldn't have the size that Zoom states.
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={first}-{last}"}
         if token:
             if not _TOKEN.fullmatch(token):

@@ -38,7 +38,7 @@ class DownloadHosts:
     def allow(self, url: str) -> bool:
         """Return whether a URL may get the token.
 
-        The URL needs the scheme, an allowed host, no user information, and no character that URL
+        The URL needs `scheme`, an allowed host, no user information, and no character that URL
         parsers read in different ways.
         """
         try:

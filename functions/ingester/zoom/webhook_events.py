@@ -92,7 +92,7 @@ OTHER_VIDEOS = frozenset({"production_studio", "host_video", "sign_interpretatio
 """Zoom's recording types that are videos but none of the VIEWS."""
 
 LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
-"""Time before which a valid recording event is, in seconds since the epoch."""
+"""Exclusive upper limit of a recording event's time, in seconds since the epoch."""
 
 
 class UrlValidation(msgspec.Struct, frozen=True):
@@ -102,7 +102,7 @@ class UrlValidation(msgspec.Struct, frozen=True):
 
 
 class StatusEvent(msgspec.Struct, frozen=True):
-    """A webhook event about a recording's start, pause or stop, or about a meeting's end.
+    """A webhook event about a recording's start, pause, resumption or stop, or a meeting's end.
 
     Attributes:
         state: The state of the recording after the webhook event.
@@ -341,9 +341,9 @@ def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
       first checks, by the webhook event's name, that the signature was made with our own key.
 
     Raises:
-        BadRequest: The body isn't a webhook event. Or it names no recording, although its kind
-            isn't a transcript; or it is a challenge without a valid token; or it is our own without
-            a download token.
+        BadRequest: The body isn't a webhook event, or lacks the valid token of a challenge, the
+            uuid of a recording (unless it is about a transcript), or the download token of our own
+            webhook events.
     """
     try:
         content = msgspec.json.decode(readable(body))
@@ -438,7 +438,7 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:
-    """Parse a webhook event about a recording's state. Without a valid field, it is Unhandled.
+    """Parse a webhook event about a state, into an Unhandled if a field can't be used.
 
     Webhook events named `recording.*` are recording events. Webhook events about a meeting's end
     aren't.
