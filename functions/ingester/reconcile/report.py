@@ -43,8 +43,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         baseline: The baseline; "" if there is none yet.
         how: The list that was used, a value of `zoom.recording_list.ListingMethod`.
         dry_run: Whether the run only reports.
-        listed: Number of recordings that the run read from the list and that ended after `since`,
-            and of unreadable entries.
+        listed: Number of recordings that the run read from the list and that didn't end before
+            `since`, and of unreadable entries.
         handed_in: Number of recordings whose ingest the run requested.
         failed: Number of recordings whose ingest couldn't be requested, and of unreadable entries.
         skipped: Number of recordings whose ingest wasn't requested, by `Decision`.

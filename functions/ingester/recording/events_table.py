@@ -23,7 +23,12 @@ class EventsTable:
         self._clock = clock
 
     def append(self, uuid: str, event: RecordingEvent) -> list[RecordingEvent]:
-        """Add a recording event to a recording's list, and return the earlier recording events."""
+        """Add a recording event to a recording's list, and return the earlier recording events.
+
+        Raises:
+            ArithmeticError, LookupError, TypeError, ValueError: An earlier recording event can't be
+                read. The new one is added.
+        """
         answer = self._table.update_item(
             Key={"zoom_uuid": uuid},
             UpdateExpression="SET expiration = :expiration, recording_event_times = "

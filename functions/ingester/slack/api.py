@@ -238,7 +238,10 @@ def _checked(asked: _Checked, base_url: str) -> _Checked:
 
 
 def _is_slack_url(url: str, base_url: str) -> bool:
-    """Return whether a URL is plain https on the host of Slack's API, or on a subdomain of it."""
+    """Return whether a URL is https on the host of Slack's API, or on a subdomain of that host.
+
+    A URL with user information, or with characters that aren't printable ASCII, isn't accepted.
+    """
     slack = urlsplit(base_url).hostname or ""
     try:
         parts = urlsplit(url)

@@ -90,10 +90,10 @@ class Situation(Enum):
     """The ingest was ignored: no scheduled class fits, but an earlier ingest is in Opencast."""
 
     SUPERSEDED = auto()
-    """The ingest failed, stopped or fits no scheduled class, and a later one is in Opencast."""
+    """The ingest failed, stopped or fits no scheduled class, and a later ingest is in Opencast."""
 
     AWAITS_OTHER = auto()
-    """The ingest failed, stopped or fits no scheduled class, and another one is in progress."""
+    """The ingest failed, stopped or fits no scheduled class, and another ingest is in progress."""
 
     REQUEST_FAILED = auto()
     DOWNLOAD_FAILED = auto()

@@ -322,7 +322,7 @@ class StatusTable:
         ]
 
     def updated_since(self, begin: datetime) -> list[StatusRow]:
-        """Return all rows updated since `begin`, the oldest first."""
+        """Return all rows updated since `begin` (in UTC), the oldest first."""
         now = self._clock()
         rows: list[StatusRow] = []
         day = begin.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -96,7 +96,11 @@ class File:
         return content
 
     def peek(self, offset: int, length: int) -> bytes:
-        """Return up to `length` bytes from `offset` on, from the last block read or a new one."""
+        """Return up to `length` bytes from `offset` on, from the last block read or a new one.
+
+        Raises:
+            UnusableVideo, TransferFailed: See `read`.
+        """
         begin = offset - self._block_at
         if not 0 <= begin <= len(self._block) - min(length, self.size - offset):
             self._block = self.read(offset, min(BLOCK_BYTES, self.size - offset))

@@ -64,7 +64,8 @@ def complete(
     Zoom sends no second webhook event when Zoom has finished the files of the first webhook event.
     Zoom may also send several webhook events, each with some of the files. So a message may have
     fewer files than the ledger or Zoom's list. A message that lacks nothing stays as it is.
-    Otherwise, the files of the message and of Zoom's list are added to the ledger's record.
+    Otherwise, once Zoom has finished its files, the files of the message and of Zoom's list are
+    added to the ledger's record.
 
     Raises:
         AskLater: Zoom hasn't finished the files, or the list of Zoom's API is malformed, empty, or
@@ -149,7 +150,7 @@ def _answer_with_others(
 def with_answer(
     message: DownloadMessage, answer: MeetingRecordings, files: tuple[RecordingFile, ...]
 ) -> DownloadMessage:
-    """Return a message with the files, duration and token of Zoom's answer.
+    """Return a message with the files, duration and token (if there is one) of Zoom's answer.
 
     Other fields are taken from the answer only where the message lacks them.
     """
