@@ -398,7 +398,6 @@ def _pages(first: SlackResponse, page_type: type[_Answer]) -> Iterator[_Answer]:
 
 
 def _convert_error(error: SlackApiError) -> SlackUnreachable | SlackRefused:
-    """Return our error for an error of Slack's API."""
     response = error.response
     code, status = str(response.get("error"))[:200], response.status_code
     if status == 429 or status >= 500 or code in PASSING:

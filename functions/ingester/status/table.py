@@ -503,7 +503,6 @@ def _outdated(change: StatusChange) -> list[str]:
 
 
 def _subject_attributes(subject: Subject) -> dict[str, Any]:
-    """Return the attributes that describe the recording."""
     return {
         "meeting_id": subject.meeting_id,
         "recording_id": subject.recording_id,
