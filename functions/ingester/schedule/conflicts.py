@@ -36,7 +36,7 @@ class _Conflicts:
         self._times: dict[tuple[_Holder, str], list[str]] = {}
 
     def add(self, own: _Holder, scheduled: ScheduledClass, reason: str) -> None:
-        """Add the time of a row's scheduled class that conflicts with another class, or copies one."""
+        """Add the time of a row's scheduled class that conflicts with another or copies it."""
         times = self._times.setdefault((own, reason), [])
         times.append(f"{scheduled.day} {scheduled.time}")
 

@@ -35,7 +35,7 @@ CHILD_SECONDS = 30.0
 """Longest duration of the child, without the time of the reads from S3."""
 
 READ_BYTES = 4 * 1024 * 1024
-"""Maximum number of bytes of one read by libav, which reads a whole table in one read."""
+"""Maximum number of bytes of one read by libav, which may ask for a whole table at once."""
 
 PR_SET_DUMPABLE = 4
 """Option of Linux's prctl that sets whether other processes may read a process's memory.

@@ -40,7 +40,8 @@ class AccessInUse:
     def replacement_for(self, refused: Access) -> Access | None:
         """Return an access other than the refused one; None if the refused one is fresh already.
 
-        Of several threads that ask for a fresh access, only the first calls `refresh`.
+        Of several threads that ask for a fresh access, only the first calls `refresh`, unless that
+        call fails.
         """
         with self._lock:
             if self.now is refused:

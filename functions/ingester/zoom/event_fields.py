@@ -30,7 +30,7 @@ def minutes_in(value: object) -> int | float:
 def size_in(value: object) -> int | UnsetType:
     """Return `value` as a size in bytes, or UNSET if it isn't one or is the text "0".
 
-    Sizes are only used for checks, so a recording with an unreadable size isn't rejected.
+    A size is only compared and shown, so a recording with an unreadable size isn't rejected.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
