@@ -27,7 +27,7 @@ class EventsTable:
 
         Raises:
             ArithmeticError, LookupError, TypeError, ValueError: An earlier recording event can't be
-                read. The new one is added.
+                read. The new recording event is added nevertheless.
         """
         answer = self._table.update_item(
             Key={"zoom_uuid": uuid},

@@ -1,4 +1,4 @@
-"""Names and ids of a recording, its views and its segments, and S3 keys of its files."""
+"""Facts about a recording: its ids, page, views, segments and length, and S3 keys of its files."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Container(Generic[Kept]):
         self._readings: deque[float] = deque(maxlen=READINGS)
 
     def __call__(self) -> Kept:
-        """Return the dependencies, and build them before if there are none or they are too old.
+        """Return the dependencies, which are built now if there are none or they are too old.
 
         Raises:
             BotoCoreError, ClientError: AWS fails, and the last build that succeeded is older than
