@@ -1,4 +1,4 @@
-"""Decide which of the recordings that Zoom lists were missed, and define reconcile's state.
+"""Decide which listed recordings were missed, and define reconcile's state and its health.
 
 A recording was missed if nobody requested its ingest, because Zoom's webhook event never came.
 """
@@ -27,7 +27,7 @@ duplicate.
 """
 
 MAX_DAYS = 30
-"""Maximum number of days that a run of reconcile by an operator may look back."""
+"""Maximum number of whole days that a run of reconcile by an operator may look back."""
 
 LATE = timedelta(hours=3)
 """Longest normal time between two runs of reconcile, which should run every hour."""
@@ -70,6 +70,7 @@ class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises:
             ValueError: `start_time` is no timestamp.
+            OverflowError: The end is beyond the calendar.
         """
         return timestamps.parse(self.start_time) + timedelta(minutes=self.duration)
 
@@ -140,7 +141,7 @@ def is_known(record: Record, listed: ListedRecording) -> bool:
     if the recording is in Opencast or was ignored. In three cases a recording is known whatever
     Zoom lists:
 
-    * All requests failed. A person decides then.
+    * All requests failed, or found the recording gone from Zoom. A person decides then.
     * Another stack sent a request.
     * The recording is forgotten: an operator has removed its traces.
 
@@ -173,15 +174,15 @@ def _text(file: Mapping[str, Any], name: str) -> str:
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Result of a run of reconcile that EventBridge started.
+    """Result of a run of reconcile without options, as EventBridge starts it.
 
     Attributes:
         at: End of the run.
         how: The list that was used, a value of `zoom.recording_list.ListingMethod`.
-        listed: Number of recordings in the list.
+        listed: Number of recordings that the run read from the list, as in `Report.listed`.
         handed_in: Number of recordings whose ingest the run requested.
         waiting: Number of recordings that the next run checks again.
-        failed: Number of recordings whose ingest couldn't be requested.
+        failed: Number of recordings whose ingest couldn't be requested, and of unreadable entries.
         error: Error that stopped the run; "" if none did.
     """
 
@@ -200,11 +201,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         baseline: Time of the first run. Recordings that ended earlier are ignored.
         version: Number of times the state was written.
-        last: The last run that EventBridge started.
-        next_user: Id of the Zoom user with whom the next run begins, because the last run ran out
-            of time there.
+        last: The last run without options; None before the first.
+        next_user: Id of the Zoom user with whom the next run begins, because the last run ended
+            there; "" if the last run got through all users.
         told: Time at which each problem was last logged as an error, by problem.
-        found: Uuids of the missed recordings that the last run found for the first time.
+        found: Uuids of missed recordings that the last runs found, but didn't request.
     """
 
     baseline: _Stamp
@@ -226,7 +227,8 @@ def with_reported(
 ) -> dict[str, str]:
     """Return `reported` with the problems that are logged `now`, without entries that are too old.
 
-    An entry is too old if its problem would have to be logged again (`is_due`).
+    An entry is too old if its problem would have to be logged again (`is_due`). If there are more
+    than MAX_PROBLEMS, only the newest stay.
     """
     recent = {problem: at for problem, at in reported.items() if not is_due(reported, problem, now)}
     noted = {**recent, **dict.fromkeys(problems, timestamps.write(now))}

@@ -43,13 +43,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         baseline: The baseline; "" if there is none yet.
         how: The list that was used, a value of `zoom.recording_list.ListingMethod`.
         dry_run: Whether the run only reports.
-        listed: Number of recordings in the list.
+        listed: Number of recordings that the run read from the list and that didn't end before
+            `since`, and of unreadable entries.
         handed_in: Number of recordings whose ingest the run requested.
-        failed: Number of recordings whose ingest couldn't be requested.
+        failed: Number of recordings whose ingest couldn't be requested, and of unreadable entries.
         skipped: Number of recordings whose ingest wasn't requested, by `Decision`.
         is_complete: Whether the run got through the whole list.
-        recordings: The missed recordings.
-        left_out: Number of further missed recordings that `recordings` doesn't name.
+        recordings: The missed recordings whose ingest the run requested, couldn't request or, in a
+            dry run, would request.
+        left_out: Number of further such recordings that `recordings` doesn't name.
         message: Error that stopped the run; "" if none did.
     """
 

@@ -67,7 +67,8 @@ class ReconcileState:
                 effects, because it is called again if another run wrote the item meanwhile.
 
         Raises:
-            LedgerBusy: Other runs wrote the item during each of `ATTEMPTS` attempts.
+            LedgerBusy: Other runs wrote the item during each of `ATTEMPTS` attempts, or somebody
+                deleted the item.
             LedgerUnreadable: See `get`.
         """
         for _ in range(ATTEMPTS):
@@ -84,7 +85,7 @@ class ReconcileState:
         return state
 
     def _write(self, old: State | None, new: State) -> State | None:
-        """Write `new` and return it; None if the item isn't `old` any more."""
+        """Write `new` with the next version; return None if the item hasn't `old`'s version."""
         version = old.version if old else 0
         written = msgspec.structs.replace(new, version=version + 1)
         values = {name: msgspec.to_builtins(value) for name, value in _fields(written)}

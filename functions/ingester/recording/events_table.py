@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 EVENTS_RETENTION = timedelta(days=120)
-"""Time after a recording's last recording event for which DynamoDB keeps its recording events."""
+"""Time for which DynamoDB keeps a recording's recording events after the last one was added."""
 
 
 class EventsTable:
@@ -23,7 +23,12 @@ class EventsTable:
         self._clock = clock
 
     def append(self, uuid: str, event: RecordingEvent) -> list[RecordingEvent]:
-        """Add a recording event to a recording's list, and return the earlier recording events."""
+        """Add a recording event to a recording's list, and return the earlier recording events.
+
+        Raises:
+            ArithmeticError, LookupError, TypeError, ValueError: An earlier recording event can't be
+                read. The new recording event is added nevertheless.
+        """
         answer = self._table.update_item(
             Key={"zoom_uuid": uuid},
             UpdateExpression="SET expiration = :expiration, recording_event_times = "

@@ -1,4 +1,4 @@
-"""Names and ids of a recording, its views and its segments, and S3 keys of its files."""
+"""Facts about a recording: its ids, page, views, segments and length, and S3 keys of its files."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def is_captions_zip_id(zip_id: str) -> bool:
 def uuid_in(text: str) -> str:
     """Return the uuid in a text that is a uuid or a link to a recording's page in Zoom.
 
-    Such a link has the uuid in its query, as `meeting_id`. The result is "" if the link has none.
+    Such a link has the uuid in its query, as `meeting_id`. The result is "" if the link has none. A
+    text that isn't a link is returned without the blanks around it.
     """
     text = text.strip()
     if "://" not in text and "meeting_id=" not in text:
@@ -166,9 +167,9 @@ def staging_key(
 
     The key has the form `<meeting>/<start in epoch seconds>/<segment, 3 digits>-<view>-<file
     id>.<extension>`. The key contains the file's id because the numbers of segments may differ from
-    message to message. So a key never gets the bytes of another file. If a view has characters
-    other than letters, digits, `_`, `-` and brackets, the key has `unrecognized_type_other` instead
-    of the view.
+    message to message. So a key never gets the bytes of another file. An id that isn't safe in a
+    key is hashed (`key_id`). A view with more than 100 characters, or with others than letters,
+    digits, `_`, `-` and brackets, is replaced by `unrecognized_type_other`.
     """
     prefix = staging_prefix(zoom_series_id, start_time)
     suffix = f".{extension}" if extension else ""
@@ -185,7 +186,7 @@ def key_id(file_id: str) -> str:
     """Return a file's id as a part of an S3 key.
 
     An id of up to 64 letters, digits and dashes, such as a UUID, is unchanged, unless it begins
-    as a hash does. Any other id is hashed.
+    with `sha256-`. Any other id is hashed.
     """
     if _SAFE_ID.fullmatch(file_id) and not file_id.startswith(_HASH_PREFIX):
         return file_id
@@ -218,5 +219,5 @@ def view_names(files: Sequence[RecordingFile]) -> list[str]:
 
 
 def is_too_short(minutes: float, minimum_minutes: float) -> bool:
-    """Return whether a recording is shorter than the setting `MINIMUM_DURATION`."""
+    """Return whether a recording is shorter than `minimum_minutes` (`MINIMUM_DURATION`)."""
     return minutes < minimum_minutes

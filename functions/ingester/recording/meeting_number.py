@@ -31,6 +31,6 @@ def meeting_number_in(text: str) -> str:
 
 
 def meeting_number_to_join(text: str) -> str:
-    """Return the meeting number in a link to join; "" if the text isn't such a link."""
+    """Return the meeting number of the first link to join in a text; "" if there is no link."""
     found = _JOIN_LINK.search(text)
     return found[1] if found else ""

@@ -49,11 +49,15 @@ def recording_times(
     """Return the intervals in which the recording ran, as `start_stop,start_stop,…`.
 
     A start or resume begins an interval if none is open. A pause or stop ends the open interval.
-    Changes before the first segment are ignored.
+    Changes before the first segment are ignored. An interval without an end is left out. The result
+    is "" if there are no segments.
 
     Args:
         segments: Start and end of each segment, which don't show the pauses within the segment.
         events: Recording events, which show the pauses.
+
+    Raises:
+        OverflowError: See `RecordingEvent.moment`.
     """
     changes: list[_Change] = []
     for start, end in segments:

@@ -63,7 +63,7 @@ class Staging:
             return body.read()
 
     def address_of(self, file: StagedFile, seconds: int) -> str:
-        """Check that a staged file is unchanged, and return a presigned URL valid for `seconds`.
+        """Check a staged file's size, and return a presigned URL valid for `seconds`.
 
         Raises:
             StagedFileLost: The file isn't there any more, or has another size.

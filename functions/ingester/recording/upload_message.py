@@ -33,7 +33,7 @@ class Staged(msgspec.Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """Sentences for the status row about files that aren't staged; "" if every file is."""
+        """Sentences for the status row about unusable and missing files; "" if there are none."""
         sentences = list(self.unusable)
         if self.missing:
             sentences.append(

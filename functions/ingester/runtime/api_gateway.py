@@ -42,7 +42,8 @@ def request_of(event: Mapping[str, Any]) -> Request:
     """Return the request in a proxy event.
 
     Raises:
-        BadRequest: The event says that its body is base64, but the body can't be decoded.
+        BadRequest: The event says that its body is base64, but the body can't be decoded; or the
+            body isn't valid Unicode.
     """
     body = event.get("body") or ""
     try:

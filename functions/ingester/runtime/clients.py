@@ -43,7 +43,7 @@ def sns() -> SNSClient:
 
 
 def s3() -> S3Client:
-    """Make a client that signs presigned URLs with SigV4, for the bucket's region."""
+    """Make a client that signs presigned URLs with SigV4."""
     return boto3.client("s3", config=_S3_CONFIG)
 
 

@@ -17,7 +17,8 @@ logger = logging.getLogger("ingester.container")
 Kept = TypeVar("Kept")
 
 SECONDS = 300.0
-"""Lifetime of the dependencies, and so the longest time until a rotated secret takes effect."""
+"""Lifetime of the dependencies, and so the longest time until a rotated secret takes effect unless
+AWS fails."""
 
 LONGEST_SECONDS = 900.0
 """Longest time for which a revoked secret works while AWS fails. After that time, requests fail."""
@@ -67,7 +68,7 @@ class Container(Generic[Kept]):
         self._readings: deque[float] = deque(maxlen=READINGS)
 
     def __call__(self) -> Kept:
-        """Return the dependencies.
+        """Return the dependencies, which are built now if there are none or they are too old.
 
         Raises:
             BotoCoreError, ClientError: AWS fails, and the last build that succeeded is older than
@@ -86,7 +87,8 @@ class Container(Generic[Kept]):
     def rebuild_sparingly(self, seconds: float = SUSPICION_SECONDS) -> Kept:
         """Rebuild now, but at most once every `seconds`, and return the dependencies.
 
-        Call this method when a secret may have been rotated.
+        While AWS fails, the old dependencies are returned. Call this method when a secret may have
+        been rotated.
         """
         kept, now = self(), self._clock()
         if self._suspected is not None and now - self._suspected < seconds:

@@ -28,7 +28,7 @@ def start_call(
 
 
 def wait_for_result(future: Future[Result], deadline: float, monotonic: Monotonic) -> Result:
-    """Wait for a call that `start_call` started, and return its result.
+    """Wait for a call that `start_call` started, and return its result or raise its error.
 
     Raises:
         TimeoutError: The clock `monotonic` reaches `deadline`, in seconds, before the call is done.
@@ -39,7 +39,7 @@ def wait_for_result(future: Future[Result], deadline: float, monotonic: Monotoni
 def call_with_deadline(
     deadline: float, monotonic: Monotonic, work: Callable[..., Result], *args: Any
 ) -> Result:
-    """Run a call in another thread, and return its result.
+    """Run a call in another thread, and return its result or raise its error.
 
     Raises:
         TimeoutError: The clock `monotonic` reaches `deadline`, in seconds, before the call is done.

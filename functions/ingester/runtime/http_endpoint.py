@@ -73,6 +73,7 @@ class ErrorAnswers:
 
         Raises:
             BotoCoreError, ClientError: AWS fails, and `aws` is None.
+            Exception: The use case raised an error of a type that `statuses` doesn't name.
         """
         try:
             return use_case()

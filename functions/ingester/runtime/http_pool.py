@@ -45,7 +45,7 @@ def http(connections: int) -> urllib3.PoolManager:
 
 
 def public_http(connections: int, named_hosts: Collection[str]) -> urllib3.PoolManager:
-    """Make a pool like that of `http`, for hosts that untrusted input names.
+    """Make a pool like that of `http`, only for https, and for hosts that untrusted input names.
 
     The address of each connection's peer is checked, so a forged DNS answer can't evade the check.
 

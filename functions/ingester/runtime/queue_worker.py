@@ -9,8 +9,9 @@ each outcome:
 * ``Retry``: the message becomes visible again after a backoff. The count of receives continues.
 * ``GiveUp``: the dead-letter queue gets the message with the reason, because a person has to act.
 
-The worker carries an outcome out first and reports it afterwards. A report (status row, log record,
-metric) never raises: otherwise the message would come back although its outcome is carried out.
+The worker carries an outcome out first and reports it afterwards. An error of a report (status row,
+log record, metric) is only logged: otherwise the message would come back although its outcome is
+carried out.
 """
 
 from __future__ import annotations
@@ -135,7 +136,8 @@ class SourceQueue:
     The function works on a message at the message's first `receive_limit` receives. If the last of
     these receives fails, the function moves the message to the dead-letter queue with a reason.
     Because the last receive may be cut short, SQS delivers the message a few more times
-    (`cdk/receive_limits.py`). After that receive, SQS itself moves the message, without a reason.
+    (`cdk/receive_limits.py`). After these deliveries, SQS itself moves the message, without a
+    reason.
     """
 
     queue: Queue
@@ -231,6 +233,7 @@ class QueueWorker(Generic[Message]):
         """Process a message, carry out the outcome, and return the outcome.
 
         Raises:
+            BotoCoreError, ClientError: The outcome of a failure can't be carried out.
             Exception: The use case raised an unforeseen error, and the message has receives left.
         """
         try:

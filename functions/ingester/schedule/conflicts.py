@@ -30,18 +30,18 @@ class _Holder(msgspec.Struct, frozen=True):
 
 
 class _Conflicts:
-    """The conflicts found so far, in order. Times of one row with the same reason are grouped."""
+    """Conflicts or copies, in order. Times of one row with the same reason are grouped."""
 
     def __init__(self) -> None:
         self._times: dict[tuple[_Holder, str], list[str]] = {}
 
     def add(self, own: _Holder, scheduled: ScheduledClass, reason: str) -> None:
-        """Add the time of a row's scheduled class that conflicts with another class."""
+        """Add the time of a row's scheduled class that conflicts with another or copies it."""
         times = self._times.setdefault((own, reason), [])
         times.append(f"{scheduled.day} {scheduled.time}")
 
     def rows(self) -> list[SkippedRow]:
-        """Return an entry for each conflicting row and each reason, with all conflicting times."""
+        """Return an entry for each row and each of its reasons, with all times."""
         return [
             SkippedRow(
                 own.sheet,
@@ -55,10 +55,11 @@ class _Conflicts:
 
 
 def conflicts(sheets: Iterable[ParsedSheet], others: Iterable[MeetingClass]) -> list[SkippedRow]:
-    """Return the rows whose scheduled class has another's meeting and time, but another series.
+    """Return the rows with scheduled classes that conflict with others, and the reasons.
 
-    `others` are the classes that stay in the table in addition to those of `sheets`. The first of
-    two rows wins, and a row wins over `others`. `plan_import` puts the classes in this order.
+    The first of two conflicting rows wins, and the second one is returned. `others` are the classes
+    that stay in the table in addition to those of `sheets`. A row wins over `others`, and is
+    returned as well. `plan_import` puts the classes in this order.
     """
     found = _Conflicts()
     holders = _add_conflicts_of_rows(found, sheets)
@@ -102,7 +103,7 @@ def _add_conflicts_with_others(
 
 
 def copies(sheets: Iterable[ParsedSheet]) -> list[SkippedRow]:
-    """Return the rows whose scheduled class, course and title an earlier row has, too."""
+    """Return the rows that repeat the scheduled class, course and title of an earlier row."""
     found = _Conflicts()
     rows: dict[tuple[_Slot, str, str, str], _Holder] = {}
     for sheet in sheets:

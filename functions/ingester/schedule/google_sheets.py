@@ -60,8 +60,8 @@ Cell = str | int | float | bool | None
 class Tab(msgspec.Struct, frozen=True):
     """A tab's cells as the sheet shows them, from the first row and column on.
 
-    Empty rows are included, so the numbers of rows are those of the sheet. Cells after a row's last
-    text are left out.
+    Empty rows between others are included, so the numbers of rows are those of the sheet. Rows
+    after the last text, and cells after a row's last text, are left out.
     """
 
     name: str
@@ -131,11 +131,13 @@ class Sheets:
     def tabs(self, document: str, names: Sequence[str], *, seconds: float) -> list[Tab]:
         """Read some tabs of a document in one request.
 
-        A failed request is retried. `seconds` is the limit for all attempts together.
+        The request is retried after a SheetsUnreachable. `seconds` is the limit for all attempts
+        together.
 
         Raises:
             GoogleKeyRefused: The key is missing, malformed, or refused by Google.
-            SheetsRefused: Google refuses the request for another reason. A person has to act.
+            SheetsRefused: Google refuses the request for another reason, or the tabs are too large.
+                A person has to act.
             SheetsUnreachable: Google can't be reached, is busy, or gives an answer without the
                 tabs. The subclass SheetsTimedOut means that Google didn't answer in time.
         """
@@ -201,6 +203,7 @@ def _read(request: Any, names: Sequence[str]) -> list[Tab]:
 
     Raises:
         SheetsUnreachable: The answer doesn't have the tabs.
+        IngesterError: See `_Transport.request`.
     """
     try:
         batch = msgspec.convert(request.execute(), _Batch)
@@ -266,7 +269,7 @@ class _Transport:
         """Send a request with the account's token, like `httplib2.Http.request`.
 
         Raises:
-            SheetsUnreachable: Google doesn't answer, is too slow, or is busy.
+            SheetsUnreachable: Google doesn't answer, is too slow or busy, or gives no usable token.
             SheetsRefused: Google refuses the key or the request, or the answer is too large.
         """
         signed = dict(headers or {})

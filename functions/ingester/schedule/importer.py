@@ -89,9 +89,10 @@ def import_sheets(
     A dry run writes nothing. An import that raises one of the errors below writes nothing either.
 
     Raises:
-        UnusableSheet: A sheet has no sound header, all of its rows have become unusable, or a
-            meeting has too many classes for a row of the table.
+        UnusableSheet: A sheet has no sound header or too many rows, all of its rows have become
+            unusable, or a meeting has too many classes for a row of the table.
         NothingToImport: No row can be used.
+        ScheduleUnreadable: A row of the table can't be parsed.
     """
     names = also_replaced.names | {sheet.source for sheet in sheets}
     return import_parsed(
@@ -117,6 +118,7 @@ def import_parsed(
         UnusableSheet: All rows of a sheet have become unusable, or a meeting has too many classes
             for a row of the table.
         NothingToImport: No row can be used.
+        ScheduleUnreadable: A row of the table can't be parsed.
     """
     read = [pair for sheet in sheets for pair in sheet.pairs]
     skipped = [row for sheet in sheets for row in sheet.skipped]

@@ -25,8 +25,8 @@ WEEK_MINUTES = 7 * DAY_MINUTES
 class ScheduledClass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One weekly class of the schedule.
 
-    `day` is a letter of DAYS, and `time` is the local start, `H:MM`. `source` names the sheet or
-    file that the scheduled class came from. In rows of the first system, `source` is "".
+    `day` is a letter of DAYS, and `time` is the local start, `H:MM` or `HH:MM`. `source` names the
+    sheet or file that the scheduled class came from. In rows of the first system, `source` is "".
     """
 
     day: str
@@ -123,7 +123,8 @@ class ImportPlan(msgspec.Struct, frozen=True):
         delete: Numbers of the meetings to delete.
         added: Number of new meetings.
         changed: Number of meetings that change.
-        unchanged: Number of imported meetings whose rows stay the same.
+        unchanged: Number of meetings with replaced, retained or new classes whose rows stay the
+            same.
     """
 
     put: tuple[ScheduledMeeting, ...]
@@ -201,7 +202,7 @@ def plan_import(
     """Plan the changes that replace the scheduled classes from `replaced` by `classes`.
 
     Classes of other sources and those in `retained` stay, and follow `classes` in a meeting's row.
-    Meetings without a replaced or new class keep their rows as they are.
+    Meetings without a replaced, retained or new class keep their rows as they are.
     """
     before = {meeting.zoom_series_id: meeting for meeting in existing}
     affected = {*dict(classes), *dict(retained), *_meetings_of(replaced, existing)}

@@ -107,6 +107,7 @@ def find_removals(
     the new rows doesn't count as removed in three cases:
 
     * The class has changed: the meeting has a class of the same course or series at the same time.
+      For a class without a source, which the first system wrote, any class at that time counts.
     * The class has moved: another meeting gets a class of the same course or series at that time.
     * The class has another time: the meeting gets at least as many other classes of the course (or
       of the series, without a course) as the meeting loses.

@@ -30,7 +30,7 @@ MAX_SOURCES = 3
 
 MAX_UNLINKED = 2
 """Maximum number of rows without a link that the sheet's answer names. If more rows lack a link,
-the answer only counts these rows, because most lack a link on purpose."""
+the answer counts these rows and names only the first, because most lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Maximum number of characters of a line of the sheet's answer, enough for the names of two tabs, a
@@ -240,7 +240,7 @@ def _changes(report: ImportReport, removals: Removals) -> str:
     """Return a text with the numbers of new, changed, replaced and removed meetings.
 
     The sheet's script shows an alert if it finds the word "removed", so the text has that word only
-    if a scheduled class is lost.
+    if a meeting is removed and not replaced.
     """
     plan, replaced = report.plan, len(removals.moved)
     numbers = (
@@ -257,7 +257,8 @@ def _changes(report: ImportReport, removals: Removals) -> str:
 def _row_lines(report: ImportReport) -> list[str]:
     """Return lines about rows with problems, the most important first.
 
-    If more than MAX_UNLINKED rows lack a meeting link, these rows are only counted.
+    If more than MAX_UNLINKED rows lack a meeting link, these rows are counted, and only the first
+    is named.
     """
     retaining = {retained.row for retained in report.retained}
     unlinked = [row for row in report.skipped if row.unlinked and row.unread not in retaining]

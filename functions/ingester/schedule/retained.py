@@ -28,7 +28,7 @@ class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
         meeting: Number of the meeting; "" if the link can't be read.
         course: The course; None if the cell holds no name.
         maybe_merged: Whether the row's link cell is empty, and so may be merged with a cell above.
-            Then `meeting` is the meeting of the row above.
+            Then `meeting` is that of the row above, or "" if the row above has another course.
         classes: The row's classes, if nothing but the link is missing.
     """
 

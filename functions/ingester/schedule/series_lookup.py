@@ -72,6 +72,10 @@ def scheduled_destination(
 
     The series is that of the scheduled class, or else the fallback. `start_time` is the recording's
     start. The other arguments are those of `destination_of`.
+
+    Raises:
+        ValueError, OverflowError: `start_time` is malformed, or has no local time in Python's
+            calendar.
     """
     if meeting is not None:
         scheduled = schedule.match(meeting, timestamps.parse(start_time), zone, buffer_minutes)

@@ -70,7 +70,7 @@ def _classes(meeting: ScheduledMeeting) -> list[_Shown]:
 
 
 def _listed(classes: Iterable[_Shown]) -> str:
-    """Return a list of scheduled classes by course.
+    """Return a text that lists scheduled classes by course.
 
     An example is `HIST E-1010 (20260112345) M 9:30 Lecture, W 9:30 Lecture; CSCI …`.
     """

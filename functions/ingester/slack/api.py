@@ -238,7 +238,10 @@ def _checked(asked: _Checked, base_url: str) -> _Checked:
 
 
 def _is_slack_url(url: str, base_url: str) -> bool:
-    """Return whether a URL is on the host of Slack's API, or on a subdomain of that host."""
+    """Return whether a URL is https on the host of Slack's API, or on a subdomain of that host.
+
+    A URL with user information, or with characters that aren't printable ASCII, isn't accepted.
+    """
     slack = urlsplit(base_url).hostname or ""
     try:
         parts = urlsplit(url)
@@ -395,7 +398,6 @@ def _pages(first: SlackResponse, page_type: type[_Answer]) -> Iterator[_Answer]:
 
 
 def _convert_error(error: SlackApiError) -> SlackUnreachable | SlackRefused:
-    """Return our error for an error of Slack's API."""
     response = error.response
     code, status = str(response.get("error"))[:200], response.status_code
     if status == 429 or status >= 500 or code in PASSING:

@@ -183,9 +183,9 @@ def _ingests(recordings: Sequence[Shown], room: int) -> list[list[Block]]:
     """Build the sections of each recording's ingests within `room` characters.
 
     The newest ingest of each recording comes first, cut to its first two lines if necessary, so
-    that every recording shows a state. While there is room, each round adds the next older ingest
-    of each recording. A recording whose next ingest doesn't fit gets no more ingests. `room`
-    doesn't limit the counts of omitted ingests.
+    that as many recordings as possible show a state. While there is room, each round adds the next
+    older ingest of each recording. A recording whose next ingest doesn't fit gets no more ingests.
+    `room` doesn't limit the counts of omitted ingests.
     """
     packs = [_Pack(SECTIONS_OF_A_RECORDING, "\n\n") for _ in recordings]
     for number, (pack, recording) in enumerate(zip(packs, recordings, strict=True)):

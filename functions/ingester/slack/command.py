@@ -89,7 +89,10 @@ def meeting_asked_for(text: str) -> int | None:
 
 
 def spaced(meeting: int) -> str:
-    """Return a meeting number as Zoom shows it: 123 456 7890 or 123 4567 8901."""
+    """Return a meeting number as Zoom shows it: 123 456 7890 or 123 4567 8901.
+
+    A number that has neither 10 nor 11 digits gets no spaces.
+    """
     digits = str(meeting)
     if len(digits) == 10:
         return f"{digits[:3]} {digits[3:6]} {digits[6:]}"

@@ -87,7 +87,8 @@ def class_of(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> str:
 def schedule_lines(meeting: ScheduledMeeting) -> tuple[str, ...]:
     """Return a line for each of a meeting's scheduled classes, in the week's order.
 
-    A scheduled class from two sources has one line.
+    A scheduled class from two sources has one line. Classes whose day or time can't be read come
+    last.
     """
     events = sorted(
         meeting.events,
@@ -105,7 +106,10 @@ def _weekly(event: ScheduledClass) -> str:
 
 
 def series_of(meeting: ScheduledMeeting) -> str:
-    """Return the Opencast series of a meeting's scheduled classes, without duplicates."""
+    """Return the Opencast series of a meeting's scheduled classes, each once; "" if there are none.
+
+    For a meeting without classes, return the meeting's own series.
+    """
     every = [meeting.series_of(event) for event in meeting.events] or [meeting.opencast_series_id]
     return ", ".join(dict.fromkeys(filter(None, every)))
 

@@ -28,8 +28,8 @@ def by_cause(
     """Group ingests by cause, so that each recording that needs a person is in one group.
 
     The newest of a recording's ingests that need a person stands for these ingests. In a group of
-    ingests that need no person, a recording is once, too. The groups are in the order of their
-    first ingests.
+    ingests that need no person, each recording has one ingest, too. The groups are in the order of
+    their recordings in `rows`.
     """
     newest: dict[tuple[str, str], StatusRow] = {}
     for row in rows:

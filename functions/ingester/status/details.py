@@ -88,7 +88,8 @@ class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
         editor: Address of the recording's event in Opencast's editor.
         files: Words for each of the event's files; without an event, for each file that Zoom
             reported.
-        scheduled: Series and scheduled class by the schedule; None if the schedule can't be read.
+        scheduled: Series and scheduled class by the schedule; None if the schedule or the start
+            can't be read.
     """
 
     uuid: str

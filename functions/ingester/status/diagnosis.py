@@ -41,7 +41,7 @@ QUIET_LIMITS = {
 or wait in that state. `_queue_limit` returns the limit for a row whose message waits in a queue."""
 
 UPLOADING = frozenset({State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED, State.UPLOADER_FAILED})
-"""States of rows whose message is in the upload queue."""
+"""States of rows whose message is in the upload queue, or in its dead-letter queue."""
 
 BEFORE_FILES = ZOOM_SIDE | {
     State.ON_DEMAND_RECEIVED,
@@ -61,67 +61,71 @@ class Situation(Enum):
     """
 
     UNKNOWN = auto()
-    """The row has no state, or one that this version doesn't know."""
+    """Situation of a row without a state, or with one that this version doesn't know."""
 
     AT_ZOOM = auto()
-    """Zoom is recording or processing. Nobody has requested an ingest."""
+    """Situation of a recording at Zoom, whose ingest nobody has requested."""
 
     IN_PROGRESS = auto()
     RETRY_SCHEDULED = auto()
     RETRY_DUE = auto()
-    """The next attempt is due, and the ingest's message waits in the queue."""
+    """Situation of an ingest whose next attempt is due, and whose message waits in the queue."""
 
     IN_OPENCAST = auto()
     PUBLISHED = auto()
-    """Opencast has processed and published the recording."""
+    """Situation of an ingest that Opencast has processed and published."""
 
     OPENCAST_FAILED = auto()
-    """Opencast has the recording, but its workflow failed."""
+    """Situation of an ingest that Opencast has, but whose workflow failed."""
 
     OPENCAST_DELETED = auto()
-    """Somebody has deleted the recording in Opencast."""
+    """Situation of an ingest that somebody has deleted in Opencast."""
 
     ALREADY_IN_OPENCAST = auto()
-    """The ingest was ignored, because an earlier ingest brought the recording into Opencast."""
+    """Situation of an ingest that was ignored, because its recording was in Opencast already."""
 
     IGNORED = auto()
     NO_SCHEDULED_CLASS = auto()
     NOT_NEEDED = auto()
-    """The ingest was ignored: no scheduled class fits, but an earlier ingest is in Opencast."""
+    """Situation of an ingest that fits no scheduled class, while an earlier one is in Opencast."""
 
     SUPERSEDED = auto()
-    """The ingest ended early, and a later ingest of the recording is in Opencast."""
+    """Situation of an ingest that failed, stopped or fits no scheduled class, while a later one is
+    in Opencast."""
 
     AWAITS_OTHER = auto()
-    """The ingest ended early, and another ingest of the recording is in progress."""
+    """Situation of an ingest that failed, stopped or fits no scheduled class, while another one is
+    in progress or will be retried."""
 
     REQUEST_FAILED = auto()
     DOWNLOAD_FAILED = auto()
     UPLOAD_FAILED = auto()
     UNKNOWN_SERIES = auto()
-    """Opencast doesn't have the series."""
+    """Situation of an ingest whose series Opencast doesn't have."""
 
     STAGED_FILES_LOST = auto()
-    """The staged files are gone or were replaced before the upload."""
+    """Situation of an ingest whose staged files were lost or replaced before the upload."""
 
     RETRY_LOST = auto()
-    """The next attempt is overdue for longer than the ingest's message may wait in its queue."""
+    """Situation of an ingest whose next attempt is overdue for longer than its message may wait in
+    its queue."""
 
     NEVER_QUEUED = auto()
-    """The request was received, but its message never reached the download queue."""
+    """Situation of an ingest that was requested, but whose message never reached the download
+    queue."""
 
     NEVER_COMPLETED = auto()
-    """Zoom has been processing the recording for a day or more."""
+    """Situation of a recording that Zoom has been processing for more than a day."""
 
     STUCK = auto()
     FAILED_ELSEWHERE = auto()
-    """The ingest failed in another stack, whose queues have its message.
+    """Situation of an ingest that failed in another stack, whose queues have its message.
 
     `invoke migrate` copied the row from that stack.
     """
 
     STUCK_ELSEWHERE = auto()
-    """The ingest is stuck in another stack, whose queues have its message.
+    """Situation of an ingest that is stuck in another stack, whose queues have its message.
 
     `invoke migrate` copied the row from that stack.
     """
@@ -321,7 +325,8 @@ def _stopped_situation(row: StatusRow) -> Situation:
 def _is_from_elsewhere(row: StatusRow) -> bool:
     """Return whether `invoke migrate` copied the row from a stack of the first system.
 
-    Such a row is past the webhook and has no file ids, which our webhook always writes.
+    Such a row is past the webhook. It has neither file ids, which our webhook always writes, nor a
+    time of the next attempt.
     """
     return row.state not in BEFORE_FILES and not row.files and not row.retry_due
 
@@ -352,7 +357,8 @@ def _superseding(
 
     A later ingest in Opencast counts (`_came_after`). An earlier ingest in Opencast counts only for
     a row that was ignored because no scheduled class fits, and not for a failed request, which may
-    have named another series. If no ingest in Opencast counts, an ingest in progress counts.
+    have named another series. If no ingest in Opencast counts, an ingest counts that is in progress
+    or will be retried.
 
     Returns:
         The row's situation and the other ingest; `own` and None if no other ingest counts.

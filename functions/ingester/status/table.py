@@ -1,6 +1,6 @@
 """The status table in DynamoDB: one row for each ingest, for people to read.
 
-Each change of state appends a step to the row's list, in the same update. The list is bounded,
+Each write of a state appends a step to the row's list, in the same update. The list is bounded,
 because a recording may be retried for days. The first and the last steps stay, and the number of
 dropped steps between them is kept. An expression can't branch on a list's length. So there are two
 updates, each with a condition on the length: one appends a step, the other shifts the last steps
@@ -62,16 +62,19 @@ class StatusChange:
 
     Attributes:
         state: New state.
-        reason: New reason. If "", the old reason is removed, unless the row already is in `state`.
+        reason: New reason. If "", the old reason is removed, unless the row already is in `state`
+            or `keeps_reason` is set.
         subject: The recording, to write into the row. If None, the change creates no row.
         requested: Way to set the time of request; None to leave it unchanged.
         asked: Options of the request. An empty `RequestOptions` removes the options of an
             earlier request; None leaves them unchanged.
         files: File ids to add.
-        oc_series_id: Series that was found. The old course is removed unless `course` is given.
+        oc_series_id: Series that was found. The old course is removed unless `course` is given. If
+            "", series and course stay.
         course: Course of the series.
         retry_due: Time of the next automatic attempt. The old time is removed in any case.
-        failed_again: Whether to count a failure.
+        failed_again: Whether to count a failure. If not, the count starts again, except in the
+            state UPLOADER_RECEIVED.
         replacing: States that the change may replace in addition to those in `FOLLOWS`.
         keeps_reason: Whether to keep the old reason if there is no new one.
     """
@@ -114,8 +117,8 @@ def _state(item: Mapping[str, Any]) -> State | None:
 def row_of(item: Mapping[str, Any]) -> StatusRow:
     """Convert an item of boto3's table to a row.
 
-    An unreadable attribute is logged and left out, so that a row that was edited by hand doesn't
-    make a whole list unreadable.
+    An unreadable attribute is left out, and logged unless it is the state. So a row that was edited
+    by hand doesn't make a whole list unreadable.
     """
     return StatusRow(
         zip_id=str(item["zip_id"]),
@@ -221,10 +224,10 @@ class StatusTable:
         return row_of(item) if item else None
 
     def write(self, zip_id: str, change: StatusChange) -> WriteResult | None:
-        """Change a row if its state may change to the new one (`pipeline/states.py`).
+        """Create a row, or change it if its state may change to the new one (`pipeline/states.py`).
 
         Returns:
-            The result; None if there is no row, or its state may not change to the new one.
+            The result; None if the state may not change, or if the change can't create the row.
         """
         state, now = change.state, self._clock()
         update = _update_of(change, now, self._expiration())
@@ -319,7 +322,7 @@ class StatusTable:
         ]
 
     def updated_since(self, begin: datetime) -> list[StatusRow]:
-        """Return all rows updated since `begin`, the oldest first."""
+        """Return all rows updated since `begin` (in UTC), the oldest first."""
         now = self._clock()
         rows: list[StatusRow] = []
         day = begin.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -500,7 +503,6 @@ def _outdated(change: StatusChange) -> list[str]:
 
 
 def _subject_attributes(subject: Subject) -> dict[str, Any]:
-    """Return the attributes that describe the recording."""
     return {
         "meeting_id": subject.meeting_id,
         "recording_id": subject.recording_id,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 PAGE_ROWS = 500
-"""Maximum number of rows read for one page: 3 MB with the longest reasons. Lambda limits an answer
-to 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+"""Number of rows after which a page ends: 3 MB with the longest reasons. Lambda limits an answer to
+6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 LAST_SECOND = 86_399
 """Last second of a day, counted from midnight in UTC."""
@@ -79,8 +79,8 @@ class StatusPages:
         """Read one page of the rows updated from `begin` to `end`, the newest first.
 
         Args:
-            begin: Earliest time.
-            end: Latest time.
+            begin: Earliest time, in UTC.
+            end: Latest time, in UTC.
             after: Last row of the page before; None for the first page.
             without: States to leave out. Rows in these states count towards a page's size, so a
                 page may be empty although more pages follow.

@@ -68,7 +68,7 @@ def state_with_code(state: State | None) -> str:
 
 
 def reason_words(reason: str, series: str = "") -> str:
-    """Return the words for a stored reason. Unknown reasons stay as they are.
+    """Return the words for a stored reason, or the reason itself if there are no words for it.
 
     The kind of a failure and the call for an operator are left out, because the state and the
     advice say the same.

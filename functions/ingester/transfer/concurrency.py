@@ -39,7 +39,7 @@ class ConcurrencyLimit:
         """Adapt the limit after a tick (`engine.TICK_SECONDS`).
 
         Raise the limit if the last raise paid off (`MIN_GAIN`). Otherwise return to the last good
-        limit for `TICKS_BETWEEN_TRIALS`.
+        limit for `TICKS_BETWEEN_TRIALS`, and raise the limit again after these ticks.
 
         Args:
             rate: Bytes a second during the tick.
@@ -62,7 +62,7 @@ class ConcurrencyLimit:
             self._hold(TICKS_BETWEEN_TRIALS)
 
     def back_off(self) -> None:
-        """Halve the limit because the source or S3 throttles."""
+        """Halve the limit for `TICKS_AFTER_THROTTLING`, because the source or S3 throttles."""
         self.connections = self._last_good = max(1, self.connections // 2)
         self._hold(TICKS_AFTER_THROTTLING)
 

@@ -5,8 +5,9 @@ straight from the source into S3. The main thread alone decides on the next task
 connections and the end of the run. All files share the connections, so that ten files need no more
 memory than one.
 
-Whatever fails, an object in S3 is either complete or doesn't exist. A part that S3 has stored is
-never copied again, neither by this run nor by a later run in another process.
+Whatever fails, an object in S3 is either complete or doesn't exist. A later run, also in another
+process, continues with the parts that S3 has stored. The exceptions are uploads that a permanent
+failure has aborted, files that have changed, and sources without ranges.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ class Engine:
             The result of each copy, in order. An error is a result only if the copy tolerates it.
 
         Raises:
-            PermanentFailure: A copy failed for good. All uploads of the run are aborted.
+            PermanentFailure: A copy failed for good, with an error that the copy doesn't tolerate.
+                All unfinished uploads of the run are aborted.
             RetryableFailure: A copy failed, and the others continued while there was time; or the
                 time was too short to copy anything.
             OutOfTime: The time ran out after progress. The next run continues.
@@ -234,7 +236,10 @@ class _Run:
         }
 
     def _outcome(self) -> list[Copied | IngesterError]:
-        """Return the results of all copies, or raise the error that ended the run."""
+        """Return the results of all copies, or raise one error.
+
+        A permanent failure comes first, then the first other error, then the lack of time.
+        """
         for error in (self._permanent_failure(), *(file.error for file in self._files)):
             if error is not None:
                 raise error

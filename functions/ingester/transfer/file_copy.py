@@ -1,8 +1,8 @@
 """The state machine of one file's copy, which returns small tasks and processes their results.
 
-The tasks are: open the source, copy each missing part, complete the upload. Tasks run in worker
-threads. The state changes only in the main thread, which asks for the next task and reports the
-result of each task.
+The tasks are: open the source, mark the upload, copy the missing parts or the whole stream,
+complete the upload. Tasks run in worker threads. The state changes only in the main thread, which
+asks for the next task and reports the result of each task.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from ingester.transfer.parts import Part
 from ingester.transfer.plan import AlreadyThere, Copied, Plan
 
 RESTARTS = 3
-"""Maximum number of restarts of a copy within one run because its source or its upload changed."""
+"""Maximum number of restarts of a copy within one run, because its source changed, its upload was
+gone, or the object that S3 already had is invalid."""
 
 IN_FLIGHT_DIVISOR = 4
 MIN_IN_FLIGHT = 8
@@ -137,7 +138,8 @@ class FileCopy:
         """Process the result or the error of a task. `part` is the part that the task copied.
 
         Raises:
-            BaseException: `error`, if it is a bug: neither an IngesterError nor botocore's.
+            BaseException: The copy's first error, once no task is in flight, if that error is a
+                bug: neither an IngesterError nor botocore's.
         """
         self._in_flight -= 1
         self._bytes_in_flight -= part.length if part else 0

@@ -35,7 +35,7 @@ CHILD_SECONDS = 30.0
 """Longest duration of the child, without the time of the reads from S3."""
 
 READ_BYTES = 4 * 1024 * 1024
-"""Maximum number of bytes of one read by libav, which reads a whole table in one read."""
+"""Maximum number of bytes of one read by libav, which may ask for a whole table at once."""
 
 PR_SET_DUMPABLE = 4
 """Option of Linux's prctl that sets whether other processes may read a process's memory.
@@ -76,8 +76,8 @@ def inspect(
 
     Raises:
         TransferFailed: The file isn't a complete MP4 with a video.
-        UnusableVideo: The check takes more memory or time than any recording needs, or crashes
-            libav.
+        UnusableVideo: The check takes more memory, time or reads than any recording needs, the
+            index is unusable (`check_boxes`), or libav crashes or sends nonsense.
         RuntimeError, OSError: The child doesn't start.
     """
     file = File(name, read_range, size)
@@ -109,7 +109,9 @@ class Inspector:
 def _start(
     program: Path, connection: socket.socket, size: int, library_path: str
 ) -> subprocess.Popen[bytes]:
-    """Start the child, with this process's search path for packages but without its environment.
+    """Hide this process, and start the child.
+
+    The child gets this process's search path for packages, but not this process's environment.
 
     Raises:
         OSError: The system has no memory or no processes left.
@@ -120,7 +122,7 @@ def _start(
         environment["LD_LIBRARY_PATH"] = library_path
     limits = (size, BLOCK_BYTES, READ_BYTES, MEMORY_BYTES, CPU_SECONDS)
     return subprocess.Popen(
-        # The child must neither write files (-B) nor import code from other folders (-P, -s).
+        # The child must neither write files (-B) nor import code from other folders (-P, -S, -s).
         [sys.executable, "-BPSs", str(program), *map(str, limits)],
         stdin=connection.fileno(),
         stdout=subprocess.DEVNULL,
@@ -150,7 +152,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class _Child:
-    """The child that opens the video `name` within some seconds, and our end of its socket."""
+    """The child that opens the video `name` within `seconds`, and our end of its socket."""
 
     def __init__(
         self,
@@ -170,7 +172,8 @@ class _Child:
 
         Raises:
             UnusableVideo: The child died, took too long, or sent an invalid line.
-            RuntimeError: The child ended before its first line, so the file isn't the cause.
+            RuntimeError: The child ended or took too long before its first line, so the file isn't
+                the cause.
         """
         line = b""
         while not line.endswith(b"\n"):
@@ -207,7 +210,7 @@ class _Child:
         self._seconds_left -= time.monotonic() - began
 
     def _failure(self, error: Exception) -> Exception:
-        """Return the error for a child that doesn't answer any more."""
+        """Kill a child that doesn't answer any more, and return the error."""
         is_late = isinstance(error, TimeoutError)
         if not is_late:
             # The child's socket closes shortly before the child ends with the exit code.
@@ -228,7 +231,9 @@ def _serve(file: File, child: _Child) -> Movie:
 
     Raises:
         TransferFailed: The file isn't a complete MP4 with a video.
-        UnusableVideo: The child died, took too long, or sent an invalid line or request.
+        UnusableVideo: The child died, took too long, or sent an invalid line or request; or the
+            file takes too many reads.
+        RuntimeError: The child sent no first line.
     """
     answer = child.receive()
     while answer.length:

@@ -96,7 +96,11 @@ class File:
         return content
 
     def peek(self, offset: int, length: int) -> bytes:
-        """Return up to `length` bytes from `offset` on, from the last block read or a new one."""
+        """Return up to `length` bytes from `offset` on, from the last block read or a new one.
+
+        Raises:
+            UnusableVideo, TransferFailed: See `read`.
+        """
         begin = offset - self._block_at
         if not 0 <= begin <= len(self._block) - min(length, self.size - offset):
             self._block = self.read(offset, min(BLOCK_BYTES, self.size - offset))
@@ -107,11 +111,13 @@ class File:
 def check_boxes(file: File) -> None:
     """Check that a file is complete, and that its index describes no more than the file can hold.
 
+    A fragmented file is checked only up to its first fragment.
+
     Raises:
         TransferFailed: The file is a page (HTML, XML or JSON), a box reaches beyond the end, or the
             index or the samples are missing.
-        UnusableVideo: The file has too many boxes or two indexes, its index is too large,
-            compressed or impossible, or the check takes too many reads.
+        UnusableVideo: The file has too many boxes or two indexes; its index is too large,
+            compressed or impossible, or has too many frames; or the check takes too many reads.
     """
     if file.peek(0, _HEADER_BYTES).lstrip()[:1] in _FIRST_BYTES_OF_TEXT:
         raise TransferFailed(
@@ -159,7 +165,7 @@ def _boxes(file: File, offset: int, end: int) -> Iterator[_Box]:
     """Yield the boxes between two offsets.
 
     Raises:
-        TransferFailed: A box reaches beyond the end.
+        TransferFailed: A box reaches beyond the end, or is shorter than its header.
     """
     while offset < end:
         header = file.peek(offset, min(_HEADER_BYTES, end - offset))

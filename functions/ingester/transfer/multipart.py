@@ -82,7 +82,7 @@ class Destination:
 
     @property
     def identity(self) -> str:
-        """Hash of the mark. Objects and uploads of the same identity have the same bytes."""
+        """Hash of the mark. Objects and uploads of the same identity count as equal."""
         return sha256(self.mark).hexdigest()
 
 
@@ -165,6 +165,8 @@ class Bucket:
     def is_released(self, key: str) -> bool:
         """Return whether a rule of the bucket may delete the object at any time, or has deleted it.
 
+        An object whose tags S3 doesn't provide (403, 501) counts as not released.
+
         Raises:
             ClientError: S3 fails.
         """
@@ -230,17 +232,18 @@ class Bucket:
         upload.is_marked = True
 
     def send(self, upload: Upload, part: Part, chunks: Iterable[bytes | memoryview]) -> StoredPart:
-        """Send one part, chunk by chunk.
+        """Send one part, chunk by chunk, and add the part to `upload.stored`.
 
         Args:
             upload: The upload.
             part: The part.
-            chunks: Exactly the bytes of the part. Errors of the iterator are raised unchanged.
+            chunks: Exactly the bytes of the part. The iterator's IngesterErrors are raised
+                unchanged.
 
         Raises:
             UploadGone: The upload doesn't exist any more.
-            SlowDown: S3 asks for fewer requests.
-            AwsFailed: S3 refused the part, or couldn't be reached.
+            SlowDown: S3 answered 5xx, or a code of `SLOW_DOWN_CODES`.
+            AwsFailed: S3 refused the part, couldn't be reached, or confirmed another checksum.
         """
         body = _BodyWithTrailer(chunks, part.length)
         url = f"{upload.url}?partNumber={part.number}&uploadId={quote(upload.upload_id, safe='')}"

@@ -1,4 +1,4 @@
-"""Carry out the tasks of one file's copy: plan it, copy parts or a stream, complete the upload."""
+"""Carry out the tasks of one file's copy: plan it, copy it, mark and complete the upload."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Worker:
-    """Worker for the tasks of one file's copy, until `stop` is set. Each task has its own thread.
+    """Worker for the tasks of one file's copy, which run in several threads until `stop` is set.
 
     A failure that may go away is retried. Each method raises the failure once its retries have
     ended, and Stopped once `stop` is set.
@@ -110,7 +110,8 @@ class Worker:
 
         Raises:
             SourceChanged: The source has another version now.
-            TransferFailed: The source sent fewer bytes than the expected size.
+            TransferFailed: The number of bytes isn't the expected size.
+            IngesterError: See `PlainStream.copy`.
         """
         opened = [plan.body] if plan.body else []
 
@@ -139,7 +140,10 @@ class Worker:
         self._with_retries(lambda: self.bucket.mark(plan.upload))
 
     def complete(self, plan: Plan | AlreadyThere) -> Copied:
-        """Complete the upload unless S3 has the object already, and inspect the object."""
+        """Complete the upload unless S3 has the object already, and inspect the object.
+
+        The inspection isn't retried. Its errors are those of `Copy.inspect`.
+        """
         if isinstance(plan, Plan):
             key = plan.upload.destination.key
             size = self._with_retries(lambda: self.bucket.complete(plan.upload))

@@ -22,8 +22,8 @@ in flight, so a small file needs small parts."""
 
 END_SHARE = 8
 LONGEST_END = 128 * MIB
-"""About the last eighth of a file, at most 128 MiB, is divided into parts of 5 MiB. The last large
-part may reach into that eighth."""
+"""Limits of a file's end, which is divided into parts of 5 MiB: an eighth of the file, and 128 MiB.
+The last large part may reach into the end."""
 
 MARK_NUMBER = 10_000
 """Part number of the mark, which identifies an upload: the highest number that S3 takes."""
@@ -46,7 +46,7 @@ class Part:
 
 
 def part_bytes(size: int) -> int:
-    """Return the size of the large parts of a file of `size` bytes."""
+    """Return the size in bytes of the large parts of a file of `size` bytes."""
     desired = min(max(size // DESIRED_COUNT, SMALLEST), PREFERRED_MAX) // MIB
     # The small parts at the end take LONGEST_END // SMALLEST of the part numbers.
     needed = -(-size // (MAX_PARTS - LONGEST_END // SMALLEST) // MIB)

@@ -29,10 +29,10 @@ class Copy:
         label: Name of the file in log records.
         source: Source of the file.
         target_of: Returns the target, given the file's name at the source.
-        expected_size: Size in bytes by Zoom's API; None if the API gives no size.
+        expected_size: Size in bytes that Zoom has stated; None if Zoom stated none.
         most_bytes: Largest size in bytes that is copied; None without a limit.
-        inspect: Inspects the object, given its key and size in bytes. Raises TransferFailed if the
-            object isn't valid.
+        inspect: Inspects the object, given its key and size in bytes. Raises TransferFailed or a
+            PermanentFailure if the object isn't valid.
         tolerated_errors: Types of errors that end this copy, but not the run.
     """
 
@@ -52,7 +52,7 @@ class Copied:
     Attributes:
         key: S3 key of the object.
         size: Size of the object in bytes.
-        inspected: Result of the copy's `inspect`.
+        inspected: Result of the copy's `inspect`; None without `inspect`.
         fetched: Number of bytes that this run read from the source.
         seconds: Duration in this run.
         retries: Number of retries in this run.
@@ -93,6 +93,9 @@ class AlreadyThere:
 
 def plan_of(copy: Copy, bucket: Bucket, *, overwrite: bool) -> Plan | AlreadyThere:
     """Open the source of a copy, and return the work that is left.
+
+    Unless S3 has the object, an unfinished upload is found or a new one is created. Other
+    unfinished uploads to the same key are aborted.
 
     Args:
         copy: The file.

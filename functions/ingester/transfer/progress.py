@@ -1,4 +1,4 @@
-"""Count the progress of one file's copy, over all its connections."""
+"""Count the progress of one file's copy, over all its connections, and calculate a throughput."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Progress:
     Attributes:
         began: Time at which the copy first began, in seconds on the run's clock.
         fetched: Number of bytes from the source.
-        retries: Number of failures that were retried.
+        retries: Number of retries. A retry after a part has failed may count twice.
     """
 
     def __init__(self) -> None:
@@ -30,11 +30,14 @@ class Progress:
             self.fetched += length
 
     def add_retry(self) -> None:
-        """Count a failure that is retried."""
+        """Count a retry."""
         with self._lock:
             self.retries += 1
 
 
 def rate(fetched: int, seconds: float) -> float:
-    """Return the throughput in megabytes (1,000,000 bytes) a second; `fetched` is in bytes."""
+    """Return the throughput in megabytes (1,000,000 bytes) a second, rounded to one decimal.
+
+    `fetched` is in bytes. The result is 0 if `seconds` is 0.
+    """
     return round(fetched / seconds / 1e6, 1) if seconds else 0.0

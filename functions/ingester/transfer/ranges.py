@@ -28,8 +28,8 @@ again later with a new request to S3."""
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
-"""First and longest pause in seconds before a range continues. S3 waits meanwhile, and closes a
-request that sends nothing for 20 seconds."""
+"""Upper limits of the first pause and of any pause, in seconds, before a range continues. S3 waits
+meanwhile, and closes a request that sends nothing for 20 seconds."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Version:
 class Body(Protocol):
     """The answer of a source: bytes of a file's `version`, from offset `first` on.
 
-    `is_range` is False if the source has no ranges, and answers with the whole file.
+    `is_range` is False if the source has no ranges, and answers with the whole file. `name` is the
+    file's name at the source; "" if it is unknown.
     """
 
     @property
@@ -81,7 +82,7 @@ class Source(Protocol):
 
         Raises:
             EmptyFile, FileUnavailable: The file is empty, or can't be downloaded.
-            ZoomUnreachable, TransferFailed: A retry may help.
+            ZoomUnreachable, ZoomRefused, TransferFailed: A retry may help.
             SourceChanged: The file has no byte `first`.
         """
         ...
@@ -140,6 +141,7 @@ class RangeReader:
             TransferFailed, ZoomUnreachable: There were too many failures in a row, or Zoom asks for
                 a pause that is too long.
             SourceChanged: The source has another version now.
+            IngesterError: See `Source.open`.
         """
         failures = 0
         while first <= last:

@@ -1,7 +1,8 @@
 """Copy a source without ranges: divide one plain stream into parts while it is received.
 
-The source can't send a byte again. So each part stays in a buffer until S3 has stored the part. The
-next part is read while earlier ones are sent. All files of a recording share a few buffers.
+The source can't send a single part again. So each part stays in a buffer until S3 has stored the
+part. The next part is read while earlier ones are sent. All files of a recording share a few
+buffers.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class PlainStream:
 
         Raises:
             EmptyFile: The body has no bytes.
-            TransferFailed: The number of bytes isn't the size that the source says, or exceeds
-                `expected_size`.
+            TransferFailed: The number of bytes isn't the size that the source says, exceeds
+                `expected_size`, or needs more than `MAX_PARTS` buffers.
             FileTooLarge: The body has more than `most_bytes`.
         """
         size = 0

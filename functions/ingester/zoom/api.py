@@ -116,7 +116,8 @@ class ZoomApi:
 
         Raises:
             ZoomUnreachable: Zoom gave no valid answer in any attempt.
-            ZoomRefused: Zoom refuses our credentials, or the app lacks a scope.
+            ZoomRefused: Zoom refuses the request, for example because the app lacks a scope; or no
+                access is configured.
         """
         # Zoom requires a uuid to be encoded twice if it begins with `/` or contains `//`. Dots are
         # encoded too, because HTTP clients remove the path segments `.` and `..`.
@@ -142,7 +143,8 @@ class ZoomApi:
             path: Path below the API's base URL.
             query: Parameters of the query.
             read: Reads an answer with a status below 500 other than 429. If `read` raises
-                ZoomUnreachable, the request is retried.
+                ZoomUnreachable, the request is retried. Other errors of `read` are raised
+                unchanged.
             seconds: Limit for all attempts together.
             attempts: Maximum number of attempts.
 

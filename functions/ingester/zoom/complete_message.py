@@ -1,4 +1,4 @@
-"""Complete a download message with the fields and files that Zoom's API lists."""
+"""Complete a download message with Zoom's API, and get a fresh access to its files."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ INCOMPLETE_AT_FIRST = timedelta(hours=1)
 """Time after a webhook event in which Zoom may still add files to its list or refuse a download."""
 
 ZOOM_SECONDS = 60.0
-"""The longest time for a request to Zoom's API about a recording's files, retries included."""
+"""Longest duration of a request to Zoom's API about a recording's files, retries included."""
 
 
 @dataclass(frozen=True)
 class CompleteMessage:
-    """A message that names all files of its recording, which Zoom has finished.
+    """A download message whose files Zoom has all finished.
 
     Attributes:
         message: The message.
-        unlisted: Ids of files that Zoom has named but its API doesn't list.
+        unlisted: Ids of files that Zoom has named but its API doesn't list, without those that a
+            download has left out.
         omitted_files: Names, by id, of files that the ingest lacks because Zoom's API hasn't listed
             them for a day.
-        has_video: False if neither Zoom's API nor an earlier webhook event names a video.
+        has_video: False if Zoom's API lists all files that Zoom has named, and no video.
     """
 
     message: DownloadMessage
@@ -63,12 +64,16 @@ def complete(
     Zoom sends no second webhook event when Zoom has finished the files of the first webhook event.
     Zoom may also send several webhook events, each with some of the files. So a message may have
     fewer files than the ledger or Zoom's list. A message that lacks nothing stays as it is.
+    Otherwise, the files of the message and of Zoom's list are added to the ledger's record once
+    Zoom has finished all files on its list.
 
     Raises:
-        AskLater: Zoom hasn't finished the files, or Zoom's API doesn't yet list a file that Zoom
-            has named.
+        AskLater: Zoom hasn't finished the files, or the list of Zoom's API is malformed, empty, or
+            still lacks a file that Zoom has named.
         FileGone: Zoom doesn't know the recording any more.
         Forgotten: The recording is forgotten: an operator has removed its traces.
+        ZoomUnreachable, ZoomRefused: See `ZoomApi.recordings`.
+        LedgerUnreadable, LedgerBusy: The ledger's record can't be read or changed.
     """
     record = known.get(message.uuid)
     if record.forgotten:
@@ -107,7 +112,10 @@ def complete(
 
 
 def is_new(message: DownloadMessage, now: datetime) -> bool:
-    """Return whether a message is so new that Zoom may not list or provide all files yet."""
+    """Return whether a message is younger than `INCOMPLETE_AT_FIRST`.
+
+    A message with a malformed time counts as older.
+    """
     try:
         received = timestamps.parse(message.received_time)
     except ValueError:
@@ -118,13 +126,14 @@ def is_new(message: DownloadMessage, now: datetime) -> bool:
 def _answer_with_others(
     message: DownloadMessage, zoom: ZoomApi, now: datetime
 ) -> MeetingRecordings | None:
-    """Return Zoom's list if it has files of the recording that a new message lacks.
+    """Return Zoom's list if it has all files of a new message, and more.
 
     Zoom may report a recording's files in several webhook events, some minutes apart. An error of
     the list is only logged, because the message is complete without the list.
 
     Returns:
-        Zoom's answer; None if the message has all files or isn't new, or the list is unreadable.
+        Zoom's answer; None if the list has no more files or lacks one of the message's, the message
+        is on demand or isn't new, or the list can't be read.
     """
     if message.on_demand_ingest or not is_new(message, now):
         return None
@@ -141,7 +150,10 @@ def _answer_with_others(
 def with_answer(
     message: DownloadMessage, answer: MeetingRecordings, files: tuple[RecordingFile, ...]
 ) -> DownloadMessage:
-    """Return a message with the files of Zoom's answer, and the fields that the message lacked."""
+    """Return a message with the files, duration and token (if there is one) of Zoom's answer.
+
+    Other fields are taken from the answer only where the message lacks them.
+    """
     return msgspec.structs.replace(
         message,
         zoom_series_id=message.zoom_series_id or answer.id,
@@ -159,6 +171,7 @@ def ask_zoom(uuid: str, zoom: ZoomApi) -> MeetingRecordings:
 
     Raises:
         FileGone: Zoom doesn't know the recording any more.
+        ZoomUnreachable, ZoomRefused: See `ZoomApi.recordings`.
     """
     answer = zoom.recordings(uuid, seconds=ZOOM_SECONDS)
     if answer is None:
@@ -169,8 +182,11 @@ def ask_zoom(uuid: str, zoom: ZoomApi) -> MeetingRecordings:
 def fresh_access(message: DownloadMessage, zoom: ZoomApi) -> Access:
     """Return a new download token and the files' current URLs from Zoom's API.
 
+    If the API returns no token, the access has the message's token.
+
     Raises:
         FileGone: Zoom doesn't know the recording any more.
+        ZoomUnreachable, ZoomRefused: See `ZoomApi.recordings`.
     """
     answer = ask_zoom(message.uuid, zoom)
     urls = {

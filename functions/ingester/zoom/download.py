@@ -47,7 +47,7 @@ STALL_SECONDS = 10.0
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOKEN = re.compile("[!-~]+")
-"""A token that an HTTP header can have."""
+"""Pattern of a token that an HTTP header can have."""
 
 _BUSY = {429: ZoomThrottles, 503: ZoomBusy}
 _GONE = frozenset({404, 410})
@@ -85,7 +85,7 @@ class ZoomBody:
         """Return at most `length` bytes; b"" at the end.
 
         Raises:
-            TransferFailed: The connection broke off.
+            TransferFailed: The connection broke off or stalled.
         """
         try:
             return self._response.read(length, decode_content=False)
@@ -101,7 +101,7 @@ class ZoomBody:
 
 @dataclass(frozen=True)
 class _Address:
-    """The URL that a download_url led to, the token to send there ("" for none), and the name."""
+    """The URL that a download_url led to, the token for it ("" for none), and the file's name."""
 
     url: str
     token: str
@@ -149,11 +149,12 @@ class ZoomFile:
         """Request the bytes `first` to `last`, inclusive. The answer may also be the whole file.
 
         Raises:
-            FileRefused, NotAFile, EmptyFile, FileUnavailable: The file can't be downloaded, or is
-                empty.
-            ZoomUnreachable: A retry may help.
-            SourceChanged: The file ends before `first`.
-            TransferFailed: Zoom answered with anything other than the file.
+            FileUnavailable: The file can't be downloaded (FileRefused, NotAFile, FileGone), or is
+                empty (EmptyFile).
+            ZoomUnreachable: The download host or Zoom's API can't be reached, or is busy.
+            ZoomRefused: Zoom refuses the download, and its API refuses a fresh access.
+            SourceChanged: The file has no byte `first`.
+            TransferFailed: Zoom answered with an error message, a compressed file or another range.
         """
         known = self._address
         if known is not None:
@@ -169,7 +170,7 @@ class ZoomFile:
         return self.open(first, last)
 
     def _find_address(self, first: int, last: int) -> tuple[urllib3.BaseHTTPResponse, _Address]:
-        """Follow the download_url, a second time with a fresh access if Zoom refuses.
+        """Follow the download_url; after a refusal or a page, once more with a fresh access.
 
         Raises:
             IngesterError: See `open`.
@@ -208,8 +209,9 @@ class ZoomFile:
         """Follow the redirects of the download_url, and return the final answer and its address.
 
         Raises:
-            FileUnavailable: The URL is not allowed, or there are too many redirects.
-            IngesterError: See `_raise_for`.
+            FileUnavailable: The URL isn't allowed, a redirect doesn't lead to an https URL, or
+                there are too many redirects.
+            IngesterError: See `_get` and `_raise_for`.
         """
         url = access.urls.get(self._file_id, self._download_url)
         if not self._hosts.allow(url):
@@ -237,7 +239,7 @@ class ZoomFile:
         raise FileUnavailable(f"Zoom redirects the download more than {MAX_REDIRECTS} times.")
 
     def _get(self, url: str, token: str, first: int, last: int) -> urllib3.BaseHTTPResponse:
-        # Ask for `identity`, because a compressed answer wouldn't have the size by Zoom's API.
+        # Ask for `identity`, because a compressed answer wouldn't have the size that Zoom states.
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={first}-{last}"}
         if token:
             if not _TOKEN.fullmatch(token):
@@ -270,7 +272,7 @@ class ZoomFile:
 
         Raises:
             EmptyFile: The file has no bytes.
-            IngesterError: See `_raise_for`.
+            IngesterError: See `_raise_for` and `_total`.
         """
         try:
             self._raise_for(response, address.url)
@@ -362,14 +364,15 @@ def _is_compressed(response: urllib3.BaseHTTPResponse) -> bool:
 
 
 def _total(response: urllib3.BaseHTTPResponse, first: int) -> int | None:
-    """Return the file's size in bytes, from an answer with a range or with the whole file.
+    """Return the file's size in bytes, from an answer with a range, the whole file, or a 416.
 
     Returns:
         The size; None if an answer with the whole file doesn't say the size.
 
     Raises:
         SourceChanged: The file has no byte `first`.
-        TransferFailed: The answer's range doesn't begin at `first`, or is malformed.
+        TransferFailed: The answer's range doesn't begin at `first`, lacks the file's size, or is
+            malformed.
     """
     headers = response.headers
     if response.status == 200:

@@ -25,7 +25,8 @@ class Access:
 class AccessInUse:
     """The access that a recording's files share: the message's, then at most one fresh access.
 
-    A token expires after 24 hours (`docs/incidents.md`), and a queue keeps a message for 14 days.
+    A message's token expires after at most 24 hours (`docs/incidents.md`), and a queue keeps a
+    message for 14 days.
 
     Attributes:
         now: The current access.
@@ -39,7 +40,8 @@ class AccessInUse:
     def replacement_for(self, refused: Access) -> Access | None:
         """Return an access other than the refused one; None if the refused one is fresh already.
 
-        Of several threads that ask for a fresh access, only the first calls `refresh`.
+        Of several threads that ask for a fresh access, only the first calls `refresh`, unless that
+        call fails.
         """
         with self._lock:
             if self.now is refused:

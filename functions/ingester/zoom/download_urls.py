@@ -1,4 +1,4 @@
-"""Check download URLs: the host that gets the token, the redirects, and the file's name."""
+"""Check the hosts and redirects of download URLs, and read file names."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LONGEST_DISPOSITION = 1000
 
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _PLAIN_URL = re.compile(r"[!-\[\]-~]+")
-"""Pattern of a URL without blanks, control characters and `\\`, which URL parsers read in different
-ways."""
+"""Pattern of a URL in ASCII without blanks, control characters and `\\`. URL parsers read the
+excluded characters in different ways."""
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}$")
 
 
@@ -29,14 +29,18 @@ class DownloadHosts:
 
     Attributes:
         names: Names of hosts. A name that begins with `*.` allows every subdomain.
-        scheme: `https`; `http` only in benchmarks, whose server is on the same machine.
+        scheme: `https`; `http` only in benchmarks and tests, whose server is on the same machine.
     """
 
     names: Sequence[str]
     scheme: str = "https"
 
     def allow(self, url: str) -> bool:
-        """Return whether a URL may get the token: https, an allowed host, no user information."""
+        """Return whether a URL may get the token.
+
+        The URL needs `scheme`, an allowed host, no user information, and no character that URL
+        parsers read in different ways.
+        """
         try:
             parts = urlsplit(url)
             host = (parts.hostname or "").removesuffix(".")
@@ -69,7 +73,10 @@ class DownloadHosts:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL, for messages to people. The rest of a URL may contain secrets."""
+    """Return the host of a URL, or "no host", for messages to people.
+
+    The rest of a URL may contain secrets.
+    """
     try:
         return urlsplit(url).hostname or "no host"
     except ValueError:
@@ -77,14 +84,15 @@ def host_of(url: str) -> str:
 
 
 def name_in_url(url: str) -> str:
-    """Return the file name at the end of a URL; "" if it has no extension."""
+    """Return the file name at the end of a URL; "" if the name has no extension."""
     return _name(unquote(posixpath.basename(urlsplit(url).path)))
 
 
 def name_in_disposition(disposition: str) -> str:
-    """Return the file name in a `Content-Disposition`, also in RFC 5987's form; "" for none.
+    """Return the file name in a `Content-Disposition`, also in RFC 5987's form.
 
-    A header that is too long is ignored, because Python parses parameters in quadratic time.
+    The result is "" if there is no name with an extension. A header that is too long is ignored,
+    because Python parses parameters in quadratic time.
     """
     if len(disposition) > LONGEST_DISPOSITION:
         return ""
@@ -98,7 +106,7 @@ def name_in_disposition(disposition: str) -> str:
 
 
 def _name(text: str) -> str:
-    """Return a file's name without folders; "" if it has no extension.
+    """Return a file's name without folders; "" if the name has no extension.
 
     Callers need the name only for its extension.
     """

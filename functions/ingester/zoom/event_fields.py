@@ -12,7 +12,7 @@ from ingester.pipeline.messages import LARGEST_NUMBER, LONGEST_MINUTES
 
 
 def number_in(value: object) -> int:
-    """Return `value` as a positive integer, or 0 if it isn't one."""
+    """Return `value` as an integer from 1 to LARGEST_NUMBER, or 0 if it isn't one."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_NUMBER:
@@ -21,16 +21,16 @@ def number_in(value: object) -> int:
 
 
 def minutes_in(value: object) -> int | float:
-    """Return `value` as a duration in minutes, or 0 if it isn't one."""
+    """Return `value` as a duration of up to LONGEST_MINUTES, or 0 if it isn't one."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value if 0 <= value <= LONGEST_MINUTES else 0
     return 0
 
 
 def size_in(value: object) -> int | UnsetType:
-    """Return `value` as a size in bytes, or UNSET if it isn't one.
+    """Return `value` as a size in bytes, or UNSET if it isn't one or is the text "0".
 
-    Sizes are only used for checks, so a recording with an unreadable size isn't rejected.
+    A size is only compared and shown, so a recording with an unreadable size isn't rejected.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)

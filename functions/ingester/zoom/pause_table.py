@@ -34,11 +34,14 @@ class ZoomPause:
         return seconds_to_wait(self._get(), self._clock(), uuid)
 
     def begin(self, uuid: str, asked: float | None) -> int:
-        """Begin a pause after a 429, and return the seconds that the recording has to wait.
+        """Begin a pause after a 429, unless one runs, and return how long a recording has to wait.
 
         Args:
             uuid: Uuid of the recording.
             asked: Seconds for which Zoom asks to wait; None if Zoom doesn't say.
+
+        Returns:
+            The wait in seconds.
         """
         now = self._clock()
         earlier = self._get()

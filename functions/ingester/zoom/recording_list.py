@@ -33,8 +33,8 @@ LONGEST_DATE_RANGE = timedelta(days=29)
 
 ATTEMPTS = 6
 MAX_FAILURES_IN_A_ROW = 3
-"""Number of users in a row whose lists fail, after which the list ends with the error, because the
-cause can't be a single user."""
+"""Number of users in a row whose lists can't be read (ZoomUnreachable), after which the whole list
+ends with the error, because the cause can't be a single user. Refused lists aren't counted."""
 
 INVALID_TOKEN = 124
 """Zoom's code for an invalid token, with which every request fails."""
@@ -156,10 +156,11 @@ class RecordingList:
             ) from None
 
     def _recordings_by_user(self) -> Iterator[ListedRecording | UnreadableEntry]:
-        """List the recordings of each user, beginning with `self.user`.
+        """List the recordings of each user, beginning with `self.user`, until the time is up.
 
-        If one user's list fails, the other users' lists are still read. The error is raised at the
-        end if Zoom couldn't be reached. A refusal is only logged, unless all lists failed.
+        If one user's list fails, the other users' lists are still read, unless the cause concerns
+        all users. At the end, the last error is raised if all lists failed, or else the last
+        ZoomUnreachable. Refusals of some lists are only logged.
         """
         users = self._users()
         from_first_on = [user for user in users if user >= self.user]
@@ -193,7 +194,7 @@ class RecordingList:
             yield from self._recordings(path, date_range)
 
     def _users(self) -> list[str]:
-        """Return the ids of all users, sorted."""
+        """Return the ids of all active and inactive users, sorted."""
         user_ids = {
             user.id
             for status in USER_STATUSES

@@ -29,10 +29,10 @@ def signed_headers(secret: str, now: float, body: bytes) -> dict[str, str]:
 
 
 def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now: float) -> str:
-    """Verify a request's signature in constant time.
+    """Verify a request's signature, which is compared in constant time.
 
     Args:
-        secrets: The secrets that are valid.
+        secrets: The secrets that are valid. Empty ones are ignored.
         headers: Headers of the request, with names in lower case.
         body: Raw body of the request.
         now: Current time in seconds since the epoch.
@@ -42,8 +42,8 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
 
     Raises:
         WrongSignature: The signature was made with none of the secrets.
-        Unauthorized: There is no signature, or its time is more than five minutes before or after
-            `now`.
+        Unauthorized: There is no signature, or its time is malformed or more than five minutes
+            before or after `now`.
     """
     signature = headers.get(SIGNATURE_HEADER, "")
     timestamp = headers.get(TIMESTAMP_HEADER, "")

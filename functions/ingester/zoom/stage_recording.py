@@ -1,4 +1,4 @@
-"""Copy all files of one recording from Zoom to the staging bucket, and check each of them."""
+"""Copy files of one recording from Zoom to the staging bucket, and check the videos."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ function that reads bytes by offset and length, and the size in bytes."""
 class OpenFile(Protocol):
     """A function of a file's id, download_url and access that returns the file as a source.
 
-    `zoom.download.ZoomFile` has this signature.
+    `is_json` says whether the file is JSON. A `partial` of `zoom.download.ZoomFile` has this
+    signature.
     """
 
     def __call__(
@@ -112,10 +113,12 @@ class RecordingTransfer:
             chat is left out.
 
         Raises:
-            FileGone: No MP4 could be staged, because Zoom doesn't provide at least one of the MP4s.
+            FileGone: No MP4 is staged, and not all MP4s are unusable; or Zoom's API doesn't know
+                the recording any more.
             UnusableVideo: All MP4s are unusable.
-            FileRefused: Zoom refuses a file even with a fresh token.
-            TransferFailed, ZoomUnreachable, AwsFailed: A retry may help.
+            FileUnavailable: Zoom refuses a file even with a fresh token (FileRefused), or doesn't
+                provide it for another reason.
+            RetryableFailure: A retry may help.
             OutOfTime: The next invocation has to continue.
         """
         access = AccessInUse(Access(message.download_token), self.refresh)
@@ -242,6 +245,7 @@ def _staged_file(source: _SourceFile, copied: Copied) -> StagedFile:
 def _metadata(uuid: str, file_id: str, extension: str) -> dict[str, str]:
     """Return an object's metadata, with percent-encoding, because S3 takes only ASCII characters.
 
+    Each value is cut to `MAX_METADATA`.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
     """
     values = {"uuid": uuid, "file_id": file_id, "file_type": extension}
@@ -249,10 +253,11 @@ def _metadata(uuid: str, file_id: str, extension: str) -> dict[str, str]:
 
 
 def _extension(file: RecordingFile, source_name: str) -> str:
-    """Return a file's extension, by the name from the download host, or else by the webhook event.
+    """Return a file's extension, by the name from the download host, or else by `file_extension`.
 
-    Only the usual extensions of a recording's files are accepted. Opencast may serve a staged file
-    by its extension, and a download host must not be able to make the file a page with a script.
+    Only the usual extensions of a recording's files are accepted; the default is `mp4` or `txt`.
+    Opencast may serve a staged file by its extension, and a download host must not be able to make
+    the file a page with a script. So a JSON file always gets `json`.
     """
     if file.captions_kind in JSON_KINDS:
         return "json"

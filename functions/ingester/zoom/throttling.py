@@ -36,7 +36,8 @@ def pause_after(earlier: Pause | None, now: datetime, asked: float | None) -> Pa
     """Return the pause after a 429: the current pause, or a new one.
 
     Several downloads may get a 429 at the same time, and share one pause. A new pause is twice as
-    long as the last one, unless the last one ended at least CALM_PERIOD ago.
+    long as the last one, or FIRST_SECONDS if the last one ended at least CALM_PERIOD ago. A
+    new pause has at least the seconds that Zoom asks for, but at most LONGEST_SECONDS.
 
     Args:
         earlier: The last pause; None if there was none.
@@ -55,7 +56,7 @@ def pause_after(earlier: Pause | None, now: datetime, asked: float | None) -> Pa
 
 
 def seconds_to_wait(pause: Pause | None, now: datetime, uuid: str) -> int:
-    """Return the seconds that a recording waits for the end of a pause; 0 if there is no pause.
+    """Return the seconds that a recording waits for the end of a pause; 0 if no pause runs.
 
     Each recording waits up to half the pause's length more, by a hash of its uuid, so that not all
     recordings come back at the same time.

@@ -34,11 +34,11 @@ ATTEMPTS = 3
 
 
 def check_files(recording: MeetingRecordings) -> None:
-    """Check that Zoom has finished all files of a recording.
+    """Check that Zoom has finished the MP4 and chat files of a recording.
 
     Raises:
-        NotReady: Zoom has no files yet, or hasn't finished them.
-        ZoomUnreachable: A file lacks a field.
+        NotReady: Zoom has no files of any type yet, or hasn't finished an MP4 or chat file.
+        ZoomUnreachable: The list of files is malformed, for example because a field is missing.
     """
     if not recording.recording_files:
         raise NotReady("Zoom has no files of this recording yet. Try again later.")
@@ -92,7 +92,7 @@ def post(
     event by the `zip_id` and the files.
 
     Args:
-        body: Body of the webhook event.
+        body: Body of the webhook event, which has a `zip_id`.
         url: URL of the webhook.
         key: Key to sign the webhook event with.
         seconds: Limit for all attempts together.
@@ -157,7 +157,7 @@ class _Answer(msgspec.Struct):
 
 
 def _text(response: requests.Response) -> str:
-    """Return at most 200 characters of the answer's message."""
+    """Return at most 200 characters of the answer's message, or else of the whole answer."""
     try:
         return msgspec.json.decode(response.content, type=_Answer).message[:200]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

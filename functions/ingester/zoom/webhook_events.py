@@ -55,10 +55,11 @@ from ingester.zoom.lenient_json import readable
 CAPTION_KINDS = frozenset(CAPTIONS.values())
 
 MAX_FILES = 500
-"""Maximum number of files in one webhook event. No recording has as many."""
+"""Maximum number of a recording's files that are processed. No recording has as many."""
 
 MAX_TEXT_LENGTH = 255
-"""Maximum length of a file's id and type, because the ledger's item holds at most 400 KB:
+"""Maximum length of a file's id, type and start in characters, because the ledger's item holds at
+most 400 KB:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
 COMPLETED = "recording.completed"
@@ -88,10 +89,10 @@ causes a batch webhook event, which names several recordings and no meeting numb
 (zoom/rivet-javascript, meetings.d.ts)."""
 
 OTHER_VIDEOS = frozenset({"production_studio", "host_video", "sign_interpretation"})
-"""Zoom's recording types that are videos but none of the five views."""
+"""Zoom's recording types that are videos but none of the VIEWS."""
 
 LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
-"""Latest time of a recording event, in seconds since the epoch."""
+"""Exclusive upper limit of a recording event's time, in seconds since the epoch."""
 
 
 class UrlValidation(msgspec.Struct, frozen=True):
@@ -101,7 +102,7 @@ class UrlValidation(msgspec.Struct, frozen=True):
 
 
 class StatusEvent(msgspec.Struct, frozen=True):
-    """A webhook event about a meeting that is being recorded.
+    """A webhook event about a recording's start, pause, resumption or stop, or a meeting's end.
 
     Attributes:
         state: The state of the recording after the webhook event.
@@ -132,7 +133,10 @@ class RecoveryEvent(msgspec.Struct, frozen=True):
 
 
 class TranscriptEvent(msgspec.Struct, frozen=True):
-    """A webhook event which says that the transcript files with the ids `file_ids` are finished."""
+    """A webhook event which says that a recording's transcript is finished.
+
+    `file_ids` are the ids of the readable files of captions that the webhook event names.
+    """
 
     uuid: str
     file_ids: tuple[str, ...]
@@ -194,13 +198,14 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
         duration: Duration of the meeting in minutes.
         files: MP4 and chat files of the recording. A partial webhook event has only the readable
             files.
-        total_size: Size of all of Zoom's files in bytes.
+        total_size: Size of all of Zoom's files in bytes; UNSET if it is unknown.
         download_token: Token to download the files with.
         options: Options of our own webhook events.
         is_partial: Whether the webhook event lacks fields, which the downloader then reads from
-            Zoom's API. Only the uuid is always there.
+            Zoom's API. A field that is missing or invalid is empty; only the uuid is always there.
         has_video: Whether there is a video; None if a partial webhook event doesn't say enough.
-        names: Names of all MP4 and chat files that have an id, by that id.
+        names: Names of MP4 and chat files by id. Files without an id or with an overlong text are
+            left out.
     """
 
     subject: Subject
@@ -243,7 +248,10 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _processing_minutes(self, now: datetime) -> float | UnsetType:
-        """Return the whole minutes from the end of the meeting to `now`; UNSET if unknown."""
+        """Return the minutes from the meeting's end to `now`, rounded down.
+
+        The result is UNSET if the end is unknown, or if the webhook event is our own.
+        """
         is_end_unknown = not self.subject.start_time or (self.is_partial and not self.duration)
         if self.on_demand or is_end_unknown:
             return UNSET
@@ -263,7 +271,10 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unhandled(msgspec.Struct, frozen=True):
-    """A webhook event that this system doesn't use, or one about a state that lacks a field."""
+    """A webhook event that this system doesn't use. `reason` says why.
+
+    The reason may be a missing field, which nobody can add.
+    """
 
     event: str
     reason: str = "not handled"
@@ -281,7 +292,7 @@ WebhookEvent = (
 
 
 class BadIngest(BadRequest):
-    """A webhook event of our own that asks for an ingest but lacks a field.
+    """A webhook event of our own that asks for an ingest, but has a missing or invalid field.
 
     Args:
         problem: Text for people about the missing or wrong field.
@@ -322,15 +333,17 @@ _ObjectType = TypeVar("_ObjectType", bound=_RecordingObject)
 def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
     """Parse a request's body into the webhook event's name and the typed webhook event.
 
-    The result for a webhook event that lacks a field depends on the webhook event's kind:
+    The result for a webhook event with a missing or invalid field depends on the kind:
 
-    * A webhook event about a state is Unhandled, because nobody can add the field.
+    * A webhook event about a state or a transcript is Unhandled, because nobody can add the field.
     * Zoom's own webhook event that asks for an ingest is partial, because Zoom's API has the rest.
     * Our own webhook event is returned as a BadIngest. The error isn't raised, because the caller
-      may have to choose the secret of the signature by the webhook event's name first.
+      first checks, by the webhook event's name, that the signature was made with our own key.
 
     Raises:
-        BadRequest: The body isn't a webhook event.
+        BadRequest: The body isn't a webhook event, or lacks the valid token of a challenge, the
+            uuid of a recording (unless it is about a transcript), or the download token of our own
+            webhook events.
     """
     try:
         content = msgspec.json.decode(readable(body))
@@ -345,9 +358,8 @@ def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
 
 
 _PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
-"""Pattern of Zoom's challenge: random letters and digits. With other characters, a challenge could
-be the signed text of a webhook event (`v0:<time>:<body>`), and our answer would be a valid
-signature."""
+"""Pattern of Zoom's challenge, a random text. With a colon, a challenge could be the signed text of
+a webhook event (`v0:<time>:<body>`), and our answer would be a valid signature."""
 
 
 def _webhook_event(event: str, content: dict[str, Any]) -> WebhookEvent | BadIngest:
@@ -373,7 +385,7 @@ def _event_of_recordings(
     """Parse a webhook event about one recording or several.
 
     Raises:
-        BadRequest: The webhook event names no recording.
+        BadRequest: The webhook event names no recording, or our own has no download token.
     """
     about = payload.get("object")
     uuids = _uuids(about) if isinstance(about, dict) else ()
@@ -426,7 +438,7 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:
-    """Parse a webhook event about a meeting that is being recorded.
+    """Parse a webhook event about a state, into an Unhandled if a field can't be used.
 
     Webhook events named `recording.*` are recording events. Webhook events about a meeting's end
     aren't.
@@ -466,7 +478,7 @@ def _on_demand_ingest(
 
 
 def _completed_ingest(about: dict[str, Any], token: str) -> IngestEvent:
-    """Parse Zoom's webhook event that asks for an ingest. Without a field, the result is partial.
+    """Parse Zoom's webhook event that asks for an ingest, partially if a field can't be used.
 
     A partial webhook event isn't rejected. Zoom wouldn't repeat a rejected webhook event, and
     Zoom's API has the missing fields.
@@ -529,9 +541,9 @@ def names_of(files: Iterable[RecordingFile]) -> dict[str, str]:
 
 
 def _readable_files(files: object) -> tuple[tuple[RecordingFile, ...], bool | None]:
-    """Return the MP4 and chat files without missing fields, and whether there is a video.
+    """Return the readable MP4 and chat files, and whether there is a video.
 
-    The second value is None if only files with missing fields could be videos.
+    The second value is None if no readable file is a video, but an unreadable one may be.
     """
     if not isinstance(files, list):
         return (), None
@@ -549,7 +561,7 @@ def _readable_files(files: object) -> tuple[tuple[RecordingFile, ...], bool | No
 def _readable_names(files: object) -> dict[str, str]:
     """Return the names of the MP4 and chat files that have an id, by that id.
 
-    Files that lack other fields are included.
+    Files that lack other fields are included. Files with an overlong text are left out.
     """
     return {
         file["id"]: name_of(
@@ -609,7 +621,8 @@ def files_of(recording_files: Iterable[dict[str, Any]]) -> tuple[RecordingFile, 
     """Parse the MP4 and chat files among Zoom's files.
 
     Raises:
-        ValueError: An MP4 or chat file lacks a field, or there are more than `MAX_FILES`.
+        ValueError: A file isn't a JSON object, a field of an MP4 or chat file is missing or
+            invalid, or there are more than `MAX_FILES` such files.
     """
     parsed = tuple(_file(file) for file in recording_files if _is_mp4_or_chat(file))
     if len(parsed) > MAX_FILES:
@@ -678,7 +691,7 @@ def _file(file: dict[str, Any]) -> RecordingFile:
     """Parse one file. An unfinished file may lack its URL and its end.
 
     Raises:
-        ValueError: A required field is missing, or a text is too long.
+        ValueError: A required field is missing or invalid, or a text is too long.
     """
     if _has_long_text(file):
         raise ValueError(f"A file's text has more than {MAX_TEXT_LENGTH} characters.")

@@ -33,7 +33,7 @@ _NUMBER = re.compile(r"[0-9]++(?:[.,][0-9]++)?|[.,][0-9]++")
 _TWELVE_HOURS = re.compile(r"(?<![0-9:. ])[0-9:. ]++[ap]\.?m\.?", re.IGNORECASE)
 _WITH_SECONDS = re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}")
 _DATE = re.compile(r"(?<![0-9])[0-9]++[-/.][0-9]++[-/.][0-9]++.*+")
-"""Patterns of frequent mistakes in the column Start."""
+"""Pattern of a correct start, then patterns of frequent mistakes in the column Start."""
 
 _CLEAR_START = re.compile(
     r"([0-9]{1,2})(?:[:.,h]([0-9]{2}))?(?::[0-9]{2})? ?(?:([ap])\.?m\.?)?", re.IGNORECASE
@@ -188,7 +188,9 @@ def _series_mistake(cell: str) -> str:
 
 
 def days_of(cell: str) -> tuple[list[str], list[str]]:
-    """Return a cell's letters that name days, and its other letters, each once and in order.
+    """Return a cell's letters that name days, and its other characters, each once and in order.
+
+    A weekday's name counts as the weekday's letter. White space and commas are left out.
 
     Raises:
         CellProblem: The cell may hold a passcode, which messages must not repeat letter by letter.
@@ -228,7 +230,7 @@ def no_day(cell: str) -> CellProblem:
 
 
 def start_of(cell: str, *, has_formats: bool) -> str:
-    """Return the start as `H:MM`.
+    """Return the start as the cell has it: `H:MM` or `HH:MM`.
 
     `has_formats` says whether the columns have formats, as in a Google Sheet.
 
@@ -299,10 +301,10 @@ def name_problem(cell: str) -> str:
 
 
 def shown(cell: str) -> str:
-    """Return a cell's text for a message.
+    """Return a cell's text for a message, in quotes and cut to 40 characters.
 
-    A link is left out, because it may hold a passcode. Angle brackets are replaced, because a
-    program that shows the message may take them for HTML.
+    A text that may hold a passcode is left out. Angle brackets are replaced, because a program that
+    shows the message may take them for HTML.
     """
     return "(a link)" if _SECRET.search(cell) else repr(cell[:40].translate(_BRACKETS))
 

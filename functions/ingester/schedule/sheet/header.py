@@ -45,7 +45,7 @@ class _Candidate(msgspec.Struct, frozen=True):
 
 
 def find_header(sheet: str, rows: Sequence[Sequence[str]]) -> Header:
-    """Return the first row that names all columns, in any case and order.
+    """Return the header: the first row that names all columns, in any case and order.
 
     Raises:
         UnusableSheet: No row names all columns; the header names a column twice; or rows of the

@@ -60,7 +60,7 @@ def rows_below(header: Header, rows: Sequence[Sequence[str]]) -> Iterator[Row]:
 
 
 def read_row(row: Row, source: str) -> tuple[str, list[ScheduledClass]]:
-    """Return the number of the row's meeting, and a scheduled class for each of its days.
+    """Return the number of the row's meeting, and a scheduled class for each of the row's days.
 
     Raises:
         CellProblem: A cell that the row needs can't be read.
