@@ -1,4 +1,4 @@
-"""The REST API that Zoom and Opencast call."""
+"""The REST API in front of the functions: routes, limits, logs and resource policy."""
 
 from __future__ import annotations
 
