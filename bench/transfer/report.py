@@ -30,7 +30,7 @@ class Reported(msgspec.Struct, frozen=True):
         cpu_s: CPU seconds, child processes included.
         rss_before_mb: Peak memory of the process before the transfer, in MB of 2^20 bytes.
         attempts: Number of retries, if the program counts them.
-        error: Reason why the transfer failed, or None if it succeeded.
+        error: Reason why the transfer failed; None if it succeeded or ran out of time.
     """
 
     transfer_s: float

@@ -174,7 +174,7 @@ class Server(ABC):
             else:
                 connection.finish()
         except (OSError, ConnectionClosed):
-            # The client closed the connection.
+            # Nobody waits for an answer, because the client closed the connection or sent no HTTP.
             pass
         finally:
             sock.close()
