@@ -33,9 +33,9 @@ STAND_INS = ("zoom", "opencast", "slack", "sheets")
 class Failure:
     """A failure of a recording.
 
-    Args:
-        outcome: How the failure ends, in a few words for the help.
-        description: What goes wrong, as a sentence.
+    Attributes:
+        outcome: The end of the failure, in a few words for the help.
+        description: A sentence that says what goes wrong.
         advice: A sentence with the command that shows the failure. The sentence may contain
             `{uuid}`.
     """
@@ -90,11 +90,11 @@ class Wish:
 def record(
     driver: Driver, folder: Path, zone: ZoneInfo, wish: Wish
 ) -> tuple[ZoomRecording, Answer]:
-    """Add a scheduled class that has just ended, and its recording, and send the webhook event.
+    """Add a scheduled class, its recording, and the failure in `wish`; send the webhook event.
 
-    Each recording has a new meeting number, so that no earlier recording's class changes. The
-    schedule's CSV file is written to `folder` and deleted. `zone` is the time zone of the stack's
-    schedule. Return the recording and the answer to the webhook event.
+    The recording ends now. The meeting's number is random, so that no earlier recording's class
+    changes. The schedule's CSV file is written to `folder` and deleted. `zone` is the time zone of
+    the stack's schedule. Return the recording and the answer to the webhook event.
     """
     meeting = FIRST_MEETING + secrets.randbelow(MEETINGS)
     length = timedelta(minutes=wish.minutes)
