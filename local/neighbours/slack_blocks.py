@@ -12,7 +12,10 @@ MOST_BLOCKS = 50
 
 
 def errors_in(blocks: Any) -> list[str]:
-    """Return every error in a message's blocks."""
+    """Return the errors in a message's blocks.
+
+    Ids that occur twice are reported only if there is no other error.
+    """
     errors = list(Items(OneOf(BLOCKS), MOST_BLOCKS, least=0).check(blocks, "/blocks"))
     if errors:
         return errors
