@@ -1,8 +1,8 @@
 """The CloudWatch alarms. An alarm's description says what an operator has to do.
 
 Each alarm watches a single metric, because the local cloud can't deploy metric math. Comments give
-the reasons for limits that aren't obvious, and for how missing data is treated. docs/operations.md
-lists the alarms; a test compares the list with the template.
+the reasons for limits and for the treatment of missing data where the reasons aren't obvious.
+docs/operations.md lists the alarms; a test compares the list with the template.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ FROM = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 BACKLOG = 40
-"""Number of waiting uploads above which, for half an hour, the backlog alarm goes into ALARM."""
+"""Number of waiting uploads that the backlog alarm accepts.
+
+If more uploads wait for half an hour, the alarm goes into ALARM state.
+"""
 
 DOWNLOAD_AGE_HOURS = 2
 """Age in hours of the oldest message on the download queue at which an alarm goes into ALARM state.

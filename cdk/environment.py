@@ -1,7 +1,7 @@
 """The environment variables of each function: settings, and facts about the stack itself.
 
-Lambda's console lists all settings that a function reads except secrets, because each setting has a
-variable even if the setting isn't given. No variable holds a secret, because the functions read
+Lambda's console lists all settings that a function reads, except secrets, because each setting has
+a variable even if the setting isn't given. No variable holds a secret, because the functions read
 secrets from SSM. A test compares the environments with the settings that the functions read
 (`functions/ingester/settings.py`).
 """

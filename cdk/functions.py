@@ -232,8 +232,8 @@ class Functions(Construct):
         self.by_function[DOWNLOADER].consume(queues.download, settings.downloads_at_once)
         uploader = self.by_function[UPLOADER]
         uploader.consume(queues.upload, settings.oc_track_upload_max)
-        # The Slack function invokes itself asynchronously if its answer takes longer than Slack
-        # waits. A retry would post the answer twice.
+        # The Slack function invokes itself asynchronously for work that may take longer than Slack
+        # waits. A retry could post the answer twice.
         self.by_function[SLACK].alias.configure_async_invoke(
             retry_attempts=0, max_event_age=Duration.seconds(60)
         )

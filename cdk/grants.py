@@ -84,7 +84,9 @@ def allow(actions: tuple[str, ...], *resources: str) -> iam.PolicyStatement:
 
 
 def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.PolicyStatement]:
-    """Return the grant to read the function's secrets, without wildcards; [] if it has none.
+    """Return the grant to read the function's secrets, or [] if the function reads no secret.
+
+    The grant has no wildcards.
 
     SSM encrypts the secrets with the account's `aws/ssm` key. The key's own policy admits everyone
     who may read the parameter, so no grant on KMS is needed.

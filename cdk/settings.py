@@ -675,8 +675,8 @@ def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     network if neither has the address.
 
     Raises:
-        SettingsError: Settings are missing, wrong, or weak without consent, and the text names all
-            of them. Or a file isn't UTF-8.
+        SettingsError: Settings are missing, wrong, or weak without consent (the text names all
+            these settings), or a file isn't UTF-8.
     """
     given = given_settings(environment, env_file)
     reader = Reader({**opencast.cached_settings(given, env_file), **given})

@@ -115,7 +115,7 @@ def _region_of_arns(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _staging(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message if STAGING_DAYS is shorter than both waits for Opencast together."""
+    """Yield a message if STAGING_DAYS is less than the two waits in hours, rounded up to days."""
     outage, patience = values["OC_OUTAGE_HOURS"], values["OC_INGEST_PATIENCE_HOURS"]
     days = math.ceil((outage + patience) / 24)
     if days > values["STAGING_DAYS"]:

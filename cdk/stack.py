@@ -1,4 +1,4 @@
-"""The CloudFormation stack, made of its parts."""
+"""The CloudFormation stack, which connects the constructs of the other modules."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class ZoomIngester(Stack):
 def _routes(
     api: Api, functions: Functions, allowed: tuple[str, ...]
 ) -> dict[str, apigateway.IResource]:
-    """Add all routes to the API. Return each route's resource by the first part of its exports.
+    """Add all routes to the API, and return their resources for `Exports`.
 
     `allowed` lists the addresses and networks that may call the restricted routes.
     """

@@ -107,7 +107,7 @@ class Interrupted:
     def copy_in_invocations(self, load: Load) -> Continued:
         """Make one copy in at most `MOST_INVOCATIONS` invocations, and print each invocation.
 
-        An invocation is killed `START_SECONDS` after its time limit.
+        An invocation that still runs `START_SECONDS` after its time limit is killed.
         """
         limit = self.options.seconds
         self.begin(load)

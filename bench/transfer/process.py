@@ -55,7 +55,7 @@ class Ended:
 
 
 def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> Ended:
-    """Run and measure a program, and kill it after `kill_after` seconds.
+    """Run and measure a program, and kill it if it runs longer than `kill_after` seconds.
 
     The program's child processes are killed together with the program, or after its end. The
     program runs in `folder`, and its output goes to `program.log` there.

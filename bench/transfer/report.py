@@ -29,7 +29,7 @@ class Reported(msgspec.Struct, frozen=True):
         transfer_s: Duration in seconds.
         cpu_s: CPU seconds, child processes included.
         rss_before_mb: Peak memory of the process before the transfer, in MB of 2^20 bytes.
-        attempts: Number of retries, if the program counts them.
+        attempts: Number of retries, or None if the program doesn't count them.
         error: Reason why the transfer failed; None if it succeeded or ran out of time.
     """
 

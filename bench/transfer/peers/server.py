@@ -1,4 +1,4 @@
-"""The server of a stand-in, with a plain and a TLS port, and a thread for each connection."""
+"""The server of a stand-in, with a plain port, optionally a TLS port, and a thread per connection."""
 
 import contextlib
 import resource
