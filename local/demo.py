@@ -84,9 +84,9 @@ class Journey:
         return self.steps[-1][1] if self.is_over else time.monotonic() - self.began
 
     def take(self, status: Ingest | None) -> bool:
-        """Append an ingest's state to `steps` if the state differs from the last one.
+        """Append an ingest's state to `steps`, and keep the ingest's reason, if the state is new.
 
-        Take the ingest's reason then, too. Return whether the state differs.
+        A state is new if it differs from the last one. Return whether the state is new.
         """
         if status is None or status.status == self.state:
             return False

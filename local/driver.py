@@ -58,7 +58,7 @@ class ZoomRecording(msgspec.Struct, frozen=True):
 
 
 class OpencastFile(msgspec.Struct, frozen=True):
-    """A file that the Opencast stand-in holds. `text` is the content of a captions file."""
+    """A file that the Opencast stand-in holds. `text` is the content of a WebVTT file, else ""."""
 
     part: str
     flavor: str

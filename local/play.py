@@ -127,7 +127,10 @@ def record(
 
 
 def fail(driver: Driver, stand_in: str, status: int, seconds: int) -> None:
-    """Make a stand-in answer every request with the error `status` for some seconds."""
+    """Make a stand-in answer every request with the error `status` for `seconds` seconds.
+
+    `stand_in` is one of `STAND_INS`.
+    """
     fault: dict[str, Any] = {"kind": "status", "status": status, "lasting": seconds}
     match stand_in:
         case "zoom":

@@ -153,7 +153,7 @@ class LocalStack:
     def stop(self) -> None:
         """Stop the stack, and wait until its processes have ended.
 
-        The files that describe or serve the running stack are deleted. Logs and mails stay.
+        The files that only a running stack needs are deleted. Logs and mails stay.
         """
         alive = self._processes.alive()
         if alive:

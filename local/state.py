@@ -75,7 +75,7 @@ def delete_state_files(home: Path) -> None:
 
 
 def stop_stack(home: Path) -> bool:
-    """End the stack in a folder, and delete its files except logs and mails.
+    """End the stack in a folder, and delete the files that only a running stack needs.
 
     Return whether there was a readable `stack.json`, without which nothing is done.
     """

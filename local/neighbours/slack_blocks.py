@@ -38,7 +38,7 @@ class Rule(Protocol):
     """A rule for one value."""
 
     def check(self, value: Any, where: str) -> Iterator[str]:
-        """Yield a sentence for each error in a value. `where` is the value's JSON pointer."""
+        """Yield Slack's texts for errors in a value. `where` is the value's JSON pointer."""
         ...
 
 

@@ -222,7 +222,7 @@ class ZoomStandIn(StandIn):
 
     @property
     def requests(self) -> tuple[SeenRequest, ...]:
-        """The requests to both origins so far, in the order of their answers."""
+        """The requests to both origins since `forget_requests`, in the order of their answers."""
         return tuple(self._seen)
 
     @property

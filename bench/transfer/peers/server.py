@@ -1,4 +1,4 @@
-"""The server of a stand-in, with a plain port, optionally a TLS port, and a thread per connection."""
+"""The server of a stand-in, with a thread for each connection to its plain port or TLS port."""
 
 import contextlib
 import resource
