@@ -116,10 +116,11 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Each segment has a file for each of `views`, a chat file if `chat`, with `extras` an M4A, a
     TIMELINE and a TRANSCRIPT, with `captions` closed captions, and with `summaries` a summary and
     next steps. `chapters` are the seconds at which the chapters of each segment begin. `words` are
-    the seconds at which a sound and a cue begin; without `words`, only a cue begins at 1 s. `broken`
-    maps a view to the defect of the view's first file. Without `uuid`, seed and meeting determine
-    the uuid. The TRANSCRIPT has `transcript_asks` if that is more than `processing_asks`. Each MP4
-    has `padding` more bytes (none, or at least 8) and is sent at `bytes_per_second`; 0 is no limit.
+    the seconds at which a sound and a cue begin. Without `words`, only a cue begins, at 1 s.
+    `broken` maps a view to the defect of the view's first file. Without `uuid`, seed and meeting
+    determine the uuid. The TRANSCRIPT has `transcript_asks` if that is more than `processing_asks`.
+    Each MP4 has `padding` more bytes (none, or at least 8) and is sent at `bytes_per_second`; 0 is
+    no limit.
     """
 
     meeting_id: int
