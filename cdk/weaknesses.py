@@ -97,7 +97,7 @@ def _webhook_tokens(values: Values) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """Return the parts of a comma-separated setting, without spaces and empty parts."""
+    """Return the stripped parts of a comma-separated setting, without empty parts."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -148,7 +148,7 @@ def _wide_hosts(values: Values) -> str:
 
 
 def _is_wide(host: str) -> bool:
-    """Return whether a host is a wildcard for hosts that may not be Zoom's."""
+    """Return whether a host is a wildcard for hosts that may be neither Zoom's nor on loopback."""
     domain = host.removeprefix("*.")
     if host == domain or _LOOPBACK.fullmatch(domain):
         return False

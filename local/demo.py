@@ -169,7 +169,7 @@ def class_start(now: datetime, zone: ZoneInfo) -> datetime:
     """Return a time in UTC, at least three hours before `now`, at which scheduled classes begin.
 
     Neither the time nor the time plus `LATER` is at night in `zone`, because the import of the
-    schedule gives a hint about classes at night.
+    schedule gives a hint about scheduled classes at night.
     """
     start = now.replace(microsecond=0) - timedelta(hours=3)
     while any(moment.astimezone(zone).hour < MORNING for moment in (start, start + LATER)):
@@ -192,7 +192,7 @@ def import_schedule(
     """Write a schedule's CSV file to `path`, import the file, and return the report.
 
     `classes` maps each meeting's number to a time at which the scheduled class begins, in local
-    time. `series` is the Opencast series of all classes.
+    time. `series` is the Opencast series of all these scheduled classes.
     """
     link = f"https://opencast.example.edu/engage/ui/index.html#/{series[:4]}"
     rows = [

@@ -223,7 +223,7 @@ class Driver:
         self._control("POST", "opencast", "switches", switches)
 
     def change_workflows(self, **change: Any) -> None:
-        """Change an event's workflows (`local.neighbours.opencast_store.WorkflowChange`)."""
+        """Change an Opencast event's workflows (`opencast_store.WorkflowChange`)."""
         self._control("POST", "opencast", "workflows", change)
 
     def delete_in_opencast(self, identifier: str) -> None:
@@ -236,7 +236,7 @@ class Driver:
         return msgspec.convert(listed, tuple[OpencastIngest, ...])
 
     def added_to(self, mediapackage_id: str) -> list[OpencastFile]:
-        """Return the tracks that were added to an event after its ingest."""
+        """Return the tracks that were added to an Opencast event after its ingest."""
         listed = self._control("GET", "opencast", "tracks")
         added = msgspec.convert(listed, list[AddedTrack])
         return [track.file for track in added if track.mediapackage_id == mediapackage_id]

@@ -17,7 +17,7 @@ from local.driver import Answer, Driver, ZoomRecording
 MOST_MINUTES = 60
 MOST_SEGMENTS = 20
 FAIL_SECONDS = 60
-"""Seconds for which `fail` lets a stand-in fail by default."""
+"""Default number of seconds for which `fail` makes a stand-in fail."""
 
 MISSING_SERIES = "20269999999"
 """A series that Opencast's stand-in doesn't have."""
@@ -92,9 +92,10 @@ def record(
 ) -> tuple[ZoomRecording, Answer]:
     """Add a scheduled class, its recording, and the failure in `wish`; send the webhook event.
 
-    The recording ends now. The meeting's number is random, so that no earlier recording's class
-    changes. The schedule's CSV file is written to `folder` and deleted. `zone` is the time zone of
-    the stack's schedule. Return the recording and the answer to the webhook event.
+    The recording ends now. The meeting's number is random, because a repeated number would change
+    an earlier recording's scheduled class. The schedule's CSV file is written to `folder` and
+    deleted. `zone` is the time zone of the stack's schedule. Return the recording and the answer to
+    the webhook event.
     """
     meeting = FIRST_MEETING + secrets.randbelow(MEETINGS)
     length = timedelta(minutes=wish.minutes)
