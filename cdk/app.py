@@ -29,7 +29,10 @@ def build(settings: Settings, *, outdir: Path | None = None) -> App:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the stack's template, and return 0. Print the problems with settings, and return 1."""
+    """Write the stack's template, and return 0.
+
+    If there are problems with the settings, print the problems instead, and return 1.
+    """
     try:
         settings = load(os.environ, Path(arguments[0]) if arguments else None)
     except SettingsError as error:

@@ -115,7 +115,10 @@ def _region_of_arns(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _staging(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message if STAGING_DAYS is less than the two waits in hours, rounded up to days."""
+    """Yield a message if STAGING_DAYS is too low.
+
+    The days have to cover OC_OUTAGE_HOURS plus OC_INGEST_PATIENCE_HOURS.
+    """
     outage, patience = values["OC_OUTAGE_HOURS"], values["OC_INGEST_PATIENCE_HOURS"]
     days = math.ceil((outage + patience) / 24)
     if days > values["STAGING_DAYS"]:

@@ -23,9 +23,9 @@ STACK_VARIABLE = "LOCAL_STACK"
 """Name of the environment variable in which `invoke local.env` exports the stack's name."""
 
 ACCOUNT_SETTINGS = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
-"""Settings that choose an AWS account and region, which aren't settings of the local stack.
+"""Settings that choose an AWS account and region.
 
-`read_local` uses the region for the local cloud.
+`stack_settings` leaves these settings out. `read_local` uses the region for the local cloud.
 """
 
 

@@ -140,6 +140,9 @@ def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
 
 
 def _last_line(printed: bytes) -> str:
-    """Return an output's last line that is no report. After a traceback this line is the error."""
+    """Return an output's last line that is neither empty nor a report, cut to `LONGEST_LINE`.
+
+    After a traceback this line is the error.
+    """
     lines = [line for line in printed.splitlines() if line.strip() and not line.startswith(MARK)]
     return lines[-1].decode("utf-8", "replace")[:LONGEST_LINE] if lines else ""

@@ -40,7 +40,7 @@ class StandIns:
 
 @contextmanager
 def stand_ins() -> Iterator[StandIns]:
-    """Yield both stand-ins and a temporary folder. End and delete them after the `with` block."""
+    """Yield both stand-ins and a temporary folder, which the end of the `with` block removes."""
     parent = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="zip-bench-", dir=parent) as name:
         folder = Path(name)

@@ -51,7 +51,8 @@ class Disruption:
     `close`: the server closes the connection.
     `stall`: the server waits `stall` seconds, and then sends the rest.
     With `silence` the server closes the connection before the status line. If the body is longer
-    than `claimed_length`, that number is sent as the Content-Length, and only that many bytes.
+    than `claimed_length`, the server sends `claimed_length` as the Content-Length, and only that
+    many bytes of the body.
     """
 
     wait: float = 0.0
