@@ -291,7 +291,7 @@ class ZoomStandIn(StandIn):
         return answer
 
     def _changes_account(self, fault: Fault, listed: Listed | None) -> bool:
-        """Carry out the fault if its kind changes the account. Return whether the kind does that."""
+        """Carry out a fault of a kind that changes the account. Return whether the kind is such."""
         if fault.kind == "changed" and listed:
             self._account.change(listed)
         elif fault.kind == "expired":
