@@ -291,7 +291,10 @@ class ZoomStandIn(StandIn):
         return answer
 
     def _changes_account(self, fault: Fault, listed: Listed | None) -> bool:
-        """Carry out a fault of a kind that changes the account. Return whether the kind is such."""
+        """Carry out a fault that changes the account.
+
+        Return whether faults of this kind change the account.
+        """
         if fault.kind == "changed" and listed:
             self._account.change(listed)
         elif fault.kind == "expired":
