@@ -61,7 +61,10 @@ class Import:
 
 
 def imports(folder: Path, other: Path | None) -> Iterator[Import]:
-    """Yield an import for each function from its unpacked package, and one import from `other`."""
+    """Build the functions' packages in `folder`, and unpack each there. Yield an import for each.
+
+    If `other` is given, yield a last import from that folder.
+    """
     packages = package.build(FUNCTIONS, host(), folder)
     for function, built in zip(FUNCTIONS, packages, strict=True):
         unpacked = folder / function.name
@@ -74,7 +77,7 @@ def imports(folder: Path, other: Path | None) -> Iterator[Import]:
 
 
 def measure(wanted: Sequence[Import], rounds: int) -> dict[str, float]:
-    """Time each import once a round, and return the medians in milliseconds, by import's name."""
+    """Time each import once a round, and return the medians in milliseconds by import's name."""
     times: dict[str, list[float]] = {item.name: [] for item in wanted}
     for _ in range(rounds):
         for item in wanted:

@@ -31,7 +31,7 @@ from local.state import read_state
 MEETING = 12345678901
 RECORDINGS = 14
 PACE_SECONDS = 3.1
-"""Seconds between cold commands, each of which asks Slack for user groups.
+"""Minimum seconds between two cold commands, each of which asks Slack for user groups.
 
 Slack allows 20 such requests a minute: https://docs.slack.dev/apis/web-api/rate-limits
 """
@@ -61,7 +61,11 @@ class Typed:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Type the commands, print a table, and return the exit code: 1 after problems, else 0."""
+    """Type the commands, print a table and the problems, and return the exit code.
+
+    The exit code is 1 after problems or without a local stack, else 0. The rows that this function
+    writes to the stack's tables stay.
+    """
     options = _arguments(argv)
     state = read_state(HOME)
     if state is None:
@@ -140,7 +144,7 @@ class _ColdStarter:
         self.released: str = found["FunctionVersion"]
 
     def __call__(self, note: str) -> None:
-        """Publish and release a version. `note` is its description, which has to be a new one.
+        """Publish and release a version. `note` is the description, which has to be a new one.
 
         Lambda publishes no version without a change:
         https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html

@@ -1,8 +1,8 @@
 """The CloudWatch alarms. An alarm's description says what an operator has to do.
 
 Each alarm watches a single metric, because the local cloud can't deploy metric math. Comments give
-the reasons for limits that aren't obvious, and for how missing data is treated. docs/operations.md
-lists the alarms; a test compares the list with the template.
+the reasons for limits and for the treatment of missing data where the reasons aren't obvious.
+docs/operations.md lists the alarms; a test compares the list with the template.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ FROM = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 BACKLOG = 40
-"""Number of waiting uploads above which the backlog alarm goes into ALARM state."""
+"""Number of waiting uploads that the backlog alarm accepts.
+
+If more uploads wait for half an hour, the alarm goes into ALARM state.
+"""
 
 DOWNLOAD_AGE_HOURS = 2
 """Age in hours of the oldest message on the download queue at which an alarm goes into ALARM state.
@@ -47,7 +50,10 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-a
 """
 
 UPLOAD_AGE_MARGIN_HOURS = 2
-"""Hours beyond OC_INGEST_PATIENCE_HOURS that an upload may wait before an alarm mails."""
+"""Hours beyond OC_INGEST_PATIENCE_HOURS that an upload may wait before an alarm mails.
+
+The sum is rounded up to whole hours.
+"""
 
 DAY = 24 * 60
 LEFT_FOR_DAYS = 7
@@ -59,7 +65,10 @@ that were received three times, and each command that shows a failed message rec
 """
 
 WEEKEND_DAYS = 3
-"""Days from the second alarm on failed uploads to the deletion of staged files (STAGING_DAYS)."""
+"""Days from the second alarm on failed uploads to the deletion of staged files (STAGING_DAYS).
+
+The alarm comes after at least 1 and at most LEFT_FOR_DAYS days, whatever STAGING_DAYS is.
+"""
 
 BACK_ON_ITS_QUEUE = "Its message comes back after 16 minutes, unless that was its last try."
 AFTER_CRASH = {
@@ -70,7 +79,10 @@ AFTER_CRASH = {
     FOLLOW: "It asks again every minute; until then nobody hears what became of ingests.",
     LOG_NOTIFICATIONS: "It tries twice more within minutes; then mails about errors are missing.",
 }
-"""Sentences for the descriptions of alarms: the consequence of each function's crash."""
+"""The consequence of a function's crash, as a sentence for the description of an alarm.
+
+A function that isn't here has a caller, who gets an error.
+"""
 
 
 @dataclass(frozen=True)
@@ -284,8 +296,8 @@ class Alarms(Construct):
     def _reconcile_idle(self) -> None:
         self._add(
             "reconcile-idle",
-            # Each successful run emits the number of recordings that it found, even if that is 0.
-            # The number of values is therefore the number of successful runs.
+            # A scheduled run that succeeds emits the number of recordings that it requested, even
+            # if that is 0. A failed run never emits a 0.
             self._metrics.own("RecordingsReconciled", SAMPLE_COUNT),
             Rule(BELOW, 1, minutes=180, missing_data=cloudwatch.TreatMissingData.BREACHING),
             "For three hours reconcile hasn't run, or couldn't list Zoom's recordings: recordings "

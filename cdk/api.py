@@ -1,4 +1,4 @@
-"""The REST API that Zoom and Opencast call."""
+"""The REST API in front of the functions: routes, limits, logs and resource policy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ THROTTLED = {
     ("GET", STATUS_PATH): (50, 100),
     ("GET", PAGE_PATH): (20, 40),
 }
-"""The limits of each route except the webhook's: requests per second, and burst.
+"""The limits of each route to a function except the webhook: requests per second, and burst.
 
 API Gateway answers further requests with 429 and doesn't bill them. Without limits a stranger, or a
 page that sends requests in a loop, could use up the account's Lambda concurrency and SSM's few

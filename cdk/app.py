@@ -19,7 +19,7 @@ from cdk.stack import ZoomIngester
 def build(settings: Settings, *, outdir: Path | None = None) -> App:
     """Return the app with its stack.
 
-    `outdir` is the folder for the template, if the CDK's command line doesn't set the folder.
+    `outdir` is the folder for the template. With None, the CDK's command line sets the folder.
     """
     app = App(analytics_reporting=False, outdir=str(outdir) if outdir else None)
     stack = ZoomIngester(app, settings)
@@ -29,7 +29,10 @@ def build(settings: Settings, *, outdir: Path | None = None) -> App:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the stack's template. Return the exit code: 1 if a setting is missing or wrong."""
+    """Write the stack's template, and return 0.
+
+    If there are problems with the settings, print the problems instead, and return 1.
+    """
     try:
         settings = load(os.environ, Path(arguments[0]) if arguments else None)
     except SettingsError as error:

@@ -26,7 +26,10 @@ NO_SOURCE = "echo 'This stack has no CODEBUILD_SOURCE_URL: set it and update the
 
 
 class Build(Construct):
-    """The CodeBuild project, which runs on arm64 as the functions do."""
+    """The CodeBuild project, which runs on arm64, the functions' default processor.
+
+    Without CODEBUILD_SOURCE_URL, a build only prints that the setting is missing, and fails.
+    """
 
     def __init__(
         self, scope: Construct, construct_id: str, settings: Settings, names: Names, at_rest: AtRest

@@ -44,7 +44,10 @@ def matching(pattern: str, description: str) -> Check[str]:
 
 
 def one_of(*choices: str) -> Check[str]:
-    """Return a check for one of `choices`, in upper or lower case."""
+    """Return a check for one of `choices`, which are in lower case.
+
+    The check accepts upper case too, and converts the text to lower case.
+    """
 
     def check(text: str) -> str:
         if text.lower() not in choices:
@@ -62,7 +65,7 @@ def upper_case(check: Check[str]) -> Check[str]:
 def list_of(check_part: Check[str]) -> Check[tuple[str, ...]]:
     """Return a check for a comma-separated list whose parts pass `check_part`.
 
-    The check drops empty parts, and refuses a list without other parts.
+    The check strips the parts, drops empty parts, and refuses a list without other parts.
     """
 
     def check(text: str) -> tuple[str, ...]:
@@ -119,9 +122,9 @@ def yes_or_no(text: str) -> bool:
 
 
 def url(*schemes: str) -> Check[str]:
-    """Return a check for a URL that has one of `schemes`, and no user, query or fragment.
+    """Return a check for a URL with one of `schemes` and a host.
 
-    The check removes slashes at the URL's end.
+    The check refuses a user, a query and a fragment, and removes slashes at the URL's end.
     """
 
     def check(text: str) -> str:
@@ -143,7 +146,9 @@ def url(*schemes: str) -> Check[str]:
 
 
 def origin(text: str) -> str:
-    """Check that a text is a web origin (scheme, host, perhaps port); return it in lower case.
+    """Check that a text is a web origin (scheme, host, perhaps port).
+
+    Return the origin in lower case, without slashes at the end.
 
     Raises:
         ValueError: The text isn't an origin.
@@ -174,10 +179,12 @@ def network(text: str) -> str:
 
 
 def host(text: str) -> str:
-    """Check that a text is a host name, which may begin with `*.`; return it in lower case.
+    """Check that a text is a host name with a dot, or a host on loopback.
+
+    Return the host in lower case. A host name may begin with `*.`.
 
     Raises:
-        ValueError: The text isn't a host name, or has a port.
+        ValueError: The text isn't such a host, or has a port.
     """
     if not _HOST.fullmatch(text) and not _LOOPBACK.fullmatch(text):
         raise ValueError("host names (`*.` may stand in front), without ports, separated by commas")
@@ -201,7 +208,7 @@ def language(text: str) -> str:
     """Check that a text is a BCP 47 language tag, such as `zh-Hans-CN`, and return the text.
 
     Raises:
-        ValueError: The text isn't a tag of a language, and perhaps a script and a region.
+        ValueError: The text has parts other than language, script and region, or the wrong case.
     """
     if not _LANGUAGE.fullmatch(text):
         raise ValueError("a language as BCP 47 writes it, like en-US, de or zh-Hans-CN")

@@ -38,7 +38,7 @@ Lines = Mapping[str, cloudwatch.Metric | cloudwatch.MathExpression]
 
 
 class Dashboard(Construct):
-    """The dashboard `<stack>-pipeline`. `url` is its address in AWS's console."""
+    """The dashboard `<stack>-pipeline`. `url` is the dashboard's address in AWS's console."""
 
     def __init__(
         self,
@@ -266,7 +266,7 @@ class Dashboard(Construct):
         ]
 
     def _gb_seconds(self, function: Function) -> cloudwatch.MathExpression:
-        """Return the GB-seconds that Lambda bills for a function: duration times memory."""
+        """Return a metric of a function's GB-seconds in a day, which are duration times memory."""
         milliseconds = f"{function.module}_milliseconds"
         duration = self._metrics.of_function(function, "Duration", SUM)
         return cloudwatch.MathExpression(
@@ -276,7 +276,7 @@ class Dashboard(Construct):
         )
 
     def _functions(self, name: str) -> dict[str, cloudwatch.Metric]:
-        """Return Lambda's metric `name`, as a sum, for each function by the function's name."""
+        """Return the sums of Lambda's metric `name`, by the functions' names."""
         return {
             function.name: self._metrics.of_function(function, name, SUM) for function in FUNCTIONS
         }
@@ -291,7 +291,10 @@ def _graph(
     stacked: bool = False,
     limit: tuple[float, str] | None = None,
 ) -> cloudwatch.GraphWidget:
-    """Return a graph. `limit` is the value and the label of a horizontal line on the left axis."""
+    """Return a graph with a period of 5 minutes by default.
+
+    `limit` is the value and the label of a horizontal line on the left axis.
+    """
     line = cloudwatch.HorizontalAnnotation(value=limit[0], label=limit[1]) if limit else None
     return cloudwatch.GraphWidget(
         title=title,

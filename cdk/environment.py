@@ -1,8 +1,8 @@
 """The environment variables of each function: settings, and facts about the stack itself.
 
-Lambda's console lists all settings that a function reads, because a setting that isn't given has an
-empty variable. No variable holds a secret, because the functions read secrets from SSM below
-`SECRETS_PATH`. A test compares the environments with the settings that the functions read
+Lambda's console lists all settings that a function reads, except secrets, because each setting has
+a variable even if the setting isn't given. No variable holds a secret, because the functions read
+secrets from SSM. A test compares the environments with the settings that the functions read
 (`functions/ingester/settings.py`).
 """
 
@@ -39,7 +39,7 @@ from cdk.tables import Tables
 
 @dataclass(frozen=True)
 class Resources:
-    """The resources that the functions use, and the settings of encryption at rest."""
+    """The resources and URLs that the functions use, with encryption at rest and log retention."""
 
     tables: Tables
     queues: Queues

@@ -14,7 +14,8 @@ from cdk.queues import Queues
 class Exports(Construct):
     """The stack's exports.
 
-    `routes` maps the first part of an export's name, such as `webhook`, to the API's resource.
+    `routes` has each route's resource in the API, by the part of the exports' names that stands for
+    the route, such as `webhook`.
     """
 
     def __init__(

@@ -83,7 +83,7 @@ SIZES = {
 
 
 class LambdaFunction(Construct):
-    """A function with its log group, its version, and the `alias` that callers invoke."""
+    """A function with its role, log group and version, and the `alias` that callers invoke."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class LambdaFunction(Construct):
         )
 
     def consume(self, queue: sqs.Queue, max_concurrency: int) -> None:
-        """Make the queue invoke the alias once per message.
+        """Make the queue invoke the alias with one message at a time.
 
         `max_concurrency` is the maximum number of concurrent invocations.
         """
@@ -156,7 +156,7 @@ class LambdaFunction(Construct):
         )
 
     def reserve(self, max_concurrency: int) -> None:
-        """Reserve concurrent invocations; their number is then also the function's maximum."""
+        """Reserve `max_concurrency` concurrent invocations, which are also the function's limit."""
         resource = cast(lambda_.CfnFunction, self.function.node.default_child)
         resource.reserved_concurrent_executions = max_concurrency
 
@@ -172,7 +172,7 @@ class LambdaFunction(Construct):
 
 
 class Functions(Construct):
-    """All functions, with the queues and schedules that invoke them."""
+    """All functions, with the event sources, schedules and log filters that invoke some of them."""
 
     def __init__(
         self,
@@ -232,8 +232,8 @@ class Functions(Construct):
         self.by_function[DOWNLOADER].consume(queues.download, settings.downloads_at_once)
         uploader = self.by_function[UPLOADER]
         uploader.consume(queues.upload, settings.oc_track_upload_max)
-        # The Slack function invokes itself asynchronously if its answer takes longer than Slack
-        # waits. A retry would post the answer twice.
+        # The Slack function invokes itself asynchronously for work that may take longer than Slack
+        # waits. A retry could post the answer twice.
         self.by_function[SLACK].alias.configure_async_invoke(
             retry_attempts=0, max_event_age=Duration.seconds(60)
         )

@@ -66,7 +66,7 @@ USE_KEY = (
     "kms:ReEncryptTo",
 )
 ENCRYPTED = frozenset({"dynamodb", "s3", "sns", "sqs"})
-"""The services that encrypt data with the site's key, if the site has one."""
+"""The services through which functions use the site's key, if the site has one."""
 
 # An import of the schedule compares all rows with the sheet's rows. A row serves as the import's
 # lock.
@@ -84,7 +84,9 @@ def allow(actions: tuple[str, ...], *resources: str) -> iam.PolicyStatement:
 
 
 def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.PolicyStatement]:
-    """Return the grant to read the function's secrets, without wildcards.
+    """Return the grant to read the function's secrets, or [] if the function reads no secret.
+
+    The grant has no wildcards.
 
     SSM encrypts the secrets with the account's `aws/ssm` key. The key's own policy admits everyone
     who may read the parameter, so no grant on KMS is needed.
@@ -120,7 +122,7 @@ def invoke_itself(stack: Stack, name: str, alias: str) -> iam.PolicyStatement:
 
 
 def network_interfaces(stack: Stack, name: str) -> list[iam.PolicyStatement]:
-    """Return the grants that Lambda needs for a function in a VPC, and a Deny for its code.
+    """Return the grants that Lambda needs for a function in a VPC, and a Deny.
 
     The Deny keeps the function's code from using the grants. AWS sets `lambda:SourceFunctionArn` on
     calls by the code, and not on calls by Lambda itself.
@@ -142,7 +144,7 @@ def network_interfaces(stack: Stack, name: str) -> list[iam.PolicyStatement]:
 
 
 def use_key(stack: Stack, key: kms.IKey, function: Function) -> iam.PolicyStatement:
-    """Return the statement that allows use of the customer's KMS key through storing services."""
+    """Return the grant to use the site's KMS key through the function's services in `ENCRYPTED`."""
     services = sorted(ENCRYPTED.intersection(function.services))
     hosts = [f"{service}.{stack.region}.{stack.url_suffix}" for service in services]
     return iam.PolicyStatement(
@@ -189,7 +191,6 @@ def statements(resources: Resources) -> dict[Function, list[iam.PolicyStatement]
 
 
 def _downloader(resources: Resources) -> list[iam.PolicyStatement]:
-    """Return the downloader's grants: to stage files, and to send and requeue messages."""
     tables, queues, bucket = resources.tables, resources.queues, resources.staging.bucket
     on_files = (
         "s3:PutObject",
@@ -229,7 +230,6 @@ def _uploader(resources: Resources) -> list[iam.PolicyStatement]:
 
 
 def _status_query(resources: Resources) -> list[iam.PolicyStatement]:
-    """Return the grants of the function behind `/status`."""
     tables, queues = resources.tables, resources.queues
     status = tables.status.table_arn
     counted = (queues.download, queues.download_dlq, queues.upload, queues.upload_dlq)

@@ -64,14 +64,14 @@ class Notifications(Construct):
     def subscribe_to_logs(
         self, log_groups: Mapping[str, logs.LogGroup], alias: lambda_.Alias, level: str
     ) -> None:
-        """Send log records of `level` and above to `alias`, and invoke `alias` regularly.
+        """Send log records of `level` and above, and traces of crashes, to `alias`.
 
-        The regular invocations mail the repeats of faults.
+        Regular invocations of `alias` mail the repeats of faults.
 
         Args:
-            log_groups: The log group of each function, by the function's name. The function of
-                `alias` must not be among them, or its own records would invoke the function again.
-            alias: The function that mails, by its release alias.
+            log_groups: The functions' log groups by the functions' names. The function of `alias`
+                must not be among them, or its own records would invoke the function again.
+            alias: The release alias of the function that mails.
             level: The lowest level that is mailed.
         """
         destination = destinations.LambdaDestination(alias)
@@ -97,9 +97,10 @@ def pattern(level: str) -> str:
     """Return the filter pattern for records from `level` on and for traces of crashes.
 
     A line matches if it contains any word of the pattern, so one filter finds both our JSON and
-    Lambda's text. A log group can have two filters, and a site may need the other filter to ship
-    its logs. Because a word may also occur in another part of a record, the function checks the
-    record. https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+    Lambda's text. One filter is better than two, because a log group can have only two, and a site
+    may need one to ship its logs. A word may also occur in another part of a record, so the
+    function checks the record.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
     words = [*LEVELS[LEVELS.index(level) :], *(f'"{crash}"' for crash in CRASHES)]
     return " ".join(f"?{word}" for word in words)

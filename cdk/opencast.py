@@ -32,7 +32,8 @@ def needs_lookup(given: Mapping[str, str]) -> bool:
 def cached_settings(given: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
     """Return the cached settings of the cluster that `given` names.
 
-    The result is {} if the cache is missing or of another cluster, or if `given` needs no lookup.
+    The result is {} without an `env_file`, if the cache is missing or of another cluster, or if
+    `given` needs no lookup.
 
     Raises:
         SettingsError: The cache isn't UTF-8.
@@ -46,6 +47,6 @@ def cached_settings(given: Mapping[str, str], env_file: Path | None) -> dict[str
 
 
 def cluster_of(settings: Mapping[str, str]) -> tuple[str, bool]:
-    """Return the cluster that the settings name, and whether it is an ECS cluster."""
+    """Return the cluster's name in the settings ("" if none), and whether STACK_TYPE is `ecs`."""
     is_ecs = settings.get("STACK_TYPE", "").lower() == ECS
     return settings.get("OC_CLUSTER_NAME", ""), is_ecs

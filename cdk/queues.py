@@ -12,16 +12,17 @@ from cdk.receive_limits import DOWNLOAD_RECEIVE_LIMIT, RESERVE_RECEIVES
 
 RETENTION = Duration.days(14)
 VISIBILITY = Duration.seconds(960)
-"""The queues' visibility timeout, a little more than the functions' timeout of 900 s.
+"""The queues' visibility timeout, a little more than the timeout of their functions (900 s).
 
-AWS refuses less than the functions' timeout. More would delay retries after a crash.
+AWS refuses less than a function's timeout. More would delay retries after a crash.
 """
 
 
 class Queues(Construct):
     """The queues `download` and `upload` with their dead-letter queues.
 
-    `upload_receive_limit` is the maximum number of receives on which the uploader works.
+    `upload_receive_limit` is the maximum number of receives of a message on which the uploader
+    works.
     """
 
     def __init__(

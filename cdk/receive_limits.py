@@ -1,4 +1,4 @@
-"""Maximum numbers of times that SQS delivers a message to the downloader and the uploader.
+"""Limits on how often the downloader and the uploader receive a message.
 
 See docs/decisions/0002-queues-as-event-sources.md.
 """
@@ -42,7 +42,8 @@ def upload_receive_limit(patience_hours: float, outage_hours: float) -> int:
 
     Each wait for Opencast takes one receive. A message waits at most `BUSY_FACTOR` times
     `patience_hours` (OC_INGEST_PATIENCE_HOURS) for an ingest whose outcome is unknown, and
-    `outage_hours` (OC_OUTAGE_HOURS) for an Opencast that can't be reached.
+    `outage_hours` (OC_OUTAGE_HOURS) for an Opencast that can't be reached. SQS's own maximum
+    leaves at most 980 receives.
     """
     hours = BUSY_FACTOR * patience_hours + outage_hours
     waiting = math.ceil(WAITING_RECEIVES_PER_HOUR * hours)

@@ -104,8 +104,9 @@ class Network:
 class Settings:
     """A stack's settings, whose texts have passed their checks.
 
-    Each field is a row of the table of settings. A field's name in capitals is the setting's name.
-    `notes` are sentences about obsolete settings, which commands print once.
+    Each field but `notes` is a row of the table of settings. A field's name in capitals is the
+    setting's name. `notes` are sentences about obsolete settings that are given. The CDK prints
+    them as warnings.
     """
 
     stack_name: str = setting(
@@ -656,7 +657,11 @@ READ_BY: Mapping[Function, tuple[str, ...]] = MappingProxyType(
 
 
 def weaknesses(environment: Mapping[str, str], env_file: Path | None) -> tuple[Weakness, ...]:
-    """Return the weak settings of the environment and `env_file`, even if settings are missing."""
+    """Return the weak settings of the environment and `env_file`, even if settings are missing.
+
+    Raises:
+        SettingsError: `env_file` or the cache of the Opencast cluster isn't UTF-8.
+    """
     given = given_settings(environment, env_file)
     return tuple(
         weak_settings(_values(Reader({**opencast.cached_settings(given, env_file), **given})))
@@ -666,11 +671,12 @@ def weaknesses(environment: Mapping[str, str], env_file: Path | None) -> tuple[W
 def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     """Return the stack's settings from the environment and `env_file`.
 
-    The cached look-up of the Opencast cluster (cdk/opencast.py) supplies settings that are missing
-    there.
+    The cached look-up of the Opencast cluster (cdk/opencast.py) supplies Opencast's address and
+    network if neither has the address.
 
     Raises:
-        SettingsError: Settings are missing or wrong. The text names all these settings.
+        SettingsError: Settings are missing, wrong, or weak without consent (the text names all
+            these settings), or a file isn't UTF-8.
     """
     given = given_settings(environment, env_file)
     reader = Reader({**opencast.cached_settings(given, env_file), **given})
@@ -693,7 +699,8 @@ def _values(reader: Reader) -> dict[str, Any]:
 def read_place(reader: Reader, *, needs_code: bool = True) -> Place:
     """Return the stack's location. Add missing and wrong settings to the reader's problems.
 
-    `needs_code` says whether LAMBDA_CODE_BUCKET is required.
+    `needs_code` says whether LAMBDA_CODE_BUCKET is required. The code bucket is "" if the setting
+    is neither required nor given.
     """
     has_bucket = needs_code or "LAMBDA_CODE_BUCKET" in reader.given
     return Place(

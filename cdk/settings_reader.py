@@ -11,7 +11,7 @@ from cdk.settings_row import Setting, Value
 
 
 class SettingsError(Exception):
-    """An error whose text names every setting that is missing or wrong."""
+    """An error whose text lists all problems with the settings."""
 
     def __init__(self, problems: list[str]) -> None:
         lines = "\n".join(f"  - {problem}" for problem in problems)
@@ -53,10 +53,10 @@ class Reader:
 
 
 def given_settings(environment: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
-    """Return the texts of the settings in `env_file` and the environment, by name.
+    """Return the texts of all variables in `env_file` and the environment, by name.
 
-    The environment overrides the file. Texts are stripped, and empty texts are left out. `env_file`
-    may be None, or name a file that doesn't exist.
+    The environment overrides the file, even with an empty text. Texts are stripped, and empty texts
+    are left out. `env_file` may be None, or name a file that doesn't exist.
 
     Raises:
         SettingsError: The file isn't UTF-8.

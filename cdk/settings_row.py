@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _NONSENSE = "?"
-"""A text that every check except `any_text` refuses."""
+"""A text that every check refuses, except checks for any text and for a list of any texts."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Setting(Generic[Value]):
         read_by: The functions that read the setting from their environment, or a secret from SSM.
         secret: Whether the value belongs in SSM and in no message.
         missing: The end of the message "<NAME> is missing: …"; "" if the setting isn't required.
-        example: The setting's text in `example.env` if there is no default.
+        example: The setting's text in `example.env`; "" for the text of the default.
         fallback: The name of the setting whose text is used if this setting isn't given.
     """
 
@@ -64,7 +64,7 @@ class Setting(Generic[Value]):
 
     @property
     def requirement(self) -> str:
-        """The form that the setting's check requires; "" if any text is valid."""
+        """The form that the setting's check requires; "" for any text or a list of any texts."""
         try:
             self.check(_NONSENSE)
         except ValueError as error:
@@ -105,7 +105,7 @@ def text_setting(section: Section, line: str, **options: Unpack[Options]) -> str
 
 
 def rows_of(settings_type: type[DataclassInstance]) -> tuple[Setting[Any], ...]:
-    """Return the settings that a dataclass's fields declare, in their order."""
+    """Return the settings that a dataclass's fields declare, in the order of the fields."""
     return tuple(
         Setting(name=field_.name.upper(), **field_.metadata)
         for field_ in fields(settings_type)

@@ -37,7 +37,7 @@ def problems(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[st
 
 
 def _zoom_access(given: Mapping[str, str]) -> Iterator[str]:
-    """Yield a message for each missing setting if no kind of access to Zoom's API is complete."""
+    """Yield messages if no kind of access to Zoom's API is complete."""
     missing = [[name for name in way if name not in given] for way in ZOOM_ACCESS]
     if not all(missing):
         return
@@ -115,7 +115,10 @@ def _region_of_arns(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _staging(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message if staged files may be deleted while an upload still waits for Opencast."""
+    """Yield a message if STAGING_DAYS is too low.
+
+    The days have to cover OC_OUTAGE_HOURS plus OC_INGEST_PATIENCE_HOURS.
+    """
     outage, patience = values["OC_OUTAGE_HOURS"], values["OC_INGEST_PATIENCE_HOURS"]
     days = math.ceil((outage + patience) / 24)
     if days > values["STAGING_DAYS"]:

@@ -1,4 +1,4 @@
-"""The CloudFormation stack, made of its parts."""
+"""The CloudFormation stack, which connects the constructs of the other modules."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from cdk.tables import Tables
 
 
 class ZoomIngester(Stack):
-    """The CloudFormation stack, which has all of a site's AWS resources for this system.
+    """The CloudFormation stack with this system's AWS resources, except code bucket and secrets.
 
     The stack needs no CDK bootstrap. The caller's own credentials deploy the template from the
     bucket with the functions' packages.
@@ -105,7 +105,7 @@ class ZoomIngester(Stack):
 def _routes(
     api: Api, functions: Functions, allowed: tuple[str, ...]
 ) -> dict[str, apigateway.IResource]:
-    """Add all routes to the API, and return their resources by the names of their exports.
+    """Add all routes to the API, and return their resources for `Exports`.
 
     `allowed` lists the addresses and networks that may call the restricted routes.
     """

@@ -13,7 +13,7 @@ TEXT = dynamodb.AttributeType.STRING
 NUMBER = dynamodb.AttributeType.NUMBER
 EXPIRATION = "expiration"
 RECOVERY = dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True)
-"""Point-in-time recovery, for the tables whose content has no other source."""
+"""Point-in-time recovery, only for the schedule and the ledger."""
 
 
 class Tables(Construct):

@@ -1,7 +1,7 @@
 """Weak settings, which are valid but let strangers in or give secrets away.
 
-A weak setting is refused unless `ALLOW_WEAK_SETTINGS` names it. `invoke stack.status` names each
-weak setting, accepted or not.
+A weak setting is refused unless `ALLOW_WEAK_SETTINGS` names it, or `weak_settings` accepts it
+without consent. `invoke stack.status` names each weak setting, accepted or not.
 """
 
 from __future__ import annotations
@@ -64,7 +64,11 @@ class Weakness:
 
 
 def weak_settings(values: Values) -> Iterator[Weakness]:
-    """Yield each weak setting, given the value of every setting by name."""
+    """Yield each weak setting, given the value of every setting by name.
+
+    The settings in `ACCEPTED_ALWAYS` are accepted without consent, and so is
+    ALLOW_UNSIGNED_WEBHOOKS unless the stack is a production stack.
+    """
     accepted = {*values["ALLOW_WEAK_SETTINGS"], *ACCEPTED_ALWAYS}
     if PRODUCTION not in values["STACK_NAME"]:
         accepted.add("ALLOW_UNSIGNED_WEBHOOKS")
@@ -93,7 +97,7 @@ def _webhook_tokens(values: Values) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """Return the parts of a comma-separated setting, without spaces and empty parts."""
+    """Return the stripped parts of a comma-separated setting, without empty parts."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -144,7 +148,7 @@ def _wide_hosts(values: Values) -> str:
 
 
 def _is_wide(host: str) -> bool:
-    """Return whether a host is a wildcard for hosts that may not be Zoom's."""
+    """Return whether a host is a wildcard for hosts that may be neither Zoom's nor on loopback."""
     domain = host.removeprefix("*.")
     if host == domain or _LOOPBACK.fullmatch(domain):
         return False

@@ -1,4 +1,4 @@
-"""A certificate authority for a local stack, so that every local server speaks real HTTPS.
+"""A certificate authority for a local stack, so that every local server uses real HTTPS.
 
 The authority's private key signs one certificate and is never written to a file. So nobody who
 finds the folder can sign another certificate that a developer's machine trusts.

@@ -1,9 +1,9 @@
 """The local cloud, which is ministack on loopback in its own virtual environment.
 
 The stack's functions are child processes of ministack, with ministack's Python and environment
-variables. So `.venv-cloud` contains nothing else, and `environment` returns every variable. Our own
-program (gateway.py) serves ministack, for two reasons. Our program demands signatures. ministack's
-own command would also listen on port 443 if root ran that command.
+variables. So `.venv-cloud` has only the packages that ministack needs, and `environment` returns
+every variable. Our own program (gateway.py) serves ministack, for two reasons. Our program demands
+signatures. ministack's own command would also listen on port 443 if root ran that command.
 """
 
 import json
@@ -53,7 +53,8 @@ class Cloud:
         """Wait until the cloud answers.
 
         Raises:
-            ProcessFailed: The cloud has ended, or doesn't answer within `timeout` seconds.
+            ProcessFailed: The cloud has ended, or was stopped because it didn't answer within
+                `timeout` seconds.
         """
         context = ssl.create_default_context(cafile=str(ca_bundle))
         self.process.wait_for(lambda: _healthy(self.url, self.secret, context), timeout)
@@ -76,12 +77,13 @@ def start_cloud(
 ) -> Cloud:
     """Start the cloud with its files in `folder`, without waiting until the cloud answers.
 
-    `trusted` is the PEM file of the authorities that functions trust. `secret` is the secret access
-    key of the account's root. Port 0 stands for any free port. `python` is that of `.venv-cloud`.
+    All files that `folder` had are deleted. `trusted` is the PEM file of the authorities that
+    functions trust. `secret` is the secret access key of the account's root. Port 0 stands for any
+    free port. `python` is that of `.venv-cloud`.
 
     Raises:
-        PortTaken: The port isn't free.
-        ProcessFailed: `.venv-cloud` is missing.
+        PortTaken: The port isn't free, or no free port was found.
+        ProcessFailed: `.venv-cloud` is missing, or `processes` were stopped before.
     """
     if not python.exists():
         raise ProcessFailed(f"{python} is missing: run `make setup`.")
@@ -97,7 +99,7 @@ def start_cloud(
 def environment(
     folder: Path, authority: Authority, trusted: Path, port: int, region: str, secret: str
 ) -> dict[str, str]:
-    """Return all environment variables of the cloud and of each function."""
+    """Return all environment variables of the cloud, which each function inherits."""
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),

@@ -84,7 +84,10 @@ class Journey:
         return self.steps[-1][1] if self.is_over else time.monotonic() - self.began
 
     def take(self, status: Ingest | None) -> bool:
-        """Append an ingest's state to `steps` if the state is new, and return whether it is."""
+        """Append an ingest's state to `steps`, and keep the ingest's reason, if the state is new.
+
+        A state is new if it differs from the last one. Return whether the state is new.
+        """
         if status is None or status.status == self.state:
             return False
         self.steps.append((status.status, time.monotonic() - self.began))
@@ -163,10 +166,10 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
 
 
 def class_start(now: datetime, zone: ZoneInfo) -> datetime:
-    """Return a time in UTC, at least three hours ago, for scheduled classes then and after `LATER`.
+    """Return a time in UTC, at least three hours before `now`, at which scheduled classes begin.
 
-    Neither of the two times is at night in `zone`, because the import of the schedule has a hint
-    about classes at night.
+    Neither the time nor the time plus `LATER` is at night in `zone`, because the import of the
+    schedule gives a hint about scheduled classes at night.
     """
     start = now.replace(microsecond=0) - timedelta(hours=3)
     while any(moment.astimezone(zone).hour < MORNING for moment in (start, start + LATER)):
@@ -189,7 +192,7 @@ def import_schedule(
     """Write a schedule's CSV file to `path`, import the file, and return the report.
 
     `classes` maps each meeting's number to a time at which the scheduled class begins, in local
-    time. `series` is the Opencast series of all classes.
+    time. `series` is the Opencast series of all these scheduled classes.
     """
     link = f"https://opencast.example.edu/engage/ui/index.html#/{series[:4]}"
     rows = [
@@ -282,7 +285,7 @@ def _ask(driver: Driver, journey: Journey) -> None:
 
 
 def _forge(driver: Driver, start: datetime) -> list[int]:
-    """Send the forged and the old webhook events of (d), and return the statuses."""
+    """Add recording (d) to Zoom, send its forged webhook events, and return the statuses."""
     stranger = driver.add_lecture(
         meeting_id=FORGED, start_time=start, topic="Forged", seed="d", segments=1
     )
@@ -295,7 +298,7 @@ def _forge(driver: Driver, start: datetime) -> list[int]:
 def _follow(
     driver: Driver, journeys: list[Journey], senders: list[Future[Any]], console: Console
 ) -> None:
-    """Poll GET /status until every recording has an end state, and show each change.
+    """Run follow and poll GET /status until every recording has an end state. Show each change.
 
     Raises:
         DriverError: A recording has no end state after a minute, or a request of `senders` failed.

@@ -83,7 +83,10 @@ class Access:
 
 @dataclass(frozen=True)
 class Cdk:
-    """The CDK's command line for a local stack. `environment` has all environment variables."""
+    """The CDK's command line for a local stack.
+
+    `environment` has the stack's settings and the access to the cloud.
+    """
 
     environment: Mapping[str, str]
     processes: Processes
@@ -125,7 +128,7 @@ class Cdk:
 
 
 def build_packages(folder: Path) -> list[Package]:
-    """Build the functions' packages for this machine, and keep those that are up to date."""
+    """Return the functions' packages for this machine. Build those that aren't up to date."""
     return package.build(FUNCTIONS, host(), folder)
 
 

@@ -58,7 +58,7 @@ class ZoomRecording(msgspec.Struct, frozen=True):
 
 
 class OpencastFile(msgspec.Struct, frozen=True):
-    """A file that the Opencast stand-in holds. `text` is the content of a captions file."""
+    """A file that the Opencast stand-in holds. `text` is the content of a WebVTT file, else ""."""
 
     part: str
     flavor: str
@@ -79,7 +79,8 @@ class AddedTrack(msgspec.Struct, frozen=True):
 class OpencastIngest(msgspec.Struct, frozen=True):
     """An ingest of the Opencast stand-in.
 
-    `parts` are the parts of the form. URLs in them have no query.
+    `parts` are the parts of the form. URLs in them have no query. `status` is the HTTP status, or
+    None before the answer.
     """
 
     mediapackage_id: str
@@ -123,7 +124,8 @@ class KeptClients:
 class Driver:
     """A client of the local stack that `state` describes, with the key of the account's root.
 
-    A method that controls a stand-in or reads `GET /status` raises DriverError after an error.
+    A method that controls a stand-in or reads `GET /status` raises DriverError if the answer is an
+    error.
     """
 
     def __init__(self, state: State) -> None:
@@ -152,7 +154,7 @@ class Driver:
         return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
     def add_lecture(self, **lecture: Any) -> ZoomRecording:
-        """Add a lecture (`local.neighbours.zoom_recordings.Lecture`) to Zoom, and return it."""
+        """Add a lecture (`zoom_recordings.Lecture`) to Zoom, and return the recording."""
         if isinstance(lecture.get("start_time"), datetime):
             lecture["start_time"] = lecture["start_time"].isoformat()
         answer = self._control("POST", "zoom", "recordings", lecture)
@@ -177,7 +179,7 @@ class Driver:
     def send(self, event: str, uuid: str = "", **options: Any) -> Answer:
         """Make Zoom send a webhook event, and return the endpoint's answer.
 
-        `options` are other fields of `local.neighbours.zoom.SendEvent`.
+        `options` are other fields of `local.neighbours.zoom.SendEvent`. Zoom waits 30 s by default.
         """
         asked = {"url": self.webhook_url, "event": event, "uuid": uuid, "timeout": 30, **options}
         answer = self._control("POST", "zoom", "events", asked)
@@ -221,7 +223,7 @@ class Driver:
         self._control("POST", "opencast", "switches", switches)
 
     def change_workflows(self, **change: Any) -> None:
-        """Change an event's workflows (`local.neighbours.opencast_store.WorkflowChange`)."""
+        """Change an Opencast event's workflows (`opencast_store.WorkflowChange`)."""
         self._control("POST", "opencast", "workflows", change)
 
     def delete_in_opencast(self, identifier: str) -> None:
@@ -234,7 +236,7 @@ class Driver:
         return msgspec.convert(listed, tuple[OpencastIngest, ...])
 
     def added_to(self, mediapackage_id: str) -> list[OpencastFile]:
-        """Return the tracks that were added to an event after its ingest."""
+        """Return the tracks that were added to an Opencast event after its ingest."""
         listed = self._control("GET", "opencast", "tracks")
         added = msgspec.convert(listed, list[AddedTrack])
         return [track.file for track in added if track.mediapackage_id == mediapackage_id]
@@ -306,7 +308,10 @@ class Driver:
         return found
 
     def set_reconcile_baseline(self, baseline: datetime) -> None:
-        """Set reconcile's baseline. Reconcile ignores recordings that ended earlier."""
+        """Replace reconcile's state by a state that has only a baseline.
+
+        Reconcile ignores recordings that ended before the baseline.
+        """
         item = {"uuid": "#reconcile", "baseline": f"{baseline:%Y-%m-%dT%H:%M:%SZ}", "version": 1}
         self.table("recordings").put_item(Item=item)
 

@@ -39,7 +39,7 @@ from ministack.core import iam_evaluator, lambda_runtime, router, sigv4
 from local.loopback import foreign
 
 API = re.compile(r"/_aws/execute-api/[^/]+/")
-"""The paths that ministack hands to API Gateway (`ministack.app._parse_execute_api_url`)."""
+"""The paths that ministack passes to API Gateway (`ministack.app._parse_execute_api_url`)."""
 
 INTERNAL = "/_"
 """The prefix of ministack's own endpoints. No bucket's name begins with `_`."""
@@ -91,7 +91,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Claim:
-    """A request's signature whose value isn't compared yet. `body_hash` "" allows any body."""
+    """A request's signature whose value isn't compared yet.
+
+    `body_hash` is the header `x-amz-content-sha256`, or "" if the header is missing or the request
+    is presigned.
+    """
 
     signature: sigv4.HeaderSignature
     secret: str
@@ -165,7 +169,8 @@ class Gateway:
         """Return the signature that a request claims to have.
 
         Raises:
-            Refused: The signature is missing, malformed, too old, or by an unknown key.
+            Refused: The signature is missing, malformed, too old or too new, leaves out a header,
+                or is by a key that is unknown or may not use this endpoint.
         """
         headers = request.headers
         is_presigned = "authorization" not in headers
@@ -243,7 +248,10 @@ class _Body:
         return bytes(content)
 
     async def discard(self) -> None:
-        """Read the rest of the body, because a client may read the answer only after sending."""
+        """Read the rest of the body, because a client may read the answer only after sending.
+
+        At most about 64 MiB are read.
+        """
         size = 0
         while not self._has_ended and size < LARGEST_SIGNED_BODY:
             size += len(await self._part())

@@ -27,6 +27,6 @@ def foreign(hosts: Sequence[str], origins: Sequence[str]) -> str:
 
 
 def has_token(authorization: str, token: str) -> bool:
-    """Return whether the header `Authorization` has this bearer token, which mustn't be empty."""
+    """Return whether the header `Authorization` has this bearer token; False for an empty token."""
     expected = f"Bearer {token}".encode()
     return bool(token) and hmac.compare_digest(authorization.encode(), expected)

@@ -38,7 +38,7 @@ MOST_OF_SUBJECT = 60
 
 SUBSCRIBED = "subscribed to"
 TOKEN = "LOCAL_MAILBOX_TOKEN"  # noqa: S105 - a name
-"""Name of the environment variable, which other users can't read, with the token of deliveries."""
+"""Name of the variable with the token of deliveries. Other users can't read the environment."""
 
 
 class Notification(msgspec.Struct, frozen=True, rename="pascal"):
@@ -53,10 +53,11 @@ class Notification(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class Mailbox(StandIn):
-    """A server that empties a folder and then writes a topic's notifications to files in it.
+    """A server that writes a topic's notifications to files in a folder.
 
-    `confirm` is called with the notification that asks to confirm the subscription. The URL's path
-    is `token`, because SNS can't send a token in a header.
+    Older files `*.txt` in the folder are deleted first. `to` is the operators' address. `confirm`
+    is called with the notification that asks to confirm the subscription. The URL's path is
+    `token`, because SNS can't send a token in a header.
     """
 
     def __init__(
@@ -83,7 +84,10 @@ class Mailbox(StandIn):
             old.unlink()
 
     def answer(self, request: Request) -> Answer:
-        """Confirm the subscription or write a notification, depending on the delivery's type."""
+        """Confirm the subscription or write a notification, depending on the delivery's type.
+
+        Return 404 for a wrong path or topic, 400 for a body that isn't SNS's, and 200 otherwise.
+        """
         if not hmac.compare_digest(request.path.encode(), self._path):
             return Answer(404)
         try:
@@ -131,6 +135,7 @@ def confirm_at(
     """Return a function that confirms a subscription as the link in SNS's message does.
 
     The function signs the request as the account's root, because the local cloud requires that.
+    Then the function prints `SUBSCRIBED` and the topic.
     """
 
     def confirm(notification: Notification) -> None:

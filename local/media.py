@@ -40,7 +40,7 @@ def write_lecture(
     faststart: bool = False,
     words: Sequence[float] = (),
 ) -> Path:
-    """Write an MP4 of `seconds`, with the same bytes for the same `seed`, and return its path.
+    """Write an MP4 of `seconds`, with the same bytes for the same arguments, and return its path.
 
     The video is H.264 if the wheel of PyAV has an encoder, else MPEG-4 part 2. `audio` adds an AAC
     track of silence, with a tone of one second at each of the seconds in `words`. The index (moov)
@@ -60,7 +60,10 @@ def write_lecture(
 
 
 def write_audio(path: Path, seconds: int = 130, seed: str = "audio") -> Path:
-    """Write an audio-only MP4 (Zoom's M4A) of `seconds` of silence, with `seed` as its title."""
+    """Write an audio-only MP4 (Zoom's M4A) of `seconds` of silence, and return its path.
+
+    `seed` is the title.
+    """
     with av.open(str(path), "w", format="mp4") as container:
         container.metadata["title"] = seed
         _write_sound(container, _audio_stream(container), seconds)
@@ -68,7 +71,7 @@ def write_audio(path: Path, seconds: int = 130, seed: str = "audio") -> Path:
 
 
 def padded(movie: bytes, length: int, seed: str) -> bytes:
-    """Return `movie`, an MP4, with `length` more bytes that players ignore.
+    """Return `movie`, an MP4, with `length` more bytes (at least 8) that players ignore.
 
     The bytes are a `free` box (ISO/IEC 14496-12, section 8.1.2), whose content depends on the seed
     and has no repetitions. So a large file is made almost as quickly as a small one.
@@ -96,7 +99,8 @@ def write_broken(path: Path, kind: Broken, seed: str = "broken") -> Path:
 def write_chat(path: Path, seed: str = "chat", lines: int = 5) -> Path:
     """Write a chat file in Zoom's format, and return its path.
 
-    Each line has the time, the sender and a text, separated by tabs.
+    Each line has the time, the sender and a text, separated by tabs. After `lines` random lines,
+    a last line has the seed.
     """
     draw = random.Random(seed)  # noqa: S311 - pictures and names, no secrets
     names = ("Ada Lovelace", "Zoë Müller", "李雷", "Host")

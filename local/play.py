@@ -17,7 +17,7 @@ from local.driver import Answer, Driver, ZoomRecording
 MOST_MINUTES = 60
 MOST_SEGMENTS = 20
 FAIL_SECONDS = 60
-"""Seconds for which `fail` lets a stand-in fail by default."""
+"""Default number of seconds for which `fail` makes a stand-in fail."""
 
 MISSING_SERIES = "20269999999"
 """A series that Opencast's stand-in doesn't have."""
@@ -33,9 +33,9 @@ STAND_INS = ("zoom", "opencast", "slack", "sheets")
 class Failure:
     """A failure of a recording.
 
-    Args:
-        outcome: How the failure ends, in a few words for the help.
-        description: What goes wrong, as a sentence.
+    Attributes:
+        outcome: The end of the failure, in a few words for the help.
+        description: A sentence that says what goes wrong.
         advice: A sentence with the command that shows the failure. The sentence may contain
             `{uuid}`.
     """
@@ -90,11 +90,12 @@ class Wish:
 def record(
     driver: Driver, folder: Path, zone: ZoneInfo, wish: Wish
 ) -> tuple[ZoomRecording, Answer]:
-    """Add a scheduled class that has just ended, and its recording, and send the webhook event.
+    """Add a scheduled class, its recording and the wished failure, and send the webhook event.
 
-    Each recording has a new meeting number, so that no earlier recording's class changes. The
-    schedule's CSV file is written to `folder` and deleted. `zone` is the time zone of the stack's
-    schedule. Return the recording and the answer to the webhook event.
+    The recording ends now. The meeting's number is random, because a repeated number would change
+    an earlier recording's scheduled class. The schedule's CSV file is written to `folder` and
+    deleted. `zone` is the time zone of the stack's schedule. Return the recording and the answer to
+    the webhook event.
     """
     meeting = FIRST_MEETING + secrets.randbelow(MEETINGS)
     length = timedelta(minutes=wish.minutes)
@@ -127,7 +128,10 @@ def record(
 
 
 def fail(driver: Driver, stand_in: str, status: int, seconds: int) -> None:
-    """Make a stand-in answer every request with the error `status` for some seconds."""
+    """Make a stand-in answer every request with the error `status` for `seconds` seconds.
+
+    `stand_in` is one of `STAND_INS`.
+    """
     fault: dict[str, Any] = {"kind": "status", "status": status, "lasting": seconds}
     match stand_in:
         case "zoom":

@@ -19,12 +19,12 @@ LAST_LINES = 12
 
 
 class ProcessFailed(Exception):
-    """Error for a process of the local stack that didn't start, or ended too early."""
+    """Error for a process of the local stack that didn't start, failed, or took too long."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A started process with its supervisor, whose pid is `pid`.
+    """A started process and its supervisor. `pid` is the supervisor's pid.
 
     SIGTERM to the supervisor ends the supervisor, the process and all child processes.
     """
@@ -42,7 +42,7 @@ class Running:
         """Wait until a condition holds.
 
         Raises:
-            ProcessFailed: The process ended, or `timeout` seconds passed.
+            ProcessFailed: The process ended, or was stopped because `timeout` seconds passed.
         """
         deadline = time.monotonic() + timeout
         while not condition():
@@ -56,7 +56,7 @@ class Running:
         """Wait until the process has printed a text.
 
         Raises:
-            ProcessFailed: The process ended, or `timeout` seconds passed.
+            ProcessFailed: The process ended, or was stopped because `timeout` seconds passed.
         """
         self.wait_for(lambda: text in self.log.read_text("utf-8", errors="replace"), timeout)
 
@@ -119,10 +119,11 @@ class Processes:
     def run(
         self, name: str, command: Sequence[str | Path], env: Mapping[str, str], timeout: float
     ) -> None:
-        """Run a command, and wait at most `timeout` seconds for its end.
+        """Run a command, and wait at most `timeout` seconds until the command has ended.
 
         Raises:
-            ProcessFailed: The command fails or exceeds the timeout.
+            ProcessFailed: The command fails, or was stopped at the timeout, or the processes were
+                stopped before.
         """
         process = self.start(name, command, env)
         try:

@@ -53,6 +53,8 @@ def run_on_terminal(
 def screen(printed: str) -> list[str]:
     """Return the lines, with colour codes, that a terminal shows at the end of the output.
 
+    Empty lines at the end are left out.
+
     The function supports only the control codes of rich's progress: cursor up, carriage return and
     erase the line.
     """

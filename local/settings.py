@@ -23,16 +23,19 @@ STACK_VARIABLE = "LOCAL_STACK"
 """Name of the environment variable in which `invoke local.env` exports the stack's name."""
 
 ACCOUNT_SETTINGS = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
-"""Settings that choose an AWS account. A local stack ignores these settings."""
+"""Settings that choose an AWS account and region.
+
+`stack_settings` leaves these settings out. `read_local` uses the region for the local cloud.
+"""
 
 
 class LocalSettingsError(Exception):
-    """Error for a wrong setting `LOCAL_…`, which the text names."""
+    """Error for a wrong setting `LOCAL_…`, or for a shell with the settings of a local stack."""
 
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """The settings `LOCAL_…`. The `cloud_port` 0 stands for any free port.
+    """The settings `LOCAL_…` and the region. The `cloud_port` 0 stands for any free port.
 
     A neighbour with a URL gets no stand-in. `extra_ca` is a PEM file of more authorities to trust.
     """
@@ -58,7 +61,7 @@ class Addresses:
 
 
 def read_local(given: Mapping[str, str]) -> LocalSettings:
-    """Return the settings `LOCAL_…`.
+    """Return the settings `LOCAL_…` and the region.
 
     Raises:
         LocalSettingsError: A setting is wrong, or `given` has the settings of another local stack,

@@ -77,7 +77,7 @@ class _Prepared:
         neighbours: Addresses of the stand-ins and of real neighbours.
         site: The stack's settings.
         names: The stack's AWS names.
-        environment: Environment variables of the CDK and the stand-ins.
+        environment: Environment variables of the CDK and of every program but the cloud.
         cdk: Command line of the CDK.
     """
 
@@ -151,7 +151,10 @@ class LocalStack:
             os.umask(before)
 
     def stop(self) -> None:
-        """Stop the stack and wait until its processes have ended. The logs stay."""
+        """Stop the stack, and wait until its processes have ended.
+
+        The files that only a running stack needs are deleted. Logs and mails stay.
+        """
         alive = self._processes.alive()
         if alive:
             delete_state_files(self.home)
@@ -318,7 +321,7 @@ class LocalStack:
         return result
 
     def _tool_environment(self) -> dict[str, str]:
-        """Return the environment of CDK and stand-ins, without the caller's AWS configuration."""
+        """Return the environment of CDK and programs, without the caller's AWS configuration."""
         kept = {
             name: value
             for name, value in self.given.items()
@@ -335,7 +338,7 @@ class LocalStack:
     def _upload_secrets_and_code(
         self, site: site_settings.Settings, names: Names, packages: Callable[[], Sequence[Package]]
     ) -> None:
-        """Write the secrets and the code that the deploy needs to the cloud."""
+        """Make the code bucket, and write the secrets and packages that the deploy needs."""
         s3, ssm = self.client("s3"), self.client("ssm")
         deploy.make_bucket(s3, site.place.code_bucket, self._access.region)
         secrets.write(ssm, names, site.secrets(), site.generated_secrets)

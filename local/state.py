@@ -26,9 +26,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         api_url: URL of the API's stage.
         ca_bundle: PEM file of the authorities to trust.
+        slack_url, sheets_url: URLs of the neighbours; None in older files.
         mail_folder: Folder in which mails to the operators are written.
         webhook_secret: Secret that signs Zoom's webhook events.
-        slack_signing_secret: Secret that signs Slack's requests.
+        slack_signing_secret: Secret that signs Slack's requests; None in older files.
         aws_access_key_id, aws_secret_access_key: Key of the cloud's root; "" in older files.
         control_token: Bearer token of stand-ins' control paths; "" in older files.
         pids: Pids of the processes' supervisors, by name. SIGTERM to a supervisor ends the process.
@@ -74,7 +75,10 @@ def delete_state_files(home: Path) -> None:
 
 
 def stop_stack(home: Path) -> bool:
-    """End the stack that runs in a folder, and return whether there was such a stack."""
+    """End the stack in a folder, and delete the files that only a running stack needs.
+
+    Return whether there was a readable `stack.json`, without which nothing is done.
+    """
     state = read_state(home)
     if state is None:
         return False

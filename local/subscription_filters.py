@@ -43,7 +43,7 @@ _OPTIONAL = re.compile(r'\?(?:"([^"]+)"|([^\s"]+))')
 
 
 class Line(TypedDict):
-    """An event of a log stream, as CloudWatch's API returns it."""
+    """A log event, as CloudWatch's API returns it. `timestamp` is in ms since 1970."""
 
     timestamp: int
     message: str
@@ -75,7 +75,7 @@ class SubscriptionFilter:
 
 
 def envelope(of: SubscriptionFilter, stream: str, lines: Iterable[Line]) -> dict[str, Any]:
-    """Return the event with which CloudWatch Logs invokes the function of a filter."""
+    """Return the Lambda event with which CloudWatch Logs invokes the function of a filter."""
     content = {
         "messageType": "DATA_MESSAGE",
         "owner": "000000000000",
@@ -104,8 +104,8 @@ class Delivery:
     def deliver(self) -> None:
         """Invoke the function with each new log stream that has a matching line.
 
-        The local cloud writes a log stream at the end of each invocation, with an event for each
-        line. In AWS a whole traceback is one event. So the function gets all lines of an
+        The local cloud writes a log stream at the end of each invocation, with a log event for each
+        line. In AWS a whole traceback is one log event. So the function gets all lines of an
         invocation together.
         """
         answer = self._logs.filter_log_events(logGroupName=self.filter.group, startTime=self._since)
@@ -122,7 +122,7 @@ class Delivery:
                     Payload=msgspec.json.encode(event),
                 )
             self._handled.add(stream)
-        # An error above skips this line, so that the same events are read again.
+        # An error above skips this line, so that the same log events are read again.
         self._handled &= streams.keys()
         if lines:
             self._since = max(self._since, lines[-1]["timestamp"] - MARGIN)

@@ -26,7 +26,10 @@ CANNOT_START = 127
 
 
 def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
-    """Send SIGTERM to the child's process group, and SIGKILL after at most `grace` seconds."""
+    """Send SIGTERM to the child's process group, and SIGKILL after at most `grace` seconds.
+
+    Wait for the child's end, and at most `REAP_SECONDS` for the end of its own children.
+    """
     deadline = time.monotonic() + grace
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGTERM)
@@ -63,7 +66,10 @@ def watch(child: "subprocess.Popen[bytes]", starter: int, woken: int) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command, and return its exit code, or 128 plus the signal that ended the command."""
+    """Run the command, and return its exit code, or 128 plus the signal that ended the command.
+
+    Return 127 if the command can't be started.
+    """
     grace, command = float(arguments[0]), list(arguments[1:])
     woken, wake = os.pipe()
     os.set_blocking(wake, False)

@@ -56,7 +56,7 @@ def compare(
 
 
 def _resolved(properties: Mapping[str, Any], physical: Mapping[str, str]) -> dict[str, Any]:
-    """Return a resource's properties, with references replaced by names in the cloud."""
+    """Return a resource's properties. A property that is a reference becomes the cloud's name."""
     return {
         name: physical.get(value["Ref"], value)
         if isinstance(value, dict) and value.keys() == {"Ref"}

@@ -24,10 +24,13 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command that the arguments name, and return the exit code: 0 for success, else 1.
+    """Run the command that the arguments name, or `run` if the first argument is no command.
+
+    Return the exit code, which is 0 for success, else 1.
 
     Raises:
-        SystemExit: The arguments are wrong (code 2), or ask for help (code 0).
+        SystemExit: The arguments are wrong or a program fails (code 2), or the arguments ask for
+            help (code 0).
     """
     words = list(arguments)
     name = words.pop(0) if words and words[0] in COMMANDS else comparison.RUN.name

@@ -32,7 +32,10 @@ START_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A program whose copies are interrupted. `options` limits Zoom's speed."""
+    """A program whose copies are interrupted.
+
+    `options` has the limits of Zoom's speed, and the time limit of an invocation.
+    """
 
     peers: StandIns
     program: Program
@@ -61,7 +64,7 @@ class Interrupted:
         return process.run(self.program, task, self.peers.folder, kill_after=kill_after)
 
     def usual_seconds(self) -> float:
-        """Return the duration in seconds of a copy that isn't interrupted.
+        """Make a copy that isn't interrupted, and return its duration in seconds.
 
         Raises:
             ProgramFailed: The program can't copy the file.
@@ -76,7 +79,8 @@ class Interrupted:
     def copy_with_kills(self, load: Load, seed: int, moments: Iterator[float]) -> Killed:
         """Start the program for each of `moments`, and kill it that many seconds after the start.
 
-        All starts continue the same copy. A last start without a kill completes the copy.
+        All starts continue the same copy. If a start ends before its kill, no other start follows.
+        If every start was killed, a last start gets `LIMIT_SECONDS`.
         """
         self.begin(load)
         seconds, killed_at = 0.0, []
@@ -101,7 +105,10 @@ class Interrupted:
         )
 
     def copy_in_invocations(self, load: Load) -> Continued:
-        """Make one copy in several invocations. Kill each invocation soon after its time limit."""
+        """Make one copy in at most `MOST_INVOCATIONS` invocations, and print each invocation.
+
+        An invocation that still runs `START_SECONDS` after its time limit is killed.
+        """
         limit = self.options.seconds
         self.begin(load)
         calls: list[process.Ended] = []
@@ -167,7 +174,7 @@ def _killed_copies(interrupted: Interrupted) -> Iterator[Killed]:
 
 
 def moments(seed: int, longest: float, number: int) -> Iterator[float]:
-    """Yield `number` random times from 0 to `longest` seconds, which depend only on the seed."""
+    """Yield `number` random times from 0 to `longest` seconds, the same for the same arguments."""
     random = Random(seed)  # noqa: S311 - no secret depends on it
     for _ in range(number):
         yield random.uniform(0, longest)
@@ -202,7 +209,7 @@ def _add_handover_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _handover(options: Options) -> bool:
-    """Measure a copy in several invocations, and return whether every copy arrived whole."""
+    """Measure each program's copy in several invocations. Return whether every copy is whole."""
     load = one_file(options.link_mbps * options.seconds * INVOCATIONS)
     with stand_ins() as peers:
         lines = [

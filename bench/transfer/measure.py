@@ -19,7 +19,11 @@ SLOWEST_MBPS = 8.0
 
 @dataclass(frozen=True)
 class Setting:
-    """The load and the conditions of a run. `what` is the benchmark's command, such as `memory`."""
+    """The load and the conditions of a run.
+
+    `what` is the benchmark's command, such as `memory`. The program chooses the number of
+    connections if `connections` is None.
+    """
 
     what: str
     case: Case

@@ -13,7 +13,7 @@ from bench.transfer.programs.catalog import ONE_STREAM, ROOT
 from bench.transfer.results import Line, Run
 
 ORDER = ("ii", "i")
-"""Cases in the order of their panels. The case that resembles AWS comes first."""
+"""Cases whose panels come before those of other cases. The case that resembles AWS is the first."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -33,7 +33,8 @@ class Ended:
         rss_mb: Peak memory in MB of 2^20 bytes. ru_maxrss of getrusage(2) is at least the memory of
             the process that started the program.
         reported: The program's own report, or None without a report.
-        last_line: The last line of the program's output, without the report.
+        last_line: The last line of the program's output that is neither empty nor a report, cut to
+            160 characters; "" without such a line.
     """
 
     exit_code: int
@@ -54,7 +55,11 @@ class Ended:
 
 
 def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> Ended:
-    """Run and measure a program. Kill the program and its children after `kill_after` seconds."""
+    """Run and measure a program, and kill it if it runs longer than `kill_after` seconds.
+
+    The program's child processes are killed together with the program, or after its end. The
+    program runs in `folder`, and its output goes to `program.log` there.
+    """
     config, log = folder / "aws_config", folder / "program.log"
     config.write_text(AWS_CONFIG)
     with log.open("wb") as output:
@@ -135,6 +140,9 @@ def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
 
 
 def _last_line(printed: bytes) -> str:
-    """Return an output's last line except reports. After a traceback this line is the error."""
+    """Return an output's last line that is neither empty nor a report, cut to `LONGEST_LINE`.
+
+    After a traceback this line is the error.
+    """
     lines = [line for line in printed.splitlines() if line.strip() and not line.startswith(MARK)]
     return lines[-1].decode("utf-8", "replace")[:LONGEST_LINE] if lines else ""

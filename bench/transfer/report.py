@@ -29,8 +29,8 @@ class Reported(msgspec.Struct, frozen=True):
         transfer_s: Duration in seconds.
         cpu_s: CPU seconds, child processes included.
         rss_before_mb: Peak memory of the process before the transfer, in MB of 2^20 bytes.
-        attempts: Number of retries, if the program counts them.
-        error: Reason why the transfer failed, or None if it succeeded.
+        attempts: Number of retries, or None if the program doesn't count them.
+        error: Reason why the transfer failed; None if it succeeded or ran out of time.
     """
 
     transfer_s: float

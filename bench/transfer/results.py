@@ -37,8 +37,9 @@ class Run(Result, frozen=True, kw_only=True, tag="run"):
         what: The command of the benchmark.
         case, load: Names of the case and of the load.
         connections: The fixed number of connections, or None if the program decided.
-        rss_mb, rss_before_mb: Peak memory, and memory before the transfer, in MB of 2^20 bytes.
-        attempts: Number of retries, if the program counts them.
+        rss_mb: Peak memory in MB of 2^20 bytes.
+        rss_before_mb: Peak memory before the transfer, or None if the program doesn't report it.
+        attempts: Number of retries, or None if the program doesn't count them.
         fetched: Bytes that Zoom sent.
         problem: Reason why the run doesn't count; "" if the run counts.
         zoom, s3: Counters of the stand-ins.
@@ -76,6 +77,7 @@ class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
     """One copy that was killed and started again. `moments` are the times of the kills.
 
     Each of `moments` is in seconds after a start. `left_open` is the number of open uploads.
+    `problem` is the reason why the copy isn't whole, or "".
     """
 
     program: str
@@ -97,7 +99,7 @@ class Continued(msgspec.Struct, frozen=True, kw_only=True, tag="handed over"):
     """One copy in several invocations of `limit` seconds.
 
     `seconds` and `fetched` (bytes) have a number for each invocation. `overrun` is the number of
-    invocations that were killed.
+    invocations that were killed. `problem` is the reason why the copy isn't whole, or "".
     """
 
     program: str

@@ -1,4 +1,7 @@
-"""Both stand-ins of a measurement, each in its own process, and a temporary folder in memory."""
+"""Both stand-ins of a measurement, each in its own process, and their temporary folder.
+
+The folder is in memory if the machine has /dev/shm.
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -37,7 +40,7 @@ class StandIns:
 
 @contextmanager
 def stand_ins() -> Iterator[StandIns]:
-    """Yield both stand-ins, which run until the end of the `with` block."""
+    """Yield both stand-ins and a temporary folder, which the end of the `with` block removes."""
     parent = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="zip-bench-", dir=parent) as name:
         folder = Path(name)

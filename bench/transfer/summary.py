@@ -50,7 +50,7 @@ def comparison(lines: Sequence[Run | Curl], notes: Sequence[str] = ()) -> Table:
 
 
 def yardstick(curls: Sequence[Curl]) -> float | None:
-    """Return the sum of the median CPU seconds per GB of GET and PUT.
+    """Return the sum of the median CPU seconds per GB of GET and PUT, by one curl process each.
 
     Return None unless both were measured.
     """

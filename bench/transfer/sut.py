@@ -1,7 +1,7 @@
 """Run the transfer engine from any folder and with any Python: `python <this file>`.
 
-bench/README.md describes how the engine gets its task. A Python that lacks the engine's packages
-starts the project's Python.
+bench/README.md describes how the engine gets its task. A Python that lacks packages of the engine
+starts the project's Python, if there is one.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ NEEDS = ("boto3", "msgspec", "tenacity", "urllib3", "zlib_ng")
 
 
 def main() -> None:
-    """Run `programs/engine.py`, with the project's Python if this Python lacks packages."""
+    """Run `programs/engine.py`. If this Python lacks packages, the project's Python takes over."""
     if OWN_PYTHON.exists() and not all(map(importlib.util.find_spec, NEEDS)):
         os.execv(OWN_PYTHON, [str(OWN_PYTHON), *sys.argv])  # noqa: S606  # itself, without a shell
     sys.path[:0] = [str(ROOT), str(ROOT / "functions")]

@@ -44,7 +44,7 @@ class Task:
     seconds_left: float | None = None
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables that hand this task to a program."""
+        """Return the environment variables from which a program reads this task."""
         variables = {
             "ZB_FILES": msgspec.json.encode(self.files).decode(),
             "ZB_TOKEN": self.token,

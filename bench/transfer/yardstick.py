@@ -1,7 +1,7 @@
 """Measure the CPU seconds that curl needs for a download alone, and for an upload alone.
 
 The sum of both is the yardstick for a program that downloads and uploads the same bytes. The
-command `peers` shows that the stand-ins are faster than the programs.
+command `peers` measures the speed of the stand-ins alone, which limits the programs' speed.
 """
 
 import os
@@ -31,7 +31,7 @@ def measure(
     repetition: int,
     load: Load = LOADS["1x512"],
 ) -> list[Curl]:
-    """Measure GET and PUT of one file, each `at_once` times in parallel, and return both results.
+    """Measure GET and PUT of one file, each `at_once` times in parallel. Return GET's result first.
 
     Raises:
         CalledProcessError: curl fails.

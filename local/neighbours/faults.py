@@ -18,7 +18,7 @@ class BaseFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A fault that affects `times` matching requests, but not the first `skip` ones.
 
     With `times` None, the fault affects all later matching requests until the faults are cleared.
-    With `lasting` (seconds), it affects all later matching requests until that time is over,
+    With `lasting` (seconds), the fault affects all later matching requests until that time is over,
     whatever `times` is.
     """
 
@@ -52,12 +52,12 @@ class FaultQueue(Generic[F]):
             self._faults.clear()
 
     def pending(self) -> tuple[F, ...]:
-        """Return the faults that are still to happen, with the remaining `times` and `skip`."""
+        """Return the faults in the queue, with the remaining `times` and `skip`."""
         with self._lock:
             return tuple(self._faults)
 
     def take(self, applies: Callable[[F], bool]) -> F | None:
-        """Count a request, and return the fault that affects it, or None if there is none.
+        """Count a request, and return the first fault that affects the request, or None.
 
         `applies` returns whether a fault matches the request.
         """
@@ -141,7 +141,7 @@ class ApiStandIn(StandIn):
         return tuple(self._seen)
 
     def fail(self, fault: Fault) -> None:
-        """Add a fault, which makes the next matching requests fail.
+        """Add a fault, which affects the next matching requests.
 
         Raises:
             ValueError: The fault's place is unknown.
@@ -156,7 +156,7 @@ class ApiStandIn(StandIn):
         return {("POST", "faults"): lambda request: self.fail(read_body(request, Fault))}
 
     def answer(self, request: Request) -> Answer:
-        """Return the API's answer, changed by a fault if there is one."""
+        """Record a request, and return the API's answer, which a fault may change or replace."""
         where = self._api.where(request)
         fault = self._faults.take(lambda fault: fault.where in {where, "any"})
         if fault and fault.kind == "status":

@@ -50,8 +50,9 @@ class Disruption:
     `reset`: the server sends a TCP reset.
     `close`: the server closes the connection.
     `stall`: the server waits `stall` seconds, and then sends the rest.
-    With `silence` the server closes the connection before the status line. `claimed_length` is sent
-    as the Content-Length, and the body ends after that many bytes.
+    With `silence` the server closes the connection before the status line. If the body is longer
+    than `claimed_length`, the server sends `claimed_length` as the Content-Length, and only that
+    many bytes of the body.
     """
 
     wait: float = 0.0

@@ -1,7 +1,6 @@
 """A stand-in for Opencast, with ingests, events, series and authentication.
 
-The stand-in refuses the requests that Opencast refuses. The system account comes from the
-environment.
+The stand-in refuses wrong requests as Opencast does. The system account comes from the environment.
 
     python -m local.neighbours.opencast --port 9446 --tls-dir .local/tls
 
@@ -53,10 +52,11 @@ DEFAULT_WORKFLOW = "schedule-and-upload"
 
 
 def default_users(name: str, password: str) -> tuple[User, ...]:
-    """Return the system account, and three users who each lack a right that the uploader needs.
+    """Return the system account, and three users who can do less.
 
     `database` is an administrator who can't use Digest. `agent` is a capture agent. `blind` may
-    ingest and ask for events, but sees no event. The password of each is the user's name.
+    ingest and ask for events, but sees no event. The password of each of the three is the user's
+    name.
     """
     admin = frozenset({ADMIN, API, EVENTS_VIEW})
     lesser = {
@@ -131,7 +131,7 @@ class OpencastStandIn(StandIn):
         self.store.switches = changed(self.store.switches, switches)
 
     def fail(self, fault: Fault) -> None:
-        """Add a fault, which makes the next matching requests fail."""
+        """Add a fault, which affects the next matching requests."""
         self.store.faults.add(fault)
 
     def add_series(self, identifier: str, **terms: str) -> None:

@@ -47,7 +47,7 @@ class Part(NamedTuple):
 
 
 def boundary_of(content_type: str) -> str | None:
-    """Return the boundary of a multipart form, or None for another content type."""
+    """Return the boundary of a multipart form ("" if missing), or None for another content type."""
     kind, options = parse_options_header(content_type)
     return str(options.get("boundary", "")) if kind == "multipart/form-data" else None
 
@@ -76,7 +76,7 @@ def read_parts(body: bytes, boundary: str, *, files: bool = False) -> Iterator[P
 
 
 def read_catalog(text: str) -> DublinCore:
-    """Return the terms of a Dublin Core catalog in JSON.
+    """Return the terms of a Dublin Core catalog in JSON. Terms without a value are left out.
 
     Raises:
         BadRequestError: The text isn't a Dublin Core catalog in JSON.

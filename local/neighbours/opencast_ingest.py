@@ -110,8 +110,9 @@ def check_chapters(file: StoredFile, switches: Switches) -> None:
     """Check that Opencast can show and edit chapters. The real Opencast has no such check.
 
     Raises:
-        BadRequestError: This version doesn't support chapters, the chapters are malformed, the
-            first chapter doesn't begin at 0 s, or there is a gap between two chapters.
+        BadRequestError: This version doesn't support chapters, the chapters are malformed or have
+            tags, the first chapter doesn't begin at 0 s, or a chapter doesn't begin where the last
+            one ends.
     """
     if file.flavor != CHAPTERS:
         return
@@ -193,7 +194,7 @@ class MediaPackage:
             self._fields["attachmentUri"] = lambda part: self._add_file(part, "attachment")
 
     def add(self, part: Part) -> None:
-        """Add the next part, and download the file that it names.
+        """Add the next part unless the part is empty. If the part names a file, download the file.
 
         Raises:
             BadRequestError: The part is wrong.
@@ -247,11 +248,13 @@ class MediaPackage:
         self._tags.clear()
 
     def start(self, workflow: str) -> tuple[Workflow, Event]:
-        """Check that the event has a track and metadata, and start the workflow.
+        """Start the workflow if there are a track and metadata. Return the workflow and the event.
+
+        The series in the form are added to the store.
 
         Raises:
             BadRequestError: Media or metadata are missing.
-            ActiveWorkflowError: A workflow of this event is running.
+            ActiveWorkflowError: The event has an active workflow.
         """
         if not any(stored.kind == "track" for stored in self._record.files):
             raise BadRequestError("Rejected ingest without actual media.")
@@ -273,7 +276,7 @@ class MediaPackage:
 
 @contextmanager
 def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
-    """Yield a new ingest. At the end, an ingest that is still running becomes failed."""
+    """Yield a new ingest of the store. Set the ingest to failed if it is running at the end."""
     record = Ingest(mediapackage_id=str(uuid4()), workflow_asked=workflow, user=user)
     with store.lock:
         store.ingests.append(record)

@@ -42,7 +42,7 @@ class SignIn:
         return challenge + ', stale="true"' if stale else challenge
 
     def user(self, method: str, headers: Message) -> User | None:
-        """Return the user of a request, or None for a request without credentials.
+        """Return the user of a request, or None without Digest or Basic credentials.
 
         Raises:
             UnauthorizedError: The credentials are wrong, or the nonce has expired.

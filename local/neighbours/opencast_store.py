@@ -113,7 +113,10 @@ class AddedTrack(msgspec.Struct, kw_only=True):
 
 
 class Ingest(msgspec.Struct, kw_only=True):
-    """A POST to /ingest/addMediaPackage with its outcome. `reason` explains a failure."""
+    """A POST to /ingest/addMediaPackage with its outcome.
+
+    `status` is the HTTP status, or None before the answer. `reason` explains a failure.
+    """
 
     mediapackage_id: str
     series: str = ""
@@ -134,7 +137,7 @@ class Workflow(msgspec.Struct, kw_only=True):
     started: float
     properties: dict[str, str] = {}
     seconds: float | None = None
-    """The workflow's duration. In this and the next four fields, None means that of Switches."""
+    """Duration in seconds. In this and the next four fields, None stands for the switch's value."""
     end: WorkflowEnd | None = None
     operation: str | None = None
     incident: str | None = None
@@ -202,7 +205,7 @@ class Store:
         self.reset()
 
     def reset(self) -> None:
-        """Remove everything but users, series and workflow definitions."""
+        """Reset the switches, and remove everything but users, series and workflow definitions."""
         with self.lock:
             self.switches = self._first_switches
             self.faults.clear()
@@ -214,7 +217,7 @@ class Store:
             self.downloading = 0
 
     def take_fault(self, method: str, path: str, *kinds: str, after_work: bool) -> Fault | None:
-        """Return the fault of one of `kinds` that affects a request, or None if there is none.
+        """Return the first fault of one of `kinds` that affects a request, or None.
 
         Each matching request counts towards a fault's `skip` and `times`.
         """
@@ -282,8 +285,10 @@ class Store:
     def start_workflow(self, event: Event, template: str, properties: dict[str, str]) -> Workflow:
         """Add an event to the store, and start a workflow on the event.
 
+        An unknown template stands for the default workflow.
+
         Raises:
-            ActiveWorkflowError: A workflow of the event is running.
+            ActiveWorkflowError: The event has an active workflow.
         """
         with self.lock:
             if self.is_active(event.identifier):
@@ -297,7 +302,7 @@ class Store:
         """Start a workflow on an event. Return None if event or definition is unknown.
 
         Raises:
-            ActiveWorkflowError: A workflow of the event is running.
+            ActiveWorkflowError: The event has an active workflow.
         """
         with self.lock:
             event = self.events.get(identifier)
@@ -308,11 +313,11 @@ class Store:
     def add_track(self, identifier: str, file: StoredFile, *, overwrite: bool) -> bool:
         """Add a track to an event, and return whether the event exists.
 
-        With `overwrite` the track replaces other tracks of the same flavor, and only those of the
+        With `overwrite` the track replaces other files of the same flavor, and only those of the
         same language if the track has one.
 
         Raises:
-            ActiveWorkflowError: A workflow of the event is running.
+            ActiveWorkflowError: The event has an active workflow.
         """
         with self.lock:
             event = self.events.get(identifier)

@@ -1,6 +1,6 @@
 """A stand-in for Google, with a service account and a spreadsheet of the class schedule.
 
-The stand-in refuses the requests that Google refuses.
+The stand-in refuses wrong requests as Google does.
 
     python -m local.neighbours.sheets --tls-dir .local/tls --credentials key.json
 
@@ -37,7 +37,7 @@ HEADER = "Course Code,Instructor,Type,Day,Start,Meeting ID with Password,OC Seri
 ENGAGE = "https://opencast.example.edu/engage/ui/index.html#"
 DAYS = "MTWRFSU"
 LECTURE_AGE = timedelta(hours=3)
-"""Time from the start of the demo's lecture to the run of the demo (local/demo.py)."""
+"""Minimum time from the start of the demo's lecture to the run of the demo (local/demo.py)."""
 
 
 class TabContent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,10 +116,10 @@ class SheetsStandIn(ApiStandIn):
 def default_spreadsheet(
     document: str, tabs: Sequence[str], zone: ZoneInfo, now: datetime
 ) -> Spreadsheet:
-    """Return the scheduled classes of the demo's recordings. Tabs after the second are empty.
+    """Return a spreadsheet with scheduled classes of the demo's meetings.
 
-    The first tab has two courses that share a Zoom meeting. If the demo runs at `now`, one course
-    is at the time of the demo's lecture. The other course is twelve hours later.
+    The first tab has two courses that share a Zoom meeting. One course begins `LECTURE_AGE` before
+    `now`, the other twelve hours later. Tabs after the second are empty.
     """
     began = (now - LECTURE_AGE).astimezone(zone)
     other = began + timedelta(hours=12)

@@ -79,7 +79,7 @@ class Tokens:
         self._until: dict[str, float] = {}
 
     def issue(self, form: Mapping[str, str], audience: str) -> dict[str, Any]:
-        """Return a new token for a form with a valid assertion.
+        """Return Google's answer, with a new token, to a form with a valid assertion.
 
         Raises:
             TokenProblem: The form or the assertion isn't valid.
@@ -125,7 +125,8 @@ class Tokens:
         """Verify an assertion's signature, and return header and claims.
 
         Raises:
-            TokenProblem: The assertion is malformed, or signed by another account or key.
+            TokenProblem: The assertion is malformed, has another algorithm than RS256, or is signed
+                by another account or key.
         """
         try:
             head, body, signature = assertion.split(".")

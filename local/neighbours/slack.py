@@ -1,6 +1,6 @@
 """A stand-in for Slack, with its Web API, and users who type commands and press buttons.
 
-The stand-in refuses the requests that Slack refuses.
+The stand-in refuses wrong requests as Slack does.
 
     python -m local.neighbours.slack --port 9445 --tls-dir .local/tls
 

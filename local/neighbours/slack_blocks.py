@@ -12,7 +12,10 @@ MOST_BLOCKS = 50
 
 
 def errors_in(blocks: Any) -> list[str]:
-    """Return every error in a message's blocks."""
+    """Return the errors in a message's blocks.
+
+    Ids that occur twice are reported only if there is no other error.
+    """
     errors = list(Items(OneOf(BLOCKS), MOST_BLOCKS, least=0).check(blocks, "/blocks"))
     if errors:
         return errors
@@ -35,7 +38,7 @@ class Rule(Protocol):
     """A rule for one value."""
 
     def check(self, value: Any, where: str) -> Iterator[str]:
-        """Yield a sentence for each error in a value. `where` is the value's JSON pointer."""
+        """Yield Slack's texts for errors in a value. `where` is the value's JSON pointer."""
         ...
 
 

@@ -57,7 +57,7 @@ class Pressed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The app's answer after `seconds`. After a timeout, `status` is None and `body` is "".
+    """The app's answer after `seconds`. Without an answer, `status` is None and `body` is "".
 
     `error` is the error that Slack shows, such as `operation_timeout`. `ts` names the message in
     the answer, or is None if the answer has none.
@@ -107,7 +107,8 @@ class Player:
         """Send the press of a button, and return the outcome. Slack doesn't show the answer.
 
         Raises:
-            KeyError: The user sees no such message, or the message has no such button.
+            KeyError: The user is unknown or sees no such message, or the message has no such
+                button.
             ValueError: The app's address doesn't begin with https.
         """
         workspace = self._workspace

@@ -66,8 +66,8 @@ class Message(msgspec.Struct, kw_only=True):
 
     Only the user `only_for` sees the message, or everyone in the channel if `only_for` is None.
     `asked` is the command that Slack shows above the message. An error has the author `slackbot`.
-    `controls` are the text's links, mentions and dates. `problems` are sentences about mistakes
-    that Slack accepts.
+    `edited` counts the changes of the message. `controls` are the links, mentions and dates that
+    users see. `problems` are sentences about mistakes that Slack accepts.
     """
 
     ts: str
@@ -83,7 +83,7 @@ class Message(msgspec.Struct, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A refused message. `how` says whether the app sent the message as an answer or to a URL."""
+    """A refused message, which the app sent as an answer or to a response_url (`how`)."""
 
     how: Literal["answer", "response_url"]
     error: str
@@ -133,7 +133,7 @@ class Workspace:
         """Return a user by id or name.
 
         Raises:
-            KeyError: There is no such user. The text is a sentence.
+            KeyError: There is no such user. The text names the known users.
         """
         for user in self.users.values():
             if named in {user.id, user.name}:
@@ -144,7 +144,7 @@ class Workspace:
         """Return a channel by id or name, or the user's direct messages with the app ("direct").
 
         Raises:
-            KeyError: There is no such channel. The text is a sentence.
+            KeyError: There is no such channel. The text names the known channels.
         """
         if named == "direct":
             return self.channels[f"D{user.id[1:]}"]
@@ -159,7 +159,7 @@ class Workspace:
         return f"{self._last // 1_000_000}.{self._last % 1_000_000:06d}"
 
     def seen_by(self, user: User) -> list[Message]:
-        """Return the messages that a user sees."""
+        """Return the messages of all channels that aren't only for another user."""
         return [message for message in self.messages if message.only_for in {None, user.id}]
 
     def message(self, ts: str) -> Message | None:
@@ -180,8 +180,8 @@ def default_workspace(
 ) -> Workspace:
     """Return a workspace with the user `producer` in all of `groups`, and `stranger` in none.
 
-    The workspace has the named channel, #general, the private channel `secret`, and direct
-    messages with the app.
+    `stranger` is in the group `everyone-else`. The workspace has the named channel, #general, the
+    private channel `secret`, and direct messages with the app.
     """
     made = Workspace(app, clock)
     made.add_user(User("U0PRODUCER", "producer"))

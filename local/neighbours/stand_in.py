@@ -26,7 +26,7 @@ CONTROL = "/_control/"
 """Prefix of the paths by which another process controls a stand-in. No neighbour has such paths."""
 
 CONTROL_TOKEN = "LOCAL_CONTROL_TOKEN"  # noqa: S105 - a name
-"""Name of the environment variable, which other users can't read, with the control paths' token."""
+"""Name of the variable with the control paths' token. Other users can't read the environment."""
 
 T = TypeVar("T")
 Route = Callable[[Request], object]
@@ -52,7 +52,7 @@ class StandIn(ABC):
         """Return the neighbour's answer to a request. Threads call this method in parallel."""
 
     def control(self) -> Mapping[tuple[str, str], Route]:
-        """Return the route of each control path, by method and path."""
+        """Return the route of each control path, by method and path without the prefix."""
         return {}
 
     def start(self) -> Self:
@@ -168,10 +168,10 @@ def run(stand_in: StandIn, name: str, prepare: Callable[[], None] = lambda: None
 
 
 def read_body(request: Request, wanted: type[T]) -> T:
-    """Return a request's decoded JSON body.
+    """Return a request's decoded JSON body. An empty body stands for `{}`.
 
     Raises:
-        msgspec.MsgspecError: The body is wrong. The text is a sentence.
+        msgspec.MsgspecError: The body is wrong.
     """
     return msgspec.json.decode(request.body or b"{}", type=wanted)
 

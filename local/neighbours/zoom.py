@@ -2,7 +2,7 @@
 
 The stand-in has two origins as Zoom does. `https://127.0.0.1:<port>` is zoom.us, with API, OAuth
 and download links. `https://localhost:<CDN's port>` is the CDN to which downloads are redirected.
-The stand-in refuses the requests that Zoom refuses.
+The stand-in refuses wrong requests as Zoom does.
 
     python -m local.neighbours.zoom --port 9443 --tls-dir .local/tls
 
@@ -208,12 +208,12 @@ class ZoomStandIn(StandIn):
         self._account.switches = changed(self.switches, switches)
 
     def fail(self, fault: Fault) -> None:
-        """Add a fault, which makes the next matching requests fail."""
+        """Add a fault, which affects the next matching requests."""
         self._faults.add(fault)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The faults that are still to happen."""
+        """The faults that were added and aren't used up yet."""
         return self._faults.pending()
 
     def clear_faults(self) -> None:
@@ -222,7 +222,7 @@ class ZoomStandIn(StandIn):
 
     @property
     def requests(self) -> tuple[SeenRequest, ...]:
-        """The requests to both origins so far, in the order of their answers."""
+        """The requests to both origins since `forget_requests`, in the order of their answers."""
         return tuple(self._seen)
 
     @property
@@ -236,7 +236,7 @@ class ZoomStandIn(StandIn):
         self._seen.clear()
 
     def event(self, event: str, uuid: str = "", *, event_ts: int | None = None) -> dict[str, Any]:
-        """Return a webhook event with new links and a new token (`zoom_events.build_event`)."""
+        """Return the body of a new webhook event (`zoom_events.build_event`)."""
         return build_event(self._account, event, uuid, event_ts=event_ts)
 
     def send_event(
@@ -291,8 +291,10 @@ class ZoomStandIn(StandIn):
         return answer
 
     def _changes_account(self, fault: Fault, listed: Listed | None) -> bool:
-        """Carry out a fault that changes the account. Return whether the fault is of such a
-        kind."""
+        """Carry out a fault that changes the account.
+
+        Return whether faults of this kind change the account.
+        """
         if fault.kind == "changed" and listed:
             self._account.change(listed)
         elif fault.kind == "expired":

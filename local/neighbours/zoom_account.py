@@ -121,7 +121,7 @@ class ZoomAccount:
             return [r for uuid, r in self._recordings.items() if uuid not in self._trashed]
 
     def users(self) -> dict[str, UserStatus]:
-        """Return every user's status. Hosts of recordings are active by default."""
+        """Return every user's status by id. Hosts of recordings are active by default."""
         with self._lock:
             hosts: dict[str, UserStatus] = {
                 recording.host_id: "active" for recording in self._recordings.values()

@@ -103,8 +103,9 @@ def start_download(account: ZoomAccount, request: Request) -> Answer:
     Only a token in the Authorization header counts.
 
     Returns:
-        302 to the CDN if the token is valid. 200 with an HTML page if the link is unknown, or the
-        token missing, wrong or expired. 401 for an expired token if `after_expiry` is `401`.
+        302 to the CDN if the token is valid. 401 if the token has expired and the switch
+        `after_expiry` is `401`. Otherwise 200 with an HTML page: the link is unknown, or the token
+        is missing, wrong or expired.
     """
     listed = download_of(account, request)
     token = _bearer(request)
@@ -127,7 +128,10 @@ def download_of(account: ZoomAccount, request: Request) -> Listed | None:
 
 
 def serve_file(account: ZoomAccount, request: Request) -> Answer:
-    """Answer a request to the CDN with the file at a valid signed URL, or one range of the file."""
+    """Answer a request to the CDN with the file at a valid signed URL, or one range of the file.
+
+    Any other URL gets 403 or 404.
+    """
     query = request.query
     signed = account.check_address(
         account.cdn_url + request.path, query.get("Policy", ""), query.get("Signature", "")

@@ -106,7 +106,8 @@ def post_event(
     trust.
 
     Raises:
-        requests.RequestException: The endpoint didn't answer within `timeout` seconds.
+        requests.RequestException: The endpoint can't be reached, or doesn't answer within `timeout`
+            seconds.
     """
     age = OLD_SECONDS if forge == "old_timestamp" else 0
     timestamp = str(int(clock() - age))

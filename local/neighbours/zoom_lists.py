@@ -1,7 +1,7 @@
 """The Zoom stand-in's lists of the account's recordings, a user's recordings, and the users.
 
-Zoom's limits apply. Each list needs its scope, a request spans at most a month and 300 entries, and
-a `next_page_token` is valid for 15 minutes and for the same request.
+Zoom's limits apply. Each list needs a scope, a request for recordings spans at most a month, and a
+page has at most 300 entries. A `next_page_token` is valid for 15 minutes and for the same request.
 https://developers.zoom.us/docs/api/meetings/#tag/cloud-recording
 """
 
@@ -143,7 +143,8 @@ class ZoomLists:
         """Return the entries of the requested page, and the fields about paging.
 
         Raises:
-            Refusal: The page token is unknown, expired, or belongs to another request.
+            Refusal: The page's size is wrong, or the page token is unknown, expired, or belongs to
+                another request.
         """
         size = _size(request.query.get("page_size", str(DEFAULT_PAGE)))
         same = (request.path, *asked, str(size))

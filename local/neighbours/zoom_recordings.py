@@ -26,9 +26,9 @@ class RecordingFile:
     """A file of a recording. `path` has the content, and is None for a file without content.
 
     `name` is the name of the downloaded file. The file is in the state `processing` until the API
-    has answered `processing_asks` requests. A `bare` file is listed without id, size and status, as
-    Zoom lists a TIMELINE or CC. The last `padding` bytes aren't video. Each connection gets at most
-    `bytes_per_second`; 0 is no limit.
+    has got `processing_asks` requests about the recording. A `bare` file is listed without id, size
+    and status, as Zoom lists a TIMELINE or CC. The last `padding` bytes aren't video. Each
+    connection gets at most `bytes_per_second`; 0 is no limit.
     """
 
     file_id: str
@@ -114,11 +114,13 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A lecture to make, with `segments` of `seconds`, and `pause` seconds between two segments.
 
     Each segment has a file for each of `views`, a chat file if `chat`, with `extras` an M4A, a
-    TIMELINE and a TRANSCRIPT, and with `summaries` a summary and next steps. `chapters` are the
-    seconds at which the chapters of each segment begin. `words` are the seconds at which a sound
-    and a cue begin. `broken` maps a view to the defect of the view's first file. Without `uuid` the
-    seed determines the uuid. Each MP4 has `padding` more bytes (none, or at least 8) and is sent at
-    `bytes_per_second`; 0 is no limit.
+    TIMELINE and a TRANSCRIPT, with `captions` closed captions, and with `summaries` a summary and
+    next steps. `chapters` are the seconds at which the chapters of each segment begin. `words` are
+    the seconds at which a sound and a cue begin. Without `words`, only a cue begins, at 1 s.
+    `broken` maps a view to the defect of the view's first file. Without `uuid`, seed and meeting
+    determine the uuid. The TRANSCRIPT has `transcript_asks` if that is more than `processing_asks`.
+    Each MP4 has `padding` more bytes (none, or at least 8) and is sent at `bytes_per_second`; 0 is
+    no limit.
     """
 
     meeting_id: int
@@ -284,7 +286,7 @@ def meeting_json(recording: Recording) -> dict[str, Any]:
 def file_json(
     file: RecordingFile, meeting_uuid: str, url: str, *, processing: bool
 ) -> dict[str, Any]:
-    """Return a file as API answers and webhook events list it. Its size is 0 if `processing`."""
+    """Return a file as API answers and webhook events list it. The size is 0 if `processing`."""
     value: dict[str, Any] = {
         "id": file.file_id,
         "meeting_id": meeting_uuid,

@@ -15,12 +15,12 @@ LINK_BURST = 1024 * 1024
 
 @dataclass(frozen=True)
 class LinkSettings:
-    """The speed of a stand-in. 0 means no limit and no delay.
+    """The speed of a stand-in. 0 means no limit or no delay.
 
     Attributes:
         conn_mbps: Limit of each connection, in MB/s of bodies.
         link_mbps: Limit of all connections together, in MB/s of bodies.
-        latency_ms: Delay before each answer.
+        latency_ms: Delay before an answer. S3 refuses some requests without the delay.
         accept_latency_ms: Delay after each new connection, for the round trips of TCP and TLS.
     """
 
@@ -36,9 +36,9 @@ class LinkSettings:
 
 
 class Pacer:
-    """A limit of `mbps` MB/s that threads share.
+    """A limit of `mbps` MB/s that threads share; 0 is no limit.
 
-    After a pause, `burst` bytes pass without delay. `wait` waits for a number of seconds.
+    After a pause, up to `burst` bytes pass without delay. `wait` waits for a number of seconds.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The bucket of the S3 stand-in, which refuses the requests that S3 refuses.
+"""The bucket of the S3 stand-in, with S3's rules for parts, sizes and checksums.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -101,7 +101,7 @@ class S3Bucket:
         """Carry out an operation, and return the answer.
 
         Raises:
-            S3Error: S3 refuses the operation.
+            S3Error: The stand-in refuses or doesn't support the operation.
         """
         with self._lock:
             return self._operations[operation](call)
@@ -337,7 +337,7 @@ def _chosen(upload: S3Upload, named: Sequence[tuple[int, str, str]]) -> list[S3P
     """Return an upload's stored parts that a CompleteMultipartUpload names.
 
     Raises:
-        S3Error: A part is missing, differs, is out of order, or is too small.
+        S3Error: A part or its checksum is missing, or a part differs, is out of order or too small.
     """
     numbers = [number for number, _, _ in named]
     if numbers != sorted(set(numbers)):
@@ -357,7 +357,7 @@ def _chosen(upload: S3Upload, named: Sequence[tuple[int, str, str]]) -> list[S3P
 
 
 def _composite(parts: Sequence[S3Part]) -> str:
-    """Return S3's composite checksum, which is the checksum of the parts' checksums.
+    """Return S3's composite checksum: the checksum of the parts' checksums, and their number.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """
@@ -392,7 +392,7 @@ def _tags(call: Call, part: S3Part) -> dict[str, str]:
 
 
 def _object_headers(stored: S3Object, call: Call) -> dict[str, str]:
-    """Return the headers of GetObject and HeadObject."""
+    """Return the headers of an answer to GetObject or HeadObject, without Content-Length."""
     headers = {
         "ETag": stored.etag,
         "Content-Type": stored.content_type,

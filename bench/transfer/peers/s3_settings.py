@@ -103,7 +103,7 @@ class S3Upload:
 
 @dataclass(frozen=True, kw_only=True)
 class S3Object:
-    """An object, with one part after PutObject. `checksum` is the CRC32, or empty."""
+    """An object, with one part after PutObject. `checksum` is S3's text for the CRC32, or empty."""
 
     key: str
     size: int
@@ -120,13 +120,13 @@ class S3Stats:
     """Counters since the last `configure`.
 
     Attributes:
-        operations: Number of requests, by AWS's name of the operation.
+        operations: Number of requests, by AWS's name of the operation or as `unknown`.
         rejected: Number of errors, by S3's error code.
         body_bytes: Bytes of parts and objects that were received.
         connections: Number of connections.
         most_bodies: Largest number of bodies received at the same time.
         cuts: Number of connections that faults broke off.
-        open_uploads: Number of open uploads.
+        open_uploads: Number of uploads that are open now.
         cpu_s: CPU seconds of the process.
     """
 

@@ -1,4 +1,4 @@
-"""The server of a stand-in, with a plain and a TLS port, and a thread for each connection."""
+"""The server of a stand-in, with a thread for each connection to its plain port or TLS port."""
 
 import contextlib
 import resource
@@ -174,7 +174,7 @@ class Server(ABC):
             else:
                 connection.finish()
         except (OSError, ConnectionClosed):
-            # The client closed the connection.
+            # Nobody waits for an answer, because the client closed the connection or sent no HTTP.
             pass
         finally:
             sock.close()

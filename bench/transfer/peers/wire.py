@@ -112,7 +112,8 @@ class Connection:
             status: HTTP status.
             headers: Headers except Content-Length.
             body: Body, or its beginning.
-            length: Content-Length if `body` has another length; -1 sends no Content-Length.
+            length: Content-Length if `body` has another length; -1 sends no Content-Length. Answers
+                with the status 204 or 304 never have one.
         """
         sent = dict(headers or {})
         if status not in {204, 304} and length != -1:
@@ -173,7 +174,7 @@ class Connection:
     def linger(self) -> None:
         """End the connection after an answer that was sent before the whole body was read.
 
-        Drop the rest of the body, because the client may read the answer only after sending.
+        Drop up to 64 MiB of the body, because the client may read the answer only after sending.
         """
         with contextlib.suppress(OSError, ConnectionClosed):
             limit_call_time(self.sock, CLOSE_SECONDS)

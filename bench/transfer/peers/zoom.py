@@ -168,7 +168,7 @@ class ZoomPeer(Server):
     def _apply_fault(self, connection: Connection, fault: ZoomFault) -> bool:
         """Cause a fault, and return whether the fault sent an answer.
 
-        Faults that break off have no effect here.
+        Only the kinds `expired`, `changed`, `empty` and `status` have an effect here.
         """
         match fault.kind:
             case "expired":

@@ -100,7 +100,10 @@ def select(
 
 
 def shift_range(request_headers: Mapping[str, str], count: int) -> Mapping[str, str]:
-    """Return a request's headers, with `count` bytes added to both ends of the range."""
+    """Return a request's headers, with `count` bytes added to both ends of the range.
+
+    Without a range that has both ends, the headers stay as they are.
+    """
     found = RANGE.fullmatch(request_headers.get("range", ""))
     if found is None or not found[2]:
         return request_headers

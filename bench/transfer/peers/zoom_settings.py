@@ -21,12 +21,12 @@ class ZoomFault:
 
     - `rst`, `fin`, `stall`: The answer breaks off by a TCP reset, by a FIN, or by a FIN after
       `seconds` without a byte. With `request`, `after` bytes of the body are sent before (by
-      default half of the body; with -1 not even the head). With `total`, every open body breaks
-      off.
-    - `status`: The answer is `status` with `body` and, if not empty, `retry_after`.
+      default half of the body; with -1 and at `rec` not even the head). With `total`, every open
+      body breaks off.
+    - `status`: The answer is `status` with `body`, `content_type` and, if not empty, `retry_after`.
     - `empty`: The answer is 200 with an empty body.
-    - `expired`: From this request on, all URLs issued so far are answered with 403.
-    - `changed`: The files have a new version of `size` bytes. With None, the sizes stay.
+    - `expired`: From the fault on, all URLs issued before it are answered with 403.
+    - `changed`: All files get a new version of `size` bytes. With None, the sizes stay.
     - `whole`: The answer is the whole file although a range was requested.
     - `shifted`: The answer is a range that starts `after` bytes (by default 1) too late.
     - `headers`: `headers` replace headers of the answer; "" removes a header. In values, `{first}`

@@ -54,7 +54,7 @@ def _module(name: str, module: str, needs: str = "", cases: str = "") -> Program
 ENGINE = _module("engine", "sut")
 ONE_STREAM = _module("s3transfer", "programs.one_stream")
 CURL = _module("curl", "programs.curl_relay", needs="curl", cases="i vii")
-"""Copy by one connection per file, only for cases without a speed limit per connection."""
+"""A program with one connection per file, only for cases without a speed limit per connection."""
 
 OWN = {program.name: program for program in (ENGINE, ONE_STREAM, CURL)}
 
