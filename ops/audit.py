@@ -50,8 +50,8 @@ class Result(IntEnum):
 class Vulnerability:
     """A known vulnerability of a locked release.
 
-    `fixed_in` describes the versions without the vulnerability. `used_by` says whether the release
-    is deployed.
+    `fixed_in` describes the versions without the vulnerability. `used_by` is "functions" for a
+    deployed release, otherwise "tools".
     """
 
     package: str

@@ -38,7 +38,7 @@ def sources() -> list[Path]:
 
 
 def compile_lock(source: Path, options: list[str], root: Path) -> None:
-    """Compile one `.in` file.
+    """Compile one `.in` file into the lock beside it.
 
     Raises:
         OpsError: pip-compile failed. The text has the last line of pip-compile's output.

@@ -101,6 +101,11 @@ def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bo
     """Show the records of `functions` from the period `since`, such as `2h`, until now.
 
     If `watched`, show new records until ^C.
+
+    Raises:
+        SettingsError: A setting that the command needs is missing or wrong.
+        OpsError: `since` isn't a period, or the stack doesn't exist.
+        Exit: ^C was pressed while `watched`.
     """
     length = arguments.since(since)
     target = existing_target()

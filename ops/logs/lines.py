@@ -32,7 +32,7 @@ _ROUTINE = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |EXTENSION\t|I
 
 @dataclass(frozen=True)
 class Line:
-    """One event of a log group.
+    """One log event of CloudWatch.
 
     `stored` is CloudWatch's timestamp. `moment` is the record's own timestamp, or `stored` if the
     record has none. `record` is None for a line of Lambda's. `key` identifies the event.
@@ -53,7 +53,7 @@ class Line:
 
     @property
     def is_routine(self) -> bool:
-        """Whether the line is Lambda's START, END or REPORT of an invocation without a failure."""
+        """Whether the line is Lambda's, such as START, END or REPORT, and tells of no failure."""
         is_bookkeeping = self.record is None and _ROUTINE.match(self.text)
         return bool(is_bookkeeping) and "Status: " not in self.text
 

@@ -49,8 +49,9 @@ class Logs:
     ) -> Iterator[Line]:
         """Yield a function's lines from `begin` to `end`, in the order of CloudWatch's times.
 
-        `pattern` is a filter pattern, and `stream` the name of a log stream; "" for no filter. If
-        the log group doesn't exist, nothing is yielded.
+        Both times are inclusive. If `end` is None, the newest lines are included. `pattern`
+        is a filter pattern, and `stream` the name of a log stream; "" for no filter. If the log
+        group doesn't exist, nothing is yielded.
         """
         request: FilterLogEventsRequestPaginateTypeDef = {
             "logGroupName": self._names.log_group(function),
@@ -191,7 +192,7 @@ def filter_string(text: str) -> str:
 def filter_patterns(conditions: Sequence[tuple[str, str]]) -> list[str]:
     """Return filter patterns for records that meet one of the (field, value) conditions.
 
-    Each pattern is within AWS's limit of length.
+    Each pattern of several conditions is within AWS's limit of length.
     """
     terms = [f"($.{name} = {filter_string(value)})" for name, value in conditions]
     made: list[list[str]] = [[]]

@@ -1,4 +1,4 @@
-"""Resend a recording's webhook event: ask Zoom's API, sign the event, post it to the webhook."""
+"""Resend a recording's webhook event: ask Zoom's API, and POST a signed body to the webhook."""
 
 from __future__ import annotations
 

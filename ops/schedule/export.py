@@ -29,8 +29,8 @@ def save_schedule(table: Table, path: Path) -> int | None:
     table is gone after an incomplete deletion.
 
     Raises:
-        OpsError: The file exists with other content, which may be the only copy of an earlier
-            schedule.
+        OpsError: A row of the table can't be read, or the file exists with other content, which may
+            be the only copy of an earlier schedule.
     """
     try:
         lines = [line for row in _rows(table) for line in _lines_of(row)]

@@ -37,7 +37,7 @@ def read_csv(path: Path) -> Sheet:
     """Return a CSV file as a sheet. Cells are separated by commas, semicolons or tabs.
 
     Raises:
-        OpsError: The file isn't CSV in UTF-8. A BOM is allowed.
+        OpsError: The file can't be read, or isn't CSV in UTF-8. A BOM is allowed.
     """
     text = read_text(path, "save or export it as CSV in UTF-8")
     try:

@@ -42,7 +42,8 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter
 class SecretStatus:
     """The facts about a secret, without its value.
 
-    `since` is the time of the last change, in UTC. `settings` says how `.env` and the shell compare
+    `set` says whether SSM has the secret. `since` is the time of the last change, in UTC; `since`
+    and `origin` are "" if SSM lacks the secret. `settings` says how `.env` and the shell compare
     with SSM: "same", "differs", "not set", or "" for a secret that isn't a setting. `read_by` has
     names of functions.
     """

@@ -116,8 +116,8 @@ def described(ssm: SSMClient, names: Names) -> dict[str, StoredSecret]:
 def is_same(name: str, given: str, present: str) -> bool:
     """Return whether a setting's value is the value in SSM.
 
-    Only the first of several webhook tokens is compared, because `secrets.rotate --keep-old` keeps
-    old tokens after the new token.
+    The first of several webhook tokens counts as the value, too, because `secrets.rotate
+    --keep-old` keeps old tokens after the new token.
     """
     if secrets.compare_digest(given.encode(), present.encode()):
         return True
