@@ -181,9 +181,9 @@ class TypedTask(Task[Callable[..., None]]):
 def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
     """Return a decorator that makes a command of a function.
 
-    The command prints an error on stderr and ends with exit code 1. ^C ends it with 130. If
-    `wants_traceback`, an error is raised instead. A positional argument that looks like an option
-    is refused.
+    The command prints an error on stderr and ends with exit code 1, or raises the error if
+    `wants_traceback`. ^C ends the command with exit code 130. A positional argument that looks like
+    an option is refused.
     """
 
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:

@@ -52,7 +52,10 @@ def logs_of(target: Target) -> Logs:
 
 
 class Printer:
-    """A printer of lines, which prints the date before the first line of each day."""
+    """A printer of lines. Unless `as_json`, a date comes before the first line of each day.
+
+    `hidden` names fields that aren't printed for people.
+    """
 
     def __init__(self, *, as_json: bool, hidden: Collection[str] = ()) -> None:
         self._as_json = as_json

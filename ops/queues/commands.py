@@ -49,7 +49,7 @@ class QueueView:
 
     @property
     def cost_receives(self) -> bool:
-        """Whether the view cost each message a receive."""
+        """True if the view cost each shown message a receive."""
         return bool(self.messages) and not self.is_dlq
 
     @property

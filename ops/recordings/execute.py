@@ -174,7 +174,12 @@ def on_demand(
 
 
 def resender_of(target: Target, session: requests.Session) -> Resender:
-    """Return the resender for this stack."""
+    """Return the resender for this stack.
+
+    Raises:
+        SettingsError: Settings are missing or wrong, or a secret is missing in SSM.
+        OpsError: The stack doesn't export the webhook's address.
+    """
     url = address(target, "webhook-url")
     return resender(load_settings(), target.client("ssm"), url, session, time.sleep)
 

@@ -85,7 +85,7 @@ class Traces:
 
     @property
     def is_known(self) -> bool:
-        """Whether a record (also of the forgetting), a row or a staged file exists.
+        """True if a record (also of the forgetting), a row or a staged file exists.
 
         Unfinished uploads alone don't count.
         """
@@ -272,7 +272,7 @@ def summary(traces: Traces) -> str:
 
 
 def remaining_traces(uuid: str, when: datetime, retention: timedelta) -> list[str]:
-    """Return lines about the traces that the command can't remove, and on how long they stay."""
+    """Return lines about the traces that remain after the command, and on how long they stay."""
     until = {
         name: (when + life).strftime("%Y-%m-%d")
         for name, life in (

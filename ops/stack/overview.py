@@ -75,7 +75,7 @@ class QueueStatus:
 
     @property
     def is_dlq(self) -> bool:
-        """Whether this is a dead-letter queue."""
+        """True for a dead-letter queue."""
         return self.name.removesuffix(".fifo").endswith("-dlq")
 
 
@@ -234,7 +234,7 @@ def _queue(target: Target, name: str) -> QueueStatus:
 
 
 def _oldest_seconds(target: Target, queue: str) -> int | None:
-    """Return the age in seconds of a queue's oldest message, which only CloudWatch knows.
+    """Return the age in seconds of a queue's oldest message, or None if CloudWatch has no value.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """
