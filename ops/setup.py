@@ -277,7 +277,7 @@ def has_moving_line() -> bool:
 def wait_for(threads: "dict[str, threading.Thread]") -> None:
     """Wait until threads end, and show the unfinished threads in a terminal's last line.
 
-    Output that isn't a terminal gets a plain line every `REPEAT_SECONDS`.
+    Output without a moving line gets a plain line every `REPEAT_SECONDS`.
     """
     moves = has_moving_line()
     began = shown = time.monotonic()

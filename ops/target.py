@@ -159,6 +159,7 @@ def existing_target(*, needs_code: bool = False) -> Target:
 
     Raises:
         SettingsError: A setting that the command needs is missing or wrong.
+        ProfileNotFound: The profile doesn't exist.
         OpsError: The stack doesn't exist.
     """
     target = configured_target(needs_code=needs_code)
@@ -167,10 +168,11 @@ def existing_target(*, needs_code: bool = False) -> Target:
 
 
 def target_to_change(*, needs_code: bool = False) -> Target:
-    """Return the stack for a command that changes it, after `begin_change`.
+    """Return the stack for a command that changes the stack, after `begin_change`.
 
     Raises:
         SettingsError: A setting that the command needs is missing or wrong.
+        ProfileNotFound: The profile doesn't exist.
         OpsError: The stack doesn't exist, or the operator doesn't confirm the change.
     """
     target = configured_target(needs_code=needs_code)

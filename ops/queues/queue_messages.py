@@ -40,7 +40,7 @@ LOOK_SECONDS = 30
 """Seconds for which a view hides a message of a DLQ from other receivers."""
 
 MOVE_SECONDS = 120
-"""Seconds for which a redrive hides a message of a DLQ from other receivers."""
+"""Seconds for which a redrive, or a removal, hides a message of a DLQ from other receivers."""
 
 POLL_SECONDS = 1
 """Seconds for which a receive waits. SQS may miss messages in a receive that doesn't wait.

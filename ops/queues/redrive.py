@@ -138,7 +138,7 @@ class Redrive:
         return selection.takes(message) and self.has_lost_files(message, now)
 
     def has_lost_files(self, message: QueueMessage, now: datetime) -> bool:
-        """Return whether an upload's staged files have expired and can't be fetched any more."""
+        """Return whether an upload's message is older than the lifetime of its staged files."""
         return (
             self.pair.is_fifo
             and message.content is not None

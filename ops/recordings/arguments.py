@@ -67,8 +67,8 @@ def _of_meeting(number: str) -> str:
 def meeting_number(text: str) -> int:
     """Return a Zoom meeting's number, also from groups of digits or from a link to join.
 
-    Numbers of another length than Zoom's are accepted, because rows that a person
-    has edited may have such numbers.
+    Numbers of another length than Zoom's are accepted, because rows that a person has edited may
+    have such numbers.
 
     Raises:
         OpsError: The text contains no meeting number. The error doesn't repeat a link, which may

@@ -122,7 +122,10 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
 
 
 def check_strength(name: str, value: str, given: Mapping[str, str]) -> None:
-    """Raise OpsError for a weak value, unless `given` (`.env` and shell) accepts weak values."""
+    """Raise OpsError for a weak value, unless ALLOW_WEAK_SETTINGS in `given` names the secret.
+
+    `given` has the settings of `.env` and the shell.
+    """
     reason = weak_secret(name, value)
     if reason and name not in split(given.get("ALLOW_WEAK_SETTINGS", "")):
         raise OpsError(

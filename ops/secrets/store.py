@@ -47,7 +47,10 @@ class StoredSecret:
 
 @dataclass(frozen=True)
 class WriteResult:
-    """The result of `write`: names of secrets, never their values. `changed` includes `made`."""
+    """The result of `write`: names of secrets, never their values. `changed` includes `made`.
+
+    `kept` are the rotated secrets that differ from the settings.
+    """
 
     changed: tuple[str, ...]
     made: tuple[str, ...]

@@ -104,8 +104,8 @@ def check_code_bucket(s3: S3Client, bucket: str) -> None:
 def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     """Create the code bucket if it doesn't exist, and return whether it was created.
 
-    A new bucket blocks public access. It holds packages and templates, so that a site doesn't need
-    `cdk bootstrap`.
+    A new bucket blocks public access. The bucket holds packages and templates, so that a site
+    doesn't need `cdk bootstrap`.
 
     Raises:
         OpsError: The bucket exists and can't be used.
@@ -293,7 +293,7 @@ def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> N
 
 
 def apply_settings(target: Target) -> None:
-    """Release changed settings. Print which functions have them, or wait for a release.
+    """Release changed settings. Print the functions whose settings changed or wait for a release.
 
     Raises:
         ReleaseStopped: A function's settings can't be released.

@@ -307,7 +307,7 @@ def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, boo
 
 
 def reconcile_sentence(target: Target, releases: Releases, now: datetime) -> str:
-    """Return a sentence on reconcile: its last run or problem, or that it is off or hasn't run.
+    """Return a sentence on reconcile's last run, or that reconcile is off or hasn't run yet.
 
     If the last run can't be read, the sentence says why.
 
@@ -393,7 +393,7 @@ def show(found: Overview) -> None:
 
 
 def age(seconds: int) -> str:
-    """Return a period in words, such as `2 h 5 min`."""
+    """Return a period in words, such as `2 h 5 min`; "-" for 0 seconds."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
