@@ -142,6 +142,6 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
 def _is_elsewhere(test: ast.expr) -> bool:
     """Return whether a condition is for type checkers, or begins with `sys.platform ==`.
 
-    Such a condition is taken to be for another platform.
+    A comparison of `sys.platform` is taken to be for another platform.
     """
     return is_type_checking(test) or ast.unparse(test).startswith("sys.platform ==")

@@ -75,7 +75,7 @@ def set_debug_each(
     A first signal takes effect only before the next function, so that `$LATEST` is restored.
 
     Raises:
-        Exit: A signal arrived before the last function (exit code 130).
+        Exit: A signal arrived before the last function began (exit code 130).
         OpsError, ClientError: See `set_debug`.
     """
     word = "on" if value else "off"
