@@ -50,8 +50,8 @@ class Result(IntEnum):
 class Vulnerability:
     """A known vulnerability of a locked release.
 
-    `fixed_in` describes the versions without the vulnerability. `used_by` says whether the release
-    is deployed.
+    `fixed_in` describes the versions without the vulnerability. `used_by` is "functions" for a
+    deployed release, otherwise "tools".
     """
 
     package: str
@@ -266,7 +266,7 @@ def conclude(reports: list[Report]) -> None:
 
 
 def ask(name: str, tool: Tool, root: Path, environment: Mapping[str, str]) -> Report:
-    """Run a tool while a line on the terminal shows that, and return the tool's report."""
+    """Run a tool with a line on the terminal, and return the tool's report."""
     with terminal.working(f"Asking about known vulnerabilities: {name}"):
         return tool(root, environment)
 

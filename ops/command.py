@@ -1,6 +1,7 @@
 """The decorator of every command, which handles errors and closed output.
 
-`tasks.py` collects the commands; each module of `ops` offers a `collection`, or single tasks.
+`tasks.py` collects the commands. A module of `ops` with commands offers a `collection`, or single
+commands.
 """
 
 from __future__ import annotations
@@ -83,7 +84,10 @@ def silence_request_logs() -> None:
 
 
 def error_line(error: Exception) -> str:
-    """Return an error as one line, with the error's type unless the error is the project's own."""
+    """Return an error's text for the operator, with advice if there is any.
+
+    An error of a library without advice is shown on one line, with its type.
+    """
     if type(error).__module__.partition(".")[0] in OWN_PACKAGES:
         return str(error) + local_hint(error)
     # When the local stack is down, botocore may report the missing file of its certificate
@@ -177,7 +181,9 @@ class TypedTask(Task[Callable[..., None]]):
 def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
     """Return a decorator that makes a command of a function.
 
-    The command prints an error as one line on stderr, and ends with exit code 1.
+    The command prints an error on stderr and ends with exit code 1, or raises the error if
+    `wants_traceback`. ^C ends the command with exit code 130. A positional argument that looks like
+    an option is refused.
     """
 
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:

@@ -227,11 +227,12 @@ class CommandLine(Program):
             super().parse_tasks()
 
     def parse_cleanup(self) -> None:
-        """Print the version for `--version`, and refuse options that have no effect here.
+        """Handle `--version`, turn `--dry` into `--dry-run`, and refuse options without effect.
 
         Raises:
             Exit: The version was printed.
-            ParseError: An option has no effect here, or `--help` names an unknown command.
+            ParseError: An option has no effect here, a command has no dry run, or `--help` names an
+                unknown command.
         """
         if self.args.version.value:
             # This `--version` stands after a command. invoke itself handles only a `--version`
@@ -270,7 +271,7 @@ class CommandLine(Program):
         return str(super().task_list_opener(extra)).replace(" tasks", " commands")
 
     def no_tasks_given(self) -> None:
-        """Print the groups of commands, and the first commands to use."""
+        """Print the groups of commands and the first commands to use, and end the program."""
         width = max(len(name) for name in OVERVIEW)
         print(f"{version_line()}\nUsage: invoke COMMAND [ARGUMENTS] [--OPTIONS]\n")
         for name, purpose in OVERVIEW.items():
@@ -314,9 +315,9 @@ def adapt_invoke() -> None:
 
 
 def add_underscored(context: ParserContext) -> None:
-    """Add spellings with underscores to a command's names and options, for compatibility.
+    """Add the ALIASES of a command, and spellings of its names and options with underscores.
 
-    Documents of sites contain `exec.on_demand --oc_workflow=X`.
+    Both are kept for compatibility: documents of sites contain `exec.on_demand --oc_workflow=X`.
     """
     known = [str(context.name), *context.aliases, *ALIASES.get(str(context.name), ())]
     others = {underscored(name) for name in known} - set(known)

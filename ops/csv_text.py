@@ -15,7 +15,10 @@ _ESCAPED = re.compile(rf"'+{_STARTS}")
 
 
 def escaped(cell: str) -> str:
-    """Return the cell, with an apostrophe in front if a spreadsheet would run it as a formula."""
+    """Return the cell, with an apostrophe in front if a spreadsheet would run it as a formula.
+
+    A cell that looks escaped already gets a further apostrophe, which `unescaped` removes.
+    """
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 

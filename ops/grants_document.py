@@ -101,7 +101,8 @@ def grants(resources: Mapping[str, Any], stack: str) -> list[Grant]:
     """Return all grants of a template's functions. ARNs contain the examples ACCOUNT and REGION.
 
     Raises:
-        ValueError: A role has other policies than one inline policy.
+        ValueError: A role has other policies than one inline policy, or a statement that the table
+            can't show.
     """
     found = []
     for resource in resources.values():

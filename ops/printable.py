@@ -10,12 +10,12 @@ CONTROL_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def printable(text: str) -> str:
-    r"""Return `text` on one line, with control characters as escapes (`\x1b`)."""
+    r"""Return `text` on one line, with control characters as escapes (`\x1b`), tabs as spaces."""
     return "".join(_escaped(character) for character in text)
 
 
 def printable_lines(text: str) -> str:
-    """Return `text` with its line breaks. Other control characters are escaped."""
+    """Return `text` with each line made `printable`. A line break at the end is dropped."""
     return "\n".join(printable(line) for line in text.splitlines())
 
 

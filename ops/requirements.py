@@ -38,7 +38,7 @@ def sources() -> list[Path]:
 
 
 def compile_lock(source: Path, options: list[str], root: Path) -> None:
-    """Compile one `.in` file.
+    """Compile one `.in` file into the lock beside it.
 
     Raises:
         OpsError: pip-compile failed. The text has the last line of pip-compile's output.
@@ -88,7 +88,10 @@ def version_of(pin: Requirement) -> str:
 
 
 def requirers(lock: Path) -> set[tuple[str, str]]:
-    """Return (canonical name, file) of each package and each file that requires the package."""
+    """Return (canonical name, file) of each package and each file that requires the package.
+
+    The lock's comments name these files.
+    """
     found: set[tuple[str, str]] = set()
     for block in re.split(r"^(?=[A-Za-z0-9])", lock.read_text(), flags=re.MULTILINE)[1:]:
         name = canonicalize_name(re.split(r"[=\[]", block)[0])

@@ -1,6 +1,6 @@
 """Write `example.env` and docs/settings.md from the table of settings.
 
-`python -m ops.settings_documents` writes both files. A test compares them with this module's
+`python -m ops.settings_documents` writes both files. A test compares the files with this module's
 output.
 """
 

@@ -1,7 +1,7 @@
 """`make setup`: create or refresh the virtual environments and the CDK's command line.
 
-`python3 -m ops.setup docs` sets up the environment of `make docs` alone. If the locks haven't
-changed, the program does nothing.
+`python3 -m ops.setup docs` sets up the environment of `make docs` alone. If neither the locks nor
+the interpreters have changed, the program does nothing.
 
 This program also runs on Python 3.6, so that an old Python can print that a newer Python is needed.
 So this file uses only the standard library and the syntax of Python 3.6. Annotations that 3.6 can't
@@ -79,7 +79,7 @@ class Step:
         self.stamp = Path(folder, STAMP)
 
     def current_stamp(self) -> "list[str]":
-        """Return the stamp of an up-to-date folder: the interpreter and the hash of the locks."""
+        """Return the stamp of an up-to-date folder: interpreter and path, and the locks' hash."""
         digest = hashlib.sha256()
         for lock in self.locks:
             digest.update(lock.read_bytes())
@@ -95,6 +95,7 @@ class Step:
     def run(self) -> None:
         """Fill the folder, and write its stamp.
 
+        The folder is emptied first if the interpreter has changed, or no installation was finished.
         An interrupted run leaves no stamp, so the next run fills the folder again.
         """
         current_stamp = self.current_stamp()
@@ -276,7 +277,7 @@ def has_moving_line() -> bool:
 def wait_for(threads: "dict[str, threading.Thread]") -> None:
     """Wait until threads end, and show the unfinished threads in a terminal's last line.
 
-    Output that isn't a terminal gets a plain line every `REPEAT_SECONDS`.
+    Output without a moving line gets a plain line every `REPEAT_SECONDS`.
     """
     moves = has_moving_line()
     began = shown = time.monotonic()
@@ -362,6 +363,9 @@ def bring_up_to_date(
     """Run the steps whose folders are out of date, and return whether any folder was.
 
     A lock keeps a second set-up waiting. `disk_needed` is the free disk in GB that the steps need.
+
+    Raises:
+        SetupError: The disk is too small, or a step failed.
     """
     # The local stack keeps secrets in this folder.
     STATE.mkdir(mode=0o700, exist_ok=True)

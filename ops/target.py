@@ -97,6 +97,7 @@ def configured_target(*, needs_code: bool = False) -> Target:
 
     Raises:
         SettingsError: A setting that the command needs is missing or wrong.
+        ProfileNotFound: The profile doesn't exist.
     """
     reader = Reader(given_settings(os.environ, ENV_FILE))
     place = read_place(reader, needs_code=needs_code)
@@ -108,17 +109,24 @@ def opencast_patience() -> timedelta:
     """Return the time for which an upload waits for an ingest whose outcome is unknown.
 
     The time comes from the shell and `.env`.
+
+    Raises:
+        SettingsError: The text of `OC_INGEST_PATIENCE_HOURS` is wrong.
     """
     return timedelta(hours=_configured("OC_INGEST_PATIENCE_HOURS"))
 
 
 def opencast_address() -> str:
-    """Return the setting of Opencast's address; "" if the address is looked up instead."""
+    """Return the setting of Opencast's address in the shell or `.env`; "" if it isn't set."""
     return str(given_settings(os.environ, ENV_FILE).get("OPENCAST_BASE_URL", "")).strip()
 
 
 def log_retention() -> timedelta:
-    """Return the retention of the stack's logs, by the shell and `.env`."""
+    """Return the retention of the stack's logs, by the shell and `.env`.
+
+    Raises:
+        SettingsError: The text of `LOG_RETENTION_DAYS` is wrong.
+    """
     return timedelta(days=_configured("LOG_RETENTION_DAYS"))
 
 
@@ -151,6 +159,7 @@ def existing_target(*, needs_code: bool = False) -> Target:
 
     Raises:
         SettingsError: A setting that the command needs is missing or wrong.
+        ProfileNotFound: The profile doesn't exist.
         OpsError: The stack doesn't exist.
     """
     target = configured_target(needs_code=needs_code)
@@ -159,10 +168,11 @@ def existing_target(*, needs_code: bool = False) -> Target:
 
 
 def target_to_change(*, needs_code: bool = False) -> Target:
-    """Return the stack for a command that changes it, after `begin_change`.
+    """Return the stack for a command that changes the stack, after `begin_change`.
 
     Raises:
         SettingsError: A setting that the command needs is missing or wrong.
+        ProfileNotFound: The profile doesn't exist.
         OpsError: The stack doesn't exist, or the operator doesn't confirm the change.
     """
     target = configured_target(needs_code=needs_code)

@@ -102,8 +102,8 @@ def show(
 ) -> None:
     """Print a table, or a block of lines for each row if the terminal is too narrow.
 
-    A table that is too wide is printed without its columns that have no content, if that suffices.
-    Control characters in cells are escaped. Square brackets aren't markup.
+    A table that is too wide is printed without its columns that have no content, if that suffices;
+    the first column stays. Control characters are escaped. Square brackets aren't markup.
 
     Args:
         title: Title above the table.
@@ -164,8 +164,8 @@ def is_name(text: str) -> bool:
 def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bool:
     """Return whether a table fits into the terminal.
 
-    On a terminal of at least `BLOCKS_BELOW` characters, cells may have several lines that break no
-    word.
+    On a terminal of at least `BLOCKS_BELOW` characters, cells may take several lines if no word is
+    broken.
     """
     everything = shown.options.update(width=PLAIN_WIDTH)
     if shown.measure(made, options=everything).maximum <= shown.width:
@@ -211,7 +211,7 @@ def show_blocks(
 
 
 def _label_width(width: int, rows: Sequence[Sequence[Text]]) -> int:
-    """Return the width of the first of two cells, or 0 if the second has no room beside it."""
+    """Return the width of the first of two columns, or 0 if the second has no room beside it."""
     label = max((cell_len(first.plain) for first, _ in rows), default=0) + 2
     words = (word for _, second in rows for word in second.plain.split())
     needed = max(LEAST_ROOM, *(cell_len(word) for word in words), 0)

@@ -42,7 +42,7 @@ class Archive:
         """Return the key of a version's package.
 
         Raises:
-            OpsError: The bucket doesn't hold the package.
+            OpsError: The bucket doesn't hold the package, or refuses the request.
         """
         key = self.names.archive_key(function, code.sha256)
         try:
@@ -86,7 +86,12 @@ def archive_of(target: Target) -> Archive:
 
 
 def restore_latest(releases: Releases, function: Function, archive: Archive) -> bool:
-    """Restore `$LATEST` from its backup, and return whether there was a backup."""
+    """Restore `$LATEST` from its backup, and return whether there was a backup.
+
+    Raises:
+        OpsError: Lambda got another package than that of the backup.
+        ClientError: S3 or Lambda refuses a request.
+    """
     backup = archive.backup(function)
     if backup is None:
         return False

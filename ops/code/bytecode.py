@@ -1,10 +1,10 @@
 """Bytecode in packages, so that a cold start doesn't compile the modules that it imports.
 
 Lambda's file system is read-only. Without bytecode in the package, each cold start spends most of
-its time on compiling all modules. A package holds the bytecode of every module that an import of
-the function's module imports. The package also holds all sources, so that another version of Python
-can compile the sources, and tracebacks show lines. Python doesn't compare bytecode and sources
-(unchecked hashes, PEP 552), because a zip holds both from the same build.
+its time on compiling the modules that it imports. A package holds the bytecode of every module that
+an import of the function's module imports. The package also holds all sources, so that another
+version of Python can compile the sources, and tracebacks show lines. Python doesn't compare
+bytecode and sources (unchecked hashes, PEP 552), because a zip holds both from the same build.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Compiler:
 
     @property
     def recipe(self) -> str:
-        """A name for the bytecode that this compiler makes: another name, other bytecode."""
+        """A name for the bytecode, which changes with the Python version and the script."""
         return f"{self.version}-{hashlib.sha256(SCRIPT.read_bytes()).hexdigest()[:8]}"
 
     def compiled(self, source: PurePosixPath) -> PurePosixPath:
@@ -72,7 +72,8 @@ class Compiler:
 def compiler_for(version: str, path: str | None = None) -> Compiler | None:
     """Return the first Python of a version, such as `3.13`, in the folders of `path`.
 
-    `path` has the form of the variable PATH. If `path` is None, the shell's PATH is used.
+    `path` has the form of the variable PATH. If `path` is None, the shell's PATH is used. Return
+    None if no folder has such a CPython that runs.
     """
     folders = (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
     for folder in folders:
@@ -139,5 +140,8 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def _is_elsewhere(test: ast.expr) -> bool:
-    """Return whether a condition holds only for type checkers or on another platform."""
+    """Return whether a condition is for type checkers, or begins with `sys.platform ==`.
+
+    A comparison of `sys.platform` is taken to be for another platform.
+    """
     return is_type_checking(test) or ast.unparse(test).startswith("sys.platform ==")

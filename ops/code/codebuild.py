@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class Build:
-    """A build of CodeBuild, which knows which phases and log lines `poll` has returned already."""
+    """A build of CodeBuild, with a note of the phases and log lines that `poll` has returned."""
 
     codebuild: Any
     logs: Any

@@ -19,7 +19,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 def without_docstrings(tree: ast.Module) -> ast.Module:
     """Remove the docstrings from a module's syntax tree, and return the tree.
 
-    Lines and assertions stay, unlike with Python's option `-OO`.
+    Line numbers stay. Assertions stay, too, unlike with Python's option `-OO`.
     """
     for node in ast.walk(tree):
         while isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:

@@ -28,8 +28,13 @@ def set_debug(
 
     The result is None if both had the value already.
 
-    After an OpsError or ClientError the alias is unchanged. `$LATEST` is backed up before the
-    command replaces its code, so the next command can restore `$LATEST` if this command is killed.
+    `$LATEST` is backed up before the command replaces its code, so the next command can restore
+    `$LATEST` if this command is killed.
+
+    Raises:
+        OpsError, ClientError: AWS refuses a step, the function, its alias or a package is missing,
+            or somebody else moved the alias. The alias is unchanged, unless the step that failed is
+            the last: restoring `$LATEST`.
     """
     restore_latest(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)
@@ -53,7 +58,11 @@ def set_debug(
 
 
 def publish_released(releases: Releases, function: Function, released: Code) -> AliasMove:
-    """Publish `$LATEST`, which holds the released code, and move the alias to that version."""
+    """Publish `$LATEST`, which holds the released code, and move the alias to that version.
+
+    Raises:
+        OpsError: Somebody else moved the alias meanwhile.
+    """
     version = releases.publish(function, released, released.description)
     return releases.move(function, version, expected=released.version)
 
@@ -63,11 +72,11 @@ def set_debug_each(
 ) -> None:
     """Set `DEBUG` in one function after the other, and print a line for each.
 
-    A signal takes effect only between two functions, with exit code 130, so that `$LATEST` is
-    always restored.
+    A first signal takes effect only before the next function, so that `$LATEST` is restored.
 
     Raises:
-        Exit: A signal arrived.
+        Exit: A signal arrived before the last function began (exit code 130).
+        OpsError, ClientError: See `set_debug`.
     """
     word = "on" if value else "off"
     with deferred_signals() as interrupted:

@@ -25,7 +25,12 @@ def releases_of(target: Target) -> Releases:
 
 
 def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
-    """Deploy this checkout's code, and return the functions whose `$LATEST` had other code."""
+    """Deploy this checkout's code, and return the functions whose `$LATEST` had other code.
+
+    Raises:
+        OpsError: A package can't be built or uploaded, a function doesn't exist, or Lambda got
+            another package.
+    """
     releases = releases_of(target)
     restore_all_latest(target, functions)
     platform = package.platform_of(os.environ)
@@ -46,7 +51,10 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
 
 
 def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
-    """Restore each `$LATEST` for which a killed `debug` command left a backup."""
+    """Restore each `$LATEST` for which a killed `debug` command left a backup.
+
+    For errors, see `restore_latest`.
+    """
     releases, archive = releases_of(target), archive_of(target)
     for function in functions:
         with terminal.working(f"Looking at {function.name}"):
@@ -63,7 +71,13 @@ def show(moves: Sequence[AliasMove], alias: str) -> None:
 
 
 def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None:
-    """Deploy functions, and release them if `do_release`."""
+    """Deploy functions, and release them if `do_release`.
+
+    Raises:
+        SettingsError: A setting that the command needs is missing or wrong.
+        OpsError: The stack doesn't exist, the operator doesn't confirm the change, or deploying or
+            releasing a function failed.
+    """
     target = target_to_change(needs_code=True)
     deploy(target, functions)
     releases = releases_of(target)
@@ -85,7 +99,12 @@ def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None
 
 
 def release_functions(target: Target, functions: Sequence[Function], description: str) -> None:
-    """Release functions. With a description, write the release's index of versions."""
+    """Release functions. With a description, write the release's index of versions.
+
+    Raises:
+        ReleaseStopped: A function can't be released. The functions before that function are.
+        OpsError: Another function, which the index has to name, or its alias doesn't exist.
+    """
     releases = releases_of(target)
     restore_all_latest(target, functions)
     with terminal.working("Releasing"):
@@ -135,7 +154,7 @@ def show_roll_back(releases: Releases, versions: Mapping[Function, str]) -> None
 
 
 def report_changed_settings(releases: Releases, move: AliasMove) -> None:
-    """Print the settings that a move to an earlier version changes.
+    """Print the names of the settings that a move to an earlier version changes.
 
     Each version keeps the settings with which it was published.
     """

@@ -100,7 +100,7 @@ def build(
 
 
 def build_showing(functions: Sequence[Function], platform: Platform, out: Path) -> list[Package]:
-    """Build packages of this checkout with `build`, and show progress on the terminal."""
+    """Build packages of this checkout, and show progress on stderr. For `Raises`, see `build`."""
     if platform.compiler is None:
         terminal.say(NO_BYTECODE)
     with terminal.working(f"Building packages: {len(functions)}"):
@@ -176,7 +176,7 @@ def _lock_files(
 
 
 def fingerprint(function: Function, platform: Platform, site: Path, own: Sequence[Path]) -> bytes:
-    """Return a hash of everything that a zip is built from, to be kept as the zip's comment."""
+    """Return a hash of a zip's recipe, function, lock, compiler and sources, for its comment."""
     digest = hashlib.sha256(repr((RECIPE, function, platform.level, site.name)).encode())
     for file in own:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
@@ -241,7 +241,9 @@ def verify_packages(
 
 
 def select_functions(task_name: str | None) -> tuple[Function, ...]:
-    """Return the function with the name `task_name` (in AWS or in `invoke`); all for None.
+    """Return the function with the name `task_name` (its own, its task's or its module's).
+
+    None stands for all functions.
 
     Raises:
         OpsError: There is no such function. An empty name, such as a script's unset variable,

@@ -28,7 +28,11 @@ CONFIGURATION_PARTS = ("Environment", "Timeout", "MemorySize", "Handler", "Runti
 
 @dataclass(frozen=True)
 class Code:
-    """A version of a function, or its `$LATEST`: the code's hash, and the CONFIGURATION_PARTS."""
+    """A version of a function, or its `$LATEST`: the code's hash, and the CONFIGURATION_PARTS.
+
+    `modified` is Lambda's time of the last change (ISO 8601). `description` and `revision` are ""
+    if Lambda has none.
+    """
 
     version: str
     sha256: str
@@ -156,6 +160,9 @@ class Releases:
         """Publish `$LATEST`, whose code has to be that of `expected`. Return the version's number.
 
         If nothing changed since the newest version, Lambda returns that version's number.
+
+        Raises:
+            ClientError: `$LATEST` has other code.
         """
         self.wait_until_updated(function)
         answer = self._lambda.publish_version(
@@ -196,6 +203,10 @@ class Releases:
         """Publish `$LATEST` and point the alias to the new version.
 
         If the alias points to the same code and configuration already, nothing changes.
+
+        Raises:
+            OpsError: The function or the alias doesn't exist, or somebody else moved the alias
+                meanwhile.
         """
         latest, released = self.latest(function), self.released(function)
         if latest.is_same(released):
@@ -231,7 +242,11 @@ class Releases:
         self.wait_until_updated(function)
 
     def reconfigure(self, function: Function, wanted: Mapping[str, Any]) -> None:
-        """Give `$LATEST` the configuration `wanted`, by sending only the differences."""
+        """Give `$LATEST` the configuration `wanted`, by sending only the differences.
+
+        Raises:
+            OpsError: The function doesn't exist.
+        """
         now = self.latest(function).configuration
         differing = {name: value for name, value in wanted.items() if now.get(name) != value}
         if differing:
@@ -341,7 +356,7 @@ def apply_changed_settings(
     in functions with changed settings, so this function restores `DEBUG` as released.
 
     Raises:
-        ReleaseStopped: An alias can't be moved.
+        ReleaseStopped: A function's settings can't be released. Those of earlier functions are.
     """
     waiting: list[Function] = []
 

@@ -147,8 +147,9 @@ def files_to_ship(
 def is_needed(path: PurePosixPath, function: Function) -> bool:
     """Return whether a package needs an installed file.
 
-    A package needs none of these files:
+    Besides tests, stubs, scripts and SHADOWING_PACKAGES, a package needs none of these files:
 
+    - bytecode, except the files that `files_to_ship` adds
     - botocore's models of some 400 services that the function doesn't use, and botocore's examples
     - googleapiclient's documents of unused Google APIs (110 MB)
     - dateutil's own time zones, which botocore never reads

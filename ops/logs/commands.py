@@ -52,7 +52,10 @@ def logs_of(target: Target) -> Logs:
 
 
 class Printer:
-    """A printer of lines, which prints the date before the first line of each day."""
+    """A printer of lines. Unless `as_json`, a date comes before the first line of each day.
+
+    `hidden` names fields that aren't printed for people.
+    """
 
     def __init__(self, *, as_json: bool, hidden: Collection[str] = ()) -> None:
         self._as_json = as_json
@@ -101,6 +104,11 @@ def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bo
     """Show the records of `functions` from the period `since`, such as `2h`, until now.
 
     If `watched`, show new records until ^C.
+
+    Raises:
+        SettingsError: A setting that the command needs is missing or wrong.
+        OpsError: `since` isn't a period, or the stack doesn't exist.
+        Exit: ^C was pressed while `watched`.
     """
     length = arguments.since(since)
     target = existing_target()

@@ -32,10 +32,10 @@ _ROUTINE = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |EXTENSION\t|I
 
 @dataclass(frozen=True)
 class Line:
-    """One event of a log group.
+    """One log event of CloudWatch.
 
     `stored` is CloudWatch's timestamp. `moment` is the record's own timestamp, or `stored` if the
-    record has none. `record` is None for a line of Lambda's. `key` identifies the event.
+    record has none. `record` is None for a line of Lambda's. `key` identifies the log event.
     """
 
     function: Function
@@ -53,13 +53,13 @@ class Line:
 
     @property
     def is_routine(self) -> bool:
-        """Whether the line is Lambda's START, END or REPORT of an invocation without a failure."""
+        """True for a line of Lambda's, such as START, END or REPORT, that tells of no failure."""
         is_bookkeeping = self.record is None and _ROUTINE.match(self.text)
         return bool(is_bookkeeping) and "Status: " not in self.text
 
 
 def line_of(function: Function, event: Mapping[str, Any]) -> Line:
-    """Return the line for an event of FilterLogEvents."""
+    """Return the line for a log event of FilterLogEvents."""
     text = str(event.get("message", "")).rstrip()
     stream, milliseconds = str(event.get("logStreamName", "")), int(event["timestamp"])
     stored = EPOCH + timedelta(milliseconds=milliseconds)

@@ -1,7 +1,7 @@
 """Read all lines, new lines or one recording's lines from the functions' CloudWatch Logs.
 
-FilterLogEvents answers in pages, of which some are empty. An event appears some seconds after its
-writing, or in rare cases after minutes.
+FilterLogEvents answers in pages, of which some are empty. A log event appears some seconds after
+its writing, or in rare cases after minutes.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MILLISECOND = timedelta(milliseconds=1)
 LATEST_ARRIVAL = timedelta(minutes=5)
-"""The longest expected time between the writing of an event and its appearance."""
+"""The longest expected time between the writing of a log event and its appearance."""
 
 POLL_SECONDS = 2.0
 LONGEST_PATTERN = 1024
@@ -49,8 +49,9 @@ class Logs:
     ) -> Iterator[Line]:
         """Yield a function's lines from `begin` to `end`, in the order of CloudWatch's times.
 
-        `pattern` is a filter pattern, and `stream` the name of a log stream; "" for no filter. If
-        the log group doesn't exist, nothing is yielded.
+        Both times are inclusive. If `end` is None, the newest lines are included. `pattern`
+        is a filter pattern, and `stream` the name of a log stream; "" for no filter. If the log
+        group doesn't exist, nothing is yielded.
         """
         request: FilterLogEventsRequestPaginateTypeDef = {
             "logGroupName": self._names.log_group(function),
@@ -109,8 +110,8 @@ def watch(
 ) -> Iterator[list[Line]]:
     """Yield batches of lines without end, each line once, beginning with the lines since `begin`.
 
-    Each round reads from LATEST_ARRIVAL before the previous round, and leaves out known lines. So
-    an event that appears late isn't missed.
+    Each round reads from LATEST_ARRIVAL before the previous round, and leaves out known lines. So a
+    log event that appears late isn't missed.
     """
     seen: dict[str, datetime] = {}
     start = begin
@@ -191,7 +192,7 @@ def filter_string(text: str) -> str:
 def filter_patterns(conditions: Sequence[tuple[str, str]]) -> list[str]:
     """Return filter patterns for records that meet one of the (field, value) conditions.
 
-    Each pattern is within AWS's limit of length.
+    Each pattern of several conditions is within AWS's limit of length.
     """
     terms = [f"($.{name} = {filter_string(value)})" for name, value in conditions]
     made: list[list[str]] = [[]]

@@ -1,8 +1,8 @@
 """Copy an old stack's tables into a new stack by conditional writes.
 
-Rows are copied unchanged, because this system reads the rows of both systems. The old stack is
-never written to. A newer row in the new stack is never overwritten: each write has the condition
-that the new row is unchanged since the decision.
+Rows are copied unchanged, because this system reads the rows of both systems; only rows of
+recording events are merged. The old stack is never written to. Each write has the condition that
+the new row hasn't changed since the decision.
 
 **Schedule.** An existing meeting stays, because an import into the new stack is more recent.
 
@@ -14,19 +14,21 @@ stop in the new one. The new row gets the recording events of both rows, in the 
 - the new stack has no such row; or
 - the new row only has Zoom's progress (`RECORDING_…`), and the old row has more, so a late
   `meeting.ended` doesn't hide that the recording is in Opencast; or
-- the new row is older, because it was copied earlier and the old stack has continued since.
+- the new row is older, because it was copied earlier and the old stack has continued since. (A row
+  of Zoom's progress never replaces a row with more.)
 
 A new row stays if this pipeline accepted its request, that is, if the row names files or the ledger
-has the request. Copied status rows are for people. The pipeline decides by the ledger, so the
-requests of these rows are added to it (`ops/migration/ledger.py`):
+has the request as its own. Copied status rows are for people. The pipeline decides by the ledger,
+so the requests of these rows are added to the ledger (`ops/migration/ledger.py`):
 
-- `SENT_TO_OPENCAST` counts as sent. A repeated webhook event is a duplicate, whichever files the
-  webhook event names.
+- `SENT_TO_OPENCAST`, `PUBLISHED` and `OPENCAST_…` count as sent. A repeated webhook event is
+  a duplicate, whichever files the webhook event names.
 - `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED` count as sent. The old stack has the recording in its
   queues and brings it to Opencast. A repeated webhook event is a duplicate here, too; otherwise
   both stacks would ingest the recording. Another run of the command copies the request's end.
-- `…_FAILED` and `IGNORED` count as ended. A repeat by Zoom or an operator is accepted, and the
-  uploader asks Opencast before it ingests.
+- `…_FAILED` and `IGNORED` count as ended, except a failure that the old stack will retry, which
+  counts as sent. A repeat by Zoom or an operator is accepted, and the uploader asks Opencast
+  before it ingests.
 - `RECORDING_…`, `ON_DEMAND_RECEIVED` and `WEBHOOK_RECEIVED` add no request. The webhook event with
   the files, or its repeat, reaches the new stack after the switch and begins the ingest.
 - `on-demand-…` rows follow the same rules, under their own ids. A new request has an id of its own.

@@ -49,7 +49,7 @@ class QueueView:
 
     @property
     def cost_receives(self) -> bool:
-        """Whether the view cost each message a receive."""
+        """True if the view cost each shown message a receive."""
         return bool(self.messages) and not self.is_dlq
 
     @property
@@ -59,7 +59,7 @@ class QueueView:
 
 
 def view_both(target: Target, pair: QueuePair, limit: int) -> tuple[QueueView, QueueView]:
-    """Return the views of a queue and its DLQ, each with up to `limit` messages."""
+    """Return the views of a queue (see `view_queue`) and of its DLQ."""
     sqs = target.client("sqs")
     return view_queue(SqsQueue(sqs, pair.queue), limit), view_dlq(SqsQueue(sqs, pair.dlq), limit)
 
@@ -223,7 +223,7 @@ def check_limit(limit: int) -> None:
 
 
 def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selection:
-    """Return an operator's selection of messages.
+    """Return an operator's selection of messages: without options, the first message.
 
     Raises:
         OpsError: More than one of the options is given, the limit is below 1, or `uuid` contains
@@ -241,7 +241,14 @@ def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selecti
 
 
 def redrive_dlq(pair_of: PairOf, selection: Selection, *, dry_run: bool) -> None:
-    """Redrive messages of a DLQ. In a dry run, only show these messages."""
+    """Redrive messages of a DLQ. In a dry run, only show these messages.
+
+    Raises:
+        SettingsError: A setting that the command needs is missing or wrong.
+        OpsError: The stack or a queue doesn't exist, the operator doesn't confirm the change, the
+            redrive failed, or the selected recording has no message in the DLQ.
+        Exit: A signal interrupted the redrive (exit code 130).
+    """
     target = existing_target() if dry_run else target_to_change()
     pair, sqs = pair_of(target.names), target.client("sqs")
     redrive = Redrive(

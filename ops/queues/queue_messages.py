@@ -40,7 +40,7 @@ LOOK_SECONDS = 30
 """Seconds for which a view hides a message of a DLQ from other receivers."""
 
 MOVE_SECONDS = 120
-"""Seconds for which a redrive hides a message of a DLQ from other receivers."""
+"""Seconds for which a redrive, or a removal, hides a message of a DLQ from other receivers."""
 
 POLL_SECONDS = 1
 """Seconds for which a receive waits. SQS may miss messages in a receive that doesn't wait.
@@ -156,8 +156,9 @@ def _content(body: str) -> Mapping[str, Any] | None:
 class QueueCounts:
     """SQS's approximate counts of a queue's messages.
 
-    `at` is the time by SQS's clock, rounded up to seconds. `receive_limit` is the number of
-    receives after which the queue's function no longer processes a message; 0 for a DLQ.
+    `at` is the time by SQS's clock (this machine's, if SQS sent no date), rounded up to seconds.
+    `receive_limit` is the number of receives after which the queue's function no longer processes a
+    message; 0 for a DLQ.
     """
 
     waiting: int
@@ -173,7 +174,11 @@ class QueueCounts:
 
 
 class SqsQueue:
-    """A client of one existing SQS queue. `take` waits `poll_seconds` for messages."""
+    """A client of one SQS queue. `take` waits `poll_seconds` for messages.
+
+    Raises:
+        OpsError: The queue doesn't exist.
+    """
 
     def __init__(self, sqs: SQSClient, name: str, poll_seconds: int = POLL_SECONDS) -> None:
         self._sqs = sqs

@@ -1,8 +1,9 @@
 """Redrive messages from a DLQ to their queue, for `invoke queue.retry-…`.
 
-For each message, a redrive sets the row back to the state after the first send, sends the body
-again unchanged, and deletes the message from the DLQ. A crash loses no message, but a crash between
-send and delete leaves the message in both queues. A second redrive is then harmless:
+For each message, a redrive sets the row back to the state after the first send (unless the ingest
+got further), sends the body again unchanged, and deletes the message from the DLQ. A crash loses no
+message, but a crash between send and delete leaves the message in both queues. A second redrive is
+then harmless:
 
 - Uploads: the deduplication id is made of the DLQ message's id, so SQS drops a repeat within five
   minutes. After five minutes, SQS delivers a second message of the same request after the first
@@ -100,8 +101,9 @@ class Redrive:
     ) -> tuple[QueueMessage, ...]:
         """Redrive the selected messages, and call `on_redriven` with each.
 
-        Only messages that were in the DLQ at the beginning are moved. So a message that soon fails
-        again isn't moved again and again. An error leaves the remaining messages in the DLQ.
+        A dry redrive only calls `on_redriven`. Only messages that were in the DLQ at the beginning
+        are moved, so a message that soon fails again isn't moved again and again. An error leaves
+        the remaining messages in the DLQ.
 
         Returns:
             The messages that stay and have to be reported: unreadable messages that weren't
@@ -136,7 +138,7 @@ class Redrive:
         return selection.takes(message) and self.has_lost_files(message, now)
 
     def has_lost_files(self, message: QueueMessage, now: datetime) -> bool:
-        """Return whether an upload's staged files have expired and can't be fetched any more."""
+        """Return whether an upload's message is older than the lifetime of its staged files."""
         return (
             self.pair.is_fifo
             and message.content is not None

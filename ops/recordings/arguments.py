@@ -35,8 +35,8 @@ def recording_uuid(text: str) -> str:
     """Return the uuid in a text: a uuid alone, or a link to the recording's page in Zoom.
 
     Raises:
-        OpsError: The text contains no uuid. The error doesn't repeat a link, which may contain a
-            passcode.
+        OpsError: The text contains no uuid. The error doesn't repeat a link without a uuid, which
+            may contain a passcode.
     """
     if number := meeting_number_to_join(text):
         raise OpsError(f"This is the link to join meeting {number}. {_of_meeting(number)}")
@@ -67,8 +67,8 @@ def _of_meeting(number: str) -> str:
 def meeting_number(text: str) -> int:
     """Return a Zoom meeting's number, also from groups of digits or from a link to join.
 
-    Numbers of another length than Zoom's are accepted, because rows that a person
-    has edited may have such numbers.
+    Numbers of another length than Zoom's are accepted, because rows that a person has edited may
+    have such numbers.
 
     Raises:
         OpsError: The text contains no meeting number. The error doesn't repeat a link, which may

@@ -100,7 +100,10 @@ def request_ingest(
 
 
 def message_in(body: str) -> str:
-    """Return the `message` of an answer, or the first 200 characters of an answer without one."""
+    """Return an answer's `message`, without secrets.
+
+    Without a message, return the first 200 characters of the answer, or "nothing more".
+    """
     try:
         return redact(str(json.loads(body)["message"]))
     except (ValueError, KeyError, TypeError):
@@ -171,7 +174,12 @@ def on_demand(
 
 
 def resender_of(target: Target, session: requests.Session) -> Resender:
-    """Return the resender for this stack."""
+    """Return the resender for this stack.
+
+    Raises:
+        SettingsError: Settings are missing or wrong, or a secret is missing in SSM.
+        OpsError: The stack doesn't export the webhook's address.
+    """
     url = address(target, "webhook-url")
     return resender(load_settings(), target.client("ssm"), url, session, time.sleep)
 
@@ -183,6 +191,8 @@ def resend(
 
     Raises:
         Exit: An operator pressed ^C during the call of the webhook.
+        OpsError, ZoomUnreachable, ZoomRefused, NotReady: See `Resender.recording`.
+        WebhookFailed, WebhookUnreachable: See `Resender.send`.
     """
     with terminal.working("Asking Zoom for the recording"):
         recording = sender.recording(uuid)
@@ -291,7 +301,7 @@ def process_one(target: Target, function: Function, qualifier: str, event: dict[
     """Have a function process one message of its queue, and print the result.
 
     Raises:
-        OpsError: The function reports a failure.
+        OpsError: The function can't be called, or reports a failure.
         Exit: ^C was pressed. The function keeps running.
     """
     name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias

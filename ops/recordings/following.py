@@ -1,4 +1,4 @@
-"""Follow a recording's row of the status table until its ingest ends."""
+"""Follow a recording's row of the status table until its ingest ends, and then in Opencast."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def follow(
     """Print each change of a row until its ingest ends, and return the last row.
 
     `read` returns the row. The first result of `read` has to belong to the followed request, not
-    to an earlier request. `show` gets the row after each reading, to show progress.
+    to an earlier request. `show` gets each row but the last, to show progress.
 
     Raises:
         OpsError: The row can't be read or is gone.
@@ -103,12 +103,12 @@ def follow_in_opencast(
     say: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> StatusRow:
-    """Ask Opencast about an ingest until the ingest ends, and return the row.
+    """Ask Opencast about an ingest until it was published or isn't followed. Return the last row.
 
     `ask` calls the function `follow` and returns its answer.
 
     Raises:
-        OpsError: The row can't be read, or Opencast failed or deleted the ingest.
+        OpsError: The row can't be read or is gone, or the ingest failed or was deleted in Opencast.
     """
     pause, told = FIRST_PAUSE, ""
     while True:

@@ -85,7 +85,10 @@ class Traces:
 
     @property
     def is_known(self) -> bool:
-        """Whether the stack has traces of the recording, or of its forgetting."""
+        """True if a record (also of the forgetting), a row or a staged file exists.
+
+        Unfinished uploads alone don't count.
+        """
         return bool(self.record.version or self.rows or self.files or self.has_events)
 
 
@@ -142,10 +145,14 @@ class Places:
                 yield StagedUpload(found["Key"], found["UploadId"])
 
     def remove(self, uuid: str, traces: Traces) -> int:
-        """Remove the traces and the failed messages. Return the number of failed messages.
+        """Remove the traces and the failed messages, and mark the record as forgotten.
+
+        Return the number of failed messages.
 
         Raises:
             OpsError: S3 refuses to delete a file.
+            LedgerBusy: Other processes keep changing the record.
+            LedgerUnreadable: The record is malformed.
         """
         count = sum(_delete_dead_letters(queue, uuid) for queue in self.dead)
         for upload in traces.uploads:
@@ -179,9 +186,9 @@ class Places:
 def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
     """Return whether a key of the staging bucket belongs to a recording.
 
-    Such a key contains meeting and start of one of the recording's rows, or Zoom's id of one of its
-    files. Ids that `captions_among` has made don't count, because files of two recordings may have
-    the same id of this kind.
+    Such a key begins with meeting and start of one of the recording's rows, or ends (before the
+    extension) with Zoom's id of one of its files. Ids that `captions_among` has made don't
+    count, because files of two recordings may have the same id of this kind.
     """
     prefixes = [
         staging_prefix(row.meeting_id, row.start_time)
@@ -265,7 +272,7 @@ def summary(traces: Traces) -> str:
 
 
 def remaining_traces(uuid: str, when: datetime, retention: timedelta) -> list[str]:
-    """Return lines about the traces that the command can't remove, and on how long they stay."""
+    """Return lines about the traces that remain after the command, and on how long they stay."""
     until = {
         name: (when + life).strftime("%Y-%m-%d")
         for name, life in (

@@ -42,7 +42,7 @@ def find(
     """Return the rows of a meeting, of a recording, or all rows, the newest first.
 
     The result includes rows from before `begin`, because an older row that still waits may decide
-    the verdict on a recording.
+    the verdict on a recording. Rows without a known state are left out.
     """
     if uuid:
         rows = rows_of(status, uuid, now)
@@ -130,7 +130,7 @@ def _next_look(meeting: int | None, uuid: str) -> str:
 
 
 def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
-    """Return lines with a recording's files in Opencast and the link to its event there."""
+    """Return lines with a recording's files in Opencast and the link to its event, if known."""
     media_package = media_package_or_newest(record, verdict.ingest.zip_id)
     files = files_of_event(record, media_package)
     words = [file_words(file.name, file.seconds, file.size) for file in files]

@@ -1,4 +1,4 @@
-"""Resend a recording's webhook event: ask Zoom's API, sign the event, post it to the webhook."""
+"""Resend a recording's webhook event: ask Zoom's API, and POST a signed body to the webhook."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ class Resender:
     ) -> str:
         """Request the automated ingest of a recording again, in any state, and return its zip id.
 
-        When this function returns, the row has left its previous state.
+        When this function returns, the row has left its previous state, unless the webhook failed
+        to write it.
 
         Raises:
             WebhookFailed, WebhookUnreachable: The webhook doesn't accept the webhook event.
@@ -91,7 +92,11 @@ def resender(
     session: requests.Session,
     sleep: Callable[[float], None],
 ) -> Resender:
-    """Return a resender with the stack's settings and its secrets in SSM."""
+    """Return a resender with the stack's settings and its secrets in SSM.
+
+    Raises:
+        SettingsError: A secret is missing in SSM.
+    """
     path = Names(settings.stack_name).secrets_path
     secrets = read_secrets(OnDemandSecrets, ssm, path)
     zoom = ZoomSettings(

@@ -51,9 +51,10 @@ if TYPE_CHECKING:
 def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import a sheet in place of all scheduled classes from the same source.
+    """Import a sheet in place of the scheduled classes from the same source.
 
-    With `replace_all`, the sheet replaces the whole schedule.
+    A row that can't be read keeps its scheduled class. With `replace_all`, the sheet replaces the
+    scheduled classes from every source. A dry run writes nothing.
 
     Raises:
         OpsError: The import failed, and nothing was changed.
@@ -66,9 +67,10 @@ def import_csv(
 def import_classes(
     table: Table, parsed: ParsedSheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import scheduled classes in place of all classes from the same source.
+    """Import scheduled classes in place of those from the same source.
 
-    With `replace_all`, the imported classes replace the whole schedule.
+    A row that can't be read keeps its scheduled class. With `replace_all`, the imported classes
+    replace those from every source. A dry run writes nothing.
 
     Raises:
         OpsError: The import failed, and nothing was changed.
@@ -79,10 +81,10 @@ def import_classes(
 
 
 def remove_source(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Remove the scheduled classes of `source`.
+    """Remove the scheduled classes of `source`. A dry run writes nothing.
 
     Raises:
-        OpsError: The classes can't be removed, and nothing was changed.
+        OpsError: The scheduled classes can't be removed, and nothing was changed.
     """
     with _schedule_locked(table, dry_run=dry_run):
         return sources.remove(ScheduleTable(table), source, dry_run=dry_run)

@@ -29,8 +29,8 @@ def save_schedule(table: Table, path: Path) -> int | None:
     table is gone after an incomplete deletion.
 
     Raises:
-        OpsError: The file exists with other content, which may be the only copy of an earlier
-            schedule.
+        OpsError: A row of the table can't be read, or the file exists with other content, which may
+            be the only copy of an earlier schedule.
     """
     try:
         lines = [line for row in _rows(table) for line in _lines_of(row)]
@@ -70,8 +70,8 @@ def _lines_of(row: dict[str, Any]) -> list[dict[str, str]]:
 def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
     """Yield a row of the schedule table as lines of the CSV, one for each of its scheduled classes.
 
-    The first system's rows have one course and one series for the whole meeting. A class with a
-    source has its own course or none.
+    The first system's rows have one course and one series for the whole meeting. A scheduled class
+    with a source has its own course or none.
     """
     for event in row.get("events", ()):
         shared = "" if event.get("source") else row.get("course_code", "")

@@ -37,7 +37,7 @@ def read_csv(path: Path) -> Sheet:
     """Return a CSV file as a sheet. Cells are separated by commas, semicolons or tabs.
 
     Raises:
-        OpsError: The file isn't CSV in UTF-8. A BOM is allowed.
+        OpsError: The file can't be read, or isn't CSV in UTF-8. A BOM is allowed.
     """
     text = read_text(path, "save or export it as CSV in UTF-8")
     try:
@@ -49,7 +49,7 @@ def read_csv(path: Path) -> Sheet:
 
 
 def _separator(text: str) -> str:
-    """Return the separator of the header's cells, because spreadsheets outside the US write `;`."""
+    """Return the most frequent separator of the header. Spreadsheets outside the US write `;`."""
     header = text.partition("\n")[0]
     return max(SEPARATORS, key=header.count)
 
@@ -120,7 +120,7 @@ def _entries(name: str, content: Any) -> list[Any]:
 
 
 def _plain(entry: Any) -> Any:
-    """Return a row as plain JSON, if it is DynamoDB's JSON in which each value names its type."""
+    """Return a row of DynamoDB's JSON without the types' names, and any other row unchanged."""
     if not isinstance(entry, dict) or not entry or not all(map(_is_typed, entry.values())):
         return entry
     read = TypeDeserializer().deserialize
@@ -183,8 +183,9 @@ def _cell(name: str, number: int, column: str, value: Any) -> str:
 def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) -> ParsedSheet:
     """Return the scheduled classes of rows of a schedule table.
 
-    If a class has no course or series, the row's is used, because the first system keeps both in
-    the row. Rows without classes or without a meeting are skipped, as are unreadable classes.
+    If a scheduled class has no course or series, the row's is used, because the first system keeps
+    both in the row. Rows without scheduled classes or without a meeting are skipped, as are
+    unreadable scheduled classes.
     """
     classes: list[ParsedClass] = []
     skipped: list[SkippedRow] = []

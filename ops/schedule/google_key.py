@@ -42,7 +42,8 @@ def read_key(path: Path) -> GoogleKey:
     """Return a service account's key from the file that Google's console saved.
 
     Raises:
-        OpsError: The file isn't a service account's key. The text repeats nothing of its content.
+        OpsError: The file can't be read or isn't a service account's key. The text repeats nothing
+            of its content.
     """
     text = read_text(path, "take it as Google's console saved it")
     advice = (

@@ -1,7 +1,7 @@
 """Read the schedule from DCE's own Opencast, whose search endpoint lists each scheduled class.
 
-The answer has the form that the first system reads: `helixEvents` with `total` and `resultSet`.
-Each entry of `resultSet` is a class, with `zoomLink`, `seriesId`, `seriesNumber`, `day` and `time`.
+The answer is an object `helixEvents` with `total` and `resultSet`. Each entry of `resultSet` is a
+scheduled class, with `zoomLink`, `seriesId`, `seriesNumber`, `day` and `time`.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def fetch(endpoint: Endpoint, session: requests.Session) -> list[Any]:
     """Return every scheduled class that the endpoint lists.
 
     Raises:
-        OpsError: The list can't be read or is incomplete. An import replaces the schedule's
-            classes, so an incomplete list would remove classes.
+        OpsError: The list can't be read or is incomplete. An import replaces scheduled classes, so
+            an incomplete list would remove some.
     """
     session.auth = HTTPDigestAuth(endpoint.user, endpoint.password)
     session.headers.update({"X-Requested-Auth": "Digest", "Accept": "application/json"})

@@ -14,10 +14,10 @@ FIRST_SYSTEM_NAME = "first-system"
 
 
 def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Remove the scheduled classes whose source is `source`. Other classes of a meeting stay.
+    """Remove the scheduled classes whose source is `source`. Others of the same meeting stay.
 
     Raises:
-        OpsError: No class has this source. The text lists the sources of the schedule.
+        OpsError: No scheduled class has this source. The text lists the sources of the schedule.
     """
     before = table.all()
     wanted = FIRST_SYSTEM if source == FIRST_SYSTEM_NAME else source
@@ -39,7 +39,7 @@ def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
 def _classes_by_source(meetings: Iterable[ScheduledMeeting]) -> Counter[str]:
     """Return the number of scheduled classes of each source.
 
-    A row without classes counts as one class of the first system.
+    A row without scheduled classes counts as one of the first system.
     """
     found: Counter[str] = Counter()
     for meeting in meetings:

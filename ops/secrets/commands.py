@@ -42,7 +42,8 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter
 class SecretStatus:
     """The facts about a secret, without its value.
 
-    `since` is the time of the last change, in UTC. `settings` says how `.env` and the shell compare
+    `set` says whether SSM has the secret. `since` is the time of the last change, in UTC; `since`
+    and `origin` are "" if SSM lacks the secret. `settings` says how `.env` and the shell compare
     with SSM: "same", "differs", "not set", or "" for a secret that isn't a setting. `read_by` has
     names of functions.
     """
@@ -121,7 +122,10 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
 
 
 def check_strength(name: str, value: str, given: Mapping[str, str]) -> None:
-    """Raise OpsError for a weak value, unless `given` (`.env` and shell) accepts weak values."""
+    """Raise OpsError for a weak value, unless ALLOW_WEAK_SETTINGS in `given` names the secret.
+
+    `given` has the settings of `.env` and the shell.
+    """
     reason = weak_secret(name, value)
     if reason and name not in split(given.get("ALLOW_WEAK_SETTINGS", "")):
         raise OpsError(

@@ -47,7 +47,10 @@ class StoredSecret:
 
 @dataclass(frozen=True)
 class WriteResult:
-    """The result of `write`: names of secrets, never their values. `changed` includes `made`."""
+    """The result of `write`: names of secrets, never their values. `changed` includes `made`.
+
+    `kept` are the rotated secrets that differ from the settings.
+    """
 
     changed: tuple[str, ...]
     made: tuple[str, ...]
@@ -116,8 +119,8 @@ def described(ssm: SSMClient, names: Names) -> dict[str, StoredSecret]:
 def is_same(name: str, given: str, present: str) -> bool:
     """Return whether a setting's value is the value in SSM.
 
-    Only the first of several webhook tokens is compared, because `secrets.rotate --keep-old` keeps
-    old tokens after the new token.
+    The first of several webhook tokens counts as the value, too, because `secrets.rotate
+    --keep-old` keeps old tokens after the new token.
     """
     if secrets.compare_digest(given.encode(), present.encode()):
         return True

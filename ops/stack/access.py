@@ -21,6 +21,7 @@ def opencast_access(target: Target, releases: Releases) -> str:
     Opencast may be unreachable for the operator although the uploader, in its VPC, reaches it.
 
     Raises:
+        OpsError: The uploader or its alias doesn't exist.
         ClientError: SSM fails for another reason than a missing right.
     """
     variables = releases.released(UPLOADER).variables

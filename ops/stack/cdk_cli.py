@@ -86,7 +86,7 @@ class CdkCli:
         """Run `cdk <arguments>`. Write the output to `log`, and pass each line to `on_line`.
 
         Raises:
-            OpsError: The CLI failed. The text has the last lines of the output.
+            OpsError: The CLI is missing, or failed. The text has the last lines of the output.
         """
         self._require_program()
         last: deque[str] = deque(maxlen=LAST_LINES)
@@ -124,7 +124,7 @@ class CdkCli:
         The output is read completely, because the CLI would print a trace if its reader went away.
 
         Raises:
-            OpsError: The CLI failed.
+            OpsError: The CLI is missing, or failed.
         """
         self._require_program()
         ended = subprocess.run(
@@ -145,7 +145,7 @@ class CdkCli:
         """Return the CLI's text about the changes of an update, without the CLI's own steps.
 
         Raises:
-            OpsError: The CLI failed.
+            OpsError: The CLI is missing, or failed.
         """
         coloured = replace(
             self, environment={**self.environment, **({"FORCE_COLOR": "1"} if colour else {})}
@@ -159,7 +159,7 @@ class CdkCli:
         """Create or change the stack, without confirmation.
 
         Raises:
-            OpsError: The CLI failed.
+            OpsError: The CLI is missing, or failed.
         """
         # A deployment without a change set takes much less time.
         how = ("--method=direct", "--require-approval=never", "--progress=events")
@@ -172,7 +172,7 @@ class CdkCli:
         The CLI's output isn't shown, because it reads as if the stack were deployed.
 
         Raises:
-            OpsError: The CLI failed.
+            OpsError: The CLI is missing, or failed.
         """
         method = ("--method=prepare-change-set", f"--change-set-name={change_set}")
         with self.open_log() as log:
@@ -182,7 +182,7 @@ class CdkCli:
         """Delete the stack without confirmation.
 
         Raises:
-            OpsError: The CLI failed.
+            OpsError: The CLI is missing, or failed.
         """
         with self.open_log() as log:
             self.run("destroy", stack_name, "--force", log=log, on_line=on_line)

@@ -75,7 +75,7 @@ def cli_for(settings: Settings, environment: Mapping[str, str]) -> CdkCli:
 
 
 def check_platform(settings: Settings, platform: Platform) -> None:
-    """Raise OpsError if the packages won't run on the template's architecture and runtime."""
+    """Raise OpsError if packages for Lambda don't fit the template's architecture and runtime."""
     made = {"LAMBDA_ARCHITECTURE": LAMBDA_ARCHITECTURE, "LAMBDA_RUNTIME": LAMBDA_RUNTIME}
     wanted = {
         "LAMBDA_ARCHITECTURE": settings.lambda_architecture,
@@ -104,7 +104,8 @@ def check_code_bucket(s3: S3Client, bucket: str) -> None:
 def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     """Create the code bucket if it doesn't exist, and return whether it was created.
 
-    The bucket holds packages and templates, so that a site doesn't need `cdk bootstrap`.
+    A new bucket blocks public access. The bucket holds packages and templates, so that a site
+    doesn't need `cdk bootstrap`.
 
     Raises:
         OpsError: The bucket exists and can't be used.
@@ -149,7 +150,11 @@ def functions_without_code(target: Target) -> list[Function]:
 def upload_code_and_secrets(
     target: Target, settings: Settings, functions: Sequence[Function]
 ) -> None:
-    """Upload the packages of `functions` and the secrets, which a deployment needs."""
+    """Build and upload the packages of `functions`, and write the secrets for a deployment.
+
+    Raises:
+        OpsError: The packages can't be built or uploaded, or wouldn't run in Lambda.
+    """
     platform = package.platform_of(os.environ)
     check_platform(settings, platform)
     if functions:
@@ -208,7 +213,9 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
     """Create the stack, or change it if it exists; see `prepare` for `expect_stack`.
 
     Raises:
-        Exit: ^C was pressed. CloudFormation keeps running.
+        SettingsError: Settings are missing or wrong.
+        OpsError: A check, an upload, the deployment or the release of settings failed.
+        Exit: The operator doesn't consent, or pressed ^C. A deployment that has begun continues.
     """
     opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
@@ -255,19 +262,22 @@ def changes_to(activity: terminal.Activity) -> OnLine:
 
 
 def show_differences(cli: CdkCli, stack_name: str) -> None:
-    """Print the changes that an update would make."""
+    """Print the changes that an update would make.
+
+    Raises:
+        OpsError: The CDK's command line is missing or failed.
+    """
     with terminal.working("Comparing the settings with the stack"):
         found = cli.differences(stack_name, colour=terminal.has_colours())
     print(found, flush=True)
 
 
 def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> None:
-    """Show the changes of a deployment, and ask for consent.
-
-    `there` says whether the stack exists.
+    """Show the changes of a deployment if the stack exists (`there`), and ask for consent.
 
     Raises:
-        Exit: The operator doesn't consent (exit code 130).
+        Exit: The operator doesn't consent, or pressed ^C (exit code 130).
+        OpsError: The CDK's command line is missing or failed.
     """
     name = place.stack_name
     question = f"Create {name} in {place.region}? [y/N] "
@@ -283,7 +293,11 @@ def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> N
 
 
 def apply_settings(target: Target) -> None:
-    """Release changed settings, and print the functions whose settings wait for a release."""
+    """Release changed settings. Print the functions whose settings changed or wait for a release.
+
+    Raises:
+        ReleaseStopped: A function's settings can't be released.
+    """
     releases = releases_of(target)
     with terminal.working("Releasing changed settings"):
         moves, waiting = apply_changed_settings(releases, FUNCTIONS)
@@ -441,7 +455,12 @@ def confirm_deletion(target: Target, *, there: bool) -> None:
 
 
 def delete_stack(target: Target, settings: Settings) -> None:
-    """Save the schedule, empty the bucket, and delete the stack itself."""
+    """Save the schedule, empty the bucket, and delete the stack itself.
+
+    Raises:
+        OpsError: The schedule can't be saved, the bucket can't be emptied, or the CDK's command
+            line failed.
+    """
     names = target.names
     backup = Path(f"{names.schedule_table}.csv")
     count = save_schedule(target.table(names.schedule_table), backup)

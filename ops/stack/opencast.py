@@ -2,7 +2,7 @@
 
 The result is cached in `.env.opencast`, which cdk/opencast.py reads. So `cdk synth` needs no AWS,
 and a change of Opencast's stack doesn't change the template. Without the file, the next command
-looks the cluster up again.
+that deploys the stack or compares it with the settings looks the cluster up again.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
     The tags don't name the network, so the location has none.
 
     Raises:
-        OpsError: There is no admin node, or more than one.
+        OpsError: There is no admin node, or more than one, or the node has no host name.
     """
     pages = ec2.get_paginator("describe_instances").paginate(
         Filters=[
@@ -193,7 +193,7 @@ def _exports(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]
 
 
 def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
-    """Return a VPC's subnets with a route to a NAT gateway, at most MOST_SUBNETS.
+    """Return a VPC's subnets with a default route to a NAT gateway, at most MOST_SUBNETS.
 
     A function in a VPC has no public address, so it can't use an internet gateway.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc-internet.html
@@ -224,7 +224,10 @@ def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
 def subnets_behind_nat(
     subnets: Iterable[str], tables: Iterable[Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    """Return the subnets with a route to a NAT gateway in their own table or the main table."""
+    """Return the subnets, sorted, whose default route leads to a NAT gateway.
+
+    The main route table is that of a subnet without a table of its own.
+    """
     own: dict[str, bool] = {}
     main = False
     for table in tables:

@@ -46,9 +46,10 @@ FOLLOW = "follow the link in AWS's mail, or ask for another (docs/operations.md,
 
 @dataclass(frozen=True)
 class FunctionStatus:
-    """The status of a function: the released version, its time, and differences of `$LATEST`.
+    """The released version of a function, and what `$LATEST` has that isn't released.
 
-    `unreleased` names these differences: "", "code", "settings" or both.
+    `made` is the version's time in UTC. `unreleased` is "", "code", "settings" or "code and
+    settings". `debug` says whether the version has debug logging on.
     """
 
     name: str
@@ -74,7 +75,7 @@ class QueueStatus:
 
     @property
     def is_dlq(self) -> bool:
-        """Whether this is a dead-letter queue."""
+        """True for a dead-letter queue."""
         return self.name.removesuffix(".fifo").endswith("-dlq")
 
 
@@ -92,11 +93,12 @@ class Overview:
 
     Attributes:
         outputs: The values of the stack's exports by name.
+        alarms: The reasons of the alarms in the state ALARM, by name.
         mails: Whether each subscriber of the topic has confirmed, by address.
-        opencast: A sentence on the access to Opencast.
-        reconcile: A sentence on reconcile's last run.
+        opencast: A sentence on the access to Opencast; "" without an uploader.
+        reconcile: A sentence on reconcile; "" without the function.
         strangers: Refused requests to the webhook in the last week.
-        problems: Sentences on missing resources.
+        problems: Sentences on missing functions, queues, topic or subscribers.
         weak_settings: Weak settings of the shell and `.env`.
     """
 
@@ -179,7 +181,7 @@ def _each_or_problem(
 
 
 def message_counts(target: Target) -> dict[str, int]:
-    """Return the number of messages of each queue that isn't empty."""
+    """Return the number of messages of each queue that exists and isn't empty."""
     counted = {
         queue.name: queue.waiting + queue.in_flight + queue.delayed for queue in _queues(target, [])
     }
@@ -232,7 +234,7 @@ def _queue(target: Target, name: str) -> QueueStatus:
 
 
 def _oldest_seconds(target: Target, queue: str) -> int | None:
-    """Return the age in seconds of a queue's oldest message, which only CloudWatch knows.
+    """Return the age in seconds of a queue's oldest message, or None if CloudWatch has no value.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """
@@ -281,6 +283,8 @@ def _alarms(target: Target, names: Names) -> dict[str, str]:
 def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, bool]:
     """Return whether each subscriber of the topic has confirmed and so gets mails, by address.
 
+    If the topic is missing or has no subscriber, add a sentence to `problems`.
+
     SNS sets the subscription of a mailbox with too many mails back to pending, and deletes it after
     48 hours.
     """
@@ -303,7 +307,13 @@ def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, boo
 
 
 def reconcile_sentence(target: Target, releases: Releases, now: datetime) -> str:
-    """Return a sentence on reconcile: its last run, why it doesn't run, or that it is off."""
+    """Return a sentence on reconcile's last run, or that reconcile is off or hasn't run yet.
+
+    If the last run can't be read, the sentence says why.
+
+    Raises:
+        OpsError: The function or its alias doesn't exist.
+    """
     days = int(releases.released(RECONCILE).variables.get("RECONCILE_DAYS") or 0)
     try:
         state = ReconcileState(target.table(target.names.recordings_table)).get() if days else None
@@ -383,7 +393,7 @@ def show(found: Overview) -> None:
 
 
 def age(seconds: int) -> str:
-    """Return a period in words, such as `2 h 5 min`."""
+    """Return a period in words, such as `2 h 5 min`; "-" for 0 seconds."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
