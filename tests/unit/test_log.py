@@ -69,7 +69,7 @@ def test_log_record_contains_the_redacted_traceback_of_its_exception(
     assert "abc123" not in line["exception"]
 
 
-def test_log_records_name_the_recording_inside_of_a_log_about_block(
+def test_log_records_name_the_recording_inside_of_a_log_context_block(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log.start(Context())

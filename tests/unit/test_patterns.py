@@ -1,7 +1,7 @@
-"""Match every regular expression of the deployed code against long, hostile text.
+"""Tests that each module-level regular expression of the deployed code takes linear time.
 
-The time of a pattern that backtracks grows with the square of the text's length, and is hours for
-these texts. The suite's own time limit ends such a run.
+A pattern that backtracks takes a time that grows with the square of the text's length: hours for
+these texts. The suite's time limit ends such a run.
 """
 
 from __future__ import annotations

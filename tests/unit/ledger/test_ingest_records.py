@@ -140,7 +140,7 @@ UNKNOWN, TAKEN, REFUSED = Outcome
 
 
 class TestCertainFiles:
-    """The files that an event certainly has after two POSTs, the first without an answer."""
+    """The files that an event certainly has after two POSTs."""
 
     def record(self, first: str, second: str) -> Record:
         record = with_claim(EMPTY, "mp", ingest(post("a"), files=first))
@@ -149,7 +149,7 @@ class TestCertainFiles:
     @pytest.mark.parametrize(
         ("first", "second", "certain"), [("f", "fg", "f"), ("fg", "f", "f"), ("fg", "fg", "fg")]
     )
-    def test_certain_files_are_those_of_both_posts_when_no_outcome_is_known(
+    def test_certain_files_are_those_in_both_posts_when_no_outcome_is_known(
         self, first: str, second: str, certain: str
     ) -> None:
         known = self.record(first, second).ingests["mp"]

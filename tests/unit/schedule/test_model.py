@@ -219,7 +219,7 @@ def test_import_plan_replaces_one_of_two_sources_of_a_meeting() -> None:
     assert gone.delete == ()
 
 
-def test_import_plan_replaces_rows_of_the_first_system_with_the_sheet_only() -> None:
+def test_import_plan_deletes_rows_of_the_first_system_only_when_the_import_replaces_them() -> None:
     old = meeting(a_class("M", "9:00"), series="old", course="Old")
     bare = meeting(number="2", series="bare")
     sheet = planned([old, bare], [("3", SHEET)], "sheet/a", "")

@@ -71,7 +71,7 @@ def web(server: Web) -> Web:
 
 @dataclass
 class Groups:
-    """A stand-in for Slack's API of a workspace with the groups `staff` and `chairs`."""
+    """A stand-in for Slack's API of a workspace with user groups."""
 
     web: Web
     context: ssl.SSLContext
@@ -410,7 +410,7 @@ def test_post_of_a_message_fails_when_slack_does_not_accept_it(
 def test_log_contains_no_secret_of_slack(
     groups: Groups, context: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # At DEBUG, Slack's SDK would log headers, and response URLs, which are secrets.
+    # At DEBUG, Slack's SDK would log headers and response URLs, which contain secrets.
     groups.web.pages["/actions/T1/key"] = Answer(200, body=b"ok")
     with caplog.at_level(logging.DEBUG):
         post(f"{groups.web.url}/actions/T1/key", note("hello"), context=context, seconds=5)

@@ -70,7 +70,7 @@ def test_a_recording_is_in_one_group_when_its_ingests_failed_for_different_cause
     assert groups(first, second) == [["a2"]]
 
 
-def test_ingests_without_a_uuid_are_each_in_a_group() -> None:
+def test_group_has_every_ingest_when_the_ingests_have_no_uuid() -> None:
     assert groups(
         failed("a", INVALID_SERIES, recording_id=""), failed("b", INVALID_SERIES, recording_id="")
     ) == [["a", "b"]]

@@ -29,7 +29,10 @@ ONE_BY_ONE = Budget(connections=1)
 
 
 class Interrupted(Bucket):
-    """A bucket that calls a function before it stores the first mark or completes an upload."""
+    """A bucket that calls functions of a test, each only once.
+
+    The bucket calls `before_mark` before a mark, and `before_complete` before a completion.
+    """
 
     before_mark: Callable[[], object] | None = None
     before_complete: Callable[[], object] | None = None

@@ -19,7 +19,10 @@ MEBI = 1024 * 1024
 
 @dataclass
 class Ranges:
-    """A file to read by ranges, with `hole` zero bytes at `hole_at`. `reads` lists all reads."""
+    """A file to read by ranges, with `hole` zero bytes at `hole_at`.
+
+    `reads` has the offset and the length of each read.
+    """
 
     content: bytes
     hole_at: int = 0
@@ -163,9 +166,7 @@ class TestBroken:
 
     @settings(max_examples=60)
     @given(content=st.binary(min_size=1, max_size=400))
-    def test_transfer_failed_is_raised_whatever_the_bytes_of_a_file_that_is_not_an_mp4(
-        self, content: bytes
-    ) -> None:
+    def test_transfer_failed_is_raised_when_the_file_has_random_bytes(self, content: bytes) -> None:
         with pytest.raises(TransferFailed):
             inspected(content)
 

@@ -38,7 +38,7 @@ BYTES = b"0123456789"
 
 
 def begun(bucket: Bucket, destination: Destination = TALK, *, marked: bool = True) -> Upload:
-    """Begin an upload, send three parts, and return the upload."""
+    """Begin an upload, mark the upload if `marked` is true, send three parts, and return it."""
     upload = bucket.begin(destination)
     if marked:
         bucket.mark(upload)

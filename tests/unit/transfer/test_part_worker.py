@@ -157,7 +157,9 @@ class TestPart:
         assert harness.worker.progress.fetched == TALK.size
         assert (harness.worker.progress.retries, harness.throttled) == (2, 1)
 
-    def test_no_request_to_s3_is_made_while_the_source_is_busy(self, harness: Harness) -> None:
+    def test_part_is_sent_in_one_request_to_s3_when_the_source_is_busy_at_first(
+        self, harness: Harness
+    ) -> None:
         harness.part(ZoomBusy("Zoom answered 503.", 60.0), ZoomUnreachable("No."))
         assert harness.waited[0] == 60.0
         assert harness.throttled == 1
@@ -381,5 +383,4 @@ class TestComplete:
 
 
 def change(source: MemoryFile, **version: Any) -> None:
-    """Change the version of the source."""
     source.version = replace(source.version, **version)

@@ -137,7 +137,7 @@ def test_jwt_has_the_api_key_and_expires_after_60_seconds(
     ("settings", "secrets"),
     [({}, {}), (OAUTH, {}), ({}, OAUTH_SECRET), ({"zoom_api_key": "key"}, {})],
 )
-def test_zoom_refused_is_raised_when_no_credentials_are_configured(
+def test_zoom_refused_is_raised_when_credentials_are_missing_or_incomplete(
     settings: dict[str, str], secrets: dict[str, str], gateway: Endpoint, clients: Clients
 ) -> None:
     with pytest.raises(ZoomRefused, match="ZOOM_CLIENT_ID"):
@@ -171,7 +171,7 @@ def test_new_oauth_token_is_fetched_when_zoom_answers_401(
     assert statuses == [200, 401, 200]
 
 
-def test_zoom_refused_is_raised_when_zoom_answers_401_with_a_new_token(
+def test_zoom_refused_is_raised_when_zoom_answers_401_to_a_new_token(
     zoom: ZoomStandIn, clients: Clients
 ) -> None:
     zoom.fail(Fault("status", "api", times=9, status=401))

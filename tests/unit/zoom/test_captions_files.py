@@ -1,4 +1,4 @@
-"""Files of captions and of chapters among the files that Zoom lists."""
+"""Files of captions, chapters and summaries among the files that Zoom lists."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FILES = [
 ]
 
 
-def test_captions_among_files_have_no_chapters_by_default() -> None:
+def test_captions_among_files_have_no_chapters_or_summaries_by_default() -> None:
     found = captions_among(FILES)
     assert [file.captions_kind for file in found] == ["transcript", "closed_caption"]
 

@@ -1,4 +1,4 @@
-"""Unit tests of the signature of webhook events."""
+"""Unit tests of the signature of webhook events, and of its request's body."""
 
 from __future__ import annotations
 

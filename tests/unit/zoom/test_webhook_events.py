@@ -94,7 +94,7 @@ def test_webhook_event_of_removal_is_refused_when_it_names_no_recording() -> Non
 
 
 @pytest.mark.parametrize("event", ["recording.started", "recording.completed", "on.demand.ingest"])
-def test_webhook_event_about_one_recording_is_refused_when_it_names_several_recordings(
+def test_webhook_event_about_one_recording_is_refused_when_it_has_a_list_instead_of_a_uuid(
     event: str,
 ) -> None:
     with pytest.raises(BadRequest, match="uuid"):
@@ -154,7 +154,7 @@ def test_has_video_is_none_when_only_unreadable_files_of_a_partial_ingest_could_
     assert webhook_event.has_video is has_video
 
 
-def test_partial_ingest_names_every_file_with_an_id_that_may_be_a_video_or_chat() -> None:
+def test_partial_ingest_names_mp4_and_chat_files_with_an_id_when_other_fields_are_missing() -> None:
     files = [
         mp4(),
         mp4("no-start", recording_start=None),
