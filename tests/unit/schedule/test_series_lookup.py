@@ -47,9 +47,7 @@ def going(meeting: ScheduledMeeting | None = MEETING, **fields: object) -> Desti
     )
 
 
-def test_destination_takes_series_title_and_course_from_the_scheduled_class_or_else_its_meeting() -> (
-    None
-):
+def test_destination_has_series_title_and_course_of_the_scheduled_class_or_its_meeting() -> None:
     assert going() == Destination("row", "Section", "BIO 2")
     assert going(start_time=TUESDAY) == Destination("event", "Lecture", "BIO 1")
 
