@@ -27,7 +27,7 @@ def _own_logging() -> Iterator[None]:
     handlers, levels = list(root.handlers), (root.level, ours.level)
     log.set_debug(False)
     # Other tests of this process have read secrets, whose values would be removed here.
-    log._hidden.set(())  # noqa: SLF001  # the product never forgets one
+    log._hidden.set(())  # noqa: SLF001  # the product never forgets a secret
     yield
     root.handlers[:] = handlers
     root.setLevel(levels[0])

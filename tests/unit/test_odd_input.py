@@ -1,4 +1,4 @@
-"""Inputs that the fuzzer (`tests/fuzz`) found, which may cause only errors of our own classes."""
+"""Inputs that the fuzzer (`tests/fuzz`) found, and the error or result that each must cause."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def failed() -> Record:
 
 
 class TestIngestRecords:
-    def test_ingest_of_a_request_is_found_by_its_zip_id(self) -> None:
+    def test_media_package_of_a_request_is_found_by_the_zip_id_of_the_request(self) -> None:
         record = with_claim(EMPTY, "mp-1", ingest(zip_id=ZIP))
         record = with_claim(record, "mp-2", ingest(zip_id=OTHER))
         assert (record.media_package_of(ZIP), record.media_package_of(OTHER)) == ("mp-1", "mp-2")

@@ -265,7 +265,7 @@ class TestSuperseded:
         assert not is_superseded(record, ZIP, set("c"))
         assert is_superseded(record, ZIP, set("ab"))
 
-    def test_message_is_not_superseded_when_another_request_has_more_files(self) -> None:
+    def test_message_is_not_superseded_when_only_another_request_has_more_files(self) -> None:
         assert not is_superseded(sent("ab", zip_id=OTHER), ZIP, set("a"))
 
     def test_message_is_not_superseded_when_it_only_lacks_files_that_were_not_sent(self) -> None:

@@ -25,7 +25,7 @@ def event(kind: str, minute: int) -> RecordingEvent:
 
 
 def minutes(text: str) -> list[tuple[int, int]]:
-    """Return the intervals of `start_stop,…` in minutes since `BASE`."""
+    """Return (start, stop) of each interval of `zoomRecordingTimes`, in minutes since `BASE`."""
 
     def minute(stamp: str) -> int:
         return int((timestamps.parse(stamp) - BASE).total_seconds() // 60)

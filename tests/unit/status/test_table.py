@@ -252,7 +252,7 @@ class TestExplaining:
 
 
 class TestReporting:
-    """Reports, whose failure must not stop the work that a row describes."""
+    """Reports. A failure of AWS must not stop the work that a row describes."""
 
     def test_report_writes_the_status_row(self, status: StatusTable) -> None:
         written = status.report(ZIP_ID, StatusChange(State.IGNORED, "why", subject=SUBJECT))

@@ -1,4 +1,4 @@
-"""Pages of the status table by time, with a fake DynamoDB."""
+"""Pages of the status table by time, with an in-process DynamoDB."""
 
 from __future__ import annotations
 

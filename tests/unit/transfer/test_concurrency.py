@@ -19,7 +19,7 @@ Link = Callable[[int], float]
 
 
 def link(each: float, together: float = float("inf")) -> Link:
-    """Return a link of `each` bytes a second a connection, and of `together` bytes at most."""
+    """Return a link with `each` bytes a second per connection, and at most `together` in all."""
     return lambda connections: min(connections * each, together)
 
 
@@ -69,7 +69,7 @@ def test_concurrency_limit_is_raised_on_trial_after_some_ticks() -> None:
 
 
 @pytest.mark.parametrize("first", [1, 2, 3])
-def test_concurrency_limit_is_raised_by_one_on_trial_when_a_quarter_of_it_is_less(
+def test_concurrency_limit_grows_after_trials_when_a_quarter_of_the_limit_is_less_than_one(
     first: int,
 ) -> None:
     limit = ConcurrencyLimit(first, 16)

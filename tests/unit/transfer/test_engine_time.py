@@ -1,4 +1,4 @@
-"""Unit tests of the engine's time limit, which stops a run between two parts."""
+"""Unit tests of the engine's time limit: the last part, progress, and tasks in flight."""
 
 from __future__ import annotations
 

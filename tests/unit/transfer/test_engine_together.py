@@ -129,7 +129,7 @@ def test_first_run_finds_the_object_when_the_second_run_completes_the_upload(
 def test_first_run_copies_the_newer_version_when_the_second_run_removes_the_upload_of_the_first(
     copying: Copying,
 ) -> None:
-    # Parts of two versions would make a broken file, so the newer version has to win.
+    # Parts of two versions would make a broken file, so only the newer version may be stored.
     changed = replace(VERSION, etag='"v2"')
     newer = replace(TALK, version=2)
     other, parts = OtherRun(copying, MemoryFile(newer, version=changed)), []

@@ -36,7 +36,7 @@ VERSION_OF_ALL = Version(CONTENT.size, VERSION.etag, VERSION.last_modified)
 
 @dataclass
 class Harness:
-    """A reader of a file in memory, and the calls that the reader makes."""
+    """A reader of a file in memory, and the calls of the reader's callbacks."""
 
     file: MemoryFile
     version: Version = VERSION_OF_ALL

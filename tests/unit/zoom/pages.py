@@ -22,7 +22,7 @@ DIGITS = b"0123456789"
 
 
 def page(body: bytes = DIGITS, *headers: tuple[str, str], kind: str = "video/mp4") -> Answer:
-    """Return an answer with a whole file, as a host without ranges gives."""
+    """Return the answer of a host without ranges: status 200 and the whole file."""
     return Answer(200, (("Content-Type", kind), *headers), body)
 
 

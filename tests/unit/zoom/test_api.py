@@ -346,7 +346,9 @@ def after(value: str, clock: Clock) -> float | None:
     return retry_after(value, clock())
 
 
-def test_retry_after_returns_seconds_or_none_for_every_form(clock: Clock) -> None:
+def test_retry_after_returns_seconds_for_valid_forms_and_none_for_invalid_forms(
+    clock: Clock,
+) -> None:
     assert after("0", clock) == 0
     assert after("2026-10-14T18:30:05", clock) == 5
     assert after("2026-10-14T14:30:05-04:00", clock) == 5

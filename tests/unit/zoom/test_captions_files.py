@@ -45,7 +45,7 @@ def test_captions_among_files_are_only_chapters_when_only_chapters_are_wanted() 
     assert (found.recording_id, found.captions_kind) == ("SUMMARY-1", CHAPTERS)
 
 
-def test_captions_among_files_are_summaries_and_next_steps_when_only_these_are_wanted() -> None:
+def test_captions_among_files_are_summaries_and_next_steps_when_only_summaries_are_wanted() -> None:
     found = captions_among(FILES, SUMMARIES)
     assert [file.captions_kind for file in found] == ["summary", "next-steps"]
 
