@@ -151,7 +151,7 @@ def test_slack_interaction_needs_no_answer_when_it_is_neither_a_command_nor_a_pr
 
 
 @pytest.mark.parametrize("name", ["user_id", "channel_id", "channel_name", "response_url"])
-def test_slash_command_is_refused_when_a_field_is_missing(name: str) -> None:
+def test_slash_command_is_refused_when_a_required_field_is_missing(name: str) -> None:
     with pytest.raises(BadRequest, match=name):
         read(urlencode({key: value for key, value in FIELDS.items() if key != name}).encode())
 

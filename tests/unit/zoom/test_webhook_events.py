@@ -207,7 +207,7 @@ def test_options_are_ignored_when_a_webhook_event_of_zoom_has_them() -> None:
     assert (message.force, message.override_series_id) == (UNSET, UNSET)
 
 
-def test_webhook_event_of_the_pipeline_is_a_bad_ingest_when_it_lacks_a_field() -> None:
+def test_webhook_event_of_the_pipeline_is_a_bad_ingest_when_a_file_lacks_its_id() -> None:
     bad = parsed(on_demand(without(mp4(), "id")))
     assert isinstance(bad, BadIngest)
     assert (bad.uuid, bad.zip_id, bad.subject.meeting_id) == (UUID, "on-demand-1", MEETING)
@@ -229,7 +229,7 @@ def test_recording_event_is_unhandled_when_it_lacks_a_field(name: str) -> None:
     assert isinstance(parsed(content), Unhandled)
 
 
-def test_only_mp4_and_chat_files_are_read_and_a_missing_field_is_an_error() -> None:
+def test_only_mp4_and_chat_files_are_read_and_a_missing_required_field_is_an_error() -> None:
     others: list[Json] = [{"file_type": "M4A"}, {"file_type": "TIMELINE"}, {}]
     files = files_of([mp4(), *others, chat(file_type="Chat")])
     assert [file.recording_id for file in files] == ["file-1", "chat-1"]
