@@ -1,7 +1,7 @@
-"""Tests that each module-level regular expression of the deployed code takes linear time.
+"""Tests of the module-level regular expressions of the deployed code with long, hostile text.
 
-A pattern that backtracks takes a time that grows with the square of the text's length: hours for
-these texts. The suite's time limit ends such a run.
+The time of a pattern that backtracks grows with the square of the text's length. Such a pattern
+would take hours for these texts, so the suite's time limit would end the run.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class TestIngestRecords:
         assert not known.is_taken
         assert with_answer(record, "mp", "a", Outcome.REFUSED).ingests == {}
 
-    def test_other_ingest_records_stay_when_one_is_removed(self) -> None:
+    def test_other_ingest_records_stay_when_an_ingest_record_is_removed(self) -> None:
         record = with_claim(EMPTY, "mp-1", ingest(post("a")))
         record = with_claim(record, "mp-2", ingest(post("b"), zip_id=OTHER))
         record = with_answer(record, "mp-1", "a", Outcome.REFUSED)

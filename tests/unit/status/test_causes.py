@@ -56,7 +56,7 @@ def again(name: str, reason: str, **more: str) -> StatusRow:
     return failed(f"{name}2", reason, recording_id=uuid_of(name), **more)
 
 
-def test_recording_is_once_in_a_group_with_its_newest_failed_ingest() -> None:
+def test_recording_is_listed_once_in_a_group_by_its_newest_failed_ingest() -> None:
     first = failed("a", INVALID_SERIES, ingest_request_time=ago(5))
     second = again("a", INVALID_SERIES, ingest_request_time=ago(2))
     other = failed("b", INVALID_SERIES, ingest_request_time=ago(1))
@@ -64,7 +64,7 @@ def test_recording_is_once_in_a_group_with_its_newest_failed_ingest() -> None:
     assert groups(second, other, first) == [["a2", "b"]]
 
 
-def test_recording_is_only_in_the_group_of_its_newest_failed_ingest_when_the_causes_differ() -> (
+def test_recording_is_listed_only_in_the_group_of_its_newest_ingest_when_the_causes_differ() -> (
     None
 ):
     first = failed("a", INVALID_SERIES, ingest_request_time=ago(5))
@@ -78,7 +78,7 @@ def test_group_has_every_ingest_when_the_ingests_have_no_uuid() -> None:
     ) == [["a", "b"]]
 
 
-def test_recording_is_once_in_a_group_when_its_failed_ingests_need_no_person() -> None:
+def test_recording_is_listed_once_in_a_group_when_its_failed_ingests_need_no_person() -> None:
     first = failed("a", "x", ingest_request_time=ago(5))
     second = again("a", "x", ingest_request_time=ago(4))
     third = row(State.PUBLISHED, zip_id="a3", recording_id=uuid_of("a"), ingest_request_time=ago(3))

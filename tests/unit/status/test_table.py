@@ -252,7 +252,7 @@ class TestExplaining:
 
 
 class TestReporting:
-    """Reports. A failure of AWS must not stop the work that a row describes."""
+    """Reports of states, which must not stop the work when AWS fails."""
 
     def test_report_writes_the_status_row(self, status: StatusTable) -> None:
         written = status.report(ZIP_ID, StatusChange(State.IGNORED, "why", subject=SUBJECT))

@@ -94,7 +94,7 @@ class TimedBucket(Bucket):
 
 @dataclass
 class Copying:
-    """Both peers, and the connections to them. `access` gives access to one recording in Zoom."""
+    """Both peers, and the connections to them. All files share `access`."""
 
     zoom: ZoomPeer
     s3: S3Peer

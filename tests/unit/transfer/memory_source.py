@@ -61,7 +61,7 @@ class MemoryFile:
         content: The bytes.
         version: Version of the file.
         is_sized: Whether the source states its size.
-        has_ranges: Whether the source answers with the requested range, or with the whole file.
+        has_ranges: Whether the source answers with the requested range instead of the whole file.
         script: The failures of the first openings, in order: an error at the opening, a break of
             the body, or None for no failure.
         before: Function to call with each requested range, in the thread of the request.

@@ -122,7 +122,7 @@ class TestAnswers:
         "content_range",
         ["", "bytes 0-9/10", "bytes 4-9/10", "bytes 3-9/*", "bytes */10", "3-9/10", "bytes x-9/10"],
     )
-    def test_transfer_failed_is_raised_when_the_range_of_the_answer_is_missing_malformed_or_another(
+    def test_transfer_failed_is_raised_when_the_range_in_the_answer_is_missing_malformed_or_wrong(
         self, opener: Opener, web: Web, content_range: str
     ) -> None:
         web.pages = {"/a": Answer(206, (("Content-Range", content_range),), DIGITS[3:])}

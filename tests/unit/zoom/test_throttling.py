@@ -23,7 +23,9 @@ def test_first_pause_of_downloads_lasts_a_minute_when_there_is_no_retry_after() 
     assert pause_after(None, NOW, None) == Pause(until=END, seconds=60)
 
 
-def test_first_pause_of_downloads_lasts_a_longer_retry_after_in_whole_seconds() -> None:
+def test_first_pause_of_downloads_lasts_the_seconds_of_retry_after_when_they_exceed_a_minute() -> (
+    None
+):
     assert pause_after(None, NOW, 99.5).seconds == 100
 
 
