@@ -27,7 +27,7 @@ def _own_logging() -> Iterator[None]:
     handlers, levels = list(root.handlers), (root.level, ours.level)
     log.set_debug(False)
     # Other tests of this process have read secrets, whose values would be removed here.
-    log._hidden.set(())  # noqa: SLF001  # the product never forgets one
+    log._hidden.set(())  # noqa: SLF001  # the product never forgets a secret
     yield
     root.handlers[:] = handlers
     root.setLevel(levels[0])
@@ -69,7 +69,7 @@ def test_log_record_contains_the_redacted_traceback_of_its_exception(
     assert "abc123" not in line["exception"]
 
 
-def test_log_records_name_the_recording_inside_of_a_log_about_block(
+def test_log_records_name_the_recording_inside_of_a_log_context_block(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log.start(Context())

@@ -21,7 +21,7 @@ VALUES = {Metric.BYTES_TRANSFERRED: 12_345_678.0, Metric.TRANSFER_RATE: 41.5}
 
 
 def written(values: dict[Metric, float]) -> dict[str, Any]:
-    """Return the log record with these values of metrics, as written to the log."""
+    """Return the log record with the values of some metrics, decoded from JSON."""
     made = logging.makeLogRecord({"msg": "Copied", **log_fields("test", NOW, values)})
     return dict(json.loads(JsonFormatter().format(made)))
 

@@ -1,4 +1,4 @@
-"""Inputs that the fuzzer (`tests/fuzz`) found, which may cause only errors of our own classes."""
+"""Inputs that the fuzzer (`tests/fuzz`) found, and the error or result that each must cause."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_opencast_unreachable_is_raised_when_a_series_cannot_be_parsed(catalog: 
         {"start_time": "0001-01-01T00:00:00Z"},
     ],
 )
-def test_download_message_is_refused_when_a_field_does_not_fit_into_dynamodb(
+def test_download_message_is_refused_when_a_field_is_empty_too_long_or_out_of_range(
     changes: dict[str, Any],
 ) -> None:
     message = {**payloads.download_messages()[0], **changes}

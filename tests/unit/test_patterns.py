@@ -1,7 +1,7 @@
-"""Match every regular expression of the deployed code against long, hostile text.
+"""Tests of the module-level regular expressions of the deployed code with long, hostile text.
 
-The time of a pattern that backtracks grows with the square of the text's length, and is hours for
-these texts. The suite's own time limit ends such a run.
+The time of a pattern that backtracks grows with the square of the text's length. Such a pattern
+would take hours for these texts, so the suite's time limit would end the run.
 """
 
 from __future__ import annotations

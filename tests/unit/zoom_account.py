@@ -1,4 +1,4 @@
-"""A Zoom stand-in with a recording, and a scripted endpoint."""
+"""Recordings, a Zoom stand-in, a scripted endpoint, and a session that notes timeouts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,6 @@ def recording(*files: RecordingFile, uuid: str = UUID) -> Recording:
 
 @contextmanager
 def zoom_stand_in(tls: Authority, folder: Path, clock: Clock) -> Iterator[ZoomStandIn]:
-    """Yield a Zoom stand-in with the test's clock."""
     with ZoomStandIn(tls=tls, folder=folder, app=APP, clock=lambda: clock().timestamp()) as zoom:
         yield zoom
 
@@ -86,7 +85,10 @@ def endpoint(tls: Authority) -> Iterator[Endpoint]:
 
 
 class TimedSession(requests.Session):
-    """A session that notes the timeouts of its requests."""
+    """A session that notes the time and the timeout of each request.
+
+    A timeout is the sum of the timeouts for connecting and reading, in seconds.
+    """
 
     def __init__(self, trust: Path, monotonic: Callable[[], float]) -> None:
         super().__init__()

@@ -41,7 +41,7 @@ OTHER = [
 
 
 @pytest.mark.parametrize(("first", "second"), SAME)
-def test_log_records_belong_to_the_same_fault_when_only_request_ids_times_or_numbers_differ(
+def test_log_records_of_a_recording_belong_to_one_fault_when_only_ids_times_or_numbers_differ(
     first: LogRecord, second: LogRecord
 ) -> None:
     [fault] = faults(first, second)

@@ -84,7 +84,7 @@ def test_occurrence_of_a_fault_claims_earlier_repeats_when_the_quiet_period_has_
 
 
 def test_fault_has_only_one_claim_until_the_claim_expires(table: FaultsTable, clock: Clock) -> None:
-    # If an invocation dies before it sends the mail, a later invocation claims the fault.
+    # If an invocation ends before it sends the mail, a later invocation claims the fault.
     assert table.count_and_claim("k", 1, MAIL)
     assert table.count_and_claim("k", 1, MAIL) is None
     clock.forward(seconds=CLAIM_DURATION.total_seconds())

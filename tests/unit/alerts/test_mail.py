@@ -197,7 +197,9 @@ def test_mail_does_not_call_an_unreadable_row_missing() -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_mail_about_a_crash_says_what_happens_next_for_every_function(function: object) -> None:
+def test_mail_about_a_crash_says_what_happens_next_for_each_function_but_log_notifications(
+    function: object,
+) -> None:
     if function == LOG_NOTIFICATIONS:
         return
     sent = mail(log_lines.RAISED, function=getattr(function, "name", ""))

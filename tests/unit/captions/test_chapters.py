@@ -115,7 +115,7 @@ class TestTimes:
     def test_chapters_are_sorted_by_time(self) -> None:
         assert read(items(600, 0, 60)) == [(0, "t1"), (60_000, "t2"), (600_000, "t0")]
 
-    def test_first_chapter_begins_at_zero_whatever_its_start(self) -> None:
+    def test_first_chapter_begins_at_zero_when_its_start_is_later(self) -> None:
         assert read(items(4.2, 60)) == [(0, "t0"), (60_000, "t1")]
 
     def test_first_chapter_is_kept_when_two_chapters_begin_at_the_same_time(self) -> None:

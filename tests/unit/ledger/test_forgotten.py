@@ -47,7 +47,7 @@ FORGOTTEN = record_after(partial(ledger.as_forgotten, now=NOW))
     ],
     ids=lambda change: change.func.__name__,
 )
-def test_forgotten_record_ignores_the_change_of_a_late_message(
+def test_forgotten_record_stays_the_same_when_a_change_is_not_a_request(
     aws: Cloud, clock: Clock, change: Change
 ) -> None:
     table = Ledger(aws.recordings, clock)

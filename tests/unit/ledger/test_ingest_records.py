@@ -60,7 +60,7 @@ def failed() -> Record:
 
 
 class TestIngestRecords:
-    def test_ingest_of_a_request_is_found_by_its_zip_id(self) -> None:
+    def test_media_package_of_a_request_is_found_by_the_zip_id_of_the_request(self) -> None:
         record = with_claim(EMPTY, "mp-1", ingest(zip_id=ZIP))
         record = with_claim(record, "mp-2", ingest(zip_id=OTHER))
         assert (record.media_package_of(ZIP), record.media_package_of(OTHER)) == ("mp-1", "mp-2")
@@ -113,7 +113,7 @@ class TestIngestRecords:
         assert not known.is_taken
         assert with_answer(record, "mp", "a", Outcome.REFUSED).ingests == {}
 
-    def test_other_ingest_records_stay_when_one_is_removed(self) -> None:
+    def test_other_ingest_records_stay_when_an_ingest_record_is_removed(self) -> None:
         record = with_claim(EMPTY, "mp-1", ingest(post("a")))
         record = with_claim(record, "mp-2", ingest(post("b"), zip_id=OTHER))
         record = with_answer(record, "mp-1", "a", Outcome.REFUSED)
@@ -140,7 +140,7 @@ UNKNOWN, TAKEN, REFUSED = Outcome
 
 
 class TestCertainFiles:
-    """The files that an event certainly has after two POSTs, the first without an answer."""
+    """The files that an event certainly has after two POSTs."""
 
     def record(self, first: str, second: str) -> Record:
         record = with_claim(EMPTY, "mp", ingest(post("a"), files=first))
@@ -149,7 +149,7 @@ class TestCertainFiles:
     @pytest.mark.parametrize(
         ("first", "second", "certain"), [("f", "fg", "f"), ("fg", "f", "f"), ("fg", "fg", "fg")]
     )
-    def test_certain_files_are_those_of_both_posts_when_no_outcome_is_known(
+    def test_certain_files_are_those_in_both_posts_when_no_outcome_is_known(
         self, first: str, second: str, certain: str
     ) -> None:
         known = self.record(first, second).ingests["mp"]

@@ -97,7 +97,7 @@ class TestUnlistedFiles:
         assert files_to_wait_for(missing, record, NOW + ZOOM_LIST_LAG) == ["b"]
 
     @pytest.mark.parametrize(("may_ingest_again", "missing"), [(False, "b"), (True, "ab")])
-    def test_ingested_file_counts_as_unlisted_only_when_a_second_ingest_is_allowed(
+    def test_ingested_file_counts_as_missing_only_when_a_second_ingest_is_allowed(
         self, may_ingest_again: bool, missing: str
     ) -> None:
         record = with_claim(named(EMPTY, "ab"), "mp", ingest(files="a"))
@@ -219,7 +219,7 @@ class TestEnds:
         late = with_sent(record, ZIP, "ab").request(ZIP)
         assert (late.end, late.is_sent) == (end, False)
 
-    def test_only_requests_whose_recording_zoom_did_not_have_count_as_given_up(self) -> None:
+    def test_gone_requests_are_only_requests_whose_recording_zoom_did_not_have(self) -> None:
         record = sent("a", sent("a", sent("a"), "z1"), "z2")
         for zip_id, end in ((ZIP, End.GONE), ("z1", End.FAILED), ("z2", End.IGNORED)):
             record = with_end(record, zip_id, end)
@@ -265,7 +265,7 @@ class TestSuperseded:
         assert not is_superseded(record, ZIP, set("c"))
         assert is_superseded(record, ZIP, set("ab"))
 
-    def test_message_is_not_superseded_when_another_request_has_more_files(self) -> None:
+    def test_message_is_not_superseded_when_only_another_request_has_more_files(self) -> None:
         assert not is_superseded(sent("ab", zip_id=OTHER), ZIP, set("a"))
 
     def test_message_is_not_superseded_when_it_only_lacks_files_that_were_not_sent(self) -> None:

@@ -42,8 +42,8 @@ FILES = st.sets(st.sampled_from("abcd"))
 class Posts(RuleBasedStateMachine):
     """POSTs of two media packages, whose answers come at any time, in any order, or never.
 
-    The state machine keeps its own list of the POSTs of each media package. A request for a media
-    package that Opencast has had starts a new list.
+    The state machine keeps its own list of the POSTs of each media package. A claim of a media
+    package that Opencast has taken starts a new list.
     """
 
     def __init__(self) -> None:

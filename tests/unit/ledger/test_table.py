@@ -300,12 +300,12 @@ class TestConflicts:
 
 
 class TestNoting:
-    """Tests of `note`, whose caller has already sent the next message.
+    """Tests of `change_or_log`, whose caller has already sent the next message.
 
     An exception would make the received message visible again, beside the sent message.
     """
 
-    def test_ledger_note_writes_the_change(self, ledger: Ledger) -> None:
+    def test_ledger_change_or_log_writes_the_change(self, ledger: Ledger) -> None:
         ledger.change_or_log(UUID, with_file_sent)
         assert ledger.get(UUID).request("z").is_sent
 
@@ -318,7 +318,7 @@ class TestNoting:
             LedgerUnreadable("It can't be read."),
         ],
     )
-    def test_ledger_note_logs_a_failure_and_does_not_raise_it(
+    def test_ledger_change_or_log_logs_a_failure_and_does_not_raise_the_failure(
         self, ledger: Ledger, error: Exception, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(_: Record) -> Record:
@@ -329,7 +329,7 @@ class TestNoting:
         assert logged.levelno == logging.WARNING
         assert logged.getMessage().startswith("The ledger isn't written. ")
 
-    def test_ledger_note_raises_an_error_that_is_not_a_failure_of_the_ledger(
+    def test_ledger_change_or_log_raises_an_error_that_is_not_a_failure_of_the_ledger(
         self, ledger: Ledger
     ) -> None:
         def stumble(_: Record) -> Record:

@@ -130,7 +130,7 @@ def test_false_start_of_an_unknown_type_is_dropped_when_no_video_has_a_known_typ
     assert kept_files.segments == ((STARTS[1], ENDS[1]),)
 
 
-def test_video_of_an_unknown_type_is_kept_when_the_others_are_false_starts() -> None:
+def test_video_of_an_unknown_type_is_kept_when_the_other_videos_are_false_starts() -> None:
     kept_files = kept({"active_speaker": {0: 5}, "unrecognized_type_x": {1: 1200}})
     assert segments_of(kept_files) == {"unrecognized_type_x": [1]}
     assert kept_files.segments == ((STARTS[1], ENDS[1]),)

@@ -32,7 +32,10 @@ WAY = [
     State.OPENCAST_FAILED,
     State.PUBLISHED,
 ]
-"""The states of an ingest in order. One state stands for all states of a running recording."""
+"""The states that have a rank, in order.
+
+RECORDING_IN_PROGRESS stands for all states of a running recording.
+"""
 
 RANK = {state: place for place, state in enumerate(WAY)} | dict.fromkeys(RUNNING, 0)
 RANK[State.OPENCAST_DELETED] = RANK[State.PUBLISHED]
@@ -56,7 +59,7 @@ def test_no_sequence_of_writes_moves_a_row_backwards(writes: list[State]) -> Non
         if row in PIPELINE:
             assert state in PIPELINE, "Zoom's side never replaces the pipeline's"
         if row in ENDED and state not in ENDED:
-            # Only these steps continue an ended ingest.
+            # Only these states continue an ended ingest.
             assert state in {
                 State.WEBHOOK_RECEIVED,
                 State.OC_SERIES_FOUND,

@@ -43,7 +43,7 @@ def listed(*files: dict[str, Any], start: str = "2026-10-14T15:00:00Z") -> Liste
         (({"file_type": None, "status": 3},), Decision.NO_VIDEO),
     ],
 )
-def test_files_of_a_recording_decide_whether_reconcile_counts_it_as_missed_or_unfinished(
+def test_decision_of_reconcile_depends_on_the_files_of_the_recording(
     files: tuple[dict[str, Any], ...], decision: Decision
 ) -> None:
     assert decision_on(listed(*files), NOW, None) is decision
@@ -59,7 +59,7 @@ def test_files_of_a_recording_decide_whether_reconcile_counts_it_as_missed_or_un
         ("2026-10-14T17:00:00Z", "18:01", Decision.TOO_OLD),
     ],
 )
-def test_end_of_a_recording_and_baseline_decide_whether_reconcile_counts_it_as_missed(
+def test_decision_of_reconcile_depends_on_the_end_of_the_recording_and_on_the_baseline(
     start: str, baseline: str | None, decision: Decision
 ) -> None:
     begin = datetime.fromisoformat(f"2026-10-14T{baseline}:00+00:00") if baseline else None

@@ -1,4 +1,4 @@
-"""Unit tests of the names of recordings, views, segments and staged files."""
+"""Unit tests of views, segments, names, staging keys, subjects, uuids and meeting numbers."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_staging_key_contains_meeting_start_segment_view_and_file_id() -> None:
 
 
 @pytest.mark.parametrize("kind", ["a/../b", "a b", "ü", "", "x" * 200])
-def test_staging_key_has_the_word_other_when_the_recording_type_has_unsafe_characters(
+def test_staging_key_has_the_word_other_when_the_recording_type_is_not_safe_in_a_key(
     kind: str,
 ) -> None:
     staged = key("f-1", view=f"unrecognized_type_{kind}", extension="")
@@ -121,7 +121,7 @@ def test_extension_of_a_file_name_is_empty_unless_it_is_one_to_ten_ascii_letters
 @pytest.mark.parametrize(
     "file_id", ["", "a/b", "..", "a b", "ü", "x" * 65, "a.mp4", "sha256-0123", "a\n"]
 )
-def test_staging_key_contains_a_hash_when_the_file_id_has_unsafe_characters(file_id: str) -> None:
+def test_staging_key_contains_a_hash_when_the_file_id_is_not_safe_in_a_key(file_id: str) -> None:
     digest = sha256(file_id.encode()).hexdigest()[:32]
     assert key(file_id) == f"95846636714/1795446000/007-shared_screen-sha256-{digest}.mp4"
 

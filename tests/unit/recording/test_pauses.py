@@ -25,7 +25,7 @@ def event(kind: str, minute: int) -> RecordingEvent:
 
 
 def minutes(text: str) -> list[tuple[int, int]]:
-    """Return the intervals of `start_stop,…` in minutes since `BASE`."""
+    """Return (start, stop) of each interval of `zoomRecordingTimes`, in minutes since `BASE`."""
 
     def minute(stamp: str) -> int:
         return int((timestamps.parse(stamp) - BASE).total_seconds() // 60)
@@ -83,7 +83,7 @@ event_lists = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(-10, 150)),
 
 
 @given(segment_lists, event_lists)
-def test_recording_times_are_in_order_without_overlap_and_within_the_recording(
+def test_recording_times_begin_with_the_first_segment_and_are_in_order_without_overlap(
     segments: list[tuple[int, int]], events: list[tuple[str, int]]
 ) -> None:
     result = intervals(segments, *events)

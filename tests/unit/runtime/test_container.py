@@ -59,7 +59,7 @@ def test_container_builds_dependencies_at_the_next_call_when_the_first_call_fail
     assert container() == 1
 
 
-def test_container_keeps_the_old_dependencies_while_aws_fails(
+def test_container_keeps_the_old_dependencies_for_another_300_seconds_when_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -122,7 +122,9 @@ def test_container_raises_settings_error_when_a_secret_was_removed(
         container()
 
 
-def test_rebuild_or_none_builds_at_each_call(container: Container[int]) -> None:
+def test_rebuild_or_none_builds_again_when_the_dependencies_are_new(
+    container: Container[int],
+) -> None:
     assert [container(), container.rebuild_sparingly()] == [1, 2]
     assert [container.rebuild_or_none(), container.rebuild_or_none(), container()] == [3, 4, 4]
 

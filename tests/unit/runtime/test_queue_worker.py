@@ -73,7 +73,7 @@ class Site:
     clock: Clock
     behave: Callable[[], Outcome] = Done
     policy_fails_with: IngesterError | None = None
-    """The error that the failure policy raises."""
+    """The error that the failure policy raises, if any."""
 
     def source(self) -> SourceQueue:
         return SourceQueue(
@@ -253,7 +253,7 @@ class TestErrors:
 
 
 class TestReports:
-    """Reports of outcomes. After a failed report, SQS must not deliver the message again."""
+    """Reports of outcomes. A report that fails must not change the outcome of the message."""
 
     @pytest.mark.parametrize(
         "outcome",

@@ -85,7 +85,7 @@ rows = st.lists(
 
 
 @given(rows, rows)
-def test_conflicts_are_reported_exactly_when_a_meeting_has_two_series_at_one_time(
+def test_conflicts_are_reported_exactly_when_a_meeting_has_two_series_at_a_time_of_the_sheet(
     mine: list[tuple[int, str, ScheduledClass]], theirs: list[tuple[int, str, ScheduledClass]]
 ) -> None:
     others = [(key, scheduled) for _, key, scheduled in theirs]

@@ -148,7 +148,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("answer", "says"), REFUSALS)
-def test_sheets_client_says_what_to_do_and_does_not_retry_when_google_refuses(
+def test_sheets_client_explains_the_refusal_and_does_not_retry_when_google_refuses(
     google_server: Google, ask: Ask, watch: Stopwatch, answer: Answer, says: str
 ) -> None:
     google_server.answers(answer)
@@ -208,7 +208,7 @@ def test_sheets_client_raises_google_key_refused_when_google_refuses_the_token(
         json.dumps({**json.loads(service_key("https://x")), "client_email": None}),
     ],
 )
-def test_sheets_client_refuses_a_malformed_key_without_repeating_it(ask: Ask, key: str) -> None:
+def test_sheets_client_refuses_a_malformed_key_without_quoting_the_key(ask: Ask, key: str) -> None:
     with pytest.raises(GoogleKeyRefused, match="none of a service account") as refused:
         ask(key=key)
     assert "SECRET" not in str(refused.value)

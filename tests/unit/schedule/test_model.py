@@ -150,7 +150,7 @@ def test_scheduled_class_with_a_source_does_not_get_the_course_of_another_schedu
     st.integers(-90, 90),
     st.integers(1, 60),
 )
-def test_match_depends_only_on_the_distance_in_minutes(
+def test_match_depends_only_on_the_buffer_and_the_distance_in_minutes(
     day: str, minute: int, offset: int, buffer: int
 ) -> None:
     scheduled = a_class(day, f"{minute // 60}:{minute % 60:02d}")
@@ -219,7 +219,7 @@ def test_import_plan_replaces_one_of_two_sources_of_a_meeting() -> None:
     assert gone.delete == ()
 
 
-def test_import_plan_replaces_rows_of_the_first_system_with_the_sheet_only() -> None:
+def test_import_plan_deletes_rows_of_the_first_system_only_when_the_import_replaces_them() -> None:
     old = meeting(a_class("M", "9:00"), series="old", course="Old")
     bare = meeting(number="2", series="bare")
     sheet = planned([old, bare], [("3", SHEET)], "sheet/a", "")
@@ -247,8 +247,8 @@ def test_import_plan_puts_the_scheduled_class_that_was_imported_last_first() -> 
     monday = datetime(2026, 11, 23, 9, 5, tzinfo=EASTERN)
     assert match(row, monday, EASTERN, BUFFER) == later
     assert row.opencast_series_id == "new"
-    # Within one import, the first scheduled class wins. Retained classes come after imported
-    # classes.
+    # Of two scheduled classes of one import at the same time, `match` finds the first. Retained
+    # classes come after imported classes.
     both = [("1", later), ("1", a_class("M", "9:00", "other", "B", "sheet/a"))]
     (row,) = planned([], both, "sheet/a").put
     assert match(row, monday, EASTERN, BUFFER) == later

@@ -1,4 +1,4 @@
-"""The scheduled classes that an import removes and neither changes nor moves."""
+"""The scheduled classes that an import removes, and those that it moves to another meeting."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def a_class(text: str) -> ScheduledClass:
 
 
 def table(*classes: str) -> list[ScheduledMeeting]:
-    """Return the meetings for texts such as `8: A M 9:30`; without a number, of meeting 7."""
+    """Return the meetings for texts such as `8: A M 9:30`. The default meeting is 7."""
     pairs = [("7: " + text if ":" not in text[:3] else text).split(": ") for text in classes]
     return list(assemble((key, a_class(text)) for key, text in pairs).values())
 

@@ -70,7 +70,9 @@ def test_terminal_report_names_added_changed_and_removed_meetings_and_skipped_ro
     assert done[1] == "Added, 1 in all:"
 
 
-def test_terminal_report_names_the_first_twenty_of_a_section() -> None:
+def test_terminal_report_names_the_first_twenty_meetings_of_a_section_and_counts_the_others() -> (
+    None
+):
     said = terminal_lines(
         report([], [(str(n), a_class("M")) for n in range(1000, 1023)]), dry_run=False
     )

@@ -58,7 +58,9 @@ def test_retained_scheduled_classes_depend_on_the_readable_cells_of_the_unread_r
     assert stay(row) == kept
 
 
-def test_scheduled_class_is_not_retained_when_another_row_has_its_course() -> None:
+def test_scheduled_class_of_a_read_course_is_retained_only_when_an_unread_row_has_the_course() -> (
+    None
+):
     read = [("1", a_class("A", "F"))]
     assert stay(unread(meeting="1", course="B"), read=read) == [("1", "B")]
     assert stay(unread(), read=read) == [("1", "B"), ("2", "C"), ("3", "")]
@@ -130,7 +132,7 @@ rows = st.builds(
 
 @settings(max_examples=150)
 @given(pairs, pairs, st.lists(rows, max_size=3))
-def test_every_scheduled_class_that_an_unread_row_names_is_retained_and_no_other_one_is_added(
+def test_scheduled_class_of_an_unread_row_is_retained_or_read_and_no_new_class_is_retained(
     held: list[tuple[str, ScheduledClass]],
     read: list[tuple[str, ScheduledClass]],
     unread: list[UnreadRow],

@@ -47,12 +47,12 @@ def going(meeting: ScheduledMeeting | None = MEETING, **fields: object) -> Desti
     )
 
 
-def test_destination_takes_series_title_and_course_from_the_scheduled_class() -> None:
+def test_destination_has_series_title_and_course_of_the_scheduled_class_or_its_meeting() -> None:
     assert going() == Destination("row", "Section", "BIO 2")
     assert going(start_time=TUESDAY) == Destination("event", "Lecture", "BIO 1")
 
 
-def test_destination_is_the_fallback_when_no_scheduled_class_matches() -> None:
+def test_destination_is_the_fallback_when_the_schedule_has_no_series_for_the_recording() -> None:
     assert going(start_time=FRIDAY) == Destination("fallback", "Lecture", "")
     assert going(None) == Destination("fallback")
     assert going(msgspec.structs.replace(MEETING, opencast_series_id="")).series_id == "fallback"
@@ -73,7 +73,7 @@ def test_destination_is_the_series_of_the_operator_or_else_of_the_request() -> N
         ({"override_series_id": "operator's"}, False),
     ],
 )
-def test_schedule_is_read_unless_a_message_names_a_series_or_ignores_the_schedule(
+def test_schedule_is_needed_unless_a_message_names_a_series_or_ignores_the_schedule(
     fields: dict[str, object], asks: bool
 ) -> None:
     assert needs_schedule(msgspec.structs.replace(WANTED, **fields)) is asks

@@ -71,7 +71,7 @@ def web(server: Web) -> Web:
 
 @dataclass
 class Groups:
-    """A stand-in for Slack's API of a workspace with the groups `staff` and `chairs`."""
+    """A stand-in for Slack's API of a workspace with user groups."""
 
     web: Web
     context: ssl.SSLContext
@@ -151,7 +151,7 @@ def test_slack_interaction_needs_no_answer_when_it_is_neither_a_command_nor_a_pr
 
 
 @pytest.mark.parametrize("name", ["user_id", "channel_id", "channel_name", "response_url"])
-def test_slash_command_is_refused_when_a_field_is_missing(name: str) -> None:
+def test_slash_command_is_refused_when_a_required_field_is_missing(name: str) -> None:
     with pytest.raises(BadRequest, match=name):
         read(urlencode({key: value for key, value in FIELDS.items() if key != name}).encode())
 
@@ -410,7 +410,7 @@ def test_post_of_a_message_fails_when_slack_does_not_accept_it(
 def test_log_contains_no_secret_of_slack(
     groups: Groups, context: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # At DEBUG, Slack's SDK would log headers, and response URLs, which are secrets.
+    # At DEBUG, Slack's SDK would log headers and response URLs, which contain secrets.
     groups.web.pages["/actions/T1/key"] = Answer(200, body=b"ok")
     with caplog.at_level(logging.DEBUG):
         post(f"{groups.web.url}/actions/T1/key", note("hello"), context=context, seconds=5)

@@ -116,7 +116,7 @@ def test_slack_button_leaves_out_a_start_time_that_is_too_long_to_be_valid() -> 
         {"newest_start_time": None},
     ],
 )
-def test_slack_button_is_refused_when_its_value_is_of_another_version(
+def test_slack_button_is_refused_when_its_value_has_another_version_or_an_invalid_field(
     change: dict[str, object],
 ) -> None:
     value = {**json.loads(write_button(1, Window())), **change}
@@ -125,7 +125,9 @@ def test_slack_button_is_refused_when_its_value_is_of_another_version(
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
-def test_slack_button_is_refused_when_its_value_is_any_other_text(value: str) -> None:
+def test_slack_button_is_refused_when_its_value_is_text_that_the_pipeline_did_not_write(
+    value: str,
+) -> None:
     with pytest.raises(BadRequest, match="another version"):
         read_button(value)
 

@@ -206,7 +206,7 @@ def test_timestamp_is_written_in_local_time_or_unchanged_when_it_cannot_be_conve
 
 
 @given(st.text())
-def test_reason_of_a_failed_ingest_is_shown_whatever_its_text(reason: str) -> None:
+def test_lines_of_a_failed_ingest_are_written_whatever_the_text_of_its_reason(reason: str) -> None:
     assert lines(State.DOWNLOADER_FAILED, reason=reason)
 
 

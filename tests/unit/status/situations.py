@@ -1,4 +1,4 @@
-"""Examples of ingests in every situation, for the tests of diagnoses and advice."""
+"""Examples of ingests in every situation, and helpers to make and diagnose status rows."""
 
 from __future__ import annotations
 

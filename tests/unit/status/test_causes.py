@@ -56,7 +56,7 @@ def again(name: str, reason: str, **more: str) -> StatusRow:
     return failed(f"{name}2", reason, recording_id=uuid_of(name), **more)
 
 
-def test_a_recording_is_once_in_a_group_by_its_newest_failed_ingest() -> None:
+def test_recording_is_listed_once_in_a_group_by_its_newest_failed_ingest() -> None:
     first = failed("a", INVALID_SERIES, ingest_request_time=ago(5))
     second = again("a", INVALID_SERIES, ingest_request_time=ago(2))
     other = failed("b", INVALID_SERIES, ingest_request_time=ago(1))
@@ -64,19 +64,21 @@ def test_a_recording_is_once_in_a_group_by_its_newest_failed_ingest() -> None:
     assert groups(second, other, first) == [["a2", "b"]]
 
 
-def test_a_recording_is_in_one_group_when_its_ingests_failed_for_different_causes() -> None:
+def test_recording_is_listed_only_in_the_group_of_its_newest_ingest_when_the_causes_differ() -> (
+    None
+):
     first = failed("a", INVALID_SERIES, ingest_request_time=ago(5))
     second = again("a", "Opencast refuses it", ingest_request_time=ago(2))
     assert groups(first, second) == [["a2"]]
 
 
-def test_ingests_without_a_uuid_are_each_in_a_group() -> None:
+def test_group_has_every_ingest_when_the_ingests_have_no_uuid() -> None:
     assert groups(
         failed("a", INVALID_SERIES, recording_id=""), failed("b", INVALID_SERIES, recording_id="")
     ) == [["a", "b"]]
 
 
-def test_a_recording_is_once_in_a_group_of_ingests_that_need_no_person() -> None:
+def test_recording_is_listed_once_in_a_group_when_its_failed_ingests_need_no_person() -> None:
     first = failed("a", "x", ingest_request_time=ago(5))
     second = again("a", "x", ingest_request_time=ago(4))
     third = row(State.PUBLISHED, zip_id="a3", recording_id=uuid_of("a"), ingest_request_time=ago(3))

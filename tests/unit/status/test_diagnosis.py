@@ -44,7 +44,8 @@ def ingest(
 ) -> StatusRow:
     """Return the row of an ingest that was requested `requested` hours ago.
 
-    The row last changed `changed` hours ago.
+    The row last changed `changed` hours ago. If `requested` is None, the time of the request is
+    unknown.
     """
     requested_at = "" if requested is None else ago(requested)
     fields = {"ingest_request_time": requested_at, "origin": "", **more}

@@ -133,7 +133,7 @@ def test_reason_in_a_row_is_truncated_and_redacted(status: StatusTable) -> None:
     assert "ff00ff" not in reason(status)[1]
 
 
-def test_every_write_of_status_updates_the_time_of_the_row(
+def test_write_of_status_updates_the_time_of_the_row(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     status.write(
@@ -252,7 +252,7 @@ class TestExplaining:
 
 
 class TestReporting:
-    """Reports, whose failure must not stop the work that a row describes."""
+    """Reports of states, which must not stop the work when AWS fails."""
 
     def test_report_writes_the_status_row(self, status: StatusTable) -> None:
         written = status.report(ZIP_ID, StatusChange(State.IGNORED, "why", subject=SUBJECT))
@@ -368,7 +368,7 @@ def test_write_of_status_returns_the_state_before_and_whether_the_row_had_a_seri
     assert second == (State.DOWNLOADER_FAILED, True, True)
 
 
-def test_status_row_keeps_a_step_for_each_change(status: StatusTable, clock: Clock) -> None:
+def test_status_row_keeps_a_step_for_each_allowed_change(status: StatusTable, clock: Clock) -> None:
     status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT))
     clock.forward(minutes=5)
     status.write(ZIP_ID, StatusChange(State.DOWNLOADER_FAILED, "token=abc " + "x" * 500))

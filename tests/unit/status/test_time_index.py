@@ -1,4 +1,4 @@
-"""Pages of the status table by time, with a fake DynamoDB."""
+"""Pages of the status table by time, with an in-process DynamoDB."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_pages_of_the_status_table_have_every_row_once_and_the_newest_first(
 def test_no_query_of_the_status_table_has_a_range_that_ends_before_it_begins(
     aws: Cloud, rows: list[str]
 ) -> None:
-    # DynamoDB rejects a query with such a range, which a client whose clock is ahead requests.
+    # DynamoDB rejects a query with such a range. A client whose clock is ahead asks for one.
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
         for ahead in (timedelta(seconds=1), timedelta(minutes=5), timedelta(days=2)):
             assert read(aws, NOW + ahead, NOW, 2) == [[]]

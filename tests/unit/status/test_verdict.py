@@ -143,7 +143,7 @@ UNMENTIONED = {Situation.UNKNOWN, Situation.AT_ZOOM}
 
 
 @pytest.mark.parametrize(("situation", "known"), EXAMPLES)
-def test_verdict_mentions_the_request_of_a_later_row_unless_it_is_unknown_or_at_zoom(
+def test_verdict_mentions_a_later_request_unless_its_situation_is_unknown_or_at_zoom(
     situation: Situation, known: StatusRow
 ) -> None:
     published = row(State.PUBLISHED, zip_id="first", ingest_request_time=ago(1000))

@@ -43,7 +43,9 @@ def test_words_of_a_state_are_followed_by_its_code_in_brackets() -> None:
         ("", ""),
     ],
 )
-def test_reason_in_words_leaves_out_everything_that_the_state_says(stored: str, words: str) -> None:
+def test_reason_in_words_leaves_out_the_kind_of_failure_and_the_call_for_an_operator(
+    stored: str, words: str
+) -> None:
     said = reason_of(row(State.UPLOADER_FAILED, stored, oc_series_id="S"))
     assert said.startswith(words)
     assert "operator" not in said
@@ -53,7 +55,7 @@ def test_reason_in_words_leaves_out_everything_that_the_state_says(stored: str, 
     ("found", "asked", "words"),
     [("S", "", "S"), ("S", "S", "S"), ("S", "T", "S, asked for T"), ("", "T", "")],
 )
-def test_requested_series_is_named_when_the_event_is_in_another_series(
+def test_requested_series_is_named_when_the_recording_is_in_another_series(
     found: str, asked: str, words: str
 ) -> None:
     asked_for = RequestOptions(oc_series_id=asked)
@@ -66,6 +68,8 @@ def test_words_for_a_missing_series_do_not_name_the_series_when_it_is_unknown() 
 
 
 @pytest.mark.parametrize("stored", [reasons.NO_SERIES, reasons.INVALID_SERIES])
-def test_words_of_a_reason_are_followed_by_the_stored_reason_in_brackets(stored: str) -> None:
+def test_words_of_a_reason_are_followed_by_the_stored_reason_in_brackets_when_both_differ(
+    stored: str,
+) -> None:
     assert reason_with_code(row(State.IGNORED, stored)).endswith(f" ({stored})")
     assert reason_with_code(row(State.IGNORED, "x")) == "x"

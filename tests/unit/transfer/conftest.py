@@ -1,4 +1,4 @@
-"""Fixtures for the tests of transfers: the Zoom peer, the S3 peer, a web server, and clients."""
+"""Fixtures for the tests of transfers: peers, a web server, clients, buckets, and harnesses."""
 
 from __future__ import annotations
 

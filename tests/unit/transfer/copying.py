@@ -1,4 +1,4 @@
-"""The harness to copy files from the Zoom peer into the S3 peer without waiting."""
+"""The harness that copies files from the Zoom peer into the S3 peer, and its helpers."""
 
 from __future__ import annotations
 
@@ -49,12 +49,11 @@ METADATA = {"uuid": "aj//Xp112QmuoKj485487==", "file_id": "f-1"}
 
 
 def key_of(name: str) -> str:
-    """Return the S3 key of a file."""
     return f"95846636714/1795446000/000-{name}.mp4"
 
 
 def skip_wait(stop: threading.Event, _: float) -> bool:
-    """Return at once, in place of the wait between two attempts, whether the copy is cancelled."""
+    """Return whether the copy is cancelled, without a wait."""
     return stop.is_set()
 
 
@@ -79,7 +78,7 @@ class Clock:
 
 
 class TimedBucket(Bucket):
-    """A bucket whose clock advances with each stored part and at no other moment.
+    """A bucket whose clock advances by `part_seconds` with each part that `send` stores.
 
     The clock doesn't depend on the speed of the machine.
     """
@@ -95,7 +94,7 @@ class TimedBucket(Bucket):
 
 @dataclass
 class Copying:
-    """Both peers, and the connections to them. `access` is the access to one recording."""
+    """Both peers, and the connections to them. All files share `access`."""
 
     zoom: ZoomPeer
     s3: S3Peer
@@ -125,7 +124,7 @@ class Copying:
         )
 
     def engine(self, **changes: Any) -> Engine:
-        """Return an engine that doesn't wait between attempts."""
+        """Return an engine that doesn't wait between attempts, unless `changes` has a `wait`."""
         return Engine(**{"bucket": self.bucket, "wait": skip_wait, **changes})
 
     def run(

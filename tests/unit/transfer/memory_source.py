@@ -61,10 +61,11 @@ class MemoryFile:
         content: The bytes.
         version: Version of the file.
         is_sized: Whether the source states its size.
-        has_ranges: Whether the source has ranges.
-        script: The failure at each opening, in order. None stands for no failure.
+        has_ranges: Whether the source answers with the requested range instead of the whole file.
+        script: The failures of the first openings, in order: an error at the opening, a break of
+            the body, or None for no failure.
         before: Function to call with each requested range, in the thread of the request.
-        requested: The requested ranges.
+        requested: The first and last byte of each requested range.
         bodies: The opened bodies.
     """
 
@@ -81,7 +82,7 @@ class MemoryFile:
         self.then(*self.script)
 
     def then(self, *script: Break | Exception | None) -> None:
-        """Set the failures of the next openings, in order. None stands for no failure."""
+        """Replace the failures of the next openings by `script`."""
         self._script = deque(script)
 
     def open(self, first: int, last: int) -> MemoryBody:

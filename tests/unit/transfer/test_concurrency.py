@@ -19,7 +19,7 @@ Link = Callable[[int], float]
 
 
 def link(each: float, together: float = float("inf")) -> Link:
-    """Return a link that limits a connection to `each` and all to `together` bytes a second."""
+    """Return a link with `each` bytes a second per connection, and at most `together` in all."""
     return lambda connections: min(connections * each, together)
 
 
@@ -47,7 +47,7 @@ def test_concurrency_limit_goes_back_to_its_start_when_one_connection_fills_the_
 
 
 @given(each=st.floats(1e6, 100e6), together=st.floats(1e6, 2e9), first=st.integers(1, 8))
-def test_concurrency_limit_settles_near_the_throughput_of_the_link(
+def test_concurrency_limit_settles_where_the_link_gives_most_of_its_throughput(
     each: float, together: float, first: int
 ) -> None:
     # A connection that adds less than a quarter of its share isn't worth its memory.
@@ -69,7 +69,7 @@ def test_concurrency_limit_is_raised_on_trial_after_some_ticks() -> None:
 
 
 @pytest.mark.parametrize("first", [1, 2, 3])
-def test_concurrency_limit_is_raised_by_one_on_trial_when_a_quarter_of_it_is_less(
+def test_concurrency_limit_grows_after_trials_when_a_quarter_of_the_limit_is_less_than_one(
     first: int,
 ) -> None:
     limit = ConcurrencyLimit(first, 16)
@@ -94,7 +94,9 @@ def test_concurrency_limit_grows_at_a_trial_when_the_link_has_become_slower() ->
 
 
 @pytest.mark.parametrize(("before", "after"), [(16, 8), (5, 2), (1, 1)])
-def test_concurrency_limit_is_halved_when_the_source_throttles(before: int, after: int) -> None:
+def test_concurrency_limit_is_halved_to_at_least_1_when_the_source_throttles(
+    before: int, after: int
+) -> None:
     limit = ConcurrencyLimit(before, 16)
     limit.back_off()
     assert limit.connections == after
@@ -108,7 +110,9 @@ def test_concurrency_limit_is_held_and_then_grows_slowly_after_throttling() -> N
     assert seen[TICKS_AFTER_THROTTLING:] == [10, 12, 15]
 
 
-def test_concurrency_limit_stays_the_same_when_fewer_connections_were_in_use() -> None:
+def test_concurrency_limit_stays_the_same_when_fewer_connections_than_the_limit_were_in_use() -> (
+    None
+):
     limit = ConcurrencyLimit(4, 16)
     for _ in range(50):
         limit.adapt(1e9, 3)

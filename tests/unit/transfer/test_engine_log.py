@@ -76,7 +76,7 @@ def test_log_has_the_progress_after_each_part_when_a_part_takes_ten_seconds(
     assert {line["level"] for line in lines()} == {"INFO"}
 
 
-def test_log_has_the_progress_every_five_seconds_when_a_part_takes_two_seconds(
+def test_log_has_the_progress_after_each_third_part_when_a_part_takes_two_seconds(
     copying: Copying, timed: TimedBucket, lines: Lines
 ) -> None:
     timed.part_seconds = 2.0

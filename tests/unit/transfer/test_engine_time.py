@@ -1,4 +1,4 @@
-"""Unit tests of the engine's time limit, which stops a run between two parts."""
+"""Unit tests of the engine's time limit: the last part, progress, and tasks in flight."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ONE_BY_ONE = Budget(connections=1, reserve_seconds=5.0)
 
 
 def ends_at(clock: Clock, seconds: float) -> Callable[[], float]:
-    """Return a function that returns the seconds left until `seconds` from now."""
+    """Return a `time_left` function whose deadline is `seconds` from now."""
     end = clock.now + seconds
     return lambda: end - clock.now
 
@@ -78,7 +78,7 @@ class TestOutOfTime:
         assert slow.requests("UploadPart") == 4
 
     @pytest.mark.parametrize("has_ranges", [True, False])
-    def test_out_of_time_is_raised_when_the_run_completed_only_another_file(
+    def test_out_of_time_is_raised_when_the_run_completed_only_one_of_two_files(
         self, copying: Copying, clock: Clock, has_ranges: bool
     ) -> None:
         # Only a stream's completion counts as progress, because a stream has no tasks for parts.

@@ -29,7 +29,10 @@ ONE_BY_ONE = Budget(connections=1)
 
 
 class Interrupted(Bucket):
-    """A bucket that calls a function before it stores the first mark or completes an upload."""
+    """A bucket that calls functions of a test, each only once.
+
+    The bucket calls `before_mark` before a mark, and `before_complete` before a completion.
+    """
 
     before_mark: Callable[[], object] | None = None
     before_complete: Callable[[], object] | None = None
@@ -126,7 +129,7 @@ def test_first_run_finds_the_object_when_the_second_run_completes_the_upload(
 def test_first_run_copies_the_newer_version_when_the_second_run_removes_the_upload_of_the_first(
     copying: Copying,
 ) -> None:
-    # Parts of two versions would make a broken file, so the newer version has to win.
+    # Parts of two versions would make a broken file, so only the newer version may be stored.
     changed = replace(VERSION, etag='"v2"')
     newer = replace(TALK, version=2)
     other, parts = OtherRun(copying, MemoryFile(newer, version=changed)), []

@@ -70,7 +70,7 @@ def aborted(file: FileCopy) -> list[str]:
 def plan_for(
     size: int = SIZE, *, stored: int = 0, marked: bool = False, body: MemoryBody | None = None
 ) -> Plan:
-    """Return a plan for a file of `size` bytes whose first `stored` parts are in S3."""
+    """Return a plan for a file whose first `stored` parts are in S3, or for the stream `body`."""
     parts = () if body else parts_of(size)
     stored_parts = {
         part.number: StoredPart(part.number, part.length, "", "") for part in parts[:stored]
@@ -145,7 +145,7 @@ class TestOrder:
         ],
         ids=["one part", "the last part", "all parts are there", "the object is there"],
     )
-    def test_upload_is_marked_only_when_several_parts_are_missing(
+    def test_upload_is_not_marked_when_at_most_one_part_is_missing(
         self, plan: Plan | AlreadyThere, tasks: list[str]
     ) -> None:
         assert begin_all(opened(file_copy(), plan)) == tasks
@@ -160,7 +160,7 @@ class TestOrder:
         file = opened(file_copy(), plan_for(marked=marked, body=body))
         assert begin_all(file) == tasks
 
-    def test_other_tasks_of_a_copy_are_started_when_there_is_no_time_for_parts(self) -> None:
+    def test_plan_mark_and_complete_are_started_when_there_is_no_time_for_parts(self) -> None:
         file = file_copy()
         assert begin_all(file, parts=False) == ["plan"]
         file.finish_task(plan_for(), None)
@@ -282,7 +282,7 @@ class TestRestarts:
     def test_copy_restarts_when_its_source_has_changed_or_its_upload_is_gone(
         self, error: Exception
     ) -> None:
-        # The upload is kept, because a single wrong answer can look like another version, too.
+        # The upload is kept, because a single wrong answer can look like another version.
         file = file_copy()
         self.fail(file, error)
         assert not file.has_ended
@@ -361,7 +361,7 @@ class TestProperties:
         assert opened(file_copy(), AlreadyThere(KEY, 5)).stored == 5
 
     @pytest.mark.parametrize("size", [SIZE, None])
-    def test_was_completed_is_true_when_the_next_run_can_recognize_the_object(
+    def test_was_completed_is_true_only_when_the_next_run_can_recognize_the_object(
         self, size: int | None
     ) -> None:
         file = file_copy()

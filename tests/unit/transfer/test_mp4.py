@@ -1,4 +1,4 @@
-"""Unit tests of the inspection of real MP4 files."""
+"""Unit tests of the inspection of complete, broken and foreign files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ MEBI = 1024 * 1024
 
 @dataclass
 class Ranges:
-    """A file to read by ranges, with `hole` zero bytes at `hole_at`. `reads` lists all reads."""
+    """A file to read by ranges, with `hole` zero bytes at `hole_at`.
+
+    `reads` has the offset and the length of each read.
+    """
 
     content: bytes
     hole_at: int = 0
@@ -90,7 +93,7 @@ class TestComplete:
         assert inspected(index_first[:at] + bytes(4) + index_first[at + 4 :]).seconds == 20
 
     def test_inspect_reads_less_than_2_mib_of_a_large_file(self, whole: bytes) -> None:
-        # The file has a box of 512 MiB, whose length is a 64-bit number, and then its index.
+        # The file has a box of over 512 MiB, whose length is a 64-bit number, and then its index.
         at = whole.index(b"mdat") - 4
         length = int.from_bytes(whole[at : at + 4], "big")
         hole = 512 * MEBI
@@ -163,9 +166,7 @@ class TestBroken:
 
     @settings(max_examples=60)
     @given(content=st.binary(min_size=1, max_size=400))
-    def test_transfer_failed_is_raised_whatever_the_bytes_of_a_file_that_is_not_an_mp4(
-        self, content: bytes
-    ) -> None:
+    def test_transfer_failed_is_raised_when_the_file_has_random_bytes(self, content: bytes) -> None:
         with pytest.raises(TransferFailed):
             inspected(content)
 

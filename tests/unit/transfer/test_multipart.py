@@ -206,7 +206,7 @@ class TestSendFails:
         assert (upload.stored, numbers(s3)) == ({}, [])
 
     @pytest.mark.parametrize("moment", ["before", "middle"])
-    def test_send_raises_slow_down_when_s3_answers_before_the_part_is_sent(
+    def test_send_raises_slow_down_when_s3_answers_503_before_the_whole_part_is_sent(
         self, s3: S3Peer, bucket: Bucket, moment: str
     ) -> None:
         # S3 may answer before it has read the whole part, and then stops reading.

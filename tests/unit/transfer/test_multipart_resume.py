@@ -1,4 +1,4 @@
-"""Unit tests of resuming a multipart upload by its mark, its parts, and other uploads."""
+"""Unit tests of multipart uploads and objects of earlier runs: resuming, marks, and sizes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BYTES = b"0123456789"
 
 
 def begun(bucket: Bucket, destination: Destination = TALK, *, marked: bool = True) -> Upload:
-    """Begin an upload, send three parts, and return the upload."""
+    """Begin an upload, mark it if `marked` is true, send three parts, and return the upload."""
     upload = bucket.begin(destination)
     if marked:
         bucket.mark(upload)

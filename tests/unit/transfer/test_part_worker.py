@@ -32,12 +32,12 @@ from tests.unit.transfer.copying import METADATA, S3, Copying, key_of, whole
 from tests.unit.transfer.memory_source import Break, MemoryFile
 
 TALK = Generated("talk", 50_000)
-"""A file of one part."""
+"""A file of one part with ranges, or of five parts as a stream."""
 
 
 @dataclass
 class Harness:
-    """A worker for a file in memory, and the calls that the worker makes."""
+    """A worker for a file in memory, and the worker's waits and reports of throttling."""
 
     copying: Copying
     source: MemoryFile
@@ -93,7 +93,7 @@ class Harness:
 
 
 class UnreachableBucket(Bucket):
-    """A fake of a bucket that can't be reached, so that no byte of a part is read."""
+    """A fake of a bucket that can't be reached, and that reads no byte of a part."""
 
     def __init__(self) -> None:
         pass
@@ -157,7 +157,9 @@ class TestPart:
         assert harness.worker.progress.fetched == TALK.size
         assert (harness.worker.progress.retries, harness.throttled) == (2, 1)
 
-    def test_no_request_to_s3_is_made_while_the_source_is_busy(self, harness: Harness) -> None:
+    def test_part_is_sent_in_one_request_to_s3_when_the_source_is_busy_at_first(
+        self, harness: Harness
+    ) -> None:
         harness.part(ZoomBusy("Zoom answered 503.", 60.0), ZoomUnreachable("No."))
         assert harness.waited[0] == 60.0
         assert harness.throttled == 1
@@ -336,7 +338,7 @@ class TestStream:
         assert sum(part.length for part in plan.upload.stored.values()) == TALK.size
         assert len(source.bodies) == 2
 
-    def test_stream_fails_after_the_last_attempt_when_it_is_never_the_expected_size(
+    def test_stream_fails_after_the_last_attempt_when_it_never_has_the_expected_size(
         self, copying: Copying
     ) -> None:
         source = MemoryFile(TALK, has_ranges=False, is_sized=False)
@@ -381,5 +383,4 @@ class TestComplete:
 
 
 def change(source: MemoryFile, **version: Any) -> None:
-    """Change the version of the source."""
     source.version = replace(source.version, **version)

@@ -1,4 +1,4 @@
-"""Unit tests of the plan of a copy: stored parts and missing parts."""
+"""Unit tests of the plan of a copy: the first request, the size, and the missing parts."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ class TestStored:
         assert plan.missing == parts_of(LARGE.size)
         assert copying.begun() == [[]]
 
-    def test_unfinished_upload_and_object_are_ignored_when_the_size_is_unknown(
+    def test_unfinished_upload_and_object_are_not_reused_when_the_size_is_unknown(
         self, copying: Copying, bucket: Bucket
     ) -> None:
         # Without a size, another version can't be recognized.

@@ -36,7 +36,7 @@ VERSION_OF_ALL = Version(CONTENT.size, VERSION.etag, VERSION.last_modified)
 
 @dataclass
 class Harness:
-    """A reader of a file in memory, and the calls that the reader makes."""
+    """A reader of a file in memory, and the calls of the reader's callbacks."""
 
     file: MemoryFile
     version: Version = VERSION_OF_ALL
@@ -96,7 +96,7 @@ of_openings = st.sampled_from(
     begin=of_bodies,
     more=st.lists(of_bodies | of_openings, max_size=FAILURES - 1),
 )
-def test_range_reader_returns_the_bytes_of_the_range_whatever_fails(
+def test_range_reader_returns_the_bytes_of_the_range_when_failures_stay_within_the_limit(
     first: int, length: int, begin: Break, more: list[Break | Exception]
 ) -> None:
     last = min(first + length, CONTENT.size) - 1
@@ -127,7 +127,7 @@ class TestContinues:
         assert harness.read(0, 1999) == part_of(0, 1999)
         assert harness.file.requested == [(0, 1999), *[(1000, 1999)] * 3]
 
-    def test_pauses_of_the_reader_grow_with_each_failure(self) -> None:
+    def test_pauses_of_the_reader_stay_within_a_limit_that_doubles_with_each_failure(self) -> None:
         harness = harness_of(*[Break(0)] * FAILURES)
         harness.read(0, 9)
         limits = [FIRST_PAUSE * 2**number for number in range(FAILURES)]

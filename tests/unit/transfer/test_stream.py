@@ -161,7 +161,7 @@ class TestRetries:
         assert is_in_s3(copying, TALK)
         assert copying.requests("UploadPart") == 10
 
-    def test_parts_of_an_earlier_longer_stream_are_left_out_of_the_object(
+    def test_last_parts_of_an_earlier_longer_stream_are_dropped_when_the_stream_is_shorter(
         self, streaming: Streaming
     ) -> None:
         streaming.copy(body_of())

@@ -22,7 +22,7 @@ DIGITS = b"0123456789"
 
 
 def page(body: bytes = DIGITS, *headers: tuple[str, str], kind: str = "video/mp4") -> Answer:
-    """Return the answer with a whole file, as of a host without ranges."""
+    """Return the answer of a host without ranges: status 200 and the whole file."""
     return Answer(200, (("Content-Type", kind), *headers), body)
 
 
@@ -68,7 +68,7 @@ class Opener:
         return self.fresh.pop(0)
 
     def expect(self, *fresh: Access) -> None:
-        """Use the access of the message from now on, and the accesses `fresh` after a refusal."""
+        """Use an access that isn't fresh from now on, and the accesses `fresh` after refusals."""
         self.access, self.fresh, self.refreshed = Access(TOKEN), list(fresh), 0
         self.in_use = AccessInUse(self.access, self._refresh)
 

@@ -137,7 +137,7 @@ def test_jwt_has_the_api_key_and_expires_after_60_seconds(
     ("settings", "secrets"),
     [({}, {}), (OAUTH, {}), ({}, OAUTH_SECRET), ({"zoom_api_key": "key"}, {})],
 )
-def test_zoom_refused_is_raised_when_no_credentials_are_configured(
+def test_zoom_refused_is_raised_when_credentials_are_missing_or_incomplete(
     settings: dict[str, str], secrets: dict[str, str], gateway: Endpoint, clients: Clients
 ) -> None:
     with pytest.raises(ZoomRefused, match="ZOOM_CLIENT_ID"):
@@ -171,7 +171,7 @@ def test_new_oauth_token_is_fetched_when_zoom_answers_401(
     assert statuses == [200, 401, 200]
 
 
-def test_zoom_refused_is_raised_when_zoom_answers_401_with_a_new_token(
+def test_zoom_refused_is_raised_when_zoom_answers_401_to_a_new_token(
     zoom: ZoomStandIn, clients: Clients
 ) -> None:
     zoom.fail(Fault("status", "api", times=9, status=401))
@@ -346,7 +346,9 @@ def after(value: str, clock: Clock) -> float | None:
     return retry_after(value, clock())
 
 
-def test_retry_after_returns_seconds_or_none_for_every_form(clock: Clock) -> None:
+def test_retry_after_returns_seconds_for_valid_forms_and_none_for_invalid_forms(
+    clock: Clock,
+) -> None:
     assert after("0", clock) == 0
     assert after("2026-10-14T18:30:05", clock) == 5
     assert after("2026-10-14T14:30:05-04:00", clock) == 5

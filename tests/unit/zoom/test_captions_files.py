@@ -1,4 +1,4 @@
-"""Files of captions and of chapters among the files that Zoom lists."""
+"""Files of captions, chapters and summaries among the files that Zoom lists."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FILES = [
 ]
 
 
-def test_captions_among_files_have_no_chapters_by_default() -> None:
+def test_captions_among_files_have_no_chapters_or_summaries_by_default() -> None:
     found = captions_among(FILES)
     assert [file.captions_kind for file in found] == ["transcript", "closed_caption"]
 
@@ -45,7 +45,7 @@ def test_captions_among_files_are_only_chapters_when_only_chapters_are_wanted() 
     assert (found.recording_id, found.captions_kind) == ("SUMMARY-1", CHAPTERS)
 
 
-def test_captions_among_files_are_summaries_and_next_steps_when_only_these_are_wanted() -> None:
+def test_captions_among_files_are_summaries_and_next_steps_when_only_summaries_are_wanted() -> None:
     found = captions_among(FILES, SUMMARIES)
     assert [file.captions_kind for file in found] == ["summary", "next-steps"]
 

@@ -61,7 +61,7 @@ class TestToken:
         assert TOKEN not in str(web.seen[0].query)
 
     @pytest.mark.parametrize("token", ["secret\nx", "secret x", "secret\u20ac"])
-    def test_file_refused_is_raised_without_the_token_when_no_header_can_have_it(
+    def test_file_refused_is_raised_without_the_token_when_the_token_is_invalid_in_a_header(
         self, opener: Opener, web: Web, token: str
     ) -> None:
         malformed = replace(opener, access=Access(token, is_fresh=True))
@@ -167,7 +167,7 @@ class TestRedirects:
             "https://127.0.0.1:x/a",
         ],
     )
-    def test_redirect_of_a_download_is_refused_when_it_does_not_lead_to_https(
+    def test_redirect_of_a_download_is_refused_when_it_does_not_lead_to_a_valid_https_url(
         self, opener: Opener, web: Web, location: str
     ) -> None:
         web.pages = {"/a": redirect(location)}
@@ -254,7 +254,9 @@ class TestRefusals:
         with pytest.raises(TransferFailed, match="where a file should be"):
             opener.fetch()
 
-    def test_json_is_accepted_only_when_the_file_is_json(self, opener: Opener, web: Web) -> None:
+    def test_json_is_accepted_and_xml_is_refused_when_a_json_file_is_expected(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": page(b'{"a": 1}', kind="application/json")}
         assert read(opener.file(is_json=True).open(0, 7)) == b'{"a": 1}'
         web.pages = {"/a": page(b"<a/>", kind="text/xml")}
@@ -280,7 +282,7 @@ class TestRefusals:
         assert isinstance(raised.value, ZoomBusy) == is_busy
 
     @pytest.mark.parametrize("status", [429, 503])
-    def test_downloads_do_not_pause_when_a_host_that_is_not_zooms_answers_429_or_503(
+    def test_zoom_throttles_is_not_raised_when_a_host_that_is_not_zooms_answers_429_or_503(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": Answer(status)}
@@ -290,7 +292,7 @@ class TestRefusals:
         assert not isinstance(raised.value, ZoomThrottles)
 
     @pytest.mark.parametrize("status", [204, 400])
-    def test_file_unavailable_is_raised_when_zoom_answers_another_status(
+    def test_file_unavailable_is_raised_when_zoom_answers_204_or_400(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         web.pages = {"/a": Answer(status)}

@@ -122,7 +122,7 @@ class TestAnswers:
         "content_range",
         ["", "bytes 0-9/10", "bytes 4-9/10", "bytes 3-9/*", "bytes */10", "3-9/10", "bytes x-9/10"],
     )
-    def test_transfer_failed_is_raised_when_the_range_of_the_answer_is_missing_malformed_or_another(
+    def test_transfer_failed_is_raised_when_the_range_in_the_answer_is_missing_malformed_or_wrong(
         self, opener: Opener, web: Web, content_range: str
     ) -> None:
         web.pages = {"/a": Answer(206, (("Content-Range", content_range),), DIGITS[3:])}
@@ -230,7 +230,7 @@ class TestAddress:
             file.open(3, 9)
 
     @pytest.mark.parametrize("status", [401, 403, 404, 410])
-    def test_redirect_of_a_download_is_followed_once_for_all_threads_when_the_url_has_expired(
+    def test_redirect_of_a_download_is_followed_again_once_for_all_threads_when_the_url_expires(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         # All threads are refused before any thread follows the redirect again.
@@ -339,7 +339,7 @@ class TestFreshAccess:
             opener.fetch(f"{web.url}/b")
         assert opener.refreshed == 0
 
-    def test_fresh_url_is_used_when_the_fresh_access_has_one(
+    def test_fresh_url_is_used_when_the_fresh_access_has_a_url_of_the_file(
         self, opener: Opener, web: Web
     ) -> None:
         urls = {"f-1": f"{web.url}/new", "f-2": f"{web.url}/other"}
@@ -360,7 +360,7 @@ class TestFreshAccess:
     def test_fresh_token_is_requested_once_for_all_files_of_a_recording(
         self, opener: Opener, web: Web
     ) -> None:
-        # No thread gets a fresh token before Zoom has refused the old token to every thread.
+        # No thread gets a fresh token before Zoom has refused the old token of every thread.
         refused = threading.Barrier(THREADS)
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))
 

@@ -16,7 +16,7 @@ OLD = Access("old")
 
 @dataclass
 class Api:
-    """A fake of a call of Zoom's API that returns a fresh access and counts the calls."""
+    """A fake of Zoom's API that counts its calls and returns a fresh access or raises a failure."""
 
     calls: int = 0
     failures: list[Exception] = field(default_factory=list)
@@ -44,7 +44,7 @@ def test_access_is_replaced_by_a_fresh_access_when_zoom_refuses_the_old_access()
     assert access.now is fresh
 
 
-def test_file_has_no_further_access_when_zoom_refuses_the_fresh_access() -> None:
+def test_access_has_no_replacement_when_zoom_refuses_the_fresh_access() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.replacement_for(OLD)

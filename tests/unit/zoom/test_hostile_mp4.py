@@ -1,4 +1,4 @@
-"""Unit tests of the inspection of MP4 files that are made to exhaust memory or time."""
+"""Unit tests of the inspection of hostile MP4 files: limits, child processes, and recordings."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ parent = re.search(r"VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text
 child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print(json.dumps([result, reads, seconds, int(parent), child]))
 """
-"""A program that inspects a file in a new process, whose memory only the inspection uses."""
+"""A program that inspects a file in a new process, and prints the time and memory that it took."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def table_of_no_bytes(path: Path, movie: bytes) -> None:
 
 
 def samples_of_one_byte(path: Path, movie: bytes) -> None:
-    """Write an index with as many samples as the file has bytes."""
+    """Write an index with as many samples as the last box has bytes of content."""
     count = 1_000_000_000
     tables = {
         b"stsz": numbers(0, 1, count),
@@ -298,7 +298,7 @@ def movie(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.mark.parametrize(("write", "result"), HOSTILE, ids=[write.__name__ for write, _ in HOSTILE])
-def test_inspection_ends_within_400_mb_and_60_seconds_when_the_file_is_hostile(
+def test_inspection_ends_within_400_mib_and_60_seconds_when_the_file_is_hostile(
     write: Write, result: str, movie: bytes, tmp_path: Path
 ) -> None:
     path = tmp_path / "hostile.mp4"
@@ -313,10 +313,10 @@ def test_inspection_ends_within_400_mb_and_60_seconds_when_the_file_is_hostile(
 
 
 @pytest.mark.parametrize("hours", [8, 24, 30])
-def test_movie_is_read_within_400_mb_when_it_is_as_long_as_zoom_allows(
+def test_movie_is_read_within_400_mib_when_it_is_up_to_30_hours_long(
     hours: int, movie: bytes, tmp_path: Path
 ) -> None:
-    # The movie has 77 samples a second: 30 frames of video and 47 of audio.
+    # Zoom's movies have 77 samples a second: 30 frames of video and 47 of audio.
     path = tmp_path / "long.mp4"
     path.write_bytes(lasting(movie, hours * 3600, hours * 3600 * 77))
     found = measured(path)
@@ -326,7 +326,7 @@ def test_movie_is_read_within_400_mb_when_it_is_as_long_as_zoom_allows(
     assert found.child_bytes < MOST_BYTES
 
 
-def test_video_with_many_eight_byte_boxes_is_refused_after_one_read(
+def test_inspection_makes_one_read_when_the_file_begins_with_many_eight_byte_boxes(
     movie: bytes, tmp_path: Path
 ) -> None:
     path = tmp_path / "hostile.mp4"
@@ -335,7 +335,7 @@ def test_video_with_many_eight_byte_boxes_is_refused_after_one_read(
 
 
 class TestChild:
-    """Child processes that don't answer as they should."""
+    """The child process of an inspection: its failures, limits, and environment."""
 
     @pytest.fixture
     def inspected(self, movie: bytes, tmp_path: Path) -> Callable[..., mp4.Movie]:
@@ -493,7 +493,7 @@ class TestRecording:
         with pytest.raises(UnusableVideo, match="stsz"):
             recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
 
-    def test_file_gone_is_raised_when_another_video_is_missing(
+    def test_file_gone_is_raised_when_one_video_is_unusable_and_the_other_is_missing(
         self, recording: Recording, hostile: bytes
     ) -> None:
         recording.web.pages = {"/1": ranged(hostile), "/2": GONE}

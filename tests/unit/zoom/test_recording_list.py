@@ -220,7 +220,9 @@ def test_zoom_refused_quotes_the_reason_of_zoom_when_the_credentials_are_wrong(s
         list(site.list())
 
 
-def test_new_oauth_token_is_fetched_when_the_token_has_expired(site: Site) -> None:
+def test_recording_list_is_read_when_the_oauth_tokens_of_earlier_lists_have_expired(
+    site: Site,
+) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("a==")
     recordings = iter(site.list())
@@ -317,7 +319,7 @@ GOOD = {"uuid": "a==", "id": "958", "start_time": "2026-10-14T15:00:00Z", "durat
         (7, "an entry that is no object: '7'"),
     ],
 )
-def test_recording_list_describes_an_invalid_entry_and_lists_the_others(
+def test_recording_list_describes_an_invalid_entry_and_lists_the_valid_entry(
     entry: Any, name: str, gateway: Endpoint, site: Site
 ) -> None:
     gateway.answers.append(json_answer(200, {"meetings": [entry, GOOD]}))
@@ -338,7 +340,7 @@ def test_recording_list_ends_when_a_page_names_itself_as_the_next_page(
     assert len(list(site.list_of(gateway.url))) == 2
 
 
-def test_zoom_refused_blames_no_credentials_when_zoom_answers_404(site: Site) -> None:
+def test_zoom_refused_does_not_mention_credentials_when_zoom_answers_404(site: Site) -> None:
     site.zoom.grant(*ACCOUNT)
     site.zoom.fail(Fault("status", where="api", status=404))
     with pytest.raises(ZoomRefused, match=r"3301: This recording does not exist\. By user"):

@@ -1,4 +1,4 @@
-"""Unit tests of the signature of webhook events."""
+"""Unit tests of the signature of webhook events, and of the signed body."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ class TestMissing:
         with pytest.raises(TransferFailed, match="Told were 500"):
             recording.run(file_of(1, file_size=500))
 
-    def test_file_refused_is_raised_when_zoom_refuses_a_file_with_a_fresh_token_too(
+    def test_file_refused_is_raised_when_zoom_refuses_the_fresh_token_too(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]

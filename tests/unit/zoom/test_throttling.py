@@ -19,11 +19,13 @@ def later(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def test_first_pause_of_downloads_lasts_a_minute() -> None:
+def test_first_pause_of_downloads_lasts_a_minute_when_there_is_no_retry_after() -> None:
     assert pause_after(None, NOW, None) == Pause(until=END, seconds=60)
 
 
-def test_pause_of_downloads_is_as_long_as_retry_after_says() -> None:
+def test_first_pause_of_downloads_lasts_the_seconds_of_retry_after_when_they_exceed_a_minute() -> (
+    None
+):
     assert pause_after(None, NOW, 99.5).seconds == 100
 
 
@@ -32,7 +34,7 @@ def test_downloads_that_zoom_refuses_together_share_one_pause() -> None:
     assert pause_after(first, later(59), 500.0) == first
 
 
-def test_pause_of_downloads_doubles_when_zoom_refuses_after_a_pause_too() -> None:
+def test_pause_of_downloads_doubles_up_to_a_maximum_when_zoom_refuses_after_a_pause() -> None:
     pause, now, seconds = None, NOW, []
     for _ in range(6):
         pause = pause_after(pause, now, None)
@@ -47,12 +49,12 @@ def test_pause_of_downloads_is_a_minute_again_after_half_an_hour_without_a_refus
     assert pause_after(pause, later(60 + 1800), None).seconds == 60
 
 
-def test_downloads_wait_only_during_a_pause() -> None:
+def test_downloads_do_not_wait_when_there_is_no_pause_or_the_pause_has_ended() -> None:
     assert seconds_to_wait(None, NOW, "uuid") == 0
     assert seconds_to_wait(Pause(until=END, seconds=60), later(60), "uuid") == 0
 
 
-def test_downloads_of_recordings_begin_at_different_times_after_a_pause() -> None:
+def test_downloads_of_recordings_are_spread_over_half_a_minute_after_a_pause_of_a_minute() -> None:
     waits = [
         seconds_to_wait(Pause(until=END, seconds=60), NOW, f"{number}==") for number in range(500)
     ]

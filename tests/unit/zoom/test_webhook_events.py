@@ -94,7 +94,7 @@ def test_webhook_event_of_removal_is_refused_when_it_names_no_recording() -> Non
 
 
 @pytest.mark.parametrize("event", ["recording.started", "recording.completed", "on.demand.ingest"])
-def test_webhook_event_about_one_recording_is_refused_when_it_names_several_recordings(
+def test_webhook_event_about_one_recording_is_refused_when_it_has_a_list_instead_of_a_uuid(
     event: str,
 ) -> None:
     with pytest.raises(BadRequest, match="uuid"):
@@ -154,7 +154,7 @@ def test_has_video_is_none_when_only_unreadable_files_of_a_partial_ingest_could_
     assert webhook_event.has_video is has_video
 
 
-def test_partial_ingest_names_every_file_with_an_id_that_may_be_a_video_or_chat() -> None:
+def test_partial_ingest_names_mp4_and_chat_files_with_an_id_when_other_fields_are_missing() -> None:
     files = [
         mp4(),
         mp4("no-start", recording_start=None),
@@ -207,7 +207,7 @@ def test_options_are_ignored_when_a_webhook_event_of_zoom_has_them() -> None:
     assert (message.force, message.override_series_id) == (UNSET, UNSET)
 
 
-def test_webhook_event_of_the_pipeline_is_a_bad_ingest_when_it_lacks_a_field() -> None:
+def test_webhook_event_of_the_pipeline_is_a_bad_ingest_when_a_file_lacks_its_id() -> None:
     bad = parsed(on_demand(without(mp4(), "id")))
     assert isinstance(bad, BadIngest)
     assert (bad.uuid, bad.zip_id, bad.subject.meeting_id) == (UUID, "on-demand-1", MEETING)
@@ -229,7 +229,7 @@ def test_recording_event_is_unhandled_when_it_lacks_a_field(name: str) -> None:
     assert isinstance(parsed(content), Unhandled)
 
 
-def test_only_mp4_and_chat_files_are_read_and_a_missing_field_is_an_error() -> None:
+def test_only_mp4_and_chat_files_are_read_and_a_missing_required_field_is_an_error() -> None:
     others: list[Json] = [{"file_type": "M4A"}, {"file_type": "TIMELINE"}, {}]
     files = files_of([mp4(), *others, chat(file_type="Chat")])
     assert [file.recording_id for file in files] == ["file-1", "chat-1"]
