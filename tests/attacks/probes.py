@@ -85,7 +85,10 @@ class Sender:
         self._tls = ssl.create_default_context(cafile=state.ca_bundle)
 
     def send(self, probe: Probe) -> Answer:
-        """Send a request, repeat it while API Gateway throttles it, and return the answer."""
+        """Send a request, and return the answer.
+
+        While API Gateway throttles the request, repeat it for up to `SECONDS`.
+        """
         ends = time.monotonic() + SECONDS
         while True:
             answer = self._send(probe)

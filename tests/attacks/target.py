@@ -42,7 +42,7 @@ class Target:
 
     @property
     def pipeline_key(self) -> str:
-        """The key that the pipeline signs its own events with."""
+        """The key that the pipeline signs its own requests to the webhook with."""
         return self.secrets["PIPELINE_SIGNING_KEY"]
 
     @property

@@ -39,7 +39,7 @@ TRAILER = {
 
 
 class Unseekable(io.BytesIO):
-    """A stream like a download, which boto3 can't read before it sends the request."""
+    """A stream like a download, in which boto3 can't seek."""
 
     def seekable(self) -> bool:
         return False
@@ -273,7 +273,7 @@ class TestRefusals:
             "wrong length",
         ],
     )
-    def test_s3_peer_refuses_a_part_when_its_checksum_is_wrong(
+    def test_s3_peer_refuses_a_part_when_its_checksum_is_missing_or_its_checksum_or_length_is_wrong(
         self, wire: Wire, s3: S3Peer, body: bytes, headers: dict[str, str], code: str
     ) -> None:
         target = wire.begin(**WITH_CRC32)
