@@ -17,7 +17,9 @@ from tests.hooks import failing
 
 
 class TestRefreshing:
-    def test_the_page_refreshes_twice_a_minute(self, page: Page, site: Site, aws: Cloud) -> None:
+    def test_the_page_refreshes_after_half_a_minute(
+        self, page: Page, site: Site, aws: Cloud
+    ) -> None:
         open_page(page, site)
         Week(aws).begin("new==", timedelta(seconds=1), "Just now")
         page.clock.run_for(31_000)
@@ -271,7 +273,7 @@ def test_a_day_shows_no_recordings_of_another_day_while_it_is_being_loaded(
     expect(place.get_by_role("link", name="Data Structures").first).to_be_visible()
 
 
-def test_a_search_shows_no_recordings_of_a_day_while_it_is_being_loaded(
+def test_a_search_shows_no_recordings_of_a_day_while_the_rows_are_being_loaded(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)

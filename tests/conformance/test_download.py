@@ -32,7 +32,7 @@ from tests.staging_bucket import StagingBucket, staging_bucket
 Case = dict[str, Any]
 BYTES_A_SECOND = 1000
 ONE_IN = 8
-"""One in this many recorded cases is the source of derived cases."""
+"""One in this many recorded cases with an upload message is the source of derived cases."""
 
 
 @dataclass

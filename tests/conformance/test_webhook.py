@@ -1,7 +1,7 @@
 """Tests that the webhook does with random requests what the first system did.
 
-For each allowed difference, a rule in `webhook_rules.py` quotes the specification. Only a few cases
-are recorded, so `webhook_derived.py` derives further cases, to which several rules apply.
+For each allowed difference, a rule in `webhook_rules.py` quotes the specification.
+`webhook_derived.py` derives further cases, to which several rules apply.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def no_class(stack: Stack) -> None:
 
 
 def trashed_while_processing(stack: Stack) -> None:
-    """Check the row of a recording that is trashed in Zoom while Zoom processes its files."""
+    """Check that a row mentions Zoom's trash if Zoom still processes the trashed recording."""
     recording = stack.lecture(processing_asks=1000)
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_DOWNLOADER", "asks again at")

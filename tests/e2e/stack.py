@@ -105,7 +105,7 @@ class Stack:
                 of the late files.
 
         Returns:
-            The tracks that the event got after the ingest.
+            The tracks that the Opencast event got after the ingest.
         """
         (ingest,) = self.driver.ingests_of(recording)
         assert not self.driver.added_to(ingest.mediapackage_id)
@@ -147,7 +147,10 @@ class Stack:
         assert answer.status == 200, answer
 
     def refuse_download(self, recording: ZoomRecording) -> None:
-        """Make Zoom refuse the recording's only file permanently, also with a new token."""
+        """Make Zoom refuse the next two requests for the recording's only file.
+
+        The second request has a new token, so the download fails permanently.
+        """
         (file,) = recording.expected_files()
         self.driver.inject_zoom_fault(
             kind="status", status=403, where="download", file_id=file.id, times=2

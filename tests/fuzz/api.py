@@ -118,7 +118,7 @@ def parameters() -> dict[str, OAS31Validator]:
 
 
 def made_of(mutator: Mutator, schema: Mapping[str, Any]) -> Any:
-    """Make a value from a schema. A text may break a rule of the schema."""
+    """Make a value from a schema. Texts and numbers may break rules of the schema."""
     schema = openapi.resolved(schema)
     if "enum" in schema:
         return mutator.one_of(list(schema["enum"]))
