@@ -45,15 +45,12 @@ class Probe:
         return replace(self, headers={**kept, **added})
 
     def at(self, path: str) -> Self:
-        """Return this request with another path."""
         return replace(self, path=path)
 
     def by(self, method: str) -> Self:
-        """Return this request with another method."""
         return replace(self, method=method)
 
     def containing(self, body: bytes) -> Self:
-        """Return this request with another body."""
         return replace(self, body=body)
 
 

@@ -95,7 +95,6 @@ CHANGED = [
 
 @pytest.fixture
 def uuid() -> str:
-    """Return a new uuid, which no recording has."""
     return new_uuid()
 
 

@@ -98,7 +98,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize("attack", FORGED, ids=str)
-def test_slack_refuses_a_command_when_it_is_not_signed_as_slack_does(
+def test_slack_refuses_a_command_when_it_is_not_signed_as_slack_signs_commands(
     attack: Attack, target: Target, meeting: int
 ) -> None:
     honest = to_slack(command(meeting), target.slack_secret)

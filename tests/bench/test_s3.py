@@ -363,7 +363,7 @@ class TestFaults:
             ("after", 500, "InternalError"),
         ],
     )
-    def test_s3_peer_refuses_one_part_when_one_fault_is_configured(
+    def test_s3_peer_refuses_only_the_second_part_when_a_fault_names_the_second_part(
         self, s3: S3Peer, client: S3Client, moment: Any, status: int, code: str
     ) -> None:
         fault = S3Fault(kind="status", nth=2, status=status, code=code, moment=moment)
@@ -413,7 +413,7 @@ class TestFaults:
         Upload(client)
 
     @pytest.mark.parametrize(("moment", "sizes"), [("after", []), ("done", [len(BIG)])])
-    def test_s3_peer_fails_a_completion_with_status_200_when_a_fault_has_this_status(
+    def test_s3_peer_answers_a_completion_with_200_and_an_error_when_a_fault_has_status_200(
         self, s3: S3Peer, client: S3Client, moment: Any, sizes: list[int]
     ) -> None:
         # S3 may answer CompleteMultipartUpload with status 200 and an error in the body:

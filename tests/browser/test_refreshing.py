@@ -78,7 +78,7 @@ class TestRefreshing:
         page.clock.run_for(31_000)
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
 
-    def test_the_view_of_a_recording_keeps_the_focus_when_it_changes(
+    def test_the_view_of_a_recording_keeps_the_focus_when_the_view_changes(
         self, page: Page, site: Site, aws: Cloud
     ) -> None:
         open_page(page, site)
@@ -150,7 +150,7 @@ class TestTrouble:
             (json_answer(504, "x"), "The answer was 504."),
         ],
     )
-    def test_the_page_shows_an_error_and_announces_it_once_until_it_is_over(
+    def test_the_page_shows_an_error_and_announces_its_beginning_and_its_end_once(
         self, page: Page, site: Site, watch: Watch, answer: object, words: str
     ) -> None:
         watch.expected = (REFUSED,)
@@ -201,7 +201,7 @@ class TestTrouble:
             "The status can't be read now. Try again later. It is retried automatically."
         )
 
-    def test_a_day_shows_no_recordings_of_another_day_when_it_can_not_be_loaded(
+    def test_a_day_that_can_not_be_loaded_shows_no_recordings_of_another_day(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)
@@ -257,7 +257,7 @@ def test_the_page_shows_days_by_the_clock_of_the_server_when_the_computers_clock
     assert "Microeconomic Theory" in topics(section(page, "By day"))
 
 
-def test_a_day_shows_no_recordings_of_another_day_while_it_is_being_loaded(
+def test_a_day_that_is_being_loaded_shows_no_recordings_of_another_day(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)

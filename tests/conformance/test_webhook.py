@@ -42,7 +42,7 @@ def check(case: dict[str, Any], aws: Cloud, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("case", cases("webhook"))
-def test_the_webhook_does_what_the_first_system_did(
+def test_the_webhook_does_what_the_first_system_did_except_for_specified_changes(
     case: dict[str, Any], aws: Cloud, clock: Clock
 ) -> None:
     check(case, aws, clock)

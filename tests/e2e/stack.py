@@ -53,17 +53,14 @@ class Stack:
 
     @property
     def name(self) -> str:
-        """The name of the stack."""
         return self.driver.state.stack_name
 
     @property
     def names(self) -> Names:
-        """The names of the stack's resources."""
         return Names(self.name)
 
     @property
     def downloader(self) -> str:
-        """The name of the downloader function."""
         return self.function(DOWNLOADER)
 
     def function(self, function: Function) -> str:
