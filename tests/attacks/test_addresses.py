@@ -109,7 +109,7 @@ ATTACKS = [
 
 @pytest.fixture(scope="module")
 def refused(target: Target) -> Iterator[None]:
-    """Remove this machine's address from the API's policy during the tests."""
+    """Let the API's policy allow only ALLOWED, not this machine's address, during the tests."""
     with address_refused(target.driver):
         yield
 

@@ -1,4 +1,4 @@
-"""Tests of the S3 stand-in's uploads, refusals, signatures and faults."""
+"""Tests of the S3 stand-in's uploads, objects, refusals, signatures and faults."""
 
 from __future__ import annotations
 

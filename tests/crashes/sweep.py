@@ -39,7 +39,11 @@ NEVER_ACCEPTED = "ON_DEMAND_RECEIVED"
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one crash. `problem` is "" if the recording is in Opencast once and whole."""
+    """The result of one crash.
+
+    `deliveries` is the number of the function's invocations. `problem` is "" if the recording is in
+    Opencast once and whole, and the pipeline has finished its work.
+    """
 
     aim: Aim
     deliveries: int = 0

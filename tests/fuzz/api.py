@@ -1,4 +1,4 @@
-"""Targets: mutated requests to /ingest and /status, and requests that docs/openapi.yaml allows."""
+"""Targets: mutated requests to /ingest and /status, and requests made from docs/openapi.yaml."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def make_captions(mutator: Mutator) -> Any:
 
 
 def check_captions(given: Any) -> Iterator[str]:
-    """Check that cues are in order, short, within their segment, and without markup.
+    """Check that cues are in order, of limited duration, in their segment and without markup.
 
     Cues must not change when they are written and read again.
     """

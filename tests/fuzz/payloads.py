@@ -100,7 +100,7 @@ def on_demand_event() -> dict[str, Any]:
 
 @cache
 def zoom_events() -> list[dict[str, Any]]:
-    """Return webhook events of each kind."""
+    """Return webhook events of each kind, and the recorded requests to the webhook."""
     about = {key: value for key, value in meeting().items() if key != "recording_files"}
     batch = {
         "meeting_uuids": [UUID, "b=="],
