@@ -154,7 +154,7 @@ class Stack:
         )
 
     def state(self, recording: ZoomRecording, expected: str = "") -> Ingest | None:
-        """Return a recording's newest ingest, or None.
+        """Return a recording's ingest that was updated last, or None if there is none.
 
         Raises:
             DriverError: The ingest failed, and `expected` isn't its state.
@@ -165,7 +165,9 @@ class Stack:
         return found
 
     def await_state(self, recording: ZoomRecording, state: str, reason: str = "") -> Ingest:
-        """Wait until a recording's newest ingest has the state and a reason that contains `reason`.
+        """Wait until a recording's last updated ingest has this state, and return the ingest.
+
+        The ingest's reason has to contain `reason`.
 
         Raises:
             DriverError: The ingest failed with another state, or the wait took too long.
