@@ -35,8 +35,8 @@ def listed(number: int = 86168921331, **changes: Any) -> dict[str, Any]:
 class ClassListing:
     """The stand-in's scheduled classes and settings, and the authenticated requests it received.
 
-    A page lists `page_size` classes. `content` replaces the answer with the classes. `total`
-    replaces the number of classes.
+    A page lists at most `page_size` scheduled classes. Unless None, `content` replaces the list's
+    answer, and `total` replaces the number of scheduled classes.
     """
 
     sign_in: SignIn

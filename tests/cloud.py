@@ -1,4 +1,4 @@
-"""A fake AWS (moto) in this process, with the stack's tables, queues, topic and bucket."""
+"""A fake clock, and a fake AWS (moto) with the stack's tables, queues, topic and bucket."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Clock:
 
 @dataclass
 class Cloud:
-    """The clients, tables and queue URLs of one test's AWS."""
+    """The clients, tables, queue URLs, bucket and sent messages of one test's AWS."""
 
     sqs: Any
     s3: Any

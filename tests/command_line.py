@@ -37,7 +37,7 @@ REQUIRED = {
     "schedule.save-creds": ["-f", "{key}"],
     "secrets.rotate": ["PIPELINE_SIGNING_KEY"],
 }
-"""Command → its required arguments. `words` fills in the paths of files."""
+"""Required arguments by command. `words` inserts the paths of files."""
 
 NAMES = sorted(set(tasks.namespace.task_names) - WITHOUT_AWS)
 

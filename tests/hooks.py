@@ -34,7 +34,7 @@ def failing(
 ) -> Iterator[None]:
     """Make calls of an operation fail in the block with AWS's error `code`, if `when` holds.
 
-    `when` gets the parameters of a call. `status` is HTTP's status of the error.
+    `when` gets the parameters of a call. `status` is the error's HTTP status.
     """
     answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
@@ -49,7 +49,7 @@ def failing(
 def failing_table(
     table: Any, operation: str = "UpdateItem", when: Callable[[dict[str, Any]], bool] = bool
 ) -> AbstractContextManager[None]:
-    """Make DynamoDB throttle an operation on one table in the block."""
+    """Make DynamoDB throttle an operation on one table in the block, if `when` holds."""
 
     def concerns(params: dict[str, Any]) -> bool:
         return params["TableName"] == table.name and when(params)

@@ -50,10 +50,10 @@ def build_once(_: Path) -> list[Package]:
 
 @contextmanager
 def stack_folder(kept: Path) -> Iterator[Path]:
-    """Yield a folder for a stack: in memory if enough is free, otherwise `kept`.
+    """Yield a folder for a stack: in memory if that has room and can run programs, or else `kept`.
 
     Some file systems take minutes to delete the tens of thousands of unpacked files. When the block
-    ends, the logs are copied to `kept`.
+    ends, the logs in memory are copied to `kept`.
     """
     has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
     if not has_room or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:

@@ -43,7 +43,7 @@ def contents(method: str, path: str, status: int) -> Mapping[str, Any]:
     """Return the contents of an answer by content type.
 
     Raises:
-        KeyError: The document doesn't have this status.
+        KeyError: The document lacks the operation or its status.
     """
     answer = operations()[method, path]["responses"][str(status)]
     return dict(resolved(answer).get("content", {}))

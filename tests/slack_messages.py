@@ -7,7 +7,10 @@ from typing import Any
 
 
 def texts(message: Mapping[str, Any]) -> str:
-    """Return all texts of a message, each on its own line."""
+    """Return the texts of a message's blocks except those of buttons, each on its own line.
+
+    If there are none, return the message's `text`.
+    """
     lines = []
     for block in message.get("blocks", ()):
         parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
@@ -16,7 +19,7 @@ def texts(message: Mapping[str, Any]) -> str:
 
 
 def button_of(message: Mapping[str, Any]) -> str:
-    """Return the value of a message's button, "" if it has none."""
+    """Return the value of a message's first button, or "" if the message has no button."""
     values = [
         element["value"]
         for block in message["blocks"]

@@ -61,6 +61,6 @@ def no_error_mail(target: Target) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def movie(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return a complete MP4 file of two minutes."""
+    """Return a complete MP4 file of 130 seconds."""
     path = tmp_path_factory.mktemp("media") / "movie.mp4"
     return media.write_lecture(path).read_bytes()

@@ -32,7 +32,11 @@ SHORTEST_SECRET = 8
 
 @dataclass(frozen=True)
 class Holdings:
-    """Everything that a request can write: rows, messages, files, and ingests in Opencast."""
+    """The contents of the stack that a request could change.
+
+    `rows` are JSON texts by table, `messages` are numbers by queue, `files` are keys in S3, and
+    `ingests` is the number of ingests in Opencast.
+    """
 
     rows: Mapping[str, frozenset[str]]
     messages: Mapping[str, int]
@@ -41,7 +45,7 @@ class Holdings:
 
 
 def holdings(driver: Driver) -> Holdings:
-    """Return the stack's current rows, messages and files, and Opencast's ingests."""
+    """Return the stack's current holdings."""
     bucket = Names(driver.state.stack_name).bucket
     found = driver.client("s3").list_objects_v2(Bucket=bucket)
     return Holdings(
@@ -95,7 +99,10 @@ def secrets_of(driver: Driver) -> dict[str, str]:
 
 
 def leaked(text: str, secrets: Collection[str]) -> list[str]:
-    """Return the plain and encoded secrets that a text contains."""
+    """Return the plain and encoded secrets that a text contains.
+
+    Secrets of fewer than `SHORTEST_SECRET` letters don't count.
+    """
     forms = {
         form
         for secret in secrets
@@ -116,7 +123,7 @@ def now_in_ms() -> int:
 
 
 def log_lines(driver: Driver, since: int) -> Iterator[str]:
-    """Yield the lines that the functions have logged after a time in ms since 1970."""
+    """Yield the lines that the functions have logged from `since` on, in ms since 1970."""
     names, logs = Names(driver.state.stack_name), driver.client("logs")
     for function in FUNCTIONS:
         pages = logs.get_paginator("filter_log_events").paginate(

@@ -45,15 +45,12 @@ class Probe:
         return replace(self, headers={**kept, **added})
 
     def at(self, path: str) -> Self:
-        """Return this request with another path."""
         return replace(self, path=path)
 
     def by(self, method: str) -> Self:
-        """Return this request with another method."""
         return replace(self, method=method)
 
     def containing(self, body: bytes) -> Self:
-        """Return this request with another body."""
         return replace(self, body=body)
 
 
@@ -85,7 +82,10 @@ class Sender:
         self._tls = ssl.create_default_context(cafile=state.ca_bundle)
 
     def send(self, probe: Probe) -> Answer:
-        """Send a request, repeat it while API Gateway throttles it, and return the answer."""
+        """Send a request, and return the answer.
+
+        While API Gateway throttles the request, repeat it for up to `SECONDS`.
+        """
         ends = time.monotonic() + SECONDS
         while True:
             answer = self._send(probe)

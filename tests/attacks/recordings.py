@@ -133,9 +133,9 @@ def outcome_of(target: Target, sent: Sent) -> Outcome:
 
 
 def outcomes(target: Target, recordings: Sequence[Hostile]) -> dict[str, Outcome]:
-    """Send recordings and return their outcomes by name.
+    """Send recordings, wait for their outcomes, purge the queues, and return the outcomes by name.
 
-    Then delete the messages, whose retries would otherwise run during other tests.
+    Messages that stayed on the queues would be retried during other tests.
     """
     with limited_concurrency(target.driver, target.stack.downloader, MAX_CONCURRENCY):
         sent = {hostile.name: send(target, hostile) for hostile in recordings}

@@ -42,7 +42,7 @@ class Target:
 
     @property
     def pipeline_key(self) -> str:
-        """The key that the pipeline signs its own events with."""
+        """The key that the pipeline signs its own requests to the webhook with."""
         return self.secrets["PIPELINE_SIGNING_KEY"]
 
     @property
@@ -59,7 +59,7 @@ class Target:
         return answer
 
     def assert_refused(self, probe: Probe, *statuses: int) -> Answer:
-        """Send a request, assert its status and that it does no harm, and return the answer."""
+        """Send a request, assert its status and unchanged holdings, and return the answer."""
         before = self.known or holdings(self.driver)
         answer = self.send(probe)
         assert answer.status in statuses, answer

@@ -109,14 +109,14 @@ ATTACKS = [
 
 @pytest.fixture(scope="module")
 def refused(target: Target) -> Iterator[None]:
-    """Remove this machine's address from the API's policy during the tests."""
+    """Let the API's policy allow only ALLOWED, not this machine's address, during the tests."""
     with address_refused(target.driver):
         yield
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _allowed_before_and_after(target: Target) -> Iterator[None]:
-    """Assert that the honest requests succeed as long as the address is allowed."""
+    """Assert that API Gateway lets the honest requests through while the address is allowed."""
     assert target.send(HONEST).status == 200
     assert target.send(INGEST).json() == {"message": UNKNOWN}
     yield
@@ -126,7 +126,7 @@ def _allowed_before_and_after(target: Target) -> Iterator[None]:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
 @pytest.mark.usefixtures("refused")
-def test_status_is_refused_to_an_address_that_is_not_allowed_whatever_the_request(
+def test_status_and_page_are_refused_when_the_address_is_not_allowed(
     attack: Attack, target: Target
 ) -> None:
     target.assert_attack_refused(attack, HONEST)
@@ -149,9 +149,7 @@ def test_status_is_refused_to_an_address_that_is_not_allowed_whatever_the_reques
     ids=str,
 )
 @pytest.mark.usefixtures("refused")
-def test_ingest_is_refused_to_an_address_that_is_not_allowed_whatever_the_request(
-    attack: Attack, target: Target
-) -> None:
+def test_ingest_is_refused_when_the_address_is_not_allowed(attack: Attack, target: Target) -> None:
     target.assert_attack_refused(attack, INGEST)
 
 

@@ -92,7 +92,9 @@ ODD: Mapping[str, Mapping[str, str]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_unsigned_webhook_event_is_refused_whatever_its_headers(name: str, target: Target) -> None:
+def test_unsigned_webhook_event_is_refused_when_it_has_odd_headers(
+    name: str, target: Target
+) -> None:
     uid = new_uuid()
     honest = to_webhook(encoded(started(uid)), target.zoom_secret)
     unsigned = honest.having(x_zm_signature=None, **ODD[name])

@@ -1,4 +1,4 @@
-"""Attacks that lead requests or the download token to another host than Zoom's."""
+"""Attacks that lead requests or the download token to hosts other than Zoom's and Slack's."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_private_address_gets_no_http_request(private: Listener) -> None:
 
 
 @pytest.mark.usefixtures("found")
-def test_download_token_is_sent_only_to_the_host_of_zoom(zoom: Web) -> None:
+def test_requests_to_the_download_host_of_zoom_carry_the_download_token(zoom: Web) -> None:
     assert {token for _, token in zoom.tokens()} == {"Bearer download-token"}
     assert "/video.mp4" in {path for path, _ in zoom.tokens()}
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("no_error_mail")
 KEY = re.compile(
     r"[0-9]{11}/[0-9]{10}/[0-9]{3}-[\w()-]{1,100}-[A-Za-z0-9-]{1,64}\.(mp4|txt)", re.ASCII
 )
-"""The only form that an S3 key may have."""
+"""The form that the keys of staged videos and chats must have."""
 
 HTML = b"<script>alert(1)</script>"
 LONG = "x" * 300_000

@@ -57,7 +57,7 @@ LATER = "asks again at"
 
 @dataclass
 class Opencast:
-    """A stand-in for Opencast, without events, which also serves a video.
+    """A stand-in for Opencast that has no Opencast events and also serves a video.
 
     `xml` are the answers to ingests, by the uuid of the recording.
     """

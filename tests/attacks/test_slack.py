@@ -56,7 +56,7 @@ def command(meeting: int, **changes: str) -> dict[str, str]:
 
 
 def show(target: Target, form: Mapping[str, str]) -> str:
-    """Send a signed command, assert that the command writes nothing, and return the answer."""
+    """Send a signed command, assert that it writes nothing, and return the answer's body."""
     answer = target.assert_refused(to_slack(form, target.slack_secret), 200)
     return answer.body
 
@@ -98,7 +98,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize("attack", FORGED, ids=str)
-def test_slack_refuses_a_command_when_it_is_not_signed_as_slack_does(
+def test_slack_refuses_a_command_when_it_is_not_signed_as_slack_signs_commands(
     attack: Attack, target: Target, meeting: int
 ) -> None:
     honest = to_slack(command(meeting), target.slack_secret)
@@ -148,7 +148,7 @@ STRANGERS: Mapping[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", STRANGERS)
-def test_slack_shows_nothing_to_strangers_or_in_other_channels(
+def test_slack_shows_no_recording_to_strangers_or_in_other_channels(
     name: str, target: Target, meeting: int
 ) -> None:
     shown = show(target, command(meeting, **STRANGERS[name]))
@@ -168,7 +168,7 @@ TYPED = (
 
 
 @pytest.mark.parametrize("text", TYPED, ids=lambda text: text[:20])
-def test_slack_answer_repeats_nothing_of_the_typed_text(
+def test_slack_answer_does_not_repeat_the_typed_text_when_that_is_no_meeting_number(
     text: str, target: Target, meeting: int
 ) -> None:
     shown = show(target, command(meeting, text=text))
@@ -225,7 +225,7 @@ TAMPERED: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_pressed_button_shows_nothing_when_its_value_was_changed(
+def test_pressed_button_shows_no_recording_when_its_value_was_changed(
     name: str, target: Target, hooks: Web, meeting: int
 ) -> None:
     shown = result(target, hooks, TAMPERED[name](meeting))
@@ -233,7 +233,7 @@ def test_pressed_button_shows_nothing_when_its_value_was_changed(
     assert TOPIC not in shown
 
 
-def test_pressed_button_shows_nothing_to_strangers_or_in_other_channels(
+def test_pressed_button_shows_no_recording_to_strangers_or_in_other_channels(
     target: Target, hooks: Web, meeting: int
 ) -> None:
     assert TOPIC in result(target, hooks, button(meeting))

@@ -1,4 +1,4 @@
-"""Tests of measurements, with real runs between both stand-ins, and of the check of copies."""
+"""Tests of the check of copies, and of runs and interrupted copies between both stand-ins."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def setting(case: Case = CASES["i"]) -> Setting:
 
 
 class TestCheck:
-    def test_benchmark_finds_no_problem_when_keys_and_sizes_are_right(self) -> None:
+    def test_benchmark_finds_no_problem_when_keys_sizes_and_bytes_are_right(self) -> None:
         assert problem_of([OBJECT], Load("one", {"f": SIZE}), parts=True) == ""
 
     @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ class TestRuns:
         assert line.fetched == [0, LOAD.size]
 
 
-def test_moments_of_kills_in_the_benchmark_depend_only_on_the_seed() -> None:
+def test_moments_of_kills_in_the_benchmark_are_equal_only_when_the_seed_is_equal() -> None:
     first = list(interruptions.moments(3, 10.0, 50))
     assert first == list(interruptions.moments(3, 10.0, 50))
     assert first != list(interruptions.moments(4, 10.0, 50))

@@ -1,4 +1,4 @@
-"""Tests of programs that are run, measured and killed, and of their tasks and reports."""
+"""Tests of measured programs: their tasks, reports, runs and catalog."""
 
 from __future__ import annotations
 

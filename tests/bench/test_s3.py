@@ -1,4 +1,4 @@
-"""Tests of the S3 stand-in's uploads, refusals, signatures and faults."""
+"""Tests of the S3 stand-in's uploads, objects, refusals, signatures and faults."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TRAILER = {
 
 
 class Unseekable(io.BytesIO):
-    """A stream like a download, which boto3 can't read before it sends the request."""
+    """A stream like a download, in which boto3 can't seek."""
 
     def seekable(self) -> bool:
         return False
@@ -273,7 +273,7 @@ class TestRefusals:
             "wrong length",
         ],
     )
-    def test_s3_peer_refuses_a_part_when_its_checksum_is_wrong(
+    def test_s3_peer_refuses_a_part_when_its_checksum_is_missing_or_its_checksum_or_length_is_wrong(
         self, wire: Wire, s3: S3Peer, body: bytes, headers: dict[str, str], code: str
     ) -> None:
         target = wire.begin(**WITH_CRC32)
@@ -363,7 +363,7 @@ class TestFaults:
             ("after", 500, "InternalError"),
         ],
     )
-    def test_s3_peer_refuses_one_part_when_one_fault_is_configured(
+    def test_s3_peer_refuses_only_the_second_part_when_a_fault_names_the_second_part(
         self, s3: S3Peer, client: S3Client, moment: Any, status: int, code: str
     ) -> None:
         fault = S3Fault(kind="status", nth=2, status=status, code=code, moment=moment)
@@ -413,7 +413,7 @@ class TestFaults:
         Upload(client)
 
     @pytest.mark.parametrize(("moment", "sizes"), [("after", []), ("done", [len(BIG)])])
-    def test_s3_peer_fails_a_completion_with_status_200_when_a_fault_has_this_status(
+    def test_s3_peer_answers_a_completion_with_200_and_an_error_when_a_fault_has_status_200(
         self, s3: S3Peer, client: S3Client, moment: Any, sizes: list[int]
     ) -> None:
         # S3 may answer CompleteMultipartUpload with status 200 and an error in the body:

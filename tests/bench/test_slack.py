@@ -1,4 +1,4 @@
-"""Tests of the problems that the benchmark of `/zip` reports."""
+"""Tests of the benchmark of `/zip`: the expected words, and the reported problems."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_first_answer_of_zip_begins_with_the_words_that_the_benchmark_expects() 
     assert wording.ONE_MOMENT.startswith(slack.ONE_MOMENT)
 
 
-def test_benchmark_reports_no_problem_when_answers_are_fast() -> None:
+def test_benchmark_reports_no_problem_when_99_percent_of_answers_are_fast() -> None:
     fast = [Typed(P99_SECONDS, "answer")] * 99
     assert slack.problems({"cold": [*fast, Typed(2.9, "later")], "warm": []}) == []
 

@@ -125,7 +125,7 @@ def test_benchmark_plot_draws_both_charts(tmp_path: Path) -> None:
             assert 0 < float(circle.attrib["cy"]) < height
 
 
-def test_benchmark_plot_draws_nothing_when_there_are_no_results(tmp_path: Path) -> None:
+def test_benchmark_plot_draws_nothing_when_no_result_belongs_to_a_chart(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     results.write(path, run())
     assert main(["plot", str(path), "--folder", str(tmp_path)]) == 1

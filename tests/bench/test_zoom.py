@@ -95,7 +95,7 @@ class TestDownloads:
             assert plain_reader.get(url, Range="bytes=1-2", If_Range=validator).status_code == 206
         assert plain_reader.get(url, Range="bytes=1-2", If_Range='"other"').status_code == 200
 
-    def test_zoom_peer_sends_no_range_validator_or_length_when_settings_disable_them(
+    def test_zoom_peer_sends_no_ranges_validators_or_lengths_when_settings_disable_them(
         self, plain_reader: Reader
     ) -> None:
         plain_reader.fail(ranges=False, etag=False, last_modified=False)
@@ -123,7 +123,7 @@ class TestDownloads:
             assert len(fresh.get(url).content) == TALK
         assert time.monotonic() - began >= 0.09
 
-    def test_zoom_peer_keeps_versions_of_files_when_configure_has_anew_false(
+    def test_zoom_peer_keeps_versions_of_files_when_configure_has_replace_files_false(
         self, plain_reader: Reader
     ) -> None:
         zoom = plain_reader.zoom

@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Watch:
-    """A page's requested URLs, and its console errors unless they begin with `expected`."""
+    """A page's requested URLs, and its errors and warnings unless they begin with `expected`."""
 
     errors: list[str] = field(default_factory=list)
     requested: set[str] = field(default_factory=set)

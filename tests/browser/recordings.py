@@ -102,7 +102,6 @@ class Week:
 
 
 def hours(count: float) -> timedelta:
-    """Return a number of hours as a timedelta."""
     return timedelta(hours=count)
 
 

@@ -65,7 +65,7 @@ def test_the_page_links_a_failed_recording_to_a_form_that_has_its_uuid(
     ("reason", "series"),
     [(f"permanent failure: {INVALID_SERIES}", ""), ("Unable to reach Opencast.", "S1")],
 )
-def test_the_form_does_not_repeat_a_series_that_opencast_does_not_have(
+def test_the_form_repeats_a_requested_series_unless_opencast_lacks_the_series(
     page: Page, site: Site, aws: Cloud, reason: str, series: str
 ) -> None:
     week = Week(aws)
@@ -114,7 +114,7 @@ def test_a_recording_whose_ingest_has_an_unknown_outcome_may_be_requested_again(
     expect(link).to_have_attribute("href", "#request&uuid=m%3D%3D")
 
 
-def test_the_page_advises_to_tell_an_operator_when_an_older_stack_may_still_retry_a_failure(
+def test_the_page_advises_telling_an_operator_when_an_older_stack_may_still_retry_a_failure(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     item = {"zip_id": "auto-ingest-old==", "meeting_id": 5, "recording_id": "old=="}
@@ -176,7 +176,7 @@ def test_an_overdue_retry_is_not_announced_while_a_later_request_is_under_way(
     expect(settled).not_to_contain_text("Next try")
 
 
-def test_an_ignored_recording_needs_no_person_when_it_was_requested_with_a_series(
+def test_an_ignored_recording_needs_no_person_when_it_was_requested_again(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)

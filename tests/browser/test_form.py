@@ -104,7 +104,7 @@ def test_a_link_to_request_again_fills_in_the_parameters_of_the_first_request(
     expect(page.get_by_role("checkbox", name="Ingest it again")).not_to_be_checked()
 
 
-def test_the_form_clears_the_first_answer_when_the_second_request_has_no_uuid(
+def test_the_form_clears_the_first_answer_when_a_meeting_number_is_entered_next(
     page: Page, site: Site
 ) -> None:
     open_page(page, site, "#request")
@@ -182,7 +182,7 @@ def test_the_form_does_not_send_a_link_to_join_a_meeting(
         "lo+ng/==",
     ],
 )
-def test_the_form_links_to_an_accepted_recording_whatever_form_its_uuid_was_entered_in(
+def test_the_form_links_to_an_accepted_recording_when_its_uuid_is_entered_alone_or_in_a_link(
     page: Page, site: Site, text: str
 ) -> None:
     open_page(page, site, "#request")

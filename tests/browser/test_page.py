@@ -184,7 +184,7 @@ def test_a_meeting_is_found_by_a_link_to_join_it(page: Page, site: Site) -> None
 
 
 @pytest.mark.parametrize("view", ["", "#day=2026-10-13", "#meeting=96655443322", "#request"])
-def test_the_box_in_the_header_hands_words_to_the_search_from_any_view(
+def test_words_in_the_box_of_the_header_start_a_search_from_any_view(
     page: Page, site: Site, view: str
 ) -> None:
     open_page(page, site)
@@ -202,7 +202,7 @@ def test_the_box_in_the_header_hands_words_to_the_search_from_any_view(
     expect(page.locator("#find-wrong")).to_be_hidden()
 
 
-def test_the_box_in_the_header_drops_the_filters_of_the_search_before(
+def test_a_search_from_the_header_clears_the_filters_of_the_previous_search(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)
@@ -267,7 +267,7 @@ def test_a_recording_is_shown_with_its_steps_and_details(page: Page, site: Site)
     expect(page.get_by_role("heading", name="Needs attention")).to_be_visible()
 
 
-def test_the_requested_series_is_shown_beside_the_series_of_the_event(
+def test_the_requested_series_is_shown_beside_the_series_in_opencast(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)
@@ -386,7 +386,7 @@ def test_a_search_by_words_finds_recordings_of_all_seven_days(
     assert "Microeconomic Theory" in topics(section(page, "By day"))
 
 
-def test_recordings_are_found_by_the_date_of_their_scheduled_class_and_by_their_state(
+def test_recordings_are_found_by_the_date_of_recording_and_by_their_state(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)
@@ -416,7 +416,10 @@ def test_a_search_shows_the_first_hundred_recordings_until_a_person_asks_for_all
 
 
 def put_rows(aws: Cloud, count: int, newest: int, *states: str) -> None:
-    """Put rows of today into the status table. `newest` is the second of the first row."""
+    """Put `count` rows of today into the status table, with `states` in turn.
+
+    `newest` is the first row's `update_time` in seconds since midnight, which then decreases.
+    """
     with aws.status.batch_writer() as batch:
         for number in range(count):
             batch.put_item(

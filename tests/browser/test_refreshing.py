@@ -17,7 +17,9 @@ from tests.hooks import failing
 
 
 class TestRefreshing:
-    def test_the_page_refreshes_twice_a_minute(self, page: Page, site: Site, aws: Cloud) -> None:
+    def test_the_page_refreshes_after_half_a_minute(
+        self, page: Page, site: Site, aws: Cloud
+    ) -> None:
         open_page(page, site)
         Week(aws).begin("new==", timedelta(seconds=1), "Just now")
         page.clock.run_for(31_000)
@@ -76,7 +78,7 @@ class TestRefreshing:
         page.clock.run_for(31_000)
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
 
-    def test_the_view_of_a_recording_keeps_the_focus_when_it_changes(
+    def test_the_view_of_a_recording_keeps_the_focus_when_the_view_changes(
         self, page: Page, site: Site, aws: Cloud
     ) -> None:
         open_page(page, site)
@@ -148,7 +150,7 @@ class TestTrouble:
             (json_answer(504, "x"), "The answer was 504."),
         ],
     )
-    def test_the_page_shows_an_error_and_announces_it_once_until_it_is_over(
+    def test_the_page_shows_an_error_and_announces_its_beginning_and_its_end_once(
         self, page: Page, site: Site, watch: Watch, answer: object, words: str
     ) -> None:
         watch.expected = (REFUSED,)
@@ -199,7 +201,7 @@ class TestTrouble:
             "The status can't be read now. Try again later. It is retried automatically."
         )
 
-    def test_a_day_shows_no_recordings_of_another_day_when_it_can_not_be_loaded(
+    def test_a_day_that_can_not_be_loaded_shows_no_recordings_of_another_day(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)
@@ -255,7 +257,7 @@ def test_the_page_shows_days_by_the_clock_of_the_server_when_the_computers_clock
     assert "Microeconomic Theory" in topics(section(page, "By day"))
 
 
-def test_a_day_shows_no_recordings_of_another_day_while_it_is_being_loaded(
+def test_a_day_that_is_being_loaded_shows_no_recordings_of_another_day(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)
@@ -271,7 +273,7 @@ def test_a_day_shows_no_recordings_of_another_day_while_it_is_being_loaded(
     expect(place.get_by_role("link", name="Data Structures").first).to_be_visible()
 
 
-def test_a_search_shows_no_recordings_of_a_day_while_it_is_being_loaded(
+def test_a_search_shows_no_recordings_of_a_day_while_the_rows_are_being_loaded(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)

@@ -1,4 +1,7 @@
-"""Tests that the downloader does with random messages what the first system did."""
+"""Tests that the downloader processes random messages as the first system did.
+
+The specification names the allowed differences.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ from tests.staging_bucket import StagingBucket, staging_bucket
 Case = dict[str, Any]
 BYTES_A_SECOND = 1000
 ONE_IN = 8
-"""One in this many recorded cases is the source of derived cases."""
+"""One in this many recorded cases with an upload message is the source of derived cases."""
 
 
 @dataclass
@@ -90,7 +93,7 @@ def bucket(_bucket: StagingBucket) -> StagingBucket:
 
 
 @pytest.mark.parametrize("case", cases("download"))
-def test_a_download_does_what_the_first_system_did(
+def test_a_download_does_what_the_first_system_did_except_for_specified_changes(
     case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket
 ) -> None:
     check(case, aws, clock, bucket)
@@ -146,7 +149,7 @@ def with_captions_beside(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("case", derived_cases())
-def test_a_download_of_a_derived_case_does_what_the_first_system_did(
+def test_a_download_of_a_derived_case_does_what_the_first_system_did_except_for_specified_changes(
     case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket
 ) -> None:
     check(case, aws, clock, bucket)

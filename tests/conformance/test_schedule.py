@@ -14,7 +14,7 @@ from tests.conformance.vectors import cases, may_match_now
 
 
 @pytest.mark.parametrize("case", cases("schedule_match"))
-def test_a_recording_start_matches_the_scheduled_class_that_the_first_system_found(
+def test_a_recording_start_matches_the_scheduled_class_that_the_first_system_found_if_any(
     case: dict[str, Any],
 ) -> None:
     meeting = msgspec.convert({"zoom_series_id": "1", "events": case["events"]}, ScheduledMeeting)

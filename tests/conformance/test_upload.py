@@ -34,7 +34,7 @@ WORKFLOW = (
 
 
 class RecordedOpencast(BaseAdapter):
-    """A fake Opencast with one series and some events, which records the ingests."""
+    """A fake Opencast with one series and the given Opencast events, which records the ingests."""
 
     def __init__(self, series: dict[str, Any], events: set[str]) -> None:
         super().__init__()
@@ -74,7 +74,9 @@ def _parts(request: requests.PreparedRequest) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("case", cases("upload"))
-def test_an_upload_sends_what_the_first_system_sent(case: Case, aws: Cloud, clock: Clock) -> None:
+def test_an_upload_sends_what_the_first_system_sent_except_for_specified_changes(
+    case: Case, aws: Cloud, clock: Clock
+) -> None:
     check(case, aws, clock)
 
 
@@ -186,7 +188,10 @@ def new_choice(case: Case) -> list[list[str]] | None:
 
 
 def lone_unknown_videos() -> list[Any]:
-    """Return derived cases with one video of an unknown type and the chat (see `new_choice`)."""
+    """Return derived cases whose only video has an unknown type (see `new_choice`).
+
+    A case keeps its chat if it has one.
+    """
     return [
         pytest.param(_with_unknown_type(case), id=f"upload-{number}-unknown-type")
         for number, case in enumerate(load("upload"))

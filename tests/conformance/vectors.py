@@ -37,8 +37,8 @@ def may_match_now(start: datetime, zone: ZoneInfo, buffer_minutes: int) -> bool:
     """Return whether the pipeline may find a scheduled class where the first system found none.
 
     Section 6 of the specification: "The difference is taken on the clock around midnight [fixed]",
-    and "in whole minutes [fixed] (seconds dropped)". So 29:59 after the class's start counts as
-    29 minutes.
+    and "in whole minutes [fixed] (seconds dropped)". So 29:59 after a scheduled class's start
+    counts as 29 minutes.
     """
     local = start.astimezone(zone)
     minute = local.hour * 60 + local.minute

@@ -124,7 +124,8 @@ def _failed_after_status(source: Case, number: int) -> Case:
 def _without_host_after_status(source: Case, *, fails: bool) -> Case:
     """Return a case of a recording event, then an ingest without a host.
 
-    `fails` is whether the first system set the row to a failed state.
+    `fails` is whether the first system set the row to a failed state, as it did only for
+    `recording.completed`.
     """
     case = _status_before(_ingest_alone(source))
     request = case["steps"][-1]["request"]

@@ -16,7 +16,7 @@ SUBJECT = {
     "topic": "topic",
     "recording_start_time": "start_time",
 }
-"""Attribute of a row → field of Zoom's object with the same content."""
+"""Fields of Zoom's object, by the row's attribute with the same content."""
 
 Case = dict[str, Any]
 Row = dict[str, Any]
@@ -115,7 +115,7 @@ def _is_ours(request: Request, recorded: int) -> bool:
 
 
 def check_messages(expected: Expected, sent: list[Message]) -> None:
-    """Check that the webhook sent exactly the expected messages."""
+    """Check that the webhook sent the expected messages in order, and no other message."""
     assert len(sent) == len(expected.messages)
     for message, (request, recorded) in zip(sent, expected.messages, strict=True):
         body = message["body"]

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 def main() -> int:
     """Run the crash sweep.
 
-    Return the exit code: 0, 1 if a recording was lost, ingested twice or damaged, or 2 if no local
-    stack is up.
+    Return the exit code: 0, 1 if a crash left a problem (see `Result`), or 2 if no local stack is
+    up.
     """
     sys.path.insert(0, str(ROOT / "functions"))
     from local.stack import HOME, LocalStack  # noqa: PLC0415  # needs `sys.path`

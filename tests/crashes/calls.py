@@ -48,7 +48,10 @@ def name_of(origin: str, request: Request, stack: str) -> str:
 
 
 def _sign_in(origin: str, request: Request) -> str:
-    """Return a suffix for the first request of a Digest sign-in, which Opencast refuses, or ""."""
+    """Return the suffix for a request without credentials to Opencast, or "" for another request.
+
+    Opencast refuses the first request of a Digest sign-in, which has no credentials.
+    """
     is_first = origin == "opencast" and "Authorization" not in request.headers
     return " (before signing in)" if is_first else ""
 

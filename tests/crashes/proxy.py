@@ -79,7 +79,10 @@ class Gate:
             self._aim = aim
 
     def answer(self, name: str, forward: Callable[[], Answer]) -> Answer:
-        """Count a call, and return its answer. Kill the function if the call is the aim."""
+        """Count a call, and return its answer, or 502 if the call is the aim.
+
+        At the aim, kill the function.
+        """
         moment = self._count(name)
         if moment is Moment.BEFORE:
             return self._end()
@@ -102,7 +105,7 @@ class Gate:
 
 
 class Proxies:
-    """Reverse proxies inside a `with` block, one for each of `upstreams` (name → address).
+    """Reverse proxies inside a `with` block, one for each of `upstreams` (addresses by name).
 
     `trusted` is a PEM file of the certificate authorities that the proxies trust.
     """

@@ -39,7 +39,11 @@ NEVER_ACCEPTED = "ON_DEMAND_RECEIVED"
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one crash. `problem` is "" if the recording is in Opencast once and whole."""
+    """The result of one crash.
+
+    `deliveries` is the number of the function's invocations. `problem` is "" if the recording is in
+    Opencast once and whole, and the pipeline has finished its work.
+    """
 
     aim: Aim
     deliveries: int = 0
@@ -60,9 +64,10 @@ class Calls:
     warm_seconds: float
 
     def visible_after(self, trigger: Trigger, *, is_cold: bool) -> int:
-        """Return the queue's visibility timeout for a crash, in seconds. Production has 16 minutes.
+        """Return the queue's visibility timeout for a crash, in seconds.
 
-        The function has to reach its crash within that time, also on a slow machine.
+        The function has to reach its crash within the timeout, also on a slow machine. In
+        production, the timeout is 16 minutes.
         """
         return max(trigger.visible_after, ceil(self.cold_seconds if is_cold else self.warm_seconds))
 
@@ -162,7 +167,7 @@ class Sweep:
         self._stack.wait(lambda: self._is_settled(recording), "The final state")
 
     def _is_settled(self, recording: ZoomRecording) -> bool:
-        """Return whether the recording has its final state and the queues are empty."""
+        """Return whether Opencast has the recording, its rows are final, and queues are empty."""
         if not self._stack.driver.ingests_of(recording) or self._messages(QUEUES):
             return False
         rows = self._rows(recording)

@@ -30,9 +30,9 @@ class Trigger:
 
     Attributes:
         function: The function that the sweep kills.
-        make: Adds a recording to Zoom.
-        deliver: Calls the pipeline's first function once. Returns whether the call succeeded;
-            otherwise the caller repeats the call.
+        make: Adds a recording to Zoom, and brings the recording as far as `deliver` needs.
+        deliver: Makes the call that starts the processing, once. Returns whether the call
+            succeeded; otherwise the caller repeats the call.
         queue: The queue whose messages invoke the function, or "".
         visible_after: The shortest visibility timeout of the queue, in seconds.
         settings: Settings that override the function's settings.
@@ -75,7 +75,7 @@ def _lecture_of_no_class(stack: Stack) -> ZoomRecording:
 
 
 def _missed_lecture(stack: Stack) -> ZoomRecording:
-    """Set reconcile's baseline, and add a later lecture that ended over an hour ago."""
+    """Set reconcile's baseline, and add a lecture that begins then and ended over an hour ago."""
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
     start = begin + _BETWEEN_LECTURES * next(_lectures)
     stack.driver.set_reconcile_baseline(start)

@@ -78,7 +78,7 @@ def visible_again_after(driver: Driver, queue: str, seconds: int) -> Iterator[No
 
 @contextmanager
 def address_refused(driver: Driver) -> Iterator[None]:
-    """Remove this machine's address from the API's policy, and restore the policy afterwards."""
+    """Replace this machine's address in the API's policy, and restore the policy afterwards."""
     api = driver.client("apigateway")
     (found,) = [item for item in api.get_rest_apis()["items"] if "policy" in item]
     policy = found["policy"]

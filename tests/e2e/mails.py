@@ -23,7 +23,10 @@ def mails(stack: Stack, text: str) -> list[Message]:
 
 
 def await_mail(stack: Stack, text: str, number: int = 1) -> tuple[str, str]:
-    """Wait for the `number`th mail that contains `text`, and return its subject and body."""
+    """Wait for `number` mails that contain `text`, and return the last one's subject and body.
+
+    Assert that there are no more such mails.
+    """
 
     def look() -> list[Message]:
         found = mails(stack, text)

@@ -88,7 +88,7 @@ class Running:
 class Operator:
     """A person at a shell in a checkout of the project, with the settings of a stack.
 
-    `printed` collects the output of all commands.
+    `printed` collects the output of the commands that `run` and `output` run.
     """
 
     environment: Mapping[str, str]

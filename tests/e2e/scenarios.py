@@ -82,7 +82,7 @@ def no_class(stack: Stack) -> None:
 
 
 def trashed_while_processing(stack: Stack) -> None:
-    """Check the row of a recording that is trashed in Zoom while Zoom processes its files."""
+    """Check that a row mentions Zoom's trash if Zoom still processes the trashed recording."""
     recording = stack.lecture(processing_asks=1000)
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_DOWNLOADER", "asks again at")
@@ -130,7 +130,7 @@ def followed(stack: Stack) -> None:
 def opencast_busy(stack: Stack) -> None:
     """Check that an upload is retried later when Opencast answers 503."""
     recording = stack.lecture()
-    # Only the request for this recording's event fails, because other uploads may be running.
+    # Only the request for this recording fails, because other uploads may be running.
     path = f"/api/events/{media_package_id(recording.uuid)}"
     stack.driver.inject_opencast_fault(kind="status", status=503, path=path)
     stack.send_completed(recording)

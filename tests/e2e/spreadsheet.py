@@ -83,7 +83,7 @@ class Spreadsheet:
     token: str = ""
 
     def fill(self, *tabs: Sequence[Sequence[Any]], **more: Any) -> None:
-        """Replace the rows of the tabs Fall and Spring, including the headers."""
+        """Replace all rows of the tab Fall and, if a second list is given, of the tab Spring."""
         for tab, rows in zip(("Fall", "Spring"), tabs, strict=False):
             self.driver.fill_tab(tab, [list(cells) for cells in rows], **more)
 

@@ -53,17 +53,14 @@ class Stack:
 
     @property
     def name(self) -> str:
-        """The name of the stack."""
         return self.driver.state.stack_name
 
     @property
     def names(self) -> Names:
-        """The names of the stack's resources."""
         return Names(self.name)
 
     @property
     def downloader(self) -> str:
-        """The name of the downloader function."""
         return self.function(DOWNLOADER)
 
     def function(self, function: Function) -> str:
@@ -105,7 +102,7 @@ class Stack:
                 of the late files.
 
         Returns:
-            The tracks that the event got after the ingest.
+            The tracks that the Opencast event got after the ingest.
         """
         (ingest,) = self.driver.ingests_of(recording)
         assert not self.driver.added_to(ingest.mediapackage_id)
@@ -147,14 +144,17 @@ class Stack:
         assert answer.status == 200, answer
 
     def refuse_download(self, recording: ZoomRecording) -> None:
-        """Make Zoom refuse the recording's only file permanently, also with a new token."""
+        """Make Zoom refuse the next two requests for the recording's only file.
+
+        The second request has a new token, so the download fails permanently.
+        """
         (file,) = recording.expected_files()
         self.driver.inject_zoom_fault(
             kind="status", status=403, where="download", file_id=file.id, times=2
         )
 
     def state(self, recording: ZoomRecording, expected: str = "") -> Ingest | None:
-        """Return a recording's newest ingest, or None.
+        """Return a recording's ingest that was updated last, or None if there is none.
 
         Raises:
             DriverError: The ingest failed, and `expected` isn't its state.
@@ -165,7 +165,9 @@ class Stack:
         return found
 
     def await_state(self, recording: ZoomRecording, state: str, reason: str = "") -> Ingest:
-        """Wait until a recording's newest ingest has the state and a reason that contains `reason`.
+        """Wait until a recording's last updated ingest has this state, and return the ingest.
+
+        The ingest's reason has to contain `reason`.
 
         Raises:
             DriverError: The ingest failed with another state, or the wait took too long.

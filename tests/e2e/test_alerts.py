@@ -75,7 +75,7 @@ def test_crash_of_a_function_is_reported_by_mail_and_its_message_is_processed_la
         stack.await_state(recording, "SENT_TO_OPENCAST")
 
 
-def test_a_function_that_times_out_is_mailed_and_its_message_is_processed_later(
+def test_a_timeout_of_a_function_is_mailed_and_the_message_is_processed_later(
     stack: Stack,
 ) -> None:
     recording, timed_out = stack.lecture(), "Task timed out after 3.00 seconds"

@@ -97,7 +97,7 @@ def builder(driver: Driver, operator: Operator, tmp_path: Path) -> Iterator[Buil
 
 
 def commands(checkout: Path) -> Iterator[tuple[str, str]]:
-    """Yield (phase, command) in the order in which CodeBuild runs the buildspec's commands."""
+    """Yield (phase, command) for the buildspec's commands after `make setup`, in order."""
     spec: dict[str, Any] = yaml.safe_load((checkout / "buildspec.yml").read_text("utf-8"))
     assert list(spec["phases"]) == ["install", *PHASES]
     assert spec["phases"]["install"]["commands"] == ["make setup"]

@@ -51,7 +51,10 @@ SHORTEST = 12
 
 @pytest.fixture(scope="module")
 def canaries(stack: Stack, operator: Operator, home: Path) -> Canaries:
-    """Return every secret of the settings, of SSM and of Google's key, and the planted secrets."""
+    """Return a search for planted secrets, and for secrets of the settings, SSM and Google's key.
+
+    Secrets shorter than `SHORTEST` are left out.
+    """
     found = {name: operator.environment.get(name, "") for name in SECRETS}
     found |= {f"{name} in SSM": value for name, value in _in_ssm(stack).items()}
     key = json.loads((home / GOOGLE_KEY).read_bytes())["private_key"].split("\n")
@@ -145,7 +148,7 @@ def test_queues_of_a_used_stack_contain_no_secret(used: Stack, canaries: Canarie
 
 
 def _messages(stack: Stack, queue: str) -> list[Any]:
-    """Return bodies and attributes of a queue's messages, which stay on the queue."""
+    """Return (body, attributes) of up to ten messages of a queue, which stay on the queue."""
     received: list[Any] = (
         stack.driver.client("sqs")
         .receive_message(

@@ -1,4 +1,4 @@
-"""`invoke exec.…` and `invoke secrets.…` as programs on the local stack."""
+"""The commands of `exec` and `secrets`, and failures by `local.record`, on the local stack."""
 
 from __future__ import annotations
 

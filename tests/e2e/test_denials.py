@@ -137,7 +137,7 @@ ATTEMPTS: dict[str, Callable[[Client, str], object]] = {
     ),
     "sts:AssumeRole": lambda c, arn: c("sts").assume_role(RoleArn=arn, RoleSessionName="denied"),
 }
-"""A request for each action. A request with side effects names a resource that doesn't exist."""
+"""A request for each action. Most requests with side effects name something that doesn't exist."""
 
 SIDE_EFFECT = "an allowed request would send a mail, or take or give a function's message"
 OTHER_ARN = "the local cloud looks for a grant on the log group, where AWS looks at the stream"
@@ -224,7 +224,7 @@ def is_denied(client: Client, action: str, resource: str) -> bool:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_a_role_of_a_function_is_denied_every_action_beyond_its_own_grants(
+def test_a_role_of_a_function_is_denied_the_grants_of_others_and_the_actions_of_no_function(
     function: Function, stack: Stack, state: State
 ) -> None:
     names = [stack.function(each) for each in FUNCTIONS]

@@ -1,4 +1,4 @@
-"""Tests of the need for each grant of a function: a scenario fails without the grant.
+"""Tests that a scenario fails without a grant, and that the API refuses other addresses.
 
 `tests/infra/test_functions.py` checks the grants that the local cloud doesn't enforce.
 `tests/infra/test_grant_use.py` checks that the tables of this module name a scenario or a reason

@@ -150,7 +150,7 @@ def test_the_slack_command_says_that_the_status_cannot_be_read_when_grants_are_m
     assert "`/zip 123 456 7890`" in private_text(stack)
 
 
-def test_a_press_of_the_slack_button_changes_nothing_and_says_that_the_status_cannot_be_read(
+def test_a_press_of_the_slack_button_says_that_the_status_cannot_be_read_when_grants_are_missing(
     stack: Stack, meeting: int, request: pytest.FixtureRequest
 ) -> None:
     for number in range(3):

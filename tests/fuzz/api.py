@@ -1,4 +1,4 @@
-"""Targets: mutated requests to /ingest and /status, and requests that docs/openapi.yaml allows."""
+"""Targets: mutated requests to /ingest and /status, and requests made from docs/openapi.yaml."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def parameters() -> dict[str, OAS31Validator]:
 
 
 def made_of(mutator: Mutator, schema: Mapping[str, Any]) -> Any:
-    """Make a value from a schema. A text may break a rule of the schema."""
+    """Make a value from a schema. Texts and numbers may break rules of the schema."""
     schema = openapi.resolved(schema)
     if "enum" in schema:
         return mutator.one_of(list(schema["enum"]))

@@ -31,7 +31,10 @@ def make_captions(mutator: Mutator) -> Any:
 
 
 def check_captions(given: Any) -> Iterator[str]:
-    """Check that cues are in order, end, have no markup, and don't change when written and read."""
+    """Check that cues are in order, of limited duration, in their segment and without markup.
+
+    Cues must not change when they are written and read again.
+    """
     content = given if isinstance(given, bytes) else filled(given).encode("utf-8", "replace")
     try:
         cues = read_cues(content)
@@ -74,7 +77,7 @@ def make_chapters(mutator: Mutator) -> Any:
 
 
 def check_chapters(given: Any) -> Iterator[str]:
-    """Check that chapters cover their segment, and that each title is one line without markup."""
+    """Check that chapters cover their segment, and that each title is one short line of text."""
     try:
         chapters = read_chapters(encoded(given), SEGMENT_MS, SEGMENT_MS)
     except UnusableCaptions as error:

@@ -68,7 +68,7 @@ def make_secrets(mutator: Mutator) -> Any:
 
 
 def check_secrets(given: Any) -> Iterator[str]:
-    """Check that secrets in SSM are read or raise SettingsError, and that no text shows them."""
+    """Check that reading secrets succeeds or raises SettingsError, and that no text shows them."""
     kind, parameters = SECRETS[given["type"]], FakeParameters(call=call_directly)
     for name, value in given["values"].items():
         # SSM stores only text that UTF-8 can encode.

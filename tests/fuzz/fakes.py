@@ -1,4 +1,4 @@
-"""Fakes of AWS and HTTP sessions, and a log in memory, for the fuzzed functions."""
+"""Fakes of AWS, HTTP sessions and the copying engine, and a log in memory."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Table(FakeTable):
 
 
 def item_of(value: Any, depth: int = 0) -> Any:
-    """Return a mutated value as boto3's DynamoDB resource returns it: numbers as Decimals."""
+    """Return a mutated value in a form that DynamoDB can store, with numbers as Decimals."""
     if value == DEEP or depth > 25:
         return [[[[["deep"]]]]]
     if value == DIGITS:
@@ -161,7 +161,10 @@ class Aws:
 
 @dataclass
 class Watch:
-    """A monotonic clock in seconds that only sleeps move. A sleep of 1e9 s or more is a Finding."""
+    """A monotonic clock in seconds that only sleeps move.
+
+    A negative sleep and a sleep of 1e9 s or more are Findings.
+    """
 
     time: float = 1000.0
 

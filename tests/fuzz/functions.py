@@ -274,7 +274,7 @@ def uploader_of(aws: Aws, opencast: Mapping[str, Any]) -> uploader.Dependencies:
 
 
 class StagedFiles:
-    """A fake S3 client in which every file exists, with the size in the messages: one byte."""
+    """A fake S3 client in which every file exists and has one byte."""
 
     def head_object(self, **_: Any) -> dict[str, Any]:
         return {"ContentLength": 1}
@@ -337,7 +337,8 @@ def status_of(aws: Aws) -> status_query.Dependencies:
 class SlackFakes:
     """The `slack` function over fakes.
 
-    `invoked` are the events with which it invokes itself. `posted` are its messages to Slack.
+    `invoked` are the events with which the function invokes itself. `posted` are the function's
+    messages to Slack.
     """
 
     aws: Aws

@@ -83,7 +83,7 @@ def completed(**changes: Any) -> dict[str, Any]:
 
 
 def on_demand_event() -> dict[str, Any]:
-    """Return the webhook event by which the pipeline itself requests an ingest."""
+    """Return the request by which the pipeline itself asks the webhook for an ingest."""
     options = {
         "zip_id": "on-demand-1",
         "on_demand_series_id": SERIES,
@@ -100,7 +100,7 @@ def on_demand_event() -> dict[str, Any]:
 
 @cache
 def zoom_events() -> list[dict[str, Any]]:
-    """Return webhook events of each kind."""
+    """Return webhook events of each kind, and the recorded requests to the webhook."""
     about = {key: value for key, value in meeting().items() if key != "recording_files"}
     batch = {
         "meeting_uuids": [UUID, "b=="],

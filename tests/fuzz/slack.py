@@ -1,4 +1,4 @@
-"""Targets: Slack's forms, clicks on buttons, and the answers of Slack's API."""
+"""Targets: Slack's commands, presses of buttons, and the answers of Slack's API."""
 
 from __future__ import annotations
 

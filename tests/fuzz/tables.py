@@ -91,7 +91,10 @@ def make_others(mutator: Mutator) -> Any:
 
 
 def check_others(given: Any) -> Iterator[str]:
-    """Check that malformed items of three more tables raise no unexpected error in a function."""
+    """Check that functions raise no unexpected error on other malformed items.
+
+    The items are recording events, the schedule, and the state of reconcile.
+    """
     aws = Aws()
     for table, name in ((aws.events, "events"), (aws.schedule, "schedule")):
         table.put(given[name])

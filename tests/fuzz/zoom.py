@@ -44,7 +44,11 @@ def make_event(mutator: Mutator) -> Any:
 
 
 def check_event(given: Any) -> Iterator[str]:
-    """Check that a signed webhook event gets no 5xx, and that a repeat sends no second message."""
+    """Check the statuses for a signed webhook event, and that its repeat sends no message.
+
+    After a malformed record, a 503 and a second message are allowed. A repeat of the pipeline's own
+    request may send a second message. Also pass the first message to the downloader.
+    """
     aws, body = Aws(), encoded(given["content"])[:BODY_LIMIT]
     aws.recordings.put(given["known"])
     is_odd_record = bool(given["known"])

@@ -1,4 +1,4 @@
-"""Fixtures with the template, which the CDK's command line synthesizes once for all tests."""
+"""Fixtures with the template, which CDK's command line synthesizes once in each test process."""
 
 from __future__ import annotations
 

@@ -100,6 +100,5 @@ def of_dashboard(template: Template) -> list[UsedMetric]:
 
 
 def widgets(template: Template) -> list[dict[str, Any]]:
-    """Return the dashboard's widgets."""
     [dashboard] = template.of_type("AWS::CloudWatch::Dashboard").values()
     return list(json.loads(joined(dashboard["DashboardBody"]))["widgets"])

@@ -59,7 +59,7 @@ class Template:
         }
 
     def named(self, resource_type: str, key: str) -> dict[str, Any]:
-        """Return the properties of all resources of a type, by the name in the property `key`."""
+        """Return the properties of all resources of a type, by the short name in property `key`."""
         return {self.short(joined(p[key])): p for p in self.of_type(resource_type).values()}
 
     @property

@@ -80,7 +80,9 @@ def test_the_prices_of_the_simulation_count_every_alarm(alarms: dict[str, Any]) 
     assert len(alarms) == ALARMS
 
 
-def test_each_alarm_watches_the_resource_in_its_name(alarms: dict[str, Any]) -> None:
+def test_alarms_of_functions_routes_and_queues_watch_the_resources_in_their_names(
+    alarms: dict[str, Any],
+) -> None:
     def dimension(name: str, key: str) -> str:
         [value] = [each["Value"] for each in alarms[name]["Dimensions"] if each["Name"] == key]
         return str(value)
@@ -118,7 +120,7 @@ def test_alarms_publish_to_a_topic_that_allows_cloudwatch(
     assert {"Service": "cloudwatch.amazonaws.com"} in allowed
 
 
-def test_the_upload_age_alarm_rings_two_hours_after_oc_ingest_patience_hours(
+def test_the_limit_of_the_upload_age_alarm_is_two_hours_above_oc_ingest_patience_hours(
     changed: Changed,
 ) -> None:
     patient = changed({"OC_INGEST_PATIENCE_HOURS": "24"})
@@ -132,7 +134,7 @@ def test_no_alarm_watches_for_an_idle_reconcile_when_reconcile_is_off(changed: C
     assert "recordings-reconciled" in off
 
 
-def test_a_second_alarm_rings_at_least_three_days_before_failed_messages_are_lost(
+def test_a_second_alarm_begins_at_least_three_days_before_failed_messages_are_lost(
     alarms: dict[str, Any], template: Template
 ) -> None:
     # After some days, SQS deletes a failed download's message, and S3 deletes a failed upload's
@@ -174,7 +176,7 @@ def test_no_alarm_uses_metric_math(alarms: dict[str, Any]) -> None:
     assert not [name for name, alarm in alarms.items() if "Metrics" in alarm]
 
 
-def test_each_alarm_advises_commands_that_exist(alarms: dict[str, Any]) -> None:
+def test_each_alarm_has_advice_whose_commands_exist(alarms: dict[str, Any]) -> None:
     known = {*tasks.namespace.task_names, *(each for names in ALIASES.values() for each in names)}
     for name, alarm in alarms.items():
         what, _, to_do = alarm["AlarmDescription"].partition("Do: ")

@@ -42,7 +42,6 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 
 
 def policy_of(template: Template) -> Mapping[str, Any]:
-    """Return the API's policy."""
     [api] = template.of_type("AWS::ApiGateway::RestApi").values()
     policy: Mapping[str, Any] = api["Policy"]
     return policy

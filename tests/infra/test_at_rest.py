@@ -1,4 +1,4 @@
-"""Tests of optional protections: the site's key, log retention, web ACL, reserved concurrency."""
+"""Tests of optional protections, such as the site's key, log retention and a web ACL."""
 
 from __future__ import annotations
 

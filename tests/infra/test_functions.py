@@ -148,9 +148,7 @@ def test_every_function_is_in_the_template_with_its_handler_and_code(template: T
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_a_function_has_exactly_the_grants_that_it_uses(
-    template: Template, function: Function
-) -> None:
+def test_a_function_has_exactly_the_expected_grants(template: Template, function: Function) -> None:
     expected = [
         Grant(function.name, action, resource)
         for actions, resources in EXPECTED[function.name]

@@ -41,7 +41,7 @@ def test_every_metric_of_alarms_and_dashboard_exists(used: list[UsedMetric]) -> 
         assert {name for name, _ in metric.dimensions} in dimension_sets, metric
 
 
-def test_every_dimension_names_a_resource_of_the_stack(
+def test_resources_in_the_dimensions_of_metrics_exist_in_the_stack(
     used: list[UsedMetric], template: Template
 ) -> None:
     for metric in used:

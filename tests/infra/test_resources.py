@@ -233,7 +233,7 @@ def test_the_staging_bucket_is_private_and_encrypted_and_expires_its_files(
 @pytest.mark.parametrize(
     "resource_type", ["AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::SQS::Queue"]
 )
-def test_all_resources_with_data_are_deleted_with_the_stack(
+def test_buckets_tables_and_queues_are_deleted_with_the_stack(
     template: Template, resource_type: str
 ) -> None:
     policies = [
@@ -355,7 +355,7 @@ def test_the_on_demand_function_posts_to_the_address_of_the_webhook(
     assert address(own) == "https://zip.example.edu/new_recording"
 
 
-def test_every_resource_that_can_have_tags_has_the_tags_of_the_stack(template: Template) -> None:
+def test_every_resource_with_tags_has_the_tags_of_the_stack(template: Template) -> None:
     tagged = [
         resource["Properties"]["Tags"]
         for resource in template.resources.values()
@@ -380,7 +380,7 @@ def test_codebuild_takes_revisions_from_codebuild_source_url(
     assert project["Source"]["BuildSpec"] == "buildspec.yml"
 
 
-def test_every_route_but_the_webhook_is_throttled(template: Template) -> None:
+def test_every_route_but_the_webhook_and_the_preflight_is_throttled(template: Template) -> None:
     # CloudFormation names the root `/`, and all other routes with an escaped slash.
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     assert {

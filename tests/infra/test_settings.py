@@ -282,7 +282,7 @@ def test_the_values_of_the_example_file_change_no_setting() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(list(TABLE)), st.text(max_size=30)))
-def test_each_problem_begins_with_the_name_of_a_setting_for_any_texts(
+def test_each_problem_begins_with_a_setting_or_reports_missing_zoom_access_for_any_texts(
     given_texts: dict[str, str],
 ) -> None:
     for found in (

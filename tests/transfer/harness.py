@@ -119,7 +119,7 @@ class Harness:
         sizes: Mapping[str, int] | None = None,
         tolerated_errors: tuple[type[PermanentFailure], ...] = (),
     ) -> list[Copy]:
-        """Return the copies of files. `sizes` has the sizes that Zoom's API returns, by name."""
+        """Return the copies of files. `sizes` has the sizes in bytes from Zoom's API, by name."""
         hosts = DownloadHosts(("127.0.0.1",), "https" if self.is_tls else "http")
         access = AccessInUse(Access(TOKEN), lambda: Access(TOKEN, is_fresh=True))
 

@@ -11,7 +11,7 @@ from bench.transfer.task import task_of
 
 
 def peak_kib() -> int:
-    """Return the peak memory in KiB from VmHWM of proc(5).
+    """Return the peak memory in KiB from VmHWM of proc(5), or 0 without this line.
 
     A process inherits ru_maxrss of getrusage(2) from its parent, but not VmHWM.
     """

@@ -21,13 +21,13 @@ MIB = 1024 * 1024
 MOST_BYTES = 60_000_000
 """Limit of the total size of a scenario's files."""
 SMALLEST = 16
-"""Smallest size of a file in bytes. Generated versions of smaller files can be equal."""
+"""Smallest size in bytes of a file that isn't empty. Versions of smaller files can be equal."""
 LATE = 14
 """Number of requests within which most copies end."""
 FOREVER = 1000
 """Number of times that a permanent fault happens."""
 NEW_SIZE = 17_000_001
-"""Size in bytes of changed files. No first version has this size or a few bytes more."""
+"""Size in bytes of changed files. First versions hardly ever have this size or slightly more."""
 
 SIZES = st.one_of(
     st.integers(SMALLEST, 6_000_000),
@@ -189,7 +189,7 @@ class Scenario:
 
     Attributes:
         zoom, s3: Settings of the stand-ins.
-        sizes: Sizes that Zoom's API returns.
+        sizes: Sizes in bytes that Zoom's API returns, by name. Without sizes, the dict is empty.
         tolerates_errors: Whether the other files are copied although one file can't be copied.
         changes: Whether the files change after the first run.
     """
@@ -234,7 +234,7 @@ def scenarios(
 
 @st.composite
 def mild_scenarios(draw: DrawFn, *, has_ranges: bool) -> Scenario:
-    """Draw a scenario with a few faults that happen once, in spite of which the copy succeeds."""
+    """Draw a scenario with a few faults that each happen once, with which the copy must succeed."""
     files = draw(FILES.filter(lambda files: all(files.values())))
     zoom, s3 = draw(_mild_faults())
     settings = ZoomSettings(files=files, ranges=has_ranges, content_length=draw(LENGTHS))
@@ -293,8 +293,8 @@ def _scenario(
 def _recognizable(faults: Sequence[ZoomFault], *, has_validators: bool) -> tuple[ZoomFault, ...]:
     """Return faults that an engine can recognize, made from any faults.
 
-    Without validators each change gets its own size. Of the faults that send wrong validators, only
-    the first stays.
+    Without validators each change gets its own size. Of the faults that send wrong validators, at
+    most the first stays.
     """
     wrong = [fault for fault in faults if {"ETag", "Last-Modified"} & set(fault.headers)]
     return tuple(

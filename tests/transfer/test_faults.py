@@ -45,7 +45,7 @@ OF_ONE_FILE = (NotAFile, EmptyFile)
 
 
 def run_with_faults(harness: Harness, scenario: Scenario) -> IngesterError | None:
-    """Run a scenario, check the objects in S3, and return the run's error, or None without one."""
+    """Run a scenario, check what S3 holds, and return the run's error, or None without an error."""
     harness.begin(scenario.zoom, scenario.s3)
     tolerated_errors = OF_ONE_FILE if scenario.tolerates_errors else ()
     error, results = None, []
@@ -78,7 +78,10 @@ def check(
 
 
 def run_again(harness: Harness, scenario: Scenario) -> None:
-    """Run a scenario again without faults, and check that only missing bytes are copied."""
+    """Run a scenario again without faults, and check that S3 then holds the current versions.
+
+    If Zoom supports ranges, also check that Zoom sent no byte that S3 had.
+    """
     harness.remove_faults()
     if scenario.changes:
         harness.zoom.change(scenario.size_of_changed)

@@ -57,7 +57,9 @@ def test_next_process_continues_a_copy_whose_process_was_killed(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="proc(5) is Linux's")
 @pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no ranges"])
-def test_memory_of_a_copy_does_not_grow_with_the_file(harness: Harness, has_ranges: bool) -> None:
+def test_memory_of_a_copy_grows_by_at_most_10_mib_when_the_file_is_eight_times_as_large(
+    harness: Harness, has_ranges: bool
+) -> None:
     # S3 is slower than Zoom, so that a source without ranges fills all buffers.
     harness.begin(
         ZoomSettings(files={"small": SMALL, "large": LARGE}, ranges=has_ranges),
@@ -89,7 +91,7 @@ def limited_engine(harness: Harness) -> Engine:
     return replace(harness.engine(), time_left=clock.left, clock=clock.now)
 
 
-def test_copy_becomes_one_object_when_it_takes_three_invocations(harness: Harness) -> None:
+def test_copy_becomes_one_object_when_it_takes_three_or_more_invocations(harness: Harness) -> None:
     harness.begin(ZoomSettings(files={"a": LIMITED_SIZE}))
 
     def fetched_and_stored() -> tuple[int, int]:

@@ -22,10 +22,10 @@ STREAM = ZoomSettings(files={"a": STREAM_SIZE}, ranges=False, content_length=Fal
 
 class TestBreaks:
     @pytest.mark.parametrize("kind", ["rst", "fin"])
-    def test_copy_fetches_no_stored_byte_again_when_all_connections_break(
+    def test_copy_fetches_at_most_a_twentieth_again_when_all_connections_break(
         self, harness: Harness, kind: str
     ) -> None:
-        # Only bytes in flight are lost: at most a twentieth of the file.
+        # Only bytes in flight are lost, which are at most a twentieth of the file.
         size = 128_000_000
         fault = ZoomFault(kind=kind, total=size // 2)  # type: ignore[arg-type]
         harness.begin(ZoomSettings(files={"a": size}, link_mbps=100, faults=(fault,)))

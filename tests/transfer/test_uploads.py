@@ -134,10 +134,11 @@ class TestTwoRuns:
         harness.begin(ZoomSettings(files={"a": SIZE}, link_mbps=100))
 
     def run_both(self, harness: Harness, copies: list[Copy], *, when: Callable[[], bool]) -> None:
-        """Run both copies, the second as soon as `when` returns true, and check the outcome.
+        """Run both copies, and check the outcome.
 
-        S3 must hold one whole version and no upload. At least one run must succeed, with the
-        version's size as its result.
+        The second copy begins as soon as `when` returns true or the first has ended. S3 must hold
+        one whole version and no upload. At least one run must succeed, with the version's size as
+        its result. The other run may have a retryable failure.
         """
         first, second = copies
         with ThreadPoolExecutor(2) as runs:
@@ -186,7 +187,7 @@ class TestTwoRuns:
         self.run_both(harness, copies, when=lambda: True)
 
     @pytest.mark.parametrize("parts", [1, 4, 7])
-    def test_object_in_s3_is_the_new_version_when_the_source_changes_between_two_copies(
+    def test_object_in_s3_is_the_new_version_when_the_source_changes_during_the_first_of_two_copies(
         self, harness: Harness, parts: int
     ) -> None:
         kinds = harness.s3.counts.kinds
