@@ -27,8 +27,8 @@ def _reserved_words() -> frozenset[str]:
 class Parser:
     """A reader of an expression's tokens from left to right.
 
-    `kind` is the parameter's name for messages. `used_names` and `used_values` are the placeholders
-    read so far.
+    `kind` is the name of the request's parameter, for error messages. `used_names` and
+    `used_values` are the placeholders read so far.
     """
 
     def __init__(self, kind: str, text: str, names: Mapping[str, str]) -> None:
@@ -72,7 +72,7 @@ class Parser:
         return token
 
     def accept(self, token: str) -> bool:
-        """Read the next token, and return True, if it equals `token` in upper case."""
+        """Return whether the next token in upper case equals `token`, and read it if so."""
         if self.peek().upper() != token:
             return False
         self._at += 1
