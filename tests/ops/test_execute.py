@@ -74,7 +74,7 @@ def nobody(_: str) -> tuple[int, str]:
     raise AssertionError("the API let the request in")
 
 
-def test_on_demand_posts_the_same_body_as_plus_zoom(
+def test_on_demand_posts_its_content_as_json_and_returns_the_message(
     hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [json_answer(200, {"message": "Ingest accepted"})]
