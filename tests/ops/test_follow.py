@@ -220,9 +220,7 @@ def test_the_outcome_of_following_is_an_error_only_when_the_ingest_was_posted_be
     )
 
 
-def test_the_outcome_of_following_advises_a_change_of_series_when_another_series_was_requested() -> (
-    None
-):
+def test_following_advises_a_change_of_series_when_another_series_was_requested() -> None:
     arrived = row(
         State.SENT_TO_OPENCAST,
         oc_series_id="T",

@@ -117,7 +117,9 @@ def test_the_help_of_local_commands_has_ranges_and_defaults() -> None:
 
 
 @pytest.mark.parametrize("fail", ["download", "upload"])
-def test_local_record_says_that_a_recording_heals_by_itself_and_what_shows_it(fail: str) -> None:
+def test_local_record_names_the_logs_command_when_the_pipeline_repairs_the_failure(
+    fail: str,
+) -> None:
     text = " ".join(local.outlook("u==", 2, fail, 2))
     assert "heals automatically: `invoke logs.recording u==`" in text
 

@@ -32,7 +32,7 @@ NOW = "2026-10-14T18:30:00Z"
 
 
 def is_taken_again(stacks: Stacks, *files: dict[str, Any]) -> bool:
-    """Post Zoom's webhook event, and return whether the event begins an ingest."""
+    """Post Zoom's webhook event, and return whether the webhook sends a message for it."""
     answer = post_webhook(
         webhook_dependencies(stacks.aws, stacks.clock), completed(*(files or (mp4(), chat())))
     )
