@@ -1,4 +1,4 @@
-"""Tests that locks agree with their sources, and that sources list the code's imports."""
+"""Tests of pinned dependencies: locks, their sources, the CDK, npm packages and GitHub actions."""
 
 from __future__ import annotations
 
