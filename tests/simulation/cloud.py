@@ -54,7 +54,7 @@ SECRET_VALUES = {
 
 @dataclass(frozen=True)
 class Instrumentation:
-    """The options of a world's records about its run.
+    """Options of a world: its records for the judge, its tables and a log handler.
 
     With `for_judge` the world records the rows' states and the waiting messages, which takes a time
     that grows with the square of the recordings. Without `for_judge`, the world deletes no staged

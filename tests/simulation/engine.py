@@ -1,6 +1,6 @@
-"""A fake of the transfer engine, which takes the time of a transfer and then stores an object.
+"""A fake transfer engine: a copy takes the time of a transfer, and then stores an object.
 
-The engine has its own tests.
+The real engine has its own tests.
 """
 
 from __future__ import annotations

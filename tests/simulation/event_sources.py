@@ -121,7 +121,7 @@ class Gateway:
     ) -> tuple[int, bytes] | None:
         """Send a POST, and return the status and body.
 
-        Return None if no answer comes within `seconds`, or at once during an outage of the webhook.
+        Return None if no answer comes within `seconds`, or during an outage of the webhook.
         """
         world = self._world
         event = {"headers": dict(headers), "body": body.decode(), "isBase64Encoded": False}

@@ -267,9 +267,8 @@ class _Recording:
         """Return whether a mail reports that nothing more happens to a file.
 
         A mail of the webhook isn't such a report if the webhook accepted a webhook event with the
-        file.
-        Mails of "+Zoom" are about the person's request. Mails of follow are about files that are in
-        Opencast.
+        file. Mails of "+Zoom" are about the person's request. Mails of follow are about files that
+        are in Opencast.
         """
         if mail.who in ("on_demand", "follow"):
             return False
@@ -290,7 +289,7 @@ class _Recording:
                 yield message
 
     def _followed(self) -> Iterator[Verdict]:
-        """Check that following ended with the right result, few polls, and a mail of a failure."""
+        """Check that follow ended with the right result after few polls, and mailed each failure."""
         record = self.played.cloud.recordings.items()
         known = next((item for item in record if item["uuid"] == self.truth.uuid), {})
         latest = {ingest.id: ingest for ingest in self.ingests}
@@ -318,7 +317,7 @@ class _Recording:
         """Return the fate of an ingest: "published", "failed", "deleted", "either", or "".
 
         "either" means a deletion after the publication. Follow may have seen the deletion or not.
-        "" means that the workflow neither published nor failed.
+        "" means that the workflow is paused, or succeeded without a publication.
         """
         end = _FATES.get(ingest.end, "")
         deleted = [at for at in self.deletions if at >= ingest.finished]
@@ -361,7 +360,10 @@ class _Recording:
         return any(happening.uuid == self.truth.uuid for happening in happenings)
 
     def _content(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check the bytes, views, order and flavors of an ingest's files, but not of captions."""
+        """Check bytes, views, order and flavors of an ingest's files.
+
+        `_captions` checks captions and chapters.
+        """
         files = {self.truth.content_of(file): file for file in self.truth.files}
         last: dict[str, FileTruth] = {}
         for ingested in ingest.files:
@@ -387,8 +389,8 @@ class _Recording:
     def _captions(self) -> Iterator[Verdict]:
         """Check that each event has the recording's captions and chapters, at the right times.
 
-        An event has them at most once for each of its ingests. Captions begin one second after a
-        segment's start, chapters at its start and 100 seconds later.
+        An event has captions and chapters at most once for each of its ingests. Captions begin one
+        second after a segment's start, chapters at the start and 100 seconds later.
         """
         site = self.played.scenario.site
         if site.captions:
@@ -692,7 +694,7 @@ def _messages_begun(played: Played, uuid: str) -> int:
     """Return the largest number of messages that can begin for a recording.
 
     Each attempt to deliver a webhook event with files, each attempt of a request, and each fault
-    that repeats a message can begin one.
+    that repeats a message can begin one message.
     """
     notified = sum(
         len(delivery.answers)

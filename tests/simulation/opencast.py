@@ -251,7 +251,8 @@ class Opencast:
     def _shows(self, flavor: str) -> bool:
         """Return whether this version shows tracks of a flavor.
 
-        The real Opencast accepts tracks of any flavor.
+        The fake refuses other tracks, which the pipeline mustn't send. The real Opencast accepts
+        tracks of any flavor.
         """
         major = int(self.site.opencast_version.partition(".")[0])
         return flavor != CHAPTERS or major >= CHAPTERS_VERSION

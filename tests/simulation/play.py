@@ -44,7 +44,7 @@ HOURLY, RARELY = 4 * HOUR, 6
 runs."""
 
 CAPTIONS_DAYS = 13
-"""Days that a world with captions lasts after its last happening.
+"""Days that a world with captions lasts at least after its last happening.
 
 The pipeline waits a week for captions after the ingest. Behind a paused workflow two messages wait
 42 hours each.

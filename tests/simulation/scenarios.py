@@ -451,7 +451,7 @@ def _late_after_deletion(
 ) -> list[Happening]:
     """Return the webhook events, with the last of several `recording.completed` possibly later.
 
-    Its new time is after the deletion in Opencast.
+    The new time is after the deletion in Opencast.
     """
     deleted = next(
         (happening.at for happening in people if isinstance(happening, DeletedInOpencast)), None

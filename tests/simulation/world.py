@@ -221,7 +221,7 @@ class World:
         return promise
 
     def kill(self, process: Process) -> None:
-        """End a waiting process. Only code outside of all processes may call this."""
+        """End a waiting process. Only code outside of all processes may call `kill`."""
         if process.is_over or process.is_dead or process.greenlet is None:
             return
         self.record("is ended by its time limit", str(process))

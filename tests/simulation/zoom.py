@@ -208,7 +208,7 @@ class Zoom:
         return self._oauth.get(header.removeprefix("Bearer "), -1.0) > self.world.time
 
     def opens(self, header: str, uuid: str) -> bool:
-        """Return whether a download token opens a recording's files."""
+        """Return whether a header has a download token that is valid now for a recording."""
         owner, ends = self._tokens.get(header.removeprefix("Bearer "), ("", 0.0))
         return owner == uuid and self.world.time < ends
 

@@ -54,7 +54,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Combination:
-    """AND, OR or NOT of other conditions."""
+    """AND, OR or NOT of other conditions, or parentheses around a condition."""
 
     operator: str
     parts: tuple[Node, ...]
@@ -248,7 +248,7 @@ def _reader(operand: Operand) -> Reader:
 
 
 def _size(value: Any) -> Any:
-    """Return size() of a text, binary value, set, list or map, or MISSING for other values."""
+    """Return size() of a string, binary value, set, list or map, or MISSING for other values."""
     kind = type(value)
     if kind is Binary:
         return Decimal(len(bytes_of(value)))

@@ -195,7 +195,10 @@ class FakeQueues:
         return self._queues[url].next_visible()
 
     def take(self, url: str, most: int) -> list[dict[str, Any]]:
-        """Receive up to `most` records of an SQS event, as an event source mapping does."""
+        """Receive up to `most` messages, and return the records of an SQS event.
+
+        An event source mapping receives messages in the same way.
+        """
         queue = self._queues[url]
         return [
             {
@@ -480,7 +483,7 @@ def _md5(text: str) -> str:
 
 
 def _copied(attributes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Copy a caller's message attributes. The fake supports only texts."""
+    """Copy a caller's message attributes. The fake supports no binary values."""
     if any("BinaryValue" in attribute for attribute in attributes.values()):
         raise TypeError("The fake of SQS has no binary attributes.")
     return {name: dict(value) for name, value in attributes.items()}

@@ -60,7 +60,7 @@ class Parser:
         return self.error(f'Syntax error; token: "{self.peek() or "<EOF>"}"')
 
     def peek(self, ahead: int = 0) -> str:
-        """Return the token that is `ahead` places after the next one, or "" at the end."""
+        """Return the token that is `ahead` places after the next token, or "" at the end."""
         at = self._at + ahead
         return self._tokens[at] if at < len(self._tokens) else ""
 

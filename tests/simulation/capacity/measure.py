@@ -53,7 +53,7 @@ class Measured:
     ingested: tuple[float, ...]
     """Sorted times at which recordings were in Opencast."""
     waits: tuple[float, ...]
-    """Sorted seconds from a recording's `recording.completed` until it was in Opencast."""
+    """Sorted seconds from each recording's `recording.completed` until its ingest was done."""
     ingest_began: float
     """Time at which the first ingest began."""
     functions: dict[str, Runs]
@@ -106,7 +106,7 @@ class Measured:
 
     @property
     def opencast_rate(self) -> float:
-        """Bytes a second into Opencast."""
+        """Average bytes a second that Opencast fetches from the first ingest to the last."""
         return self.load.total_bytes / (self.last_ingested - self.ingest_began)
 
 
