@@ -30,7 +30,7 @@ def write(path: Path, content: object) -> Path:
     return path
 
 
-def test_save_writes_a_google_key_only_when_it_differs_from_the_stored_one(
+def test_save_writes_a_google_key_only_when_it_differs_from_the_stored_key(
     aws: Cloud, tmp_path: Path
 ) -> None:
     key = read_key(write(tmp_path / "key.json", KEY))

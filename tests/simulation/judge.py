@@ -289,7 +289,7 @@ class _Recording:
                 yield message
 
     def _followed(self) -> Iterator[Verdict]:
-        """Check that follow ended with the right result after few polls, and mailed each failure."""
+        """Check that follow ended with the right result after few polls, and mailed failures."""
         record = self.played.cloud.recordings.items()
         known = next((item for item in record if item["uuid"] == self.truth.uuid), {})
         latest = {ingest.id: ingest for ingest in self.ingests}
