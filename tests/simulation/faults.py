@@ -10,7 +10,7 @@ class Kind(StrEnum):
     """The effect of a fault.
 
     The members up to SENT_TWICE hit one outbound call: the world's `nth` call with the name
-    `target` ("*" is any name).
+    `target`. With "*" the fault hits the `nth` of all calls that functions make.
     """
 
     ERROR_BEFORE = "error before"

@@ -131,7 +131,7 @@ class Zoom:
         return status
 
     def body_of(self, webhook_event: WebhookEvent) -> bytes:
-        """Make a webhook event's body, with new tokens and URLs."""
+        """Make a webhook event's body, with a new token and new URLs if the body names files."""
         about: dict[str, Any] = {}
         if webhook_event.uuids:
             about = (

@@ -60,7 +60,7 @@ class Load:
     uploads: int = 5
     opencast: OpencastSite = MODEST
     is_early: bool = False
-    """Whether Zoom sends each `recording.completed` 15 to 20 minutes before the files are there."""
+    """Whether `recording.completed` comes 15 to 20 minutes before Zoom has processed the files."""
     is_followed: bool = False
     """The setting FOLLOW_INGESTS."""
     delay: int = 0
