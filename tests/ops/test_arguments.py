@@ -104,7 +104,7 @@ def test_meeting_number_accepts_groups_of_digits(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-", "abc", "1.5", "861_689", "٣٤٥", "1" * 20])
-def test_meeting_number_refuses_text_that_is_not_a_number(text: str) -> None:
+def test_meeting_number_refuses_text_that_can_not_be_a_meeting_number(text: str) -> None:
     with pytest.raises(OpsError, match="is no meeting's number"):
         arguments.meeting_number(text)
 

@@ -156,7 +156,7 @@ def test_a_command_shows_progress_while_its_slow_program_runs(
     assert says in run_slowly(tmp_path, code)
 
 
-def test_a_deployment_prints_changed_resources_and_logs_the_rest(tmp_path: Path) -> None:
+def test_a_deployment_prints_changed_resources_and_logs_the_whole_output(tmp_path: Path) -> None:
     printed = run_slowly(tmp_path, DEPLOY)
     assert "  created: Download (SQS::Queue)\r\n" in printed
     assert "Outputs" not in printed

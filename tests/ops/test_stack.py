@@ -113,7 +113,7 @@ def test_the_schedule_is_saved_in_the_form_that_csv_import_reads(
         export.save_schedule(aws.schedule, path)
 
 
-def test_a_scheduled_class_without_a_course_is_saved_without_a_course() -> None:
+def test_a_scheduled_class_without_a_course_is_saved_without_the_course_of_its_meeting() -> None:
     nameless = {"day": "M", "time": "9:30", "title": "Lecture", "source": "sheet:Fall"}
     row = {"zoom_series_id": "7", "course_code": "CSCI E-7", "events": [nameless]}
     assert [line["Course Code"] for line in export.csv_lines(row)] == [""]

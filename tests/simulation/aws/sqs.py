@@ -195,9 +195,10 @@ class FakeQueues:
         return self._queues[url].next_visible()
 
     def take(self, url: str, most: int) -> list[dict[str, Any]]:
-        """Receive up to `most` messages, and return the records of an SQS event.
+        """Receive up to `most` messages as an event source mapping does.
 
-        An event source mapping receives messages in the same way.
+        Return the records of the SQS event. A message that was received too often moves to the
+        dead-letter queue.
         """
         queue = self._queues[url]
         return [

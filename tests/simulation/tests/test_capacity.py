@@ -33,7 +33,7 @@ def rows(part: str) -> list[tuple[str, ...]]:
     return [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in part.splitlines()]
 
 
-def test_capacity_document_has_every_load(text: str) -> None:
+def test_capacity_document_has_a_row_for_each_load_with_default_settings(text: str) -> None:
     found = [row[0] for row in rows(document.part_of(text, "loads"))]
     assert found[2:] == ["1", "100", "300", "1,000"]
 
