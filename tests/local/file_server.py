@@ -12,8 +12,8 @@ from local.neighbours.https_server import Answer, HttpsServer, Request
 class FileServer:
     """A server that answers with `files[path]`, or with 404 to any other path.
 
-    A request for a path in `gates` sets `asked` and waits for the path's gate. `order` records when
-    answers begin and end.
+    A request for a path in `gates` sets `asked`, and waits at most five seconds for the path's
+    gate. `order` records when answers begin and end.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Find the processes that a test started, grandchildren included."""
+"""Find the processes that a test started, grandchildren included, and wait for conditions."""
 
 import time
 from collections.abc import Callable

@@ -102,7 +102,7 @@ def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], st
 
 
 def run_sleeper(cloud: Cloud, authority: Authority) -> None:
-    """Create a function in the cloud, and let it run for a minute."""
+    """Create a function that sleeps for a minute, and invoke the function without waiting."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("sleeper.py", SLEEPER)
@@ -158,7 +158,7 @@ def test_local_cloud_leaves_no_process_and_no_port_when_its_starter_is_killed(
     assert not is_supervisor(pid)
 
 
-def test_local_cloud_outlives_its_starter_when_the_starter_lets_it_go(tmp_path: Path) -> None:
+def test_local_cloud_outlives_its_starter_when_the_starter_detaches_it(tmp_path: Path) -> None:
     starter, url, pid = start_elsewhere(tmp_path, "let go")
     try:
         assert starter.wait() == 0

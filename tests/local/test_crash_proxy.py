@@ -165,7 +165,7 @@ def request_of(
         ),
     ],
 )
-def test_crash_proxy_gives_a_call_the_same_name_in_every_run(
+def test_name_of_a_call_contains_no_id_that_differs_between_runs(
     origin: str, request_: Request, name: str
 ) -> None:
     assert name_of(origin, request_, "zip") == name

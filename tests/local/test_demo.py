@@ -16,7 +16,7 @@ from local.driver import ZoomRecording
 RECORDING = ZoomRecording("u==", 81122334455, "A private chat", "", 2, "", ())
 
 
-def test_the_time_of_a_finished_recording_stays_as_it_is() -> None:
+def test_the_seconds_of_a_demo_recording_stop_when_its_ingest_has_ended() -> None:
     began = time.monotonic() - 41.2
     finished = demo.Journey("(c) unclaimed", RECORDING, began, [("IGNORED", 25.0)])
     assert finished.seconds == 25.0

@@ -1,6 +1,6 @@
 """Tests of attacks on the local cloud by another user of the machine, or by a web page.
 
-Other tests send the same requests as the developer's processes do, which the cloud must answer.
+Some tests here send requests as the developer's processes do, which the cloud must answer.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def make_api(access: Access) -> None:
         pytest.param(replace(ROOT, at=datetime.now(UTC) + timedelta(hours=1)), id="future"),
     ],
 )
-def test_gateway_refuses_a_request_when_no_key_of_the_developer_has_signed_it(
+def test_gateway_refuses_a_request_when_key_secret_token_or_time_of_its_signature_is_wrong(
     target: Target, signer: Signer | None
 ) -> None:
     target.assert_refused(target.create_topic(signer))
@@ -463,7 +463,9 @@ def test_gateway_serves_endpoints_of_ministack_only_to_the_root(target: Target) 
 @pytest.mark.parametrize(
     "path", ["../../../../_ministack/reset", "..%2f..%2f..%2f_ministack/reset"]
 )
-def test_no_spelling_of_a_route_leads_to_endpoints_of_ministack(target: Target, path: str) -> None:
+def test_route_with_parent_folders_does_not_lead_to_endpoints_of_ministack(
+    target: Target, path: str
+) -> None:
     parts = urlsplit(target.url)
     trusting = ssl.create_default_context(cafile=str(target.access.ca_bundle))
     connection = http.client.HTTPSConnection(parts.netloc, timeout=10, context=trusting)

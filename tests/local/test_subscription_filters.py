@@ -1,4 +1,4 @@
-"""Tests of log subscription filters in the local cloud, and of the events that they deliver."""
+"""Tests of log subscription filters in the local cloud, and of the lines that they deliver."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def test_template_check_reports_an_alarm_only_when_it_differs_from_the_template(
     assert set(found.not_honoured) == {*NEVER_HONOURED, *named}
 
 
-def test_template_check_reports_a_missing_dashboard(access: Access) -> None:
+def test_template_check_reports_a_dashboard_only_when_it_is_missing(access: Access) -> None:
     wanted = template("AWS::CloudWatch::Dashboard")
     cloudwatch = access.client("cloudwatch")
     assert "the dashboard" in compare(wanted, {"It": "d"}, access.client).not_honoured

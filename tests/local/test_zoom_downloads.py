@@ -56,7 +56,7 @@ def test_zoom_stand_in_answers_a_download_with_a_page_when_token_or_link_is_inva
     assert {answer.headers["Content-Type"] for answer in refused} == {"text/html;charset=UTF-8"}
 
 
-def test_zoom_stand_in_answers_an_expired_token_as_the_switch_after_expiry_says(
+def test_zoom_stand_in_answers_an_expired_token_with_401_or_a_page_by_the_switch_after_expiry(
     client: Client, recording: Recording, clock: Clock
 ) -> None:
     link, token = client.completed(recording)
@@ -294,7 +294,7 @@ def test_zoom_stand_in_counts_sent_bytes_of_ranges_and_broken_downloads(
     assert client.zoom.sent == {file.file_id: file.size + 150}
 
 
-def test_zoom_cdn_sends_no_more_than_bytes_per_second_on_a_connection(client: Client) -> None:
+def test_zoom_cdn_sends_the_second_chunk_late_when_bytes_per_second_is_low(client: Client) -> None:
     slow = Lecture(1, START, seconds=5, segments=1, padding=300_000, bytes_per_second=1000)
     recording = client.zoom.add_lecture(slow)
     with pytest.raises(requests.ConnectionError, match="timed out"):

@@ -64,7 +64,7 @@ def test_webhook_event_recording_completed_of_zoom_stand_in_has_every_field(
 
 
 @pytest.mark.parametrize("event", ["meeting.ended", "webinar.ended"])
-def test_webhook_event_meeting_ended_of_zoom_stand_in_has_the_meeting_id_as_a_string(
+def test_meeting_ended_and_webinar_ended_of_zoom_stand_in_have_the_meeting_id_as_a_string(
     client: Client, recording: Recording, event: str
 ) -> None:
     about = client.zoom.event(event, recording.uuid)["payload"]["object"]

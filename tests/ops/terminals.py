@@ -22,7 +22,7 @@ def plain(printed: str) -> str:
 
 
 def terminal_of(shell: pytest.MonkeyPatch, columns: int, *, colour: bool = False) -> TerminalText:
-    """Replace standard output by a fake terminal of some columns, and return that terminal."""
+    """Replace standard output with a fake terminal, and return the terminal."""
     shell.setenv("COLUMNS", str(columns))
     shell.setenv("TERM", "xterm-256color")
     shell.delenv("NO_COLOR", raising=False)

@@ -41,7 +41,7 @@ def test_the_since_option_accepts_a_number_with_a_unit(text: str, length: timede
 @example("1w")
 @example("٣d")
 @example("1h30m")
-def test_the_since_option_accepts_any_text_or_refuses_it_in_one_line(text: str) -> None:
+def test_the_since_option_accepts_periods_and_refuses_any_other_text_in_one_line(text: str) -> None:
     if re.fullmatch(r"\s*[0-9]+\s*[smhdSMHD]\s*", text) and text not in WRONG:
         assert timedelta(0) < arguments.since(text) <= timedelta(days=3660)
         return
@@ -104,7 +104,7 @@ def test_meeting_number_accepts_groups_of_digits(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-", "abc", "1.5", "861_689", "٣٤٥", "1" * 20])
-def test_meeting_number_refuses_text_that_is_not_a_number(text: str) -> None:
+def test_meeting_number_refuses_text_that_can_not_be_a_meeting_number(text: str) -> None:
     with pytest.raises(OpsError, match="is no meeting's number"):
         arguments.meeting_number(text)
 

@@ -118,7 +118,7 @@ def test_audit_result_is_unchecked_when_the_services_know_no_vulnerability(
     assert found[1].problem.startswith("Its service knows no vulnerability of minimist 0.0.8")
 
 
-def test_audit_result_is_unchecked_when_npm_is_missing(
+def test_audit_of_npm_checks_nothing_and_says_why_when_npm_is_missing(
     services: Services, project: Path, tmp_path: Path
 ) -> None:
     found = audit.audit_node(project, services.environment(tmp_path, "/nowhere"))

@@ -132,7 +132,7 @@ def test_bytecode_has_lines_and_assertions_and_no_docstrings(
     this_python.compile(tmp_path)
     compiled = tmp_path / this_python.compiled(PurePosixPath("documented.py"))
     assert b"describes" not in compiled.read_bytes()
-    # Python takes the bytecode, not this source, because it doesn't compare them.
+    # Python loads the bytecode without a comparison with the source.
     source.write_text("")
     spec = importlib.util.spec_from_file_location("documented", source)
     assert spec

@@ -37,7 +37,9 @@ def test_a_failure_of_the_cdk_cli_is_reported_with_the_command_and_the_exit_code
 
 
 @pytest.mark.parametrize("answer", ["n", "", "no"])
-def test_a_refused_deployment_leaves_the_stack_unchanged(tmp_path: Path, answer: str) -> None:
+def test_confirm_deployment_ends_the_command_when_the_operator_refuses(
+    tmp_path: Path, answer: str
+) -> None:
     asked: list[str] = []
 
     def ask(question: str) -> str:
@@ -50,7 +52,9 @@ def test_a_refused_deployment_leaves_the_stack_unchanged(tmp_path: Path, answer:
     assert asked == ["Change zip-test like this? [y/N] "]
 
 
-def test_an_interrupt_at_the_deployment_question_leaves_the_stack_unchanged(tmp_path: Path) -> None:
+def test_confirm_deployment_ends_the_command_when_the_operator_interrupts_the_question(
+    tmp_path: Path,
+) -> None:
     def interrupt(_question: str) -> str:
         raise KeyboardInterrupt
 

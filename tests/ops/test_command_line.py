@@ -90,7 +90,7 @@ def test_a_mistyped_command_line_is_answered_in_one_line_with_the_mistake_and_a_
     assert said_in_a_line(invoke(*typed.split())) == line
 
 
-def test_lists_and_overview_call_commands_commands() -> None:
+def test_lists_and_overview_say_commands_instead_of_tasks() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "invoke", "-l", "local"],
         cwd=ROOT,

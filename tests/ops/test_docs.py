@@ -1,4 +1,4 @@
-"""Tests that documents name only commands, files, links and limits that exist."""
+"""Tests that the documents agree with the commands, files, links and limits of the project."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_readme_and_contributing_list_the_environments_of_tox() -> None:
 
 
 def is_path(text: str) -> bool:
-    """Return whether code in a document names a file or folder of this project."""
+    """Return whether code in a document looks like the path of a file or folder of this project."""
     if not re.fullmatch(r"\.?[\w-][\w.-]*(/[\w.-]+)*/?", text):
         return False
     first = text.partition("/")[0]

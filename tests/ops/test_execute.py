@@ -74,7 +74,7 @@ def nobody(_: str) -> tuple[int, str]:
     raise AssertionError("the API let the request in")
 
 
-def test_on_demand_posts_the_same_body_as_plus_zoom(
+def test_on_demand_posts_its_content_as_json_and_returns_the_message(
     hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [json_answer(200, {"message": "Ingest accepted"})]
@@ -338,7 +338,7 @@ def test_resend_says_that_the_webhook_may_have_the_request_when_it_is_interrupte
     assert exited.value.code == 130
 
 
-def test_the_resender_has_the_settings_and_secrets_of_the_stack(
+def test_the_resender_has_the_secrets_of_the_stack_and_hides_them_in_its_repr(
     aws: Cloud, session: requests.Session
 ) -> None:
     settings = load({**SETTINGS, "STACK_NAME": "zip-a"}, None)

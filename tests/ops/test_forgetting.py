@@ -233,7 +233,7 @@ def test_forgetting_a_recording_again_completes_an_interrupted_run(stack: Stack)
     assert stack.left().count(ANN) == 1
 
 
-def test_forgetting_an_unknown_recording_prevents_its_ingest(stack: Stack) -> None:
+def test_forgetting_an_unknown_recording_marks_the_recording_as_forgotten(stack: Stack) -> None:
     traces, _ = stack.forget("never-seen==")
     assert not traces.is_known
     assert stack.ledger.get("never-seen==").forgotten
@@ -326,7 +326,7 @@ def test_recordings_forget_asks_before_it_removes_anything(
     assert automated_zip_id(ANN) not in stack.aws.rows()
 
 
-def test_recordings_forget_says_that_a_recording_is_unknown(
+def test_recordings_forget_forgets_an_unknown_recording_only_with_even_if_running(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:
     with answering(shell_of_stack, "y"):

@@ -66,7 +66,7 @@ OPTIONS = {
 def made() -> str:
     """Return the text of docs/commands.md, made by a fresh process.
 
-    Another test of this process may have read a task's help texts, which invoke hands out once.
+    Another test of this process may have read a task's help texts, which invoke then removes.
     """
     program = "import tasks; from ops import reference; print(reference.document(tasks.namespace))"
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}

@@ -30,7 +30,7 @@ def write(path: Path, content: object) -> Path:
     return path
 
 
-def test_save_writes_a_google_key_only_when_it_differs_from_the_stored_one(
+def test_save_writes_a_google_key_only_when_it_differs_from_the_stored_key(
     aws: Cloud, tmp_path: Path
 ) -> None:
     key = read_key(write(tmp_path / "key.json", KEY))
@@ -45,7 +45,7 @@ def test_save_writes_a_google_key_only_when_it_differs_from_the_stored_one(
 
 
 @pytest.mark.parametrize("stored", [json.dumps(KEY, indent=2), "no JSON"])
-def test_save_keeps_a_stored_google_key_when_its_json_is_equal(
+def test_save_keeps_a_stored_google_key_only_when_its_json_is_equal(
     aws: Cloud, tmp_path: Path, stored: str
 ) -> None:
     aws.ssm.put_parameter(Name=GOOGLE_CREDENTIALS, Value=stored, Type="SecureString")
@@ -81,7 +81,9 @@ def test_save_creds_refuses_a_file_without_a_google_key_and_quotes_nothing_of_it
     assert "secretsecret" not in str(error.value)
 
 
-def test_a_google_key_hides_its_content(tmp_path: Path) -> None:
+def test_read_key_returns_a_key_that_hides_its_content_and_reports_a_missing_file(
+    tmp_path: Path,
+) -> None:
     assert "secretsecret" not in repr(read_key(write(tmp_path / "key.json", KEY)))
     with pytest.raises(OpsError, match="There is no file"):
         read_key(tmp_path / "nowhere.json")

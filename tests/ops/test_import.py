@@ -1,4 +1,4 @@
-"""Tests that imports have no effects on environment, network, processes and files."""
+"""Tests that imports have no side effects, and that the environment is read only as settings."""
 
 from __future__ import annotations
 

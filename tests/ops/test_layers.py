@@ -1,4 +1,4 @@
-"""Tests of import rules for the functions' own files, which import-linter can't check."""
+"""Tests of import rules that import-linter can't check."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PURE |= {
 }
 PURE |= {"__future__", "binascii", "csv", "io", "json", "string", "urllib", "uuid", "xml"}
 PURE |= {"contextlib", "hmac", "zoneinfo", "zlib"}
-"""Modules of Python that do no I/O: they know no clock, no machine and no network."""
+"""Modules of the standard library that a pure module may import."""
 
 IO_ROOMS = {"runtime", "transfer"}
 """Rooms (packages of `ingester`) in which every module may do I/O."""
@@ -71,7 +71,7 @@ IO_MODULES = {
     "zoom/stage_recording",
     "zoom/webhook_client",
 }
-"""Modules of the other rooms that do I/O. All modules that aren't listed are pure."""
+"""Modules outside of `IO_ROOMS` that may do I/O. All other modules of `ingester` are pure."""
 
 
 def name_of(path: Path) -> str:

@@ -65,7 +65,7 @@ def test_local_down_shows_progress_on_a_terminal(home: Path) -> None:
     assert said(local.take_down, home)[0] == "No local stack is up.\n"
 
 
-def test_the_demo_ends_with_the_command_that_lets_a_shell_find_invoke() -> None:
+def test_the_text_after_the_demo_activates_the_environment_before_it_names_local_up() -> None:
     said = local.AFTER_THE_DEMO
     assert said.index("`. .venv/bin/activate`") < said.index("`invoke local.up`")
 
@@ -117,7 +117,9 @@ def test_the_help_of_local_commands_has_ranges_and_defaults() -> None:
 
 
 @pytest.mark.parametrize("fail", ["download", "upload"])
-def test_local_record_says_that_a_recording_heals_by_itself_and_what_shows_it(fail: str) -> None:
+def test_local_record_names_the_logs_command_when_the_pipeline_repairs_the_failure(
+    fail: str,
+) -> None:
     text = " ".join(local.outlook("u==", 2, fail, 2))
     assert "heals automatically: `invoke logs.recording u==`" in text
 

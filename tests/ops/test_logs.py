@@ -206,7 +206,7 @@ def test_exception_is_indented_when_a_log_record_is_shown_as_text() -> None:
     assert shown(text).splitlines()[1:] == ["    Traceback:", "      File x", "    Error: no"]
 
 
-def test_a_log_line_of_lambda_is_shown_unchanged_except_for_redaction() -> None:
+def test_a_log_line_of_lambda_is_shown_indented_and_redacted() -> None:
     crash = "[ERROR] ImportError: no\nTraceback\n  File x token=abc123\x1b[2J"
     first, *rest = shown(crash).splitlines()
     assert first.endswith("webhook      [ERROR] ImportError: no")

@@ -71,7 +71,7 @@ def everything(*tables: Any) -> list[list[Any]]:
     return [sorted((plain(item) for item in table.scan()["Items"]), key=str) for table in tables]
 
 
-def test_migrate_copies_the_rows_of_every_table_unchanged_and_once(
+def test_migrate_copies_the_readable_unexpired_rows_of_every_table_unchanged_and_once(
     aws: Cloud, stacks: Stacks
 ) -> None:
     fill(stacks)

@@ -32,7 +32,7 @@ NOW = "2026-10-14T18:30:00Z"
 
 
 def is_taken_again(stacks: Stacks, *files: dict[str, Any]) -> bool:
-    """Post Zoom's webhook event, and return whether the event begins an ingest."""
+    """Post Zoom's webhook event, and return whether the webhook sends a message for it."""
     answer = post_webhook(
         webhook_dependencies(stacks.aws, stacks.clock), completed(*(files or (mp4(), chat())))
     )
@@ -95,7 +95,7 @@ def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -
 
 
 @pytest.mark.parametrize("asked_at", [None, "yesterday", ""])
-def test_a_migrated_request_gets_the_update_time_of_its_row_when_the_row_has_no_request_time(
+def test_a_migrated_request_gets_the_update_time_of_its_row_when_the_request_time_is_unreadable(
     stacks: Stacks, asked_at: str | None
 ) -> None:
     stacks.migrate_row(UUID, "IGNORED", ingest_request_time=asked_at)
@@ -112,7 +112,9 @@ def test_each_request_of_a_recording_is_migrated(stacks: Stacks) -> None:
     }
 
 
-def test_migrate_finds_the_uuid_of_a_recording_in_the_key_of_its_row(stacks: Stacks) -> None:
+def test_migrate_reads_the_uuid_from_the_zip_id_when_the_row_names_no_recording(
+    stacks: Stacks,
+) -> None:
     now = stacks.clock()
     for zip_id in (ZIP_ID, OTHER_ID):
         row = status_row(UUID, "IGNORED", now, zip_id=zip_id)

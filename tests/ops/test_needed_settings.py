@@ -1,4 +1,4 @@
-"""Tests that each command requires only the settings that it uses."""
+"""Tests that only commands that use packages require the code bucket."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_oc_import_explains_any_answer_that_is_not_a_listing(
     assert "\n" not in str(error.value)
 
 
-def test_oc_import_never_shows_the_password(
+def test_oc_import_hides_the_password_when_opencast_refuses_it(
     listing: ClassListing, session: requests.Session
 ) -> None:
     with pytest.raises(OpsError, match=r"refuses zip \(401\)") as error:
@@ -185,7 +185,10 @@ def test_oc_import_ignores_the_path_option_when_the_address_ends_with_series_jso
 def listed_stack(
     shell_of_stack: pytest.MonkeyPatch, listing: ClassListing, tls: Authority
 ) -> ClassListing:
-    """Set a stack and its Opencast user in the shell, and return a list of one scheduled class."""
+    """Set a stack and its Opencast user in the shell.
+
+    Return the stand-in for Opencast, which lists one scheduled class.
+    """
     settings = {"OPENCAST_API_USER": USER, "OPENCAST_API_PASSWORD": PASSWORD}
     unset = {"OPENCAST_BASE_URL": "", "OC_CLUSTER_NAME": ""}
     for name, value in {**settings, **unset, "REQUESTS_CA_BUNDLE": str(tls.ca_bundle)}.items():
@@ -255,7 +258,7 @@ def test_unusable_listed_scheduled_classes_are_named_without_their_link() -> Non
     ]
 
 
-def test_imported_scheduled_class_is_kept_when_its_entry_in_the_listing_becomes_unusable(
+def test_imported_scheduled_class_is_kept_when_its_entry_becomes_unusable_but_still_has_a_link(
     aws: Cloud,
 ) -> None:
     def bring(*rows: object) -> set[str]:
@@ -290,7 +293,7 @@ def test_imported_scheduled_class_is_kept_when_its_entry_in_the_listing_becomes_
         ("TR TR", "TR"),
     ],
 )
-def test_oc_import_accepts_every_spelling_of_days(text: str, letters: str) -> None:
+def test_oc_import_accepts_many_spellings_of_days(text: str, letters: str) -> None:
     assert days_of(text) == list(letters)
 
 
@@ -306,7 +309,7 @@ def test_oc_import_accepts_every_spelling_of_days(text: str, letters: str) -> No
         ("09:05:00", "9:05"),
     ],
 )
-def test_oc_import_accepts_every_spelling_of_times(text: str, time: str) -> None:
+def test_oc_import_accepts_many_spellings_of_times(text: str, time: str) -> None:
     assert time_of(text) == time
 
 
@@ -324,7 +327,9 @@ anything = st.recursive(
 
 
 @given(st.lists(anything | st.fixed_dictionaries(dict.fromkeys(listed(), anything))))
-def test_every_listed_entry_is_imported_or_named(rows: list[object]) -> None:
+def test_parse_returns_only_valid_scheduled_classes_when_the_listing_has_any_content(
+    rows: list[object],
+) -> None:
     parsed = parse("oc", rows)
     assert {row.row for row in parsed.skipped} <= set(range(1, len(rows) + 1))
     for meeting, event in parsed.pairs:

@@ -191,7 +191,7 @@ def test_the_endpoints_in_a_package_are_botocores_for_the_services_of_the_functi
             assert ours == theirs, (prefix, region)
 
 
-def test_a_package_has_every_time_zone_when_the_machine_has_none(
+def test_the_package_of_status_query_has_every_time_zone_when_the_machine_has_none(
     built: Built, tmp_path: Path
 ) -> None:
     with zipfile.ZipFile(built[STATUS_QUERY.name].path) as archive:

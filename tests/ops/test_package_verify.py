@@ -38,7 +38,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def rewrite(path: Path, changes: dict[str, bytes | None]) -> None:
-    """Change files of a zip, or remove files whose content is None.
+    """Change or add files of a zip, or remove files whose content is None.
 
     The zip keeps its comment, so a build treats the zip as up to date.
     """

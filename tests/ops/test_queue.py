@@ -1,4 +1,4 @@
-"""Tests of the views of `invoke queue.…` with the in-process SQS."""
+"""Tests of the views and selections of `invoke queue.…` with the in-process SQS."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_redrive_leaves_message_and_row_unchanged_when_the_send_fails(downloads:
     assert downloads.visible(downloads.dead_url) == 1
 
 
-def test_redrive_repeats_no_message_after_a_crash(uploads: Queues) -> None:
+def test_redrive_repeats_no_message_of_the_upload_queue_after_a_crash(uploads: Queues) -> None:
     uploads.add_to_dlq(body(1))
     with hold_messages(uploads.redrive.dead, 30) as held:
         (message,) = held.next_page()

@@ -54,7 +54,7 @@ class Stack:
     releases: Releases
 
     def deploy(self, function: Function, code: str) -> None:
-        """Deploy code from the bucket's archive."""
+        """Store code in the bucket's archive, and deploy the code from there."""
         content = package(code)
         digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
         key = NAMES.archive_key(function, digest)
@@ -152,7 +152,7 @@ def test_roll_back_to_2_means_version_2_even_if_a_later_version_has_the_descript
     assert [move.after for move in roll_back(stack.releases, [WEBHOOK], "2", {})] == ["2"]
 
 
-def test_roll_back_prefers_a_number_to_a_release_of_that_name(stack: Stack) -> None:
+def test_roll_back_prefers_a_version_number_to_a_release_of_the_same_name(stack: Stack) -> None:
     for code in ("second", "third"):
         stack.deploy(WEBHOOK, code)
         release_all(stack.releases, [WEBHOOK], "")

@@ -37,7 +37,7 @@ def test_the_crash_table_of_a_function_has_a_good_result_in_every_cell(function:
         ("zoom-reconcile", "webhook: POST /new_recording"),
     ],
 )
-def test_the_crash_table_of_a_function_lists_the_calls_of_the_function_that_have_an_effect(
+def test_the_crash_table_of_a_function_lists_a_call_that_has_an_effect(
     function: str, call: str
 ) -> None:
     assert call in TABLES[function]

@@ -1,4 +1,4 @@
-"""Tests that locks agree with their sources, and that sources list the code's imports."""
+"""Tests of pinned dependencies: locks, their sources, the CDK, npm packages and GitHub actions."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def third_party(function: Function) -> set[str]:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_a_function_requires_exactly_what_it_imports(function: Function) -> None:
+def test_a_function_requires_exactly_the_distributions_that_it_imports(function: Function) -> None:
     source = ROOT / "function_requirements" / f"{function.name}.in"
     assert set(requested(source)) == third_party(function)
 
 
-def test_the_common_lock_requires_what_the_functions_require() -> None:
+def test_the_common_requirements_are_the_requirements_of_all_functions() -> None:
     folder = ROOT / "function_requirements"
     wanted = [set(requested(folder / f"{function.name}.in")) for function in FUNCTIONS]
     assert set(requested(folder / "common-requirements.in")) == set().union(*wanted)

@@ -31,7 +31,7 @@ def test_read_csv_accepts_commas_semicolons_and_tabs(tmp_path: Path, separator: 
         (codecs.BOM_UTF16_BE + SHEET.encode("utf-16-be"), "in UTF-16"),
     ],
 )
-def test_read_csv_names_the_format_of_another_file(
+def test_read_csv_names_the_format_when_the_file_is_a_workbook_or_in_utf_16(
     tmp_path: Path, content: bytes, what: str
 ) -> None:
     path = tmp_path / "fall.csv"

@@ -1,4 +1,4 @@
-"""Tests that every module has a docstring and no vague name."""
+"""Tests that no module has a vague name, and that modules outside of tests have a docstring."""
 
 from __future__ import annotations
 

@@ -156,14 +156,14 @@ def test_a_command_shows_progress_while_its_slow_program_runs(
     assert says in run_slowly(tmp_path, code)
 
 
-def test_a_deployment_prints_changed_resources_and_logs_the_rest(tmp_path: Path) -> None:
+def test_a_deployment_prints_changed_resources_and_logs_the_whole_output(tmp_path: Path) -> None:
     printed = run_slowly(tmp_path, DEPLOY)
     assert "  created: Download (SQS::Queue)\r\n" in printed
     assert "Outputs" not in printed
     assert (tmp_path / ".local" / "cdk.log").read_text() == f"{CHANGES}\n"
 
 
-def test_stack_diff_prints_all_differences_at_the_end(tmp_path: Path) -> None:
+def test_stack_diff_prints_the_output_of_the_cdk_cli(tmp_path: Path) -> None:
     assert "zip-test.ExportsApi = abc\r\n" in run_slowly(tmp_path, DIFF)
 
 

@@ -113,7 +113,7 @@ def test_the_schedule_is_saved_in_the_form_that_csv_import_reads(
         export.save_schedule(aws.schedule, path)
 
 
-def test_a_scheduled_class_without_a_course_is_saved_without_a_course() -> None:
+def test_a_scheduled_class_without_a_course_is_saved_without_the_course_of_its_meeting() -> None:
     nameless = {"day": "M", "time": "9:30", "title": "Lecture", "source": "sheet:Fall"}
     row = {"zoom_series_id": "7", "course_code": "CSCI E-7", "events": [nameless]}
     assert [line["Course Code"] for line in export.csv_lines(row)] == [""]
@@ -125,7 +125,7 @@ def test_an_import_lock_is_not_saved_as_a_scheduled_class(aws: Cloud, tmp_path: 
     assert export.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 
 
-def test_a_stack_deletion_stops_when_a_schedule_row_can_not_be_saved(
+def test_save_schedule_raises_an_error_and_writes_no_file_when_a_row_can_not_be_read(
     aws: Cloud, tmp_path: Path
 ) -> None:
     aws.schedule.put_item(Item={"zoom_series_id": "7", "events": "no"})
@@ -143,7 +143,9 @@ def test_empty_bucket_deletes_files_and_unfinished_uploads(aws: Cloud) -> None:
     assert aws.bucket not in [bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]]
 
 
-def test_a_stack_deletion_can_be_repeated_after_a_failure(aws: Cloud, tmp_path: Path) -> None:
+def test_save_schedule_and_empty_bucket_do_nothing_when_table_and_bucket_are_gone(
+    aws: Cloud, tmp_path: Path
+) -> None:
     aws.schedule.delete()
     aws.s3.delete_bucket(Bucket=aws.bucket)
     path = tmp_path / "schedule.csv"

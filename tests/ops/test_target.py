@@ -1,4 +1,4 @@
-"""Tests of the choice of a command's stack, and of the question before a change."""
+"""Tests of the question before a change of a production stack, and of the look-up of a stack."""
 
 from __future__ import annotations
 

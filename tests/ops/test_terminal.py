@@ -107,7 +107,7 @@ def test_a_block_keeps_the_colour_of_its_cells(monkeypatch: pytest.MonkeyPatch) 
     assert "\x1b[31mis gone\x1b[0m" in out.getvalue()
 
 
-def test_the_lines_of_a_printed_sentence_end_between_words_and_keep_a_command_whole() -> None:
+def test_the_lines_of_a_printed_sentence_end_between_words() -> None:
     said = "  Nothing waits: `invoke queue.retry-downloads --all` sends all of them again."
     lines = terminal.fitted(said, narrow := TerminalText()).split("\n")
     assert narrow.isatty()

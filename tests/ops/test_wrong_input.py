@@ -1,4 +1,4 @@
-"""Tests that every command answers wrong input with one line and an exit code.
+"""Tests that commands answer wrong input with a short error and an exit code.
 
 Tests with stacks that don't exist need a cloud, and are in tests/e2e.
 """
@@ -98,7 +98,7 @@ def test_codebuild_refuses_an_empty_revision() -> None:
     ids=" ".join,
 )
 @pytest.mark.usefixtures("folder")
-def test_a_command_refuses_an_empty_uuid(command: tuple[str, ...], uuid: str) -> None:
+def test_a_command_refuses_an_empty_or_malformed_uuid(command: tuple[str, ...], uuid: str) -> None:
     assert "uuid" in said_in_a_line(invoke(*command, uuid))
 
 

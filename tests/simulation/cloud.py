@@ -33,7 +33,10 @@ VISIBILITY = 960
 STAGED_DAYS, TAKEN_DAYS, UPLOAD_DAYS = 7, 1, 1
 """Days after which S3 deletes staged files, files that Opencast has taken, and unfinished parts."""
 MOST_MESSAGES = 1000
-"""Most messages in a world of up to a hundred recordings. A world with more messages fails."""
+"""Most messages in a world without captions and with up to a hundred recordings.
+
+A world with more messages fails.
+"""
 
 EXPIRED = "expired"
 """The state that a world records for a row that has expired."""
@@ -51,12 +54,12 @@ SECRET_VALUES = {
 
 @dataclass(frozen=True)
 class Instrumentation:
-    """The options of a world's records about its run.
+    """Options of a world: its records for the judge, its tables and a log handler.
 
     With `for_judge` the world records the rows' states and the waiting messages, which takes a time
     that grows with the square of the recordings. Without `for_judge`, the world deletes no staged
-    files, so that a test can count these files at the end. `table` makes tables. `log` gets each
-    record that the functions log.
+    files, so that `capacity.measure` can count these files at the end. `table` makes tables. `log`
+    gets each record that the functions log.
     """
 
     for_judge: bool = True
@@ -81,7 +84,7 @@ class Cloud:
         self.reasons: dict[str, set[str]] = {}
         """uuid of a recording → the reasons that its rows have had."""
         self.sent: Counter[tuple[str, str]] = Counter()
-        """(queue, recording) → number of messages sent."""
+        """The number of messages sent, under the key ("all", "")."""
         self.most_waiting: Counter[tuple[str, str]] = Counter()
         """(queue, recording) → the largest number of messages at one time."""
         self.aborted_by_rule: list[OpenUpload] = []
@@ -153,7 +156,7 @@ class Cloud:
         return [*messages(self.download_dlq), *messages(self.upload_dlq)]
 
     def expire(self) -> None:
-        """Delete expired rows, objects, uploads and messages, as AWS does."""
+        """Delete expired rows and messages, and with `for_judge` expired objects and uploads."""
         for row in self.status.expire():
             self.states.setdefault(str(row["zip_id"]), []).append((self.world.time, EXPIRED))
         self.events.expire()

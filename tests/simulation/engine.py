@@ -1,7 +1,6 @@
-"""A fake of the transfer engine, which copies each file in one atomic step.
+"""A fake transfer engine: a copy takes the time of a transfer, and then stores an object.
 
-The engine has its own tests. The fake decides when objects appear, their keys and bytes, and how
-copies end.
+The real engine has its own tests.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ SECOND_CHAPTER = 100
 """The second of a segment at which its second chapter begins."""
 
 LEAST_BYTES = 5 * 1024 * 1024
-"""Bytes of the smallest part. A run that copies less stores nothing."""
+"""Bytes of the smallest part. A copy that is interrupted before its first part stores nothing."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Upload:
 
 @dataclass
 class Copies:
-    """The unfinished uploads of all invocations: (key, identity) → upload."""
+    """The unfinished uploads of all invocations, and the contents of Zoom's files."""
 
     bucket: FakeBucket
     files: dict[str, FileTruth]
@@ -67,9 +66,10 @@ class Copies:
     contents: dict[str, str]
     """ETag → content."""
     begun: dict[tuple[str, str], Upload] = field(default_factory=dict)
+    """(staging key, identity of the source) → upload."""
 
     def content(self, etag: str) -> str:
-        """Return the content of an object: the file's token, or a text with the token in it.
+        """Return the content of the file with an ETag: its token, or a text with the token in it.
 
         A transcript is WebVTT with the token as its cue. Chapters are JSON with two chapters whose
         title is the token.
@@ -89,9 +89,10 @@ class Copies:
         return f"WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n{token}\n"
 
     def resume(self, key: str, identity: str) -> Upload:
-        """Return the unfinished upload of a source, or begin an upload. `identity` is the source.
+        """Return the unfinished upload of a source, or begin an upload.
 
-        Abort the uploads of other sources to the same key.
+        `identity` names the version of the source. Abort the uploads of other sources to the same
+        key.
         """
         for other in [name for name in self.begun if name[0] == key and name[1] != identity]:
             self.abort(other)
@@ -114,7 +115,7 @@ class Copies:
         The fake makes no request to S3, and finds the object's key in the arguments of `read`.
 
         Raises:
-            TransferFailed: The object isn't a video.
+            TransferFailed: There is no object, or its content isn't the token of a file.
         """
         assert isinstance(read, partial)
         found = self.bucket.stored(read.args[0])
@@ -140,8 +141,10 @@ class FakeEngine:
         """Copy the files in turn, with the results of `ingester.transfer.engine.Engine.copy`.
 
         Raises:
-            PermanentFailure: A copy failed for good, and doesn't tolerate the error.
-            RetryableFailure: A copy failed. The other copies are done.
+            PermanentFailure: A copy failed for good, and doesn't tolerate the error. The unfinished
+                uploads of this call are aborted.
+            RetryableFailure: A copy failed, or the time ended before any bytes were stored. Copies
+                for which there was time are done.
             OutOfTime: The time ended. The next invocation continues the copies.
         """
         run = _Run(self)
@@ -251,7 +254,7 @@ class _Run:
         return copy.source.open(0, 0)
 
     def _is_there(self, key: str, identity: str) -> bool:
-        """Return whether the object has this identity, and Opencast hasn't taken the object."""
+        """Return whether the object has the identity and isn't released."""
 
         def look() -> bool:
             found = self._copies.bucket.stored(key)
@@ -264,7 +267,7 @@ class _Run:
         return found is not None and found.metadata.get("source") == identity
 
     def _transfer(self, begun: Upload, size: int) -> None:
-        """Make a transfer's time pass. Raise OutOfTime if the invocation has too little time."""
+        """Sleep for a transfer's time. Raise OutOfTime if the invocation has too little time."""
         missing = size - begun.stored
         rate = self._engine.rate
         seconds = self._engine.time_left() - RESERVE_SECONDS

@@ -89,7 +89,7 @@ class LambdaFunction(Generic[Kept]):
         if warm is None:
             world.sleep(COLD_SECONDS * (0.5 + world.random_fraction()))
             warm = Warm(Container(self._build, clock=world.monotonic), world.time)
-        # A crash ends the container too, because it skips the lines that put the container back.
+        # A crash skips the lines that put the container back. So a crash ends the container too.
         try:
             answer = self._handle(event, warm.container, Context(world, ends))
         except Exception as error:
@@ -119,7 +119,10 @@ class Gateway:
     def post(
         self, body: bytes, headers: Mapping[str, str], seconds: float
     ) -> tuple[int, bytes] | None:
-        """Send a POST. Return the status and body, or None if no answer comes within `seconds`."""
+        """Send a POST, and return the status and body.
+
+        Return None if no answer comes within `seconds`, or during an outage of the webhook.
+        """
         world = self._world
         event = {"headers": dict(headers), "body": body.decode(), "isBase64Encoded": False}
         if world.is_out("webhook"):
@@ -164,7 +167,7 @@ class EventSources:
         self._sources.append(Source(url, function, max_concurrency))
 
     def plan_polls(self) -> None:
-        """Plan the next poll of each queue."""
+        """Plan the next poll of each queue that has a message and may start an invocation."""
         for source in self._sources:
             if source.running >= source.max_concurrency:
                 continue

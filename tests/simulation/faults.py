@@ -10,7 +10,7 @@ class Kind(StrEnum):
     """The effect of a fault.
 
     The members up to SENT_TWICE hit one outbound call: the world's `nth` call with the name
-    `target` ("*" is any name).
+    `target`. With "*" the fault hits the `nth` of all calls that functions make.
     """
 
     ERROR_BEFORE = "error before"
@@ -24,7 +24,7 @@ class Kind(StrEnum):
     OUTAGE = "outage"
     """A failure of the service `target` from `at`, for `seconds`."""
     DELIVERED_TWICE = "delivered twice"
-    """Two deliveries of the `nth` message of the queue `target`."""
+    """A repeat of the `nth` delivery of a message from the standard queue."""
     WEBHOOK_LOST = "webhook lost"
     """The loss of the webhook event with the key `target`, which Zoom never sends."""
     PROXY = "proxy gives up"
@@ -32,7 +32,7 @@ class Kind(StrEnum):
     REFUSAL = "own refusal"
     """Opencast's own answer with status `detail` to the `nth` POST."""
     ANSWER = "odd answer"
-    """The answer `detail` of Zoom's API to the `nth` request."""
+    """The answer `detail` to the `nth` request to Zoom's API or OAuth."""
 
 
 ON_CALLS = frozenset(
@@ -49,7 +49,7 @@ ON_CALLS = frozenset(
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault. `at` is in seconds since the world's beginning."""
+    """A fault. `at` is in seconds since the world's beginning. `nth` counts from 1."""
 
     kind: Kind
     target: str

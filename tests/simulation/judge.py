@@ -1,8 +1,8 @@
 """Judge a world that has run: the fate of each file, the queues, states and mails.
 
 The judge shares no code with production. The judge derives the expected result from the scenario,
-the answers that people got and the documents. In unclear cases the judge is lenient, except about a
-file that is missing without a report.
+the answers that people got and the project's documents. In unclear cases the judge is lenient,
+except about a file that is missing without a report.
 """
 
 from __future__ import annotations
@@ -86,7 +86,10 @@ SLOWEST_QUESTION = 6 * 3600.0
 
 
 class Category(StrEnum):
-    """Kind of a verdict, from the worst to the best. REPORTED: a missing file that was reported."""
+    """Kind of a verdict, from the worst to the best.
+
+    REPORTED means that the pipeline reported a missing file.
+    """
 
     LOST = "lost"
     TWICE = "twice"
@@ -103,7 +106,7 @@ class Category(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A mistake, or the report of a missing file. `about` is the recording's uuid or ""."""
+    """A mistake, or the report of a missing file. `about` is a recording's uuid, a zip id or ""."""
 
     category: Category
     about: str
@@ -178,7 +181,7 @@ class _Recording:
         return Verdict(category, self.truth.uuid, what)
 
     def series(self) -> set[str]:
-        """Return the series that the schedule, the settings or a person asked for."""
+        """Return the series that the schedule, the settings or a request names."""
         found = {self.automatic}
         for request in self.requests:
             found.add(request.happening.series or self.automatic)
@@ -263,9 +266,9 @@ class _Recording:
     def _is_final(self, mail: Mail, file: FileTruth) -> bool:
         """Return whether a mail reports that nothing more happens to a file.
 
-        A mail of the webhook isn't such a report if a later attempt of the webhook event succeeded.
-        Mails of "+Zoom" are about the person's request. Mails of follow are about files that are in
-        Opencast.
+        A mail of the webhook isn't such a report if the webhook accepted a webhook event with the
+        file. Mails of "+Zoom" are about the person's request. Mails of follow are about files that
+        are in Opencast.
         """
         if mail.who in ("on_demand", "follow"):
             return False
@@ -286,7 +289,7 @@ class _Recording:
                 yield message
 
     def _followed(self) -> Iterator[Verdict]:
-        """Check that following ended with the right result, few polls, and a mail of a failure."""
+        """Check that follow ended with the right result after few polls, and mailed failures."""
         record = self.played.cloud.recordings.items()
         known = next((item for item in record if item["uuid"] == self.truth.uuid), {})
         latest = {ingest.id: ingest for ingest in self.ingests}
@@ -311,9 +314,10 @@ class _Recording:
                 yield self._verdict(Category.NOISE, f"{asked} questions about {ingest.id}")
 
     def _fate(self, ingest: Ingest) -> str:
-        """Return the fate of an ingest: that of its workflow, "deleted", or "either".
+        """Return the fate of an ingest: "published", "failed", "deleted", "either", or "".
 
         "either" means a deletion after the publication. Follow may have seen the deletion or not.
+        "" means that the workflow is paused, or succeeded without a publication.
         """
         end = _FATES.get(ingest.end, "")
         deleted = [at for at in self.deletions if at >= ingest.finished]
@@ -351,12 +355,15 @@ class _Recording:
             yield self._verdict(Category.TWICE, f"{ids[False]} further events, {asked}")
 
     def _is_asked_for(self) -> bool:
-        """Return whether Zoom sent a webhook event of the recording, or a person made a request."""
+        """Return whether the scenario has any happening of the recording, such as a request."""
         happenings = self.played.scenario.happenings
         return any(happening.uuid == self.truth.uuid for happening in happenings)
 
     def _content(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check that an ingest has the bytes that its form promised, and each view in order."""
+        """Check bytes, views, order and flavors of an ingest's files.
+
+        `_captions` checks captions and chapters.
+        """
         files = {self.truth.content_of(file): file for file in self.truth.files}
         last: dict[str, FileTruth] = {}
         for ingested in ingest.files:
@@ -380,9 +387,10 @@ class _Recording:
             yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({ingested.key})")
 
     def _captions(self) -> Iterator[Verdict]:
-        """Check that each event has the recording's captions once, at the right times.
+        """Check that each event has the recording's captions and chapters, at the right times.
 
-        The same holds for chapters. Chapters begin at a segment's start and 100 seconds later.
+        An event has captions and chapters at most once for each of its ingests. Captions begin one
+        second after a segment's start, chapters at the start and 100 seconds later.
         """
         site = self.played.scenario.site
         if site.captions:
@@ -475,9 +483,10 @@ class _Recording:
                 yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} has {token} at {at} s")
 
     def _needs_captions(self) -> bool:
-        """Return whether captions have to come: the webhook accepted events about all transcripts.
+        """Return whether captions are due.
 
-        Opencast also has to be version 16 or later, and nobody may have deleted anything.
+        Captions are due if the webhook accepted webhook events about all transcripts, and
+        `_may_have_texts` is true of version 16.
         """
         files = [file for file in self.truth.files if file.type == TRANSCRIPT]
         told = {file_id for event in self._transcript_events() for file_id in event.files}
@@ -485,7 +494,11 @@ class _Recording:
         return all_told and self._may_have_texts(16)
 
     def _needs_chapters(self) -> bool:
-        """Return whether Zoom listed all chapters soon after a webhook event about transcripts."""
+        """Return whether chapters are due.
+
+        Chapters are due if Zoom listed all of them soon after the last webhook event about
+        transcripts, and `_may_have_texts` is true of version 19.
+        """
         listed = [file.listed for file in self.truth.files if file.is_chapters]
         last = max((event.at for event in self._transcript_events()), default=-math.inf)
         in_time = bool(listed) and max(listed) < last + CHAPTERS_IN_TIME
@@ -502,7 +515,10 @@ class _Recording:
         ]
 
     def _may_have_texts(self, version: int) -> bool:
-        """Return whether Opencast has this version or a later one, and nobody deleted anything."""
+        """Return whether Opencast has the version or a later one, and nothing was deleted.
+
+        A deletion is a move to Zoom's trash, or a deletion of the recording's events in Opencast.
+        """
         is_old = int(self.played.scenario.site.opencast_version.partition(".")[0]) < version
         return not (is_old or self._was_trashed() or self.deletions)
 
@@ -637,7 +653,7 @@ def _states(played: Played) -> Iterator[Verdict]:
 
 
 def is_backwards(before: str, after: str) -> bool:
-    """Return whether a row's change of state goes back to an earlier step of the pipeline."""
+    """Return whether a row's change of state contradicts the order of the pipeline's steps."""
     if EXPIRED in (before, after):
         return False
     if before in _IN_OPENCAST:
@@ -675,9 +691,10 @@ def _noise(played: Played) -> Iterator[Verdict]:
 
 
 def _messages_begun(played: Played, uuid: str) -> int:
-    """Return the largest number of messages about a recording.
+    """Return the largest number of messages that can begin for a recording.
 
-    Each delivery of a webhook event with files, each request and each repeat begins one message.
+    Each attempt to deliver a webhook event with files, each attempt of a request, and each fault
+    that repeats a message can begin one message.
     """
     notified = sum(
         len(delivery.answers)

@@ -15,8 +15,8 @@ from tests.simulation.world import World
 class Mail:
     """An error record, which production mails to a person.
 
-    `goes_on` is whether the record says that the work continues. `advice` is the advice to the
-    person.
+    `at` is the world's time. `goes_on` is whether the record says that the work continues. `advice`
+    is the advice to the person, or "".
     """
 
     at: float
@@ -29,7 +29,7 @@ class Mail:
 
 
 class Collector(logging.Handler):
-    """A handler that keeps records of level ERROR, and adds every record to the story."""
+    """A handler that keeps the errors of living processes, and adds records to the story."""
 
     def __init__(self, world: World) -> None:
         super().__init__(logging.NOTSET)
@@ -63,7 +63,10 @@ class Collector(logging.Handler):
 
 @contextmanager
 def collected(world: World, also: logging.Handler | None = None) -> Iterator[Collector]:
-    """Collect the records that are logged in a block. The handler `also` gets every record."""
+    """Yield a collector of the records that production logs in the block.
+
+    The handler `also` gets the same records, from level INFO on.
+    """
     logger = logging.getLogger("ingester")
     collector = Collector(world)
     before = logger.level, logger.propagate, list(logger.handlers)

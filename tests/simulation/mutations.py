@@ -358,7 +358,10 @@ def caught_by(mutation: Mutation, seed: int = 0) -> tuple[bool, str]:
 
 
 def main() -> int:
-    """Try the mutations whose name contains the argument, or all. Return 1 if any is missed."""
+    """Run worlds with each mutation whose name contains the argument, or with all mutations.
+
+    Return 1 if a mutation is missed, else 0.
+    """
     chosen = [
         mutation for mutation in MUTATIONS if not sys.argv[1:] or sys.argv[1] in mutation.name
     ]

@@ -62,7 +62,7 @@ def file(
     finished: float = DONE,
     listed: float = 0.0,
 ) -> FileTruth:
-    """Make a file of a segment, counted from 0."""
+    """Make a file of a segment. Segments count from 0."""
     begins = BEGIN + segment * (SEGMENT + GAP)
     return FileTruth(
         id=f"f{segment}-{kind}",
@@ -93,7 +93,7 @@ def scenario(
 
 
 def worlds() -> tuple[NamedWorld, ...]:
-    """Return all named worlds, in the order of their causes."""
+    """Return all named worlds."""
     return (
         *_staging(),
         *_waiting(),

@@ -22,7 +22,7 @@ from tests.simulation.truth import Scenario
 from tests.simulation.world import Failure, Promise, World
 
 CHECK_SECONDS = 1.0
-"""Seconds after which a fetching POST notices Opencast's outage."""
+"""Shortest time in seconds between two checks for an outage during a POST."""
 
 IDENTIFIER = re.compile(r"[\w\-.:;()]+")
 EMPTY_500 = Response(500, b"")
@@ -51,7 +51,7 @@ class IngestedFile:
 
 @dataclass
 class Event:
-    """An event in Opencast."""
+    """An event in Opencast. `visible` and `active_until` are times of the world."""
 
     id: str
     series: str
@@ -191,11 +191,11 @@ class Opencast:
         return "SUCCEEDED" if ingest.end == "UNPUBLISHED" else ingest.end
 
     def _state(self, event: str) -> str:
-        """Return the state of an event's last workflow."""
+        """Return the state of the workflow of an event's last ingest."""
         return self._state_of([ingest for ingest in self.ingests if ingest.id == event][-1])
 
     def _publications(self, event: str) -> list[str]:
-        """Return the publications of an event since it was last deleted."""
+        """Return the names of an event's publications, which always include "internal"."""
         found = self.published(event)
         return ["internal", "engage-player"] if found else ["internal"]
 
@@ -227,7 +227,7 @@ class Opencast:
                 self.events[ingest.id].active_until = self.world.time
 
     def planned(self, kind: Kind) -> Fault | None:
-        """Remove and return the planned fault of the latest POST, or return None."""
+        """Remove and return the fault of a kind for the latest POST, or return None."""
         found = self._planned.pop((kind, self._posts), None)
         if found is not None:
             self.world.struck.append(found)
@@ -251,7 +251,8 @@ class Opencast:
     def _shows(self, flavor: str) -> bool:
         """Return whether this version shows tracks of a flavor.
 
-        The real Opencast accepts tracks of any flavor.
+        The fake refuses other tracks, which the pipeline mustn't send. The real Opencast accepts
+        tracks of any flavor.
         """
         major = int(self.site.opencast_version.partition(".")[0])
         return flavor != CHAPTERS or major >= CHAPTERS_VERSION
@@ -323,7 +324,7 @@ class Opencast:
             return ""
 
     def _transferred(self, found: StoredObject) -> bool:
-        """Make the time of a transfer pass. Return whether Opencast stayed up."""
+        """Sleep for the time of a transfer. Return whether Opencast stayed up."""
         rate = min(self.site.opencast_rate, self.site.opencast_link / self._at_work)
         ends = self.world.time + 0.3 + found.size / rate
         while not self.is_down:
@@ -435,7 +436,10 @@ class OpencastSession:
         auth: object = None,
         allow_redirects: bool = False,
     ) -> Response:
-        """Send an ingest. `timeout` has the seconds to connect and to wait for an answer."""
+        """Send an ingest, or a POST to the External API.
+
+        `timeout` has the seconds to connect and to wait for an answer.
+        """
         assert auth
         assert headers is not None
         assert not allow_redirects

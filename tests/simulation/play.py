@@ -35,22 +35,23 @@ from tests.simulation.zoom import Zoom, signed
 NEW_SECRET = "zoom-secret-2"
 HOUR = 3600.0
 RECONCILED_AFTER = 48 * HOUR
-"""Seconds for which reconcile runs after the last happening.
+"""Seconds for which reconcile runs after the last happening or fault.
 
 Zoom's list lacks a file for 30 hours at most, and a copy may wait for a day.
 """
 HOURLY, RARELY = 4 * HOUR, 6
-"""Seconds of hourly runs of reconcile after the last happening, and hours between later runs."""
+"""Seconds of hourly runs of reconcile after the last happening or fault, and hours between later
+runs."""
 
 CAPTIONS_DAYS = 13
-"""Days that a world with captions lasts after its last happening.
+"""Days that a world with captions lasts at least after its last happening.
 
 The pipeline waits a week for captions after the ingest. Behind a paused workflow two messages wait
 42 hours each.
 """
 
 FOLLOWED_DAYS = 8
-"""Days that a world lasts longer if its ingests are followed, which takes a week at most."""
+"""Days that a world lasts longer if its ingests are followed. Following takes at most a week."""
 
 FAILED_PAUSE = 300.0
 """Seconds from a failed run of follow to the next run, which the real rule starts every minute."""
@@ -64,7 +65,8 @@ MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
 class Request:
     """A person's request and its answers.
 
-    `known` are the ids of the files that Zoom listed at the time of an answer.
+    `answers` are the HTTP statuses, or None for no answer. `known` are the ids of the files that
+    Zoom listed at the time of an answer.
     """
 
     happening: PlusZoom | Forced
@@ -93,7 +95,10 @@ class Played:
 def play(
     scenario: Scenario, *, story: bool = False, instrumentation: Instrumentation | None = None
 ) -> Played:
-    """Run a scenario until no event is planned, or until its days are over."""
+    """Run a scenario until no event is planned, or until its time is over.
+
+    A world with too many events or messages ends early, and `is_endless` is set.
+    """
     instrumentation = instrumentation or Instrumentation()
     world = World(scenario.seed, scenario.faults, story=story)
     cloud = Cloud(world, scenario, instrumentation)
@@ -121,7 +126,7 @@ def play(
 
 
 def _plan_reconciles(system: System, scenario: Scenario) -> float:
-    """Plan EventBridge's calls of reconcile. Return the end of the last call's hour.
+    """Plan EventBridge's calls of reconcile. Return a time after the last call, or 0 without calls.
 
     The first call comes before all happenings, and sets the stack's baseline.
     """

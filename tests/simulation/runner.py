@@ -56,7 +56,7 @@ def run_seed(seed: int, profile: Profile, most_faults: int) -> Outcome:
 
 
 def fault_name(fault: Fault) -> str:
-    """Return a fault's name in the table: its kind and the service that it hits."""
+    """Return a fault's name in the table: its kind, and its service if it has one."""
     service, dot, _ = fault.target.partition(".")
     return f"{fault.kind} {service if dot or fault.kind is Kind.OUTAGE else ''}".strip()
 
@@ -64,7 +64,7 @@ def fault_name(fault: Fault) -> str:
 def run_worlds(
     seeds: Sequence[int], profile: Profile, most_faults: int, processes: int
 ) -> list[Outcome]:
-    """Run the worlds of seeds in parallel processes."""
+    """Run the worlds of seeds, in parallel if `processes` is above 1. Return their outcomes."""
     run = partial(run_seed, profile=profile, most_faults=most_faults)
     if processes < 2:
         return [run(seed) for seed in seeds]
@@ -81,7 +81,7 @@ def _collect_rarely() -> None:
 def table(outcomes: Iterable[Outcome]) -> str:
     """Tabulate the worlds by fault and worst verdict.
 
-    A world counts in the row of each of its faults.
+    A world counts in the row of all worlds, and in the row of each of its faults.
     """
     cells: Counter[tuple[str, Category]] = Counter()
     rows: Counter[str] = Counter()

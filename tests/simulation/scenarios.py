@@ -145,7 +145,10 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
 
 
 def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add a transcript of each segment. Zoom makes transcripts minutes or hours after videos."""
+    """Add a transcript of each segment to nine in ten recordings.
+
+    Zoom makes most transcripts minutes or hours after the videos.
+    """
     if chance.random() < 0.1:
         return recording
     segments = sorted({(file.begins, file.ends) for file in recording.files})
@@ -175,7 +178,10 @@ def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTru
 def _with_chapters(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """Turn chapters on in three of four sites, mostly with an Opencast that shows chapters."""
+    """Turn chapters on in three of four sites, and add chapters to these sites' recordings.
+
+    Most of these sites have an Opencast that shows chapters.
+    """
     if chance.random() < 0.25:
         return site, recordings
     version = "19.1.0" if chance.random() < 0.7 else site.opencast_version
@@ -184,7 +190,10 @@ def _with_chapters(
 
 
 def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add chapters of each segment, after the transcripts. Zoom sends no webhook event for them."""
+    """Add chapters for each transcript to nine in ten recordings.
+
+    Zoom sends no webhook event for chapters.
+    """
     transcripts = [file for file in recording.files if file.type == TRANSCRIPT]
     if chance.random() < 0.1:
         return recording
@@ -215,7 +224,10 @@ def _with_summaries(
 
 
 def _with_own_summaries(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add summaries and next steps of each segment. Zoom makes most of these before the video."""
+    """Add summaries and next steps of each segment to seven in ten recordings.
+
+    Zoom makes most of these files before it serves the last video.
+    """
     if chance.random() < 0.3:
         return recording
     videos = [file for file in recording.files if file.type == VIDEO]
@@ -404,7 +416,7 @@ def _notified(chance: Random, recording: RecordingTruth) -> list[Happening]:
 def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
     """Draw the webhook events `recording.completed`: one for all files, or two.
 
-    The first of two is for some files, and the second is for all files or the rest.
+    One of two is for some files, and the other is for all files or the rest.
     """
     files = recording.files
     whole = tuple(file.id for file in files)
@@ -437,7 +449,10 @@ def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
 def _late_after_deletion(
     chance: Random, notified: list[Happening], people: list[Happening]
 ) -> list[Happening]:
-    """Return the webhook events. The last may move to a time after the deletion in Opencast."""
+    """Return the webhook events, with the last of several `recording.completed` possibly later.
+
+    The new time is after the deletion in Opencast.
+    """
     deleted = next(
         (happening.at for happening in people if isinstance(happening, DeletedInOpencast)), None
     )

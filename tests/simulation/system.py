@@ -1,6 +1,6 @@
 """The real functions over the fakes, built like production's.
 
-In the simulator only this module knows the functions and the classes of their dependencies.
+In the simulator only this module imports the functions and the classes of their dependencies.
 """
 
 from __future__ import annotations
@@ -127,11 +127,14 @@ class System:
 
     @property
     def errors(self) -> list[Exception]:
-        """Errors that the functions' handlers raised. No handler should raise an error."""
+        """Errors that the functions' handlers raised."""
         return [error for function in self.functions for error in function.errors]
 
     def recording_for_operator(self, uuid: str) -> MeetingRecordings | None:
-        """Return a recording from Zoom's API as an operator's command does, or None on an error."""
+        """Return a recording from Zoom's API as an operator's command does.
+
+        Return None if Zoom lacks the recording, or on an error.
+        """
         secrets = ZoomSecrets(zoom_client_secret="client-secret")
         api = self._zoom_api(ZoomSettings(**ZOOM_ACCESS), secrets)
         try:

@@ -1,9 +1,9 @@
 """A simulated world: a heap of timed events, and processes that are greenlets.
 
-A process is an invocation of a function, a webhook event by Zoom or an ingest in Opencast. Each
-outbound call of a process goes through `World.call`. The call lets time pass and other processes
-run, and planned faults happen there. So crashes and interleavings need no threads, and a seed
-always gives the same world.
+A process is, for example, an invocation of a function, a webhook event by Zoom or an ingest in
+Opencast. Each outbound call of a process goes through `World.call`. The call lets time pass and
+other processes run, and planned faults happen there. So crashes and interleavings need no threads,
+and a seed always gives the same world.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Promise(Generic[T]):
 
 
 class Process:
-    """A greenlet that makes outbound calls and waits. A process may crash at each call."""
+    """A greenlet that makes outbound calls and waits. With `can_crash`, a call may crash it."""
 
     def __init__(self, name: str, number: int, seed: int) -> None:
         self.name = name
@@ -123,7 +123,7 @@ class World:
         """The faults that have happened so far."""
         self.calls: Counter[str] = Counter()
         self.failure: Exception | None = None
-        """An error of the simulator itself."""
+        """An error that `run` raises after the current event."""
         self._count = 0
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._hub = greenlet.getcurrent()
@@ -144,7 +144,7 @@ class World:
         return self.time
 
     def random_fraction(self) -> float:
-        """Return a random number from 0 up to 1, from the running process's own source."""
+        """Return a random number in [0, 1) from the running process's source, or the world's."""
         return (self.current.chance if self.current else self._chance).random()
 
     def new_id(self) -> str:
@@ -162,7 +162,7 @@ class World:
         """Run the events until a time, or until none is planned.
 
         Raises:
-            Endless: There are more than `most_events`.
+            Endless: There are more than `most_events`, or an event has set `failure`.
         """
         heap = self._heap
         left = most_events
@@ -193,7 +193,7 @@ class World:
         seconds: float | None = None,
         can_crash: bool = False,
     ) -> Promise[tuple[T | None, BaseException | None]]:
-        """Start a process that is killed after `seconds`.
+        """Start a process. Kill the process after `seconds`, or never if `seconds` is None.
 
         The promise holds the process's result or None, and the error that ended it or None.
         """
@@ -221,7 +221,7 @@ class World:
         return promise
 
     def kill(self, process: Process) -> None:
-        """End a waiting process. Only code outside of all processes may call this."""
+        """End a waiting process. Only code outside of all processes may call `kill`."""
         if process.is_over or process.is_dead or process.greenlet is None:
             return
         self.record("is ended by its time limit", str(process))
@@ -290,7 +290,8 @@ class World:
     def call(self, name: str, effect: Callable[[], T], failure: Failure | None = None) -> T:
         """Make an outbound call: let time pass, and fail or crash if a fault is planned.
 
-        `failure` makes the error of a failed call, by default botocore's error.
+        Outside of processes, only `effect` runs. `failure` makes the error of a failed call, by
+        default botocore's error.
         """
         process = self.current
         if process is None:
@@ -317,7 +318,7 @@ class World:
         return self._outage_of(service, process) is not None
 
     def back_at(self, service: str) -> float | None:
-        """Return the time at which the service's outage ends, or None without an outage."""
+        """Return the time at which the service's outage ends, or None without a full outage."""
         outage = self._outage_of(service, None)
         return outage.at + outage.seconds if outage else None
 

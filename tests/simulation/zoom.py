@@ -102,7 +102,10 @@ class Zoom:
         self._numbers: Counter[str] = Counter()
 
     def notify(self, webhook_event: WebhookEvent, post: PostWebhook) -> None:
-        """Send a webhook event, and retry after a failure. The caller is a simulated process."""
+        """Send a webhook event, unless a fault loses it, and retry after a failure.
+
+        The caller is a simulated process.
+        """
         delivery = Delivery(webhook_event)
         self.deliveries.append(delivery)
         if webhook_event.key in self._lost:
@@ -128,7 +131,7 @@ class Zoom:
         return status
 
     def body_of(self, webhook_event: WebhookEvent) -> bytes:
-        """Make a webhook event's body, with new tokens and URLs."""
+        """Make a webhook event's body, with a new token and new URLs if the body names files."""
         about: dict[str, Any] = {}
         if webhook_event.uuids:
             about = (
@@ -205,12 +208,12 @@ class Zoom:
         return self._oauth.get(header.removeprefix("Bearer "), -1.0) > self.world.time
 
     def opens(self, header: str, uuid: str) -> bool:
-        """Return whether a download token opens a recording's files."""
+        """Return whether a header has a download token that is valid now for a recording."""
         owner, ends = self._tokens.get(header.removeprefix("Bearer "), ("", 0.0))
         return owner == uuid and self.world.time < ends
 
     def next_odd(self) -> Fault | None:
-        """Count a request to the API, and return its planned fault or None."""
+        """Count a request to the API or OAuth, and return its planned fault or None."""
         self._requests += 1
         return self._odd.pop(self._requests, None)
 
@@ -247,7 +250,7 @@ class Zoom:
         return {**_about(state.truth), **self._entries(state.truth, files)}
 
     def listed_now(self, uuid: str) -> set[str]:
-        """Return the ids of a recording's files that the API lists now."""
+        """Return the ids of the files that the API lists by now, unless the recording is gone."""
         return {file.id for file in self._files_of(self.recordings[uuid])}
 
     def _files_of(self, state: State) -> list[FileTruth]:
@@ -339,7 +342,7 @@ class Zoom:
 class Download:
     """A fake of the part of a urllib3 response that production reads.
 
-    The body is only the first bytes of the file.
+    The body of a file is a single zero byte.
     """
 
     def __init__(self, status: int, headers: Mapping[str, str], content: bytes = b"\0") -> None:

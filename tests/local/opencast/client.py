@@ -73,7 +73,7 @@ def parse(answer: bytes) -> ET.Element:
 
 
 def lecture(files: FileServer, identifier: str = "mp-1") -> list[tuple[str, str]]:
-    """Return the fewest form fields with which Opencast accepts an ingest."""
+    """Return the form fields of a small ingest with one file."""
     return [
         ("identifier", identifier),
         ("title", "Lecture"),

@@ -60,7 +60,7 @@ def test_opencast_stand_in_keeps_the_event_only_when_its_error_comes_after_the_w
     assert client.admin("/api/events/early").status_code == 404
 
 
-def test_opencast_conflict_fault_answers_409_and_starts_no_workflow(
+def test_opencast_conflict_fault_answers_one_ingest_with_409_and_creates_no_event(
     opencast: OpencastStandIn, client: Client, files: FileServer
 ) -> None:
     opencast.fail(Fault(kind="conflict"))

@@ -20,7 +20,7 @@ Reply = Callable[[Request], Answer]
 
 @dataclass
 class App:
-    """A fake app that records requests, and answers by `reply`."""
+    """A fake app that records requests, and answers with the result of `reply`."""
 
     url: str = ""
     reply: Reply = lambda _: Answer(200)

@@ -160,7 +160,7 @@ def test_slack_stand_in_returns_an_ampersand_escaped(client: Client) -> None:
     assert text == "Q &amp; A &amp; more"
 
 
-def test_slack_fault_can_affect_only_response_urls(client: Client) -> None:
+def test_slack_fault_at_response_urls_affects_one_message(client: Client) -> None:
     url = client.response_url()
     client.slack.fail(Fault(kind="status", status=500, where="response_url"))
     assert client.respond(url, text="a").status_code == 500

@@ -33,7 +33,7 @@ class InvalidRequest(Exception):
 
 
 class BadPath(InvalidRequest):
-    """The error for a nested path whose parent is missing, or is no map or list."""
+    """The error for a nested path whose parent is missing, or has the wrong type."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -53,7 +53,7 @@ _KINDS = {
 
 
 def bytes_of(value: Any) -> bytes:
-    """Return the bytes of a `Binary`, whose type has no annotation."""
+    """Return the bytes of a `Binary`, whose `value` has no type annotation."""
     return bytes(value.value)
 
 
@@ -115,8 +115,8 @@ def frozen(value: Any) -> Any:
     """Copy a caller's value into the stored form.
 
     Raises:
-        TypeError: boto3 can't send a value of this type.
-        InvalidRequest: The value has an empty set, which DynamoDB refuses.
+        TypeError: boto3 can't send the value.
+        InvalidRequest: The value is or contains an empty set, which DynamoDB refuses.
     """
     kind = type(value)
     if kind is str or kind is bool or value is None:
@@ -188,7 +188,7 @@ def with_value(container: Any, path: Path, value: Any) -> Any:
     """Copy a map or list with `value` at a path.
 
     Raises:
-        BadPath: The path's parent is missing.
+        BadPath: The path's parent is missing, or has the wrong type.
     """
     part, rest = path[0], path[1:]
     old = look_up(container, path[:1])
@@ -204,10 +204,10 @@ def with_value(container: Any, path: Path, value: Any) -> Any:
 
 
 def without_value(container: Any, path: Path) -> Any:
-    """Copy a map or list without the value at a path.
+    """Return a map or list without the value at a path.
 
     Raises:
-        BadPath: The path's parent is missing.
+        BadPath: The path's parent is missing, or has the wrong type.
     """
     part, rest = path[0], path[1:]
     if not isinstance(container, dict if isinstance(part, str) else tuple):

@@ -14,15 +14,15 @@ class Call(Protocol):
     """The type of the hook around each outbound call.
 
     `name` is like "dynamodb.UpdateItem". `effect` does the call's work and returns its answer. The
-    hook may run `effect` never, once or several times, and also later. Therefore a fake first
-    copies its arguments.
+    hook may run `effect` never, once or several times, and also later. Therefore a fake has to copy
+    mutable arguments before the call.
     """
 
     def __call__(self, name: str, effect: Callable[[], T], /) -> T: ...
 
 
 def call_directly(_name: str, effect: Callable[[], T], /) -> T:
-    """Run the call and do nothing else."""
+    """Run `effect` and return its answer."""
     return effect()
 
 
@@ -43,5 +43,5 @@ def client_error(
 
 
 def answer(**fields: Any) -> dict[str, Any]:
-    """Make a successful answer."""
+    """Make botocore's answer to a successful call, with these fields."""
     return {**fields, "ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}

@@ -46,7 +46,7 @@ class Operand:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A test of one operand against others: `=`, `<`, BETWEEN, IN, begins_with and so on."""
+    """A test of operands: `=`, `<`, BETWEEN, IN, begins_with, attribute_exists and so on."""
 
     operator: str
     operands: tuple[Operand, ...]
@@ -54,7 +54,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Combination:
-    """AND, OR or NOT of other conditions."""
+    """AND, OR or NOT of other conditions, or parentheses around a condition."""
 
     operator: str
     parts: tuple[Node, ...]
@@ -74,10 +74,10 @@ class Condition:
     ordered: tuple[tuple[str, str], ...]
     """Pairs of an operator that compares by order, and a placeholder that is its operand."""
     ranges: tuple[tuple[str, str], ...]
-    """The placeholders of the lower and the upper bound of each BETWEEN."""
+    """The placeholders of the lower and the upper bound, for each BETWEEN that has both."""
 
     def check(self, values: Values) -> None:
-        """Raise InvalidRequest if an operator can't take a value of the request."""
+        """Raise InvalidRequest for a value of a wrong type, or for swapped bounds of a BETWEEN."""
         for operator, name in self.ordered:
             kind = kind_of(values[name])
             if kind not in {"S", "N", "B"}:
@@ -96,7 +96,7 @@ class Condition:
 
 @lru_cache(maxsize=4096)
 def condition(text: str, names: tuple[tuple[str, str], ...]) -> Condition:
-    """Parse a ConditionExpression. `names` are ExpressionAttributeNames as pairs.
+    """Parse a condition or key condition. `names` are ExpressionAttributeNames as pairs.
 
     Raises:
         InvalidRequest: The expression is wrong.
@@ -248,7 +248,7 @@ def _reader(operand: Operand) -> Reader:
 
 
 def _size(value: Any) -> Any:
-    """Return size() of a text, binary value, set, list or map, or MISSING for other values."""
+    """Return size() of a string, binary value, set, list or map, or MISSING for other values."""
     kind = type(value)
     if kind is Binary:
         return Decimal(len(bytes_of(value)))

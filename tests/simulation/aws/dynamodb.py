@@ -1,8 +1,8 @@
 """A fake of one DynamoDB table, with the interface of boto3's resource.
 
 A query returns only the first page of an index. The fake has no scans, deletions, batches, range
-keys of the table, transactions and eventually consistent reads. The fake has no limits of capacity,
-but the hook can raise errors of throttling.
+keys of the table, transactions or eventually consistent reads. The fake has no limits of capacity,
+but the hook can raise throttling errors.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class _Placeholders:
             )
 
     def check(self) -> None:
-        """Raise InvalidRequest for wrong values, and for placeholders that no expression uses."""
+        """Raise InvalidRequest for an empty map, a wrong value or an unused placeholder."""
         if self._problem:
             raise InvalidRequest(self._problem)
         for kind, given, used in (
@@ -105,7 +105,7 @@ class _Placeholders:
 
 
 def _copied(values: Mapping[str, Any]) -> tuple[Item, str]:
-    """Return a copy of a caller's map in the stored form, and DynamoDB's error message or ""."""
+    """Return a caller's map in the stored form and "", or {} and DynamoDB's error message."""
     try:
         return {name: frozen(value) for name, value in values.items()}, ""
     except InvalidRequest as error:
@@ -263,7 +263,10 @@ class FakeTable:
         ExpressionAttributeNames: Mapping[str, str] | None = None,
         Limit: int,
     ) -> dict[str, Any]:
-        """Return the first items of an index that meet the condition, in the range key's order."""
+        """Return the keys of the first `Limit` items of an index that meet the condition.
+
+        The items are in the order of the index's range key, if it has one.
+        """
         given = _Placeholders(ExpressionAttributeNames, ExpressionAttributeValues)
 
         def effect() -> dict[str, Any]:
@@ -321,7 +324,7 @@ class FakeTable:
         return value
 
     def _check_index_keys(self, item: Item, attributes: Iterable[str]) -> None:
-        """Raise InvalidRequest for a value that an index can't have as a key."""
+        """Raise InvalidRequest if an index can't have the value of an attribute as a key."""
         for name in sorted(self._index_keys.keys() & set(attributes)):
             value = item.get(name, MISSING)
             if value is MISSING:
@@ -347,7 +350,10 @@ class FakeTable:
         return old
 
     def _put(self, key: Any, item: Item, bound: int) -> None:
-        """Store an item. `bound` is an upper limit of its size in bytes."""
+        """Store an item, or raise InvalidRequest if the item is too large.
+
+        `bound` is an upper limit of the item's size in bytes.
+        """
         if bound > ITEM_LIMIT:
             bound = size_of(item)
             _check_size(bound)

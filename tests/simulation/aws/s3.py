@@ -1,8 +1,8 @@
 """A fake of boto3's S3 client, for one bucket.
 
 An object's content is a small token, and its nominal size is a separate number, because the
-simulator moves no real files. The fake has no versions, listings, parts of uploads, checksums and
-storage classes.
+simulator moves no real files. The fake has no versions, listings, parts of uploads, values of
+checksums or storage classes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class NoSuchKey(ClientError):
 
 
 class FetchFailed(Exception):
-    """S3's refusal of a presigned URL, with HTTP's status and S3's error code."""
+    """S3's refusal of a presigned URL, with the HTTP status and S3's error code."""
 
     def __init__(self, status: int, code: str) -> None:
         super().__init__(f"S3 answers {status} {code}.")
@@ -57,7 +57,10 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class OpenUpload:
-    """A multipart upload that is neither completed nor aborted."""
+    """A multipart upload that is neither completed nor aborted.
+
+    `begun` is in seconds since the epoch.
+    """
 
     upload_id: str
     key: str
@@ -65,7 +68,9 @@ class OpenUpload:
 
 
 class FakeBucket:
-    """A fake of S3's client, with one bucket. The caller has the permission s3:ListBucket.
+    """A fake of S3's client, with one bucket.
+
+    The caller has the permission s3:ListBucket, so S3 answers 404, not 403, for a missing object.
 
     Args:
         name: The bucket's name.
@@ -92,7 +97,7 @@ class FakeBucket:
         self.keys: set[str] = set()
         """The keys of all objects, including deleted ones."""
         self.tagged: list[tuple[float, StoredObject]] = []
-        """The time of each tagging in seconds since the epoch, and the tagged object."""
+        """The time of each tagging in seconds since the epoch, and the object before it."""
 
     # The simulator and the judge use these methods, which don't call the hook.
 
@@ -103,7 +108,10 @@ class FakeBucket:
         size: int | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """Store an object in place of an earlier object. `size` is its nominal size in bytes."""
+        """Store an object. The object replaces an earlier object with the same key.
+
+        `size` is the nominal size in bytes, by default the length of `content`.
+        """
         nominal = len(content) if size is None else size
         given = {name.lower(): value for name, value in (metadata or {}).items()}
         self.keys.add(key)
@@ -124,10 +132,11 @@ class FakeBucket:
     def expire(self, days: int, tagged_days: int, upload_days: int) -> None:
         """Delete objects and abort uploads as S3's lifecycle rules do.
 
-        `days` is the life of objects without tags, `tagged_days` that of objects with tags.
+        `days` is the life of an object without tags, `tagged_days` of an object with tags, and
+        `upload_days` of an open upload.
 
-        S3 rounds the end of an object's life up to the next midnight of UTC (S3's guide, "Lifecycle
-        rules: based on an object's age").
+        S3 rounds the end of a life up to the next midnight of UTC (S3's guide, "Lifecycle rules:
+        based on an object's age").
         """
         now = self._now()
         for stored in self.objects():
@@ -151,7 +160,7 @@ class FakeBucket:
         """End an upload without an object.
 
         Raises:
-            ClientError: The upload has ended already (NoSuchUpload).
+            ClientError: There is no such open upload (NoSuchUpload).
         """
         self._end(upload_id, "AbortMultipartUpload")
 
@@ -162,10 +171,10 @@ class FakeBucket:
         size: int | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """Make an object of an upload.
+        """End an upload, and store its object.
 
         Raises:
-            ClientError: The upload has ended already (NoSuchUpload).
+            ClientError: There is no such open upload (NoSuchUpload).
         """
         upload = self._end(upload_id, "CompleteMultipartUpload")
         self.store(upload.key, content, size, metadata)
@@ -290,7 +299,7 @@ def read_presigned(url: str) -> Presigned:
     """Parse a presigned URL of the fake.
 
     Raises:
-        FetchFailed: The fake didn't make the URL.
+        FetchFailed: The URL has no readable time of signing or validity.
     """
     parts = urlsplit(url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}

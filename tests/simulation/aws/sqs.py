@@ -1,8 +1,8 @@
 """A fake of boto3's SQS client, for any number of queues.
 
 An event source mapping receives and deletes the messages. The fake has no ReceiveMessage, batches,
-queue attributes, limits of messages in flight, limits of a FIFO queue's throughput and fair queues.
-A standard queue keeps MessageGroupId and ignores it.
+queue attributes, limits of messages in flight, limits of a FIFO queue's throughput or fair queues.
+A standard queue keeps MessageGroupId, but ignores it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.simulation.aws.calls import Call, answer, client_error
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 MAX_BYTES = 1024 * 1024
-"""Largest message (SendMessage, MessageBody: "The maximum size is 1 MiB or 1,048,576 bytes")."""
+"""Maximum size of a message (SendMessage, MessageBody: "1 MiB or 1,048,576 bytes")."""
 MAX_DELAY = 900
 MAX_VISIBILITY = 43200
 DEDUPLICATION_SECONDS = 300
@@ -66,13 +66,13 @@ class _Message:
     receipt_handle: str | None = None
 
     def is_hidden(self, now: float) -> bool:
-        """Return whether a receive, and not the queue's delay, hides the message."""
+        """Return whether a receive, and not the message's delay, hides the message."""
         return self.receive_count > 0 and self.visible_at > now
 
 
 @dataclass
 class _Queue:
-    """A queue and its settings. A FIFO queue deduplicates by content."""
+    """A queue and its settings. A FIFO queue has content-based deduplication."""
 
     url: str
     arn: str
@@ -83,7 +83,7 @@ class _Queue:
     handles: dict[str, str] = field(default_factory=dict)
     """Each receipt handle that was given → the message's id."""
     sent: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
-    """Deduplication id → the time of the first send, and the answer."""
+    """Deduplication id → the time of the latest send that was no duplicate, and the answer."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
         """Return the messages that may be received now, one list for each free FIFO group.
@@ -128,8 +128,8 @@ class FakeQueues:
         call: The hook around each call.
         now: Returns the time in seconds since the epoch.
         new_id: Returns the next message id.
-        choose: Returns the index of the next delivery among `count` messages of a standard queue
-            or groups of a FIFO queue.
+        choose: Takes the number of the messages of a standard queue, or of the groups of a FIFO
+            queue, that can be delivered. Returns the index of the next delivery.
         duplicates: Returns for each delivery from a standard queue whether the message stays
             visible.
     """
@@ -195,7 +195,11 @@ class FakeQueues:
         return self._queues[url].next_visible()
 
     def take(self, url: str, most: int) -> list[dict[str, Any]]:
-        """Receive up to `most` records of an SQS event, as an event source mapping does."""
+        """Receive up to `most` messages as an event source mapping does.
+
+        Return the records of the SQS event. A message that was received too often moves to the
+        dead-letter queue.
+        """
         queue = self._queues[url]
         return [
             {
@@ -216,6 +220,8 @@ class FakeQueues:
 
     def delete(self, url: str, receipt_handle: str) -> None:
         """Delete the message of a receipt handle, as an event source mapping does.
+
+        A FIFO queue raises a ClientError if the handle has expired.
 
         A standard queue may keep the message if the handle isn't the latest (DeleteMessage, "you
         must use the most recently received ReceiptHandle"). The fake always keeps the message.
@@ -478,7 +484,7 @@ def _md5(text: str) -> str:
 
 
 def _copied(attributes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Copy a caller's message attributes. The fake supports only texts."""
+    """Copy a caller's message attributes. The fake supports no binary values."""
     if any("BinaryValue" in attribute for attribute in attributes.values()):
         raise TypeError("The fake of SQS has no binary attributes.")
     return {name: dict(value) for name, value in attributes.items()}

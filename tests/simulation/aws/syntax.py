@@ -27,8 +27,8 @@ def _reserved_words() -> frozenset[str]:
 class Parser:
     """A reader of an expression's tokens from left to right.
 
-    `kind` is the parameter's name for messages. `used_names` and `used_values` are the placeholders
-    read so far.
+    `kind` is the name of the request's parameter, for error messages. `used_names` and
+    `used_values` are the placeholders read so far.
     """
 
     def __init__(self, kind: str, text: str, names: Mapping[str, str]) -> None:
@@ -60,7 +60,7 @@ class Parser:
         return self.error(f'Syntax error; token: "{self.peek() or "<EOF>"}"')
 
     def peek(self, ahead: int = 0) -> str:
-        """Return the token that is `ahead` places after the next one, or "" at the end."""
+        """Return the token that is `ahead` places after the next token, or "" at the end."""
         at = self._at + ahead
         return self._tokens[at] if at < len(self._tokens) else ""
 
@@ -72,7 +72,7 @@ class Parser:
         return token
 
     def accept(self, token: str) -> bool:
-        """Read the next token, and return True, if it equals `token` in upper case."""
+        """Return whether the next token in upper case equals `token`, and read it if so."""
         if self.peek().upper() != token:
             return False
         self._at += 1

@@ -20,7 +20,10 @@ class Bound:
 
 
 def bound_of(measured: Measured) -> Bound:
-    """Return the bottleneck, which is the saturated resource that is nearest to Opencast."""
+    """Return the saturated resource that is nearest to Opencast, or Zoom if none is saturated.
+
+    A load has no bottleneck if all its recordings are copied and ingested at the same time.
+    """
     load, site = measured.load, measured.load.opencast
     if load.recordings <= min(load.uploads, load.downloads):
         return Bound("nothing: one copy, one ingest", "nothing")

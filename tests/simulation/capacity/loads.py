@@ -22,13 +22,13 @@ LECTURE, GAP = 3000.0, 120.0
 """Seconds of a lecture, and of the break between the lecture's segments."""
 
 PROCESSED = 1500.0
-"""Seconds from the lectures' end until Zoom has processed the first recording."""
+"""Seconds from the lectures' end until Zoom's first webhook event `recording.completed`."""
 
 WITHIN = 300.0
-"""Seconds within which all webhook events come."""
+"""Seconds within which all webhook events `recording.completed` come."""
 
 EARLY = 1200.0
-"""Seconds from an early webhook event until Zoom has processed the files."""
+"""Seconds from the first early webhook event until Zoom has processed all files."""
 
 VIEWS = ("active_speaker", "shared_screen")
 SERIES = "20260112345"
@@ -53,14 +53,14 @@ FAST = OpencastSite("fast", 100e6, 2500e6)
 
 @dataclass(frozen=True)
 class Load:
-    """A burst of recordings, the limits of concurrency, and the rates of an Opencast."""
+    """A burst of recordings, the pipeline's settings, and the limits of Zoom and Opencast."""
 
     recordings: int
     downloads: int = 20
     uploads: int = 5
     opencast: OpencastSite = MODEST
     is_early: bool = False
-    """Whether Zoom sends the webhook event twenty minutes before it has processed the files."""
+    """Whether `recording.completed` comes 15 to 20 minutes before Zoom has processed the files."""
     is_followed: bool = False
     """The setting FOLLOW_INGESTS."""
     delay: int = 0
@@ -74,7 +74,7 @@ class Load:
 
 
 def notified_at(load: Load, number: int) -> float:
-    """Return the time of a recording's webhook event, in seconds since the world's beginning."""
+    """Return the time of a recording's `recording.completed`, in seconds of the world."""
     return LECTURE + PROCESSED + WITHIN * number / load.recordings
 
 

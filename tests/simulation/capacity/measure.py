@@ -45,7 +45,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Measured:
-    """The measurements of a load. Times are seconds since the first webhook event."""
+    """The measurements of a load. Times are seconds since the first `recording.completed`."""
 
     load: Load
     staged: tuple[float, ...]
@@ -53,7 +53,7 @@ class Measured:
     ingested: tuple[float, ...]
     """Sorted times at which recordings were in Opencast."""
     waits: tuple[float, ...]
-    """Sorted seconds from a recording's webhook event until the recording was in Opencast."""
+    """Sorted seconds from each recording's `recording.completed` until its ingest was done."""
     ingest_began: float
     """Time at which the first ingest began."""
     functions: dict[str, Runs]
@@ -106,7 +106,7 @@ class Measured:
 
     @property
     def opencast_rate(self) -> float:
-        """Bytes a second into Opencast."""
+        """Average bytes a second that Opencast fetches from the first ingest to the last."""
         return self.load.total_bytes / (self.last_ingested - self.ingest_began)
 
 

@@ -77,7 +77,7 @@ class Meter:
 
 
 class MeteredTable(FakeTable):
-    """A fake table that counts the request units of its calls."""
+    """A fake table that counts the request units of writes, deletions and GetItem."""
 
     def __init__(self, name: str, key: str, *, meter: Meter, **given: Any) -> None:
         super().__init__(name, key, **given)
@@ -111,7 +111,7 @@ class MeteredTable(FakeTable):
 
 
 def metered(meter: Meter) -> Callable[..., FakeTable]:
-    """Return a function that makes tables with this meter."""
+    """Return a function that makes fake tables with the meter."""
     return lambda name, key, **given: MeteredTable(name, key, meter=meter, **given)
 
 

@@ -68,7 +68,7 @@ def gigabyte_seconds(measured: Measured, function: str) -> float:
 
 
 def fixed_costs() -> dict[str, float]:
-    """Return a month's dollars for a stack without any recording."""
+    """Return a month's dollars for a stack without any recording, by the name of the item."""
     metrics = len(Metric)
     return {
         f"two event sources asking their queues, {POLLS:,} requests each": STANDARD.of(POLLS)

@@ -47,7 +47,7 @@ def fake_queues(now: Callable[[], float], **more: Any) -> FakeQueues:
 
 
 def outcome(call: Callable[..., Any], **arguments: Any) -> Any:
-    """Make a call, and return its answer, or the code and operation of its error."""
+    """Make a call, and return its answer without metadata, or its error's code and operation."""
     try:
         found = dict(call(**arguments))
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Tests of a burst of 300 recordings with the default settings."""
+"""Tests of bursts of 60 and 300 recordings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_message_is_received_once_when_it_waits_for_a_free_invocation(played: Pl
     assert (most[cloud.download_queue], most[cloud.upload_queue]) == (1, 1)
 
 
-def test_no_recording_of_a_burst_waits_much_longer_than_the_others(played: Played) -> None:
+def test_no_recording_of_a_burst_waits_much_longer_than_the_median(played: Played) -> None:
     notified = {
         recording.uuid: notified_at(BURST, at)
         for at, recording in enumerate(played.scenario.recordings)
@@ -60,5 +60,5 @@ def test_message_is_received_once_and_not_lost_when_zoom_answers_429() -> None:
     assert refused.cloud.dead_letters() == []
 
 
-def test_burst_is_in_s3_within_ten_minutes_with_the_default_settings() -> None:
+def test_burst_of_300_recordings_is_in_s3_within_ten_minutes_with_the_default_settings() -> None:
     assert measure(BURST).last_staged < 600

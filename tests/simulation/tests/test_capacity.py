@@ -33,7 +33,7 @@ def rows(part: str) -> list[tuple[str, ...]]:
     return [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in part.splitlines()]
 
 
-def test_capacity_document_has_every_load(text: str) -> None:
+def test_capacity_document_has_a_row_for_each_load_with_default_settings(text: str) -> None:
     found = [row[0] for row in rows(document.part_of(text, "loads"))]
     assert found[2:] == ["1", "100", "300", "1,000"]
 
@@ -75,7 +75,7 @@ def test_billed_memory_equals_the_memory_of_the_function() -> None:
     assert {name: sizes[name] for name in MB_OF} == MB_OF
 
 
-def test_default_load_has_the_default_settings() -> None:
+def test_default_load_has_the_default_concurrency_of_a_site() -> None:
     load, site = Load(1), Site()
     assert (site.downloads_at_once, site.uploads_at_once) == (load.downloads, load.uploads)
 
@@ -91,7 +91,9 @@ def test_put_requests_include_every_part_of_a_file(one_recording: Measured) -> N
     assert one_recording.s3_puts - one_recording.s3_tags == puts
 
 
-def test_total_cost_is_the_sum_of_the_costs(one_recording: Measured) -> None:
+def test_total_cost_is_the_sum_of_the_costs_and_mostly_storage_when_no_file_is_released(
+    one_recording: Measured,
+) -> None:
     assert total(one_recording) == pytest.approx(sum(costs(one_recording).values()))
     before = without_release(one_recording)
     assert costs(before)["S3, staged files"] > 3 * total(before) / 4
@@ -104,7 +106,9 @@ def test_a_recording_costs_less_than_half_when_its_files_are_released(
     assert total(one_recording) < total(without_release(one_recording)) / 2
 
 
-def test_a_thousand_recordings_cost_less_than_four_dollars(text: str) -> None:
+def test_a_thousand_recordings_cost_less_than_four_dollars_when_staged_files_are_released(
+    text: str,
+) -> None:
     (together,) = [row for row in rows(document.part_of(text, "thousand")) if "together" in row[0]]
     before, after, followed = (float(cell.strip("*").replace(",", "")) for cell in together[1:])
     assert after < followed < 4 < before

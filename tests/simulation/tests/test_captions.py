@@ -160,7 +160,7 @@ def test_row_reports_the_missing_summaries_when_opencast_takes_no_attachments() 
 @pytest.mark.parametrize(
     ("kept", "category"), [(slice(0, -1), Category.LOST), (slice(0, None), Category.OK)]
 )
-def test_judge_reports_a_summary_as_lost_when_it_is_missing_in_opencast(
+def test_judge_reports_a_summary_as_lost_only_when_it_is_missing_in_opencast(
     kept: slice, category: Category
 ) -> None:
     played = play(world_with_summaries(DONE))

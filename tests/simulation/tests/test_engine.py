@@ -155,7 +155,7 @@ def test_retryable_failure_is_raised_after_the_other_copies() -> None:
     assert harness.keys() == ["b.mp4"]
 
 
-def test_permanent_failure_ends_all_copies_and_aborts_their_uploads() -> None:
+def test_permanent_failure_is_raised_before_the_later_copies() -> None:
     harness = Harness()
     with pytest.raises(OutOfTime):
         harness.copy(copy_of(Source(), "a.mp4"), seconds=65.0)
@@ -165,7 +165,7 @@ def test_permanent_failure_ends_all_copies_and_aborts_their_uploads() -> None:
     assert harness.keys() == []
 
 
-def test_copy_leaves_no_object_when_the_process_crashes_before_its_end() -> None:
+def test_copy_leaves_no_object_when_the_process_crashes_before_the_upload_is_completed() -> None:
     harness = Harness(Fault(Kind.CRASH_BEFORE, "s3.CompleteMultipartUpload", 1))
     engine = harness.engine
     harness.world.start("downloader", lambda: engine.copy([copy_of(Source())]), can_crash=True)

@@ -19,7 +19,7 @@ def now() -> Time:
 
 
 def received(sqs: Any, url: str, most: int = 10) -> list[dict[str, Any]]:
-    """Receive messages, and return them in the form of the records of an SQS event."""
+    """Receive messages, and return records like those of an SQS event."""
     if isinstance(sqs, FakeQueues):
         return sqs.take(url, most)
     answer = sqs.receive_message(
@@ -72,7 +72,10 @@ takes = st.tuples(st.sampled_from(["receive", "release", "delete"]), st.integers
 
 
 def fifo_trace(sqs: Any, url: str, operations: list[Any]) -> list[Any]:
-    """Run operations on a FIFO queue, and return the received bodies and the counts."""
+    """Run operations on a FIFO queue.
+
+    Return the received groups and bodies, and the number of messages after each operation.
+    """
     trace: list[Any] = []
     held: list[dict[str, Any]] = []
     for kind, *rest in operations:
@@ -241,7 +244,7 @@ def test_standard_queue_delivers_a_message_twice_when_its_delivery_is_duplicated
     assert fake.messages(url) == []
 
 
-def test_message_is_visible_again_when_its_visibility_timeout_ends(now: Time) -> None:
+def test_next_visible_returns_the_end_of_the_delay_or_visibility_timeout(now: Time) -> None:
     fake = fake_queues(now)
     url = fake.create("q", visibility_seconds=30)
     assert fake.next_visible(url) is None
@@ -283,7 +286,7 @@ def test_fifo_queue_refuses_a_receipt_handle_when_it_has_expired(now: Time) -> N
 
 
 @pytest.mark.parametrize(("wait", "count"), [(299, 1), (300, 2)])
-def test_fifo_queue_drops_a_repeated_message_within_five_minutes(
+def test_fifo_queue_drops_a_repeated_message_only_within_five_minutes(
     now: Time, wait: float, count: int
 ) -> None:
     fake = fake_queues(now)

@@ -73,7 +73,7 @@ def test_judge_calls_a_missing_file_lost_when_the_mail_is_older_than_the_ingest(
     assert category(played) is Category.LOST
 
 
-def test_judge_calls_a_missing_file_lost_when_a_retry_of_the_webhook_event_succeeded() -> None:
+def test_judge_calls_a_missing_file_lost_when_its_webhook_event_was_accepted_in_the_end() -> None:
     played = well_ended()
     played.system.opencast.ingests.clear()
     played.mails.append(mail("This webhook event wasn't taken.", who="webhook"))
@@ -124,7 +124,7 @@ def test_judge_finds_a_second_ingest_when_no_person_requested_it() -> None:
     assert category(played) is Category.TWICE
 
 
-def test_judge_finds_a_further_event_when_no_person_requested_it() -> None:
+def test_judge_finds_a_further_opencast_event_when_no_person_requested_it() -> None:
     played = well_ended()
     (ingest,) = played.system.opencast.ingests
     played.system.opencast.ingests.append(replace(ingest, id="another"))
@@ -194,7 +194,7 @@ def test_judge_calls_mails_noise_when_there_are_too_many() -> None:
         ("IGNORED", "RECORDING_STOPPED", True),
     ],
 )
-def test_judge_finds_a_change_of_state_when_it_goes_backwards(
+def test_judge_finds_a_change_of_state_only_when_it_goes_backwards(
     before: str, after: str, *, expected: bool
 ) -> None:
     assert is_backwards(before, after) is expected

@@ -43,7 +43,7 @@ def test_seed_gives_the_same_story_twice_in_a_process() -> None:
     assert stories[0] == stories[1]
 
 
-def test_shrunk_world_still_fails_with_fewer_parts() -> None:
+def test_shrunk_world_ends_in_the_same_category_with_fewer_parts() -> None:
     named = next(world for world in worlds() if world.cause == "12")
     noise = scenario_of(11, Profile.FAULTS)
     scenario = replace(
@@ -67,7 +67,7 @@ def test_reports_are_counted_together_when_only_numbers_differ() -> None:
     assert reported_reasons([outcome]) == [("Dead letter: attempt N failed", 2)]
 
 
-def test_table_counts_worlds_by_their_worst_verdict() -> None:
+def test_table_has_a_row_for_all_worlds_and_a_column_for_worlds_that_ended_well() -> None:
     outcomes = [run_seed(seed, Profile.FAULTS, 4) for seed in range(5)]
     text = table(outcomes)
     assert "all worlds" in text

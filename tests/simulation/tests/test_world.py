@@ -159,7 +159,7 @@ def test_run_fails_when_the_world_never_ends() -> None:
         simulated.run(1e9, most_events=1000)
 
 
-def test_story_has_a_line_for_each_call() -> None:
+def test_story_names_a_call_and_its_process() -> None:
     simulated = world()
     simulated.start("function", lambda: simulated.call("sqs.SendMessage", lambda: None))
     simulated.run(10.0)
