@@ -83,7 +83,7 @@ MAX_REFUSALS = 3
 the single recording."""
 
 MAX_UNANSWERED = 3
-"""Number of requests in a row without the webhook's answer at which the run stops."""
+"""Number of requests in a row that fail with a 5xx or without an answer, and so end the run."""
 
 MAX_LISTED = 300
 """Maximum number of recordings that the answer to an operator names. Lambda allows an answer of 6
@@ -341,12 +341,10 @@ class _Run:
             self._skipped[decision] += 1
 
     def _judge_unanswered(self) -> None:
-        """Decide whether requests without an answer failed by the recording or by the webhook.
-
-        If the webhook has answered another request of this run, only these recordings fail.
+        """Fail the recordings whose requests got a 5xx or no answer.
 
         Raises:
-            WebhookUnreachable: The webhook has answered no request of this run.
+            WebhookUnreachable: The webhook has accepted no request of this run.
         """
         for listed, error in self._unanswered:
             if not self._count["handed_in"]:

@@ -266,7 +266,7 @@ def conclude(reports: list[Report]) -> None:
 
 
 def ask(name: str, tool: Tool, root: Path, environment: Mapping[str, str]) -> Report:
-    """Run a tool with a line on the terminal, and return the tool's report."""
+    """Run a tool while the terminal shows that it runs, and return the tool's report."""
     with terminal.working(f"Asking about known vulnerabilities: {name}"):
         return tool(root, environment)
 

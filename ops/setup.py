@@ -233,7 +233,7 @@ def check_python() -> str:
 
 
 def check_node() -> str:
-    """Return Node's version.
+    """Check that Node and npm can be used, and return Node's version, such as "Node 22".
 
     Raises:
         SetupError: Node is missing or too old, or npm is missing.

@@ -91,7 +91,7 @@ class BadRequest(RequestError):
 
 
 class UnusableSheet(BadRequest):
-    """A refusal of all sheets, because one has no valid header, no usable row or too many rows."""
+    """A refusal of all sheets, because one sheet can't be used or a meeting is too large."""
 
     status = 422
 

@@ -109,7 +109,10 @@ class ResponseUrl:
 
 
 class Workspace:
-    """A workspace. Every access needs `lock`. `clock` returns seconds since 1970."""
+    """Users, groups, channels and messages of Slack.
+
+    Every access needs `lock`. `clock` returns seconds since 1970.
+    """
 
     def __init__(self, app: SlackApp, clock: Callable[[], float]) -> None:
         self.app = app

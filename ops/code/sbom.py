@@ -1,6 +1,6 @@
 """Software bills of materials: the contents of a package, with licences, as CycloneDX JSON.
 
-https://cyclonedx.org/docs/1.6/json/ describes the form. CycloneDX's own library would need six
+https://cyclonedx.org/docs/1.6/json/ describes the format. CycloneDX's own library would need six
 more packages to write a few fields. The same package gives the same bytes, because the SBOM has no
 time and no serial number.
 """

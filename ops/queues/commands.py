@@ -65,9 +65,9 @@ def view_both(target: Target, pair: QueuePair, limit: int) -> tuple[QueueView, Q
 
 
 def view_queue(queue: SqsQueue, limit: int) -> QueueView:
-    """Return the view of a live queue with up to `limit` messages, at most ten.
+    """Return the view of a source queue with up to `limit` messages, at most ten.
 
-    The view receives only if a message waits, and costs each shown message one receive.
+    Messages are received only if one waits. Each shown message is received once more.
     """
     counts = queue.counts()
     seen = tuple(queue.peek(limit)) if counts.waiting else ()

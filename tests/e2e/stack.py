@@ -34,7 +34,7 @@ _meetings = itertools.count(10**10 + uuid.uuid4().int % 10**8 * 100)
 
 
 def recent_start(**ago: float) -> datetime:
-    """Return the time now less `ago` (arguments of `timedelta`), in whole seconds."""
+    """Return the time that is `ago` (arguments of `timedelta`) before now, in whole seconds."""
     return datetime.now(UTC).replace(microsecond=0) - timedelta(**ago)
 
 

@@ -48,7 +48,7 @@ def test_queue_commands_list_an_upload_to_an_unknown_series_and_retry_it_once_th
     def history() -> list[dict[str, Any]]:
         lines = operator.output("logs.recording", uuid, "--since", "1h", "--json").splitlines()
         records = [json.loads(line) for line in lines]
-        # The last record may be written after the row and the ingest.
+        # The last log record may be written after the row and the ingest.
         is_complete = any(record.get("message") == "Sent to Opencast" for record in records)
         return records if is_complete else []
 

@@ -1,4 +1,4 @@
-"""A target of the fuzzer: the maker of its inputs, and the check of each input."""
+"""A target of the fuzzer: the generator of its inputs, and the check of each input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests that imports have no side effects, and that the environment is read only as settings."""
+"""Tests that imports have no side effects, and that only the settings read the environment."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_a_package_contains_only_the_files_that_its_function_needs(
 
 
 @by_name
-def test_the_models_in_a_package_have_every_operation_and_shape_but_no_documentation(
+def test_botocore_models_in_a_package_have_every_operation_and_shape_but_no_documentation(
     function: Function, built: Built
 ) -> None:
     for name, content in entries(built[function.name]).items():

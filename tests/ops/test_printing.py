@@ -251,7 +251,7 @@ def test_recordings_prints_advice_once_for_recordings_with_the_same_cause(
     ]
 
 
-def test_recordings_prints_advice_once_for_a_recording_whose_second_request_failed_too(
+def test_invoke_recordings_prints_advice_once_when_both_requests_of_a_recording_failed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     again = msgspec.structs.replace(

@@ -308,8 +308,9 @@ class _Transport:
         """Send a request for a token, like `google.auth.transport.Request`. `timeout` is ignored.
 
         Raises:
-            SheetsUnreachable: Google is busy or has an error. If the answer were returned,
-                google-auth would sleep and retry.
+            SheetsUnreachable: Google can't be reached, is busy or has an error; SheetsTimedOut at
+                the deadline. If the answer were returned, google-auth would sleep and retry.
+            SheetsRefused: The answer is too large.
         """
         reply = self._send(method, url, body, headers or {})
         if reply.is_temporary:

@@ -48,7 +48,7 @@ MAX_IN_SECTION = 20
 
 
 class LogEntry(msgspec.Struct, frozen=True):
-    """A log record about some lines of the report, `rows`."""
+    """A log record about an import. `rows` are the lines of the report that belong to it."""
 
     level: Level
     message: str

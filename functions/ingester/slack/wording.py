@@ -106,9 +106,9 @@ def _weekly(event: ScheduledClass) -> str:
 
 
 def series_of(meeting: ScheduledMeeting) -> str:
-    """Return the Opencast series of a meeting's scheduled classes, each once; "" if there are none.
+    """Return the Opencast series of a meeting's scheduled classes, each once, joined by ", ".
 
-    For a meeting without classes, return the meeting's own series.
+    Without scheduled classes, return the meeting's own series. If no series is known, return "".
     """
     every = [meeting.series_of(event) for event in meeting.events] or [meeting.opencast_series_id]
     return ", ".join(dict.fromkeys(filter(None, every)))

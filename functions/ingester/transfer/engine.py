@@ -238,7 +238,8 @@ class _Run:
     def _outcome(self) -> list[Copied | IngesterError]:
         """Return the results of all copies, or raise one error.
 
-        A permanent failure comes first, then the first other error, then the lack of time.
+        A permanent failure comes first, then the first other error, then OutOfTime, or
+        TransferFailed if nothing was copied.
         """
         for error in (self._permanent_failure(), *(file.error for file in self._files)):
             if error is not None:

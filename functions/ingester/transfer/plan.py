@@ -85,7 +85,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class AlreadyThere:
-    """A complete object of this version that S3 already has. `size` is in bytes."""
+    """A complete object of the file's current version, which S3 already has. `size` is in bytes."""
 
     key: str
     size: int

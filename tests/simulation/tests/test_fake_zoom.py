@@ -103,7 +103,7 @@ def test_meeting_id_is_a_string_only_in_the_webhook_event_meeting_ended() -> Non
     assert isinstance(stopped["payload"]["object"]["id"], int)
 
 
-def test_api_lists_a_file_only_from_the_time_at_which_zoom_lists_the_file() -> None:
+def test_fake_zoom_api_lists_a_file_from_the_time_that_the_scenario_sets() -> None:
     made = scenario((file(0), file(1, listed=DONE + HOUR)))
     files = [
         [listing["id"] for listing in listed(zoom_of(made, at))[1]["recording_files"]]

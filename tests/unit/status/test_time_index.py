@@ -90,7 +90,7 @@ def test_pages_of_the_status_table_have_only_rows_between_two_times(
 def test_page_has_only_rows_of_its_range_when_the_position_lies_outside_of_the_range(
     aws: Cloud, rows: list[str]
 ) -> None:
-    # DynamoDB rejects a start key outside of the range. A caller may have made up the token.
+    # DynamoDB rejects a start key outside of the range. A caller may have made up the position.
     begin, end = NOW - timedelta(hours=11), NOW - timedelta(hours=4)
     table = StatusPages(aws.status, 100)
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:

@@ -397,7 +397,7 @@ class TestRelease:
         assert aborted(file) == ["u-1"]
 
     def test_release_aborts_an_upload_that_was_begun_after_the_copy_was_cancelled(self) -> None:
-        # The plan of a file can end after another file has failed.
+        # A file's plan can be completed after another file has failed.
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = file_copy()
         begin_all(file)

@@ -66,7 +66,7 @@ class TestAnswers:
         assert web.seen[0].headers["Range"] == "bytes=3-6"
         assert web.seen[0].headers["Accept-Encoding"] == "identity"
 
-    def test_body_of_a_download_is_the_whole_file_when_the_host_has_no_ranges(
+    def test_body_of_a_download_is_the_whole_file_when_the_host_does_not_support_ranges(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": page(DIGITS, ("ETag", '"e"'))}

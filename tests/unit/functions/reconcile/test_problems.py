@@ -90,7 +90,7 @@ def test_run_of_reconcile_stops_and_the_next_run_requests_all_recordings_when_th
     assert "error" not in harness.state()["last"]
 
 
-def test_run_of_reconcile_stops_when_the_webhook_does_not_answer_three_requests(
+def test_run_of_reconcile_stops_when_the_webhook_answers_three_requests_with_502(
     harness: Harness,
 ) -> None:
     harness.begin()
@@ -102,7 +102,7 @@ def test_run_of_reconcile_stops_when_the_webhook_does_not_answer_three_requests(
 
 
 @pytest.mark.parametrize("broken", ["first==", "last=="])
-def test_reconcile_requests_other_recordings_when_the_webhook_cannot_answer_for_one_recording(
+def test_reconcile_requests_other_recordings_when_the_webhook_answers_502_for_one_recording(
     harness: Harness, caplog: pytest.LogCaptureFixture, broken: str
 ) -> None:
     harness.begin()

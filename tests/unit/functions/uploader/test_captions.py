@@ -112,7 +112,7 @@ class TestInTheForm:
             ("develop", "doesn't tell its version"),
         ],
     )
-    def test_row_says_why_captions_stay_outside_when_the_opencast_version_is_too_old_or_unknown(
+    def test_row_says_why_captions_are_not_ingested_when_the_opencast_version_is_too_old_or_unknown(
         self, harness: Harness, version: str, told: str
     ) -> None:
         harness.opencast.set(version=version)

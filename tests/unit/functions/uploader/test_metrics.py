@@ -1,4 +1,4 @@
-"""The uploader's metrics."""
+"""Tests of the uploader's metrics."""
 
 from __future__ import annotations
 

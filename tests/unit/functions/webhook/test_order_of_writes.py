@@ -97,7 +97,7 @@ def test_late_file_is_sent_when_the_status_table_fails(aws: Cloud, post: Post) -
     assert len(sent(aws)) == 2
 
 
-def test_status_webhook_event_gets_503_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
+def test_recording_event_gets_503_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
     # The webhook event has no other effect, so Zoom has to repeat the webhook event.
     aws.status.delete()
     assert post(status_event()) == 503

@@ -63,7 +63,7 @@ def test_end_of_a_meeting_is_written_only_when_the_meeting_was_recorded(
 
 
 @pytest.mark.parametrize("before", [State.WEBHOOK_RECEIVED, State.IGNORED, State.SENT_TO_OPENCAST])
-def test_row_stays_when_a_status_webhook_event_comes_after_the_start_of_the_ingest(
+def test_row_stays_when_a_recording_event_comes_after_the_start_of_the_ingest(
     before: State, aws: Cloud, post: Post
 ) -> None:
     put(aws, before)
@@ -72,7 +72,7 @@ def test_row_stays_when_a_status_webhook_event_comes_after_the_start_of_the_inge
     assert aws.rows()[ZIP_ID]["pipeline_state"] == before
 
 
-def test_status_webhook_event_gets_204_and_writes_no_row_when_a_field_is_missing(
+def test_recording_event_gets_204_and_writes_no_row_when_a_field_is_missing(
     aws: Cloud, post: Post
 ) -> None:
     for event in STATUS_EVENTS:
@@ -116,7 +116,7 @@ def test_recording_event_is_not_kept_when_its_time_is_invalid(aws: Cloud, post: 
     assert not aws.events.scan()["Items"]
 
 
-def test_status_webhook_event_is_accepted_when_the_table_of_recording_events_fails(
+def test_recording_event_is_accepted_when_the_table_of_recording_events_fails(
     aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     aws.events.delete()
