@@ -26,7 +26,7 @@ from ingester.transfer.multipart import Bucket, StoredPart
 from ingester.transfer.part_worker import ATTEMPTS, RETRY_SECONDS, Stopped, Worker
 from ingester.transfer.plan import Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress
-from ingester.transfer.ranges import FAILURES
+from ingester.transfer.ranges import FAILURES, LONGEST_PAUSE
 from ingester.transfer.stream import BufferPool
 from tests.unit.transfer.copying import METADATA, S3, Copying, key_of, whole
 from tests.unit.transfer.memory_source import Break, MemoryFile
@@ -179,6 +179,13 @@ class TestPart:
         with pytest.raises(TransferFailed):
             harness.part(*[Break(0)] * 999)
         assert len(harness.source.requested) == ATTEMPTS * (FAILURES + 1)
+
+    def test_failure_is_counted_once_when_it_ends_an_attempt_of_the_part(
+        self, harness: Harness
+    ) -> None:
+        harness.part(Break(20_000), ZoomBusy("Zoom answered 429.", LONGEST_PAUSE + 1))
+        assert len(harness.source.requested) == 3
+        assert (harness.worker.progress.retries, harness.throttled) == (2, 1)
 
     def test_part_fails_without_waiting_when_retry_after_exceeds_the_limit(
         self, harness: Harness
