@@ -189,6 +189,7 @@ class Worker:
             seconds=RETRY_SECONDS,
             sleep=self._sleep,
             before=self._before_retry,
+            monotonic=self.clock,
         )
         return attempt(once)
 
