@@ -237,7 +237,8 @@ class _Run:
         body.close()
         if copy.expected_size not in (None, body.version.size):
             raise TransferFailed(
-                f"The download host tells {body.version.size} bytes, Zoom {copy.expected_size}."
+                f"The file has {body.version.size} bytes on the download host, but Zoom stated "
+                f"{copy.expected_size}."
             )
         return body
 

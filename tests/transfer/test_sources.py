@@ -125,7 +125,7 @@ class TestStreams:
 
     def test_copy_fails_when_its_stream_always_ends_early(self, harness: Harness) -> None:
         harness.begin(STREAM, zoom_faults=[ZoomFault(kind="fin", request=1, times=99)])
-        message = f"{STREAM_SIZE // 2} bytes came of a.mp4, expected {STREAM_SIZE}"
+        message = f"{STREAM_SIZE // 2} bytes came from a.mp4, expected {STREAM_SIZE}"
         with pytest.raises(TransferFailed, match=message):
             harness.copy(sizes={"a": STREAM_SIZE})
         assert harness.s3.objects() == []

@@ -279,6 +279,7 @@ def since_of(text: str, now: datetime) -> datetime:
     """
     error = BadRequest(f"since {text[:40]!r} has to be {SINCE}.")
     text = text.strip()
+    earliest = now - timedelta(days=MAX_DAYS)
     if match := _AGO.fullmatch(text):
         unit = {"d": "days", "h": "hours"}[match[2]]
         begin = now - timedelta(**{unit: int(match[1])})
@@ -287,8 +288,10 @@ def since_of(text: str, now: datetime) -> datetime:
             begin = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
             raise error from None
+        # A date counts whole days, so its midnight may be some hours further back.
+        earliest = earliest.replace(hour=0, minute=0, second=0, microsecond=0)
     else:
         raise error
-    if not timedelta(0) < now - begin < timedelta(days=MAX_DAYS + 1):
+    if not earliest <= begin < now:
         raise error
     return begin

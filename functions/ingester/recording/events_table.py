@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,7 @@ class EventsTable:
     def append(self, uuid: str, event: RecordingEvent) -> list[RecordingEvent]:
         """Add a recording event to a recording's list, and return the earlier recording events.
 
-        Raises:
-            ArithmeticError, LookupError, TypeError, ValueError: An earlier recording event can't be
-                read. The new recording event is added nevertheless.
+        Earlier recording events that can't be read are left out.
         """
         answer = self._table.update_item(
             Key={"zoom_uuid": uuid},
@@ -40,7 +39,12 @@ class EventsTable:
             },
             ReturnValues="UPDATED_OLD",
         )
-        return _events(answer.get("Attributes", {}))
+        earlier: list[RecordingEvent] = []
+        for entry in _entries(answer.get("Attributes", {})):
+            # An error would make Zoom repeat the webhook event, which would then be added again.
+            with suppress(ArithmeticError, LookupError, TypeError, ValueError):
+                earlier.append(_event(entry))
+        return earlier
 
     def of(self, uuid: str) -> list[RecordingEvent]:
         """Return the recording events of a recording in the order in which they were added.
@@ -49,12 +53,17 @@ class EventsTable:
             ArithmeticError, LookupError, TypeError, ValueError: A recording event can't be read, or
                 has an invalid time.
         """
-        events = _events(self._table.get_item(Key={"zoom_uuid": uuid}).get("Item") or {})
+        item = self._table.get_item(Key={"zoom_uuid": uuid}).get("Item") or {}
+        events = [_event(entry) for entry in _entries(item)]
         if any(event.moment < EPOCH for event in events):
             raise ValueError("An event lies before 1970.")
         return events
 
 
-def _events(item: Mapping[str, Any]) -> list[RecordingEvent]:
-    times: Any = item.get("recording_event_times") or []
-    return [RecordingEvent(str(event["event"]), int(event["timestamp"])) for event in times]
+def _entries(item: Mapping[str, Any]) -> list[Any]:
+    """Return the unparsed recording events of a table item."""
+    return item.get("recording_event_times") or []
+
+
+def _event(entry: Any) -> RecordingEvent:
+    return RecordingEvent(str(entry["event"]), int(entry["timestamp"]))

@@ -155,7 +155,13 @@ class Sheets:
             majorDimension="ROWS",
             valueRenderOption="FORMATTED_VALUE",
         )
-        attempt = retrying(SheetsUnreachable, attempts=ATTEMPTS, seconds=seconds, sleep=self._sleep)
+        attempt = retrying(
+            SheetsUnreachable,
+            attempts=ATTEMPTS,
+            seconds=seconds,
+            sleep=self._sleep,
+            monotonic=self._monotonic,
+        )
         return attempt(_read, request, names)
 
 

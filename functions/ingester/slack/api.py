@@ -287,7 +287,13 @@ class Members:
         """
         known = self._known
         if known is None or self._monotonic() - known[0] >= GROUPS_SECONDS:
-            attempt = retrying(SlackUnreachable, attempts=3, seconds=seconds, sleep=self._sleep)
+            attempt = retrying(
+                SlackUnreachable,
+                attempts=3,
+                seconds=seconds,
+                sleep=self._sleep,
+                monotonic=self._monotonic,
+            )
             known = (self._monotonic(), attempt(self._ask))
             self._known = known
         return user_id in known[1]

@@ -48,7 +48,7 @@ nothing for 20 seconds."""
 
 SLOW_DOWN_CODES = frozenset({"SlowDown", "RequestTimeout", "ServiceUnavailable", "InternalError"})
 CRC32_TRAILER = b"x-amz-checksum-crc32"
-GONE = "S3 knows the unfinished upload no more: somebody else ended it."
+GONE = "S3 doesn't know the unfinished upload any more: somebody else ended it."
 IDENTITY_KEY = "source"
 """Key of `Destination.identity` in an object's metadata. Stored objects already have this key."""
 

@@ -130,7 +130,7 @@ class Worker:
             # missing.
             if self.copy.expected_size not in (None, size):
                 raise TransferFailed(
-                    f"{size} bytes came of {body.name}, expected {self.copy.expected_size}."
+                    f"{size} bytes came from {body.name}, expected {self.copy.expected_size}."
                 )
 
         self._with_retries(once)
@@ -189,6 +189,7 @@ class Worker:
             seconds=RETRY_SECONDS,
             sleep=self._sleep,
             before=self._before_retry,
+            monotonic=self.clock,
         )
         return attempt(once)
 

@@ -136,7 +136,7 @@ def _open(copy: Copy) -> Body:
         body = copy.source.open(0, 0)
     except EmptyFile as error:
         if copy.expected_size:
-            raise TransferFailed(f"{error} Told were {copy.expected_size}.") from error
+            raise TransferFailed(f"{error} Zoom stated {copy.expected_size} bytes.") from error
         raise
     size = body.version.size
     if copy.most_bytes is not None and size is not None and size > copy.most_bytes:
@@ -145,7 +145,8 @@ def _open(copy: Copy) -> Body:
     if copy.expected_size is not None and size not in (None, copy.expected_size):
         body.close()
         raise TransferFailed(
-            f"The download host tells {size} bytes of {body.name}, Zoom {copy.expected_size}."
+            f"{body.name} has {size} bytes on the download host, but Zoom stated "
+            f"{copy.expected_size}."
         )
     return body
 

@@ -11,7 +11,7 @@ class Progress:
     Attributes:
         began: Time at which the copy first began, in seconds on the run's clock.
         fetched: Number of bytes from the source.
-        retries: Number of retries. A retry after a part has failed may count twice.
+        retries: Number of retries.
     """
 
     def __init__(self) -> None:

@@ -96,7 +96,7 @@ class RangeReader:
         version: Version to read. No other version is ever read.
         sleep: Waits the given number of seconds.
         on_bytes: Called with the length of each chunk; may raise to end the reading.
-        on_failure: Called with each failure.
+        on_failure: Called with each failure after which the range continues.
     """
 
     def __init__(
@@ -173,12 +173,12 @@ class RangeReader:
         Raises:
             RetryableFailure: `error`, if there were too many failures or the pause is too long.
         """
-        self._on_failure(error)
         pause = getattr(error, "retry_after", None)
         if pause is None:
             pause = backoff(failures + 1, FIRST_PAUSE, LONGEST_PAUSE)
         if failures == FAILURES or pause > LONGEST_PAUSE:
             raise error
+        self._on_failure(error)
         logger.info("%s The part goes on in %.1f s.", error, pause)
         self._sleep(pause)
         return failures + 1

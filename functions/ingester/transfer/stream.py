@@ -101,7 +101,7 @@ class PlainStream:
             raise EmptyFile(f"Zoom handed out {body.name or 'a file'} with no bytes in it.")
         if body.version.size not in (None, size):
             expected = body.version.size
-            raise TransferFailed(f"{size} bytes came of {body.name}, expected {expected}.")
+            raise TransferFailed(f"{size} bytes came from {body.name}, expected {expected}.")
         return size
 
     def _parts(self, body: Body) -> Iterator[tuple[Part, bytearray]]:
@@ -127,7 +127,7 @@ class PlainStream:
             yield Part(number, first, first + length - 1), buffer
             first += length
             if self.expected_size is not None and first > self.expected_size:
-                raise TransferFailed(f"More bytes came of {body.name} than {self.expected_size}.")
+                raise TransferFailed(f"More bytes came from {body.name} than {self.expected_size}.")
         raise TransferFailed(f"{body.name} is too large for a download without ranges.")
 
     def _fill(self, body: Body, buffer: bytearray) -> int:

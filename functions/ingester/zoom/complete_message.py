@@ -175,7 +175,7 @@ def ask_zoom(uuid: str, zoom: ZoomApi) -> MeetingRecordings:
     """
     answer = zoom.recordings(uuid, seconds=ZOOM_SECONDS)
     if answer is None:
-        raise FileGone("Zoom knows this recording no more.")
+        raise FileGone("Zoom doesn't know this recording any more.")
     return answer
 
 

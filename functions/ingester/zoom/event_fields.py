@@ -28,14 +28,13 @@ def minutes_in(value: object) -> int | float:
 
 
 def size_in(value: object) -> int | UnsetType:
-    """Return `value` as a size in bytes, or UNSET if it isn't one or is the text "0".
+    """Return `value` as a size in bytes, or UNSET if it is 0 or isn't a size.
 
-    A size is only compared and shown, so a recording with an unreadable size isn't rejected.
+    0 means that the size isn't known, as for a file that Zoom hasn't finished. A size is only
+    compared and shown, so a recording with an unreadable size isn't rejected.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if 0 <= value <= LARGEST_NUMBER else UNSET
     return number_in(value) or UNSET
 
 

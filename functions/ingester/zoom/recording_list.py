@@ -34,7 +34,8 @@ LONGEST_DATE_RANGE = timedelta(days=29)
 ATTEMPTS = 6
 MAX_FAILURES_IN_A_ROW = 3
 """Number of users in a row whose lists can't be read (ZoomUnreachable), after which the whole list
-ends with the error, because the cause can't be a single user. Refused lists aren't counted."""
+ends with the error, because the cause can't be a single user. A refused list ends the row, because
+Zoom answered."""
 
 INVALID_TOKEN = 124
 """Zoom's code for an invalid token, with which every request fails."""
@@ -176,7 +177,8 @@ class RecordingList:
                 yield from self._recordings_of(user)
                 failures_in_a_row = 0
             except (_Refused, ZoomUnreachable) as error:
-                failures_in_a_row += isinstance(error, ZoomUnreachable)
+                is_unreachable = isinstance(error, ZoomUnreachable)
+                failures_in_a_row = failures_in_a_row + 1 if is_unreachable else 0
                 if _concerns_all_users(error) or failures_in_a_row == MAX_FAILURES_IN_A_ROW:
                     raise
                 logger.info("The list of the user %s can't be read: %s", user, error)

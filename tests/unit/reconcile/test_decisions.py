@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ingester.errors import BadRequest
 from ingester.reconcile.decisions import (
     MAX_PROBLEMS,
     Check,
@@ -17,6 +18,7 @@ from ingester.reconcile.decisions import (
     check_of,
     decision_on,
     is_due,
+    since_of,
     with_reported,
 )
 
@@ -107,3 +109,21 @@ def test_check_of_reconcile_has_a_problem_when_the_last_run_is_old_or_failed(
     current: State | None, days: int, check: Check | None
 ) -> None:
     assert check_of(current, days, NOW) == check
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("30d", NOW - timedelta(days=30)),
+        ("720h", NOW - timedelta(days=30)),
+        ("2026-09-14", datetime(2026, 9, 14, tzinfo=UTC)),
+    ],
+)
+def test_search_of_an_operator_starts_30_days_back_at_most(text: str, start: datetime) -> None:
+    assert since_of(text, NOW) == start
+
+
+@pytest.mark.parametrize("text", ["31d", "721h", "743h", "2026-09-13"])
+def test_search_of_an_operator_is_refused_when_it_starts_more_than_30_days_back(text: str) -> None:
+    with pytest.raises(BadRequest, match="at most 30 days back"):
+        since_of(text, NOW)

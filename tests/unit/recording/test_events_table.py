@@ -17,3 +17,13 @@ def test_recording_events_are_kept_for_120_days_in_the_order_of_their_arrival(
     assert table.of("u==") == events
     (item,) = (plain(item) for item in aws.events.scan()["Items"])
     assert item["expiration"] == int(clock().timestamp()) + 120 * 86_400
+
+
+def test_earlier_recording_events_that_cannot_be_read_are_left_out_when_another_is_added(
+    aws: Cloud, clock: Clock
+) -> None:
+    entries = [{"event": "recording.started", "timestamp": 5}, {"event": "recording.paused"}, 7]
+    aws.events.put_item(Item={"zoom_uuid": "u==", "recording_event_times": entries})
+    stopped = RecordingEvent("recording.stopped", 9)
+    earlier = EventsTable(aws.events, clock).append("u==", stopped)
+    assert earlier == [RecordingEvent("recording.started", 5)]

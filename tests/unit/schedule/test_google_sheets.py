@@ -318,6 +318,19 @@ def test_sheets_client_times_out_when_google_is_slow(
         ask(seconds=15)
 
 
+def test_sheets_client_does_not_retry_when_its_time_is_over(
+    google_server: Google, ask: Ask, watch: Stopwatch
+) -> None:
+    def slow(_: Request) -> Answer:
+        watch.now += 20
+        return Answer(503)
+
+    google_server.answers(slow)
+    with pytest.raises(SheetsUnreachable, match="503"):
+        ask(seconds=15)
+    assert watch.slept == []
+
+
 def test_sheets_client_times_out_when_google_is_silent(google_server: Google, ask: Ask) -> None:
     google_server.answers(Answer(200, (), b"{}", disruption=Disruption(wait=30)))
     with pytest.raises(SheetsTimedOut, match="did not answer in time"):

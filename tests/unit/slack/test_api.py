@@ -312,6 +312,17 @@ def test_call_of_slack_fails_when_retry_after_is_longer_than_the_deadline(groups
     assert groups.sleeper.slept == []
 
 
+def test_call_of_slack_is_not_retried_when_its_time_is_over(groups: Groups) -> None:
+    def slow(_: Request) -> Answer:
+        groups.timer.now += 30
+        return json_answer(503, {"ok": False})
+
+    groups.set_lists(slow)
+    with pytest.raises(SlackUnreachable):
+        groups.members("staff").has("U1", seconds=20)
+    assert groups.sleeper.slept == []
+
+
 @pytest.mark.parametrize(
     ("page", "word"),
     [

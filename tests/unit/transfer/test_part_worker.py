@@ -26,7 +26,7 @@ from ingester.transfer.multipart import Bucket, StoredPart
 from ingester.transfer.part_worker import ATTEMPTS, RETRY_SECONDS, Stopped, Worker
 from ingester.transfer.plan import Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress
-from ingester.transfer.ranges import FAILURES
+from ingester.transfer.ranges import FAILURES, LONGEST_PAUSE
 from ingester.transfer.stream import BufferPool
 from tests.unit.transfer.copying import METADATA, S3, Copying, key_of, whole
 from tests.unit.transfer.memory_source import Break, MemoryFile
@@ -45,6 +45,7 @@ class Harness:
     waited: list[float] = field(default_factory=list)
     throttled: int = 0
     at_wait: Callable[[], object] = lambda: None
+    now: float = 100.0
 
     def __post_init__(self) -> None:
         self.worker = Worker(
@@ -56,7 +57,7 @@ class Harness:
             progress=Progress(),
             on_throttled=self._throttled,
             wait=self._wait,
-            clock=lambda: 100.0,
+            clock=lambda: self.now,
         )
 
     def _throttled(self) -> None:
@@ -179,6 +180,22 @@ class TestPart:
         with pytest.raises(TransferFailed):
             harness.part(*[Break(0)] * 999)
         assert len(harness.source.requested) == ATTEMPTS * (FAILURES + 1)
+
+    def test_failure_is_counted_once_when_it_ends_an_attempt_of_the_part(
+        self, harness: Harness
+    ) -> None:
+        harness.part(Break(20_000), ZoomBusy("Zoom answered 429.", LONGEST_PAUSE + 1))
+        assert len(harness.source.requested) == 3
+        assert (harness.worker.progress.retries, harness.throttled) == (2, 1)
+
+    def test_part_fails_when_the_time_for_retries_is_over(self, harness: Harness) -> None:
+        def pass_time() -> None:
+            harness.now += RETRY_SECONDS
+
+        harness.at_wait = pass_time
+        with pytest.raises(ZoomUnreachable):
+            harness.part(*[ZoomUnreachable("No.")] * ATTEMPTS)
+        assert len(harness.source.requested) == 2
 
     def test_part_fails_without_waiting_when_retry_after_exceeds_the_limit(
         self, harness: Harness

@@ -322,7 +322,7 @@ class TestFreshAccess:
     ) -> None:
         # After a page, a copy skips only this file, even if no fresh token is available.
         def gone() -> Access:
-            raise FileGone("Zoom knows this recording no more.")
+            raise FileGone("Zoom doesn't know this recording any more.")
 
         opener.in_use = AccessInUse(Access(TOKEN), gone)
         web.pages = {"/a": answer}

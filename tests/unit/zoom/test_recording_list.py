@@ -268,6 +268,33 @@ def test_recordings_of_other_users_are_listed_when_the_list_of_one_user_fails(si
     assert recordings.user == ""
 
 
+def test_recording_list_ends_when_the_lists_of_three_users_in_a_row_fail(site: Site) -> None:
+    for name in ("a", "b", "c", "d"):
+        site.add(f"{name}==", host_id=name)
+    site.zoom.fail(Fault("status", where="api", status=500, skip=3, times=3 * ATTEMPTS))
+    recordings = site.list()
+    with pytest.raises(ZoomUnreachable, match="500"):
+        next(iter(recordings))
+    assert recordings.user == "c"
+
+
+def test_recording_list_goes_on_when_zoom_refuses_a_list_between_three_failed_lists(
+    site: Site,
+) -> None:
+    for name in ("a", "b", "c", "d", "e"):
+        site.add(f"{name}==", host_id=name)
+    for status, times in ((500, 2 * ATTEMPTS), (404, 1), (500, ATTEMPTS)):
+        site.zoom.fail(Fault("status", where="api", status=status, skip=3, times=times))
+    recordings = site.list()
+    entries = iter(recordings)
+    last = next(entries)
+    assert isinstance(last, ListedRecording)
+    assert last.uuid == "e=="
+    with pytest.raises(ZoomUnreachable, match="500"):
+        next(entries)
+    assert recordings.user == ""
+
+
 def test_recording_list_begins_with_the_user_at_whom_the_last_list_ran_out_of_time(
     site: Site,
 ) -> None:

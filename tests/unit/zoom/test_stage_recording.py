@@ -270,7 +270,7 @@ class TestMissing:
         self, recording: Recording
     ) -> None:
         recording.web.pages = {"/1": ranged(b"")}
-        with pytest.raises(TransferFailed, match="Told were 500"):
+        with pytest.raises(TransferFailed, match="Zoom stated 500 bytes"):
             recording.run(file_of(1, file_size=500))
 
     def test_file_refused_is_raised_when_zoom_refuses_the_fresh_token_too(
@@ -306,7 +306,7 @@ class TestChecks:
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5))}
-        with pytest.raises(TransferFailed, match="Zoom 3"):
+        with pytest.raises(TransferFailed, match="Zoom stated 3"):
             recording.run(file_of(1, file_size=3))
         assert recording.keys == []
 

@@ -267,5 +267,5 @@ class TestFilesThatAreNotFinished:
         message = harness.message(unfinished)
         harness.zoom.trash(unfinished.uuid)
         assert harness.take(message)
-        assert "Zoom knows this recording no more" in harness.outcome[1]
+        assert "Zoom doesn't know this recording any more" in harness.outcome[1]
         assert len(harness.dead()) == 1

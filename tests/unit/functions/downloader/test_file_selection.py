@@ -437,7 +437,7 @@ class TestAPartialMessage:
         zoom.trash(small.uuid)
         assert harness.take(partial)
         (dead,) = harness.dead()
-        assert dead["reason"] == "Zoom knows this recording no more."
+        assert dead["reason"] == "Zoom doesn't know this recording any more."
 
 
 def wanted(recording: Recording) -> tuple[RecordingFile, ...]:

@@ -123,3 +123,17 @@ def test_recording_event_is_accepted_when_the_table_of_recording_events_fails(
     assert post(status_event()) == 204
     assert state(aws) == ("RECORDING_IN_PROGRESS", "")
     assert any(record.levelname == "ERROR" for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    "damaged", [{"event": "recording.started", "timestamp": "soon"}, {"timestamp": 5}, "x", None]
+)
+def test_recording_event_is_kept_once_when_an_earlier_one_was_damaged_by_hand(
+    damaged: object, aws: Cloud, post: Post
+) -> None:
+    aws.events.put_item(Item={"zoom_uuid": UUID, "recording_event_times": [damaged]})
+    assert post(status_event("recording.paused") | {"event_ts": 1_791_990_060_000}) == 204
+    assert state(aws) == ("RECORDING_PAUSED", "")
+    (item,) = (plain(item) for item in aws.events.scan()["Items"])
+    paused = {"event": "recording.paused", "timestamp": 1_791_990_060}
+    assert item["recording_event_times"] == [damaged, paused]
