@@ -1,4 +1,4 @@
-"""Harness of mailed failures and refused AWS operations."""
+"""Log lines of failures to mail, and a context in which AWS refuses operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The downloader's failures: refused downloads, passing failures, malformed messages and 429s."""
+"""The downloader's failures: refused downloads, retryable failures, malformed messages and 429s."""
 
 from __future__ import annotations
 
