@@ -1,4 +1,4 @@
-"""Log lines of failures to mail, and a context in which AWS refuses operations."""
+"""Log lines about failures that are mailed, and a context in which AWS refuses operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unit tests of the ledger's record: files and requests."""
+"""Unit tests of the ledger's record of a recording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unit tests of the transfer's engine: complete copies, failures, and existing objects."""
+"""Unit tests of the transfer's engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unit tests of downloads from Zoom: hosts, the token, redirects, names, and refusals."""
+"""Unit tests of downloads from Zoom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unit tests of the inspection of hostile MP4 files: limits, child processes, and recordings."""
+"""Unit tests of the inspection of hostile MP4 files."""
 
 from __future__ import annotations
 

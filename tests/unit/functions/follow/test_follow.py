@@ -1,4 +1,4 @@
-"""The follow function: states of rows, reports of failures, and polls of Opencast."""
+"""The follow function, which polls Opencast about ingests."""
 
 from __future__ import annotations
 
