@@ -26,7 +26,7 @@ def _own_logging() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("ingester")
     handlers, levels = list(root.handlers), (root.level, ours.level)
     log.set_debug(False)
-    # Other tests of this process have read secrets, whose values would be removed here.
+    # Other tests of this process may have read secrets, whose values would be removed here.
     log._hidden.set(())  # noqa: SLF001  # the product never forgets a secret
     yield
     root.handlers[:] = handlers
@@ -85,7 +85,7 @@ def test_log_records_name_the_recording_inside_of_a_log_context_block(
     assert none["aws_request_id"] == "request-1"
 
 
-def test_log_records_of_a_new_invocation_do_not_name_the_last_recording(
+def test_log_records_of_a_new_invocation_do_not_name_the_recording_of_the_invocation_before(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log.start(Context())
@@ -107,7 +107,7 @@ def test_log_record_is_written_once_when_the_log_is_started_twice(
 
 
 @pytest.mark.parametrize(("on", "seen"), [(True, 1), (False, 0)])
-def test_debug_records_are_written_only_when_the_log_is_verbose(
+def test_debug_records_are_written_only_when_debug_is_on(
     on: bool, seen: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log.start(Context())

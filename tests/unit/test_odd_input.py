@@ -135,7 +135,7 @@ def test_download_message_is_refused_when_a_field_is_empty_too_long_or_out_of_ra
         decode(json.dumps(message), DownloadMessage)
 
 
-def test_upload_message_is_refused_when_a_segment_has_no_time() -> None:
+def test_upload_message_is_refused_when_the_time_of_a_segment_is_invalid() -> None:
     message = json.dumps(payloads.upload_messages()[0])
     known = msgspec.json.decode(message, type=UploadMessage)
     start = next(iter(known.s3_files.values())).segments[0].recording_start

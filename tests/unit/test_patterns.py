@@ -1,7 +1,7 @@
 """Tests of the module-level regular expressions of the deployed code with long, hostile text.
 
-The time of a pattern that backtracks grows with the square of the text's length. Such a pattern
-would take hours for these texts, so the suite's time limit would end the run.
+The time of a pattern that backtracks can grow with the square of the text's length, or faster. Such
+a pattern would take hours for these texts, so the suite's time limit would end the run.
 """
 
 from __future__ import annotations

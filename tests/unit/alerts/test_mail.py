@@ -152,7 +152,7 @@ def test_mail_subject_has_the_headline_of_the_log_record_when_no_recording_is_kn
             ),
             "Upload failed: Opencast is down (attempt 9 of 9, no more retries)",
         ),
-        # The row's state isn't a failure or has no reason, so the log record names the cause.
+        # The log record names the cause after a crash, and if no row has a failure's reason.
         (line_of("ERROR", "Gave up"), row(State.SENT_TO_OPENCAST), "Upload failed: Gave up"),
         (line_of("ERROR", "Gave up"), row(reason=""), "Upload failed: Gave up"),
         (line_of("ERROR", "Gave up"), None, "Upload failed: Gave up"),

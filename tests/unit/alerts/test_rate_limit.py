@@ -32,7 +32,10 @@ def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
 
 @contextmanager
 def mail_times(aws: Cloud, clock: Clock, *, seconds_each: float = 0) -> Iterator[list[datetime]]:
-    """Yield a list of the times of all mails. Each mail advances the clock by `seconds_each`."""
+    """Yield a list to which each mail adds its time.
+
+    Each mail advances the clock by `seconds_each`.
+    """
     times: list[datetime] = []
 
     def note(model: Any, **_: object) -> None:

@@ -28,7 +28,7 @@ ZOOMS = "WEBVTT\r\n\r\n1\r\n00:00:01.000 --> 00:00:04.500\r\nAda Lovelace: Good 
 
 
 def one_cue(text: str) -> bytes:
-    """Return a WebVTT file with one cue that has this text."""
+    """Return a WebVTT file with one cue, whose text is `text`."""
     return f"WEBVTT\n\n00:01.000 --> 00:02.000\n{text}\n".encode()
 
 

@@ -1,4 +1,4 @@
-"""Harness of mailed failures and refused AWS operations."""
+"""Log lines about failures that are mailed, and a context in which AWS refuses operations."""
 
 from __future__ import annotations
 

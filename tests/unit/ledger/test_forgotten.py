@@ -113,7 +113,7 @@ def test_reconcile_treats_a_forgotten_recording_as_known() -> None:
         ),
     ],
 )
-def test_a_request_is_in_progress_from_its_message_to_its_end(
+def test_request_is_in_progress_from_its_message_to_its_end_or_its_accepted_post(
     changes: tuple[Change, ...], expected: bool
 ) -> None:
     assert ledger.is_in_progress(record_after(*changes), "z") is expected

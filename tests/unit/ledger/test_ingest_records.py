@@ -1,4 +1,4 @@
-"""Unit tests of the ledger's ingest records: POSTs, and events that Opencast doesn't show."""
+"""Unit tests of the ledger's ingest records."""
 
 from __future__ import annotations
 

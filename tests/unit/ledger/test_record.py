@@ -1,4 +1,4 @@
-"""Unit tests of the ledger's record: files and requests."""
+"""Unit tests of the ledger's record of a recording."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ class TestEnds:
     def test_recording_counts_as_requested_when_a_request_was_sent_or_failed(
         self, end: End | None, expected: bool
     ) -> None:
-        # The webhook ignores a request without an MP4, and sends no message about it.
+        # The webhook ignores a request without an MP4, and sends no message for this request.
         record = accepted() if end is None else with_end(accepted(), ZIP, end)
         assert record.was_requested is expected
         assert with_sent(record, ZIP, "a").was_requested

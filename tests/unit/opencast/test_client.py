@@ -1,4 +1,4 @@
-"""Unit tests of Opencast's client with answers that the Opencast stand-in never gives."""
+"""Unit tests of Opencast's client with scripted answers."""
 
 from __future__ import annotations
 

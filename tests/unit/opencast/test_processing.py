@@ -74,7 +74,7 @@ def test_a_workflow_of_an_older_opencast_names_its_event_in_the_media_package() 
         {"id": 4, "template": "encode", "state": "FAILED", "job": 17},
     ],
 )
-def test_failed_operation_is_named_in_both_forms_of_the_answer_of_opencast(
+def test_failed_operation_is_read_from_both_forms_of_the_answer_of_opencast(
     operation: dict[str, Any],
 ) -> None:
     found = workflow_of(workflow(operations={"operation": operation}), "mp")

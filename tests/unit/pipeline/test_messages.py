@@ -1,4 +1,4 @@
-"""Encoding and decoding of the two queue messages, also of earlier versions and malformed texts."""
+"""Encoding and decoding of both queue messages, also in earlier versions or malformed."""
 
 from __future__ import annotations
 

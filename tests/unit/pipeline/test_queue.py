@@ -1,4 +1,4 @@
-"""Queues of moto's SQS: sending, receiving, retrying, and dead-letter queues."""
+"""Unit tests of the pipeline's queues, with moto's SQS."""
 
 from __future__ import annotations
 

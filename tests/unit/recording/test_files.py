@@ -1,4 +1,4 @@
-"""Unit tests of views, segments, names, staging keys, subjects, uuids and meeting numbers."""
+"""Unit tests of a recording's files, subject and uuid, and of meeting numbers."""
 
 from __future__ import annotations
 

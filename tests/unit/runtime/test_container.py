@@ -48,7 +48,7 @@ def test_container_builds_dependencies_at_the_first_call_and_again_after_300_sec
     assert container() == 2
 
 
-def test_container_builds_dependencies_at_the_next_call_when_the_first_call_failed(
+def test_container_builds_dependencies_at_the_next_call_when_earlier_calls_failed(
     building: Building, container: Container[int]
 ) -> None:
     building.failure = EndpointConnectionError(endpoint_url="https://ssm")

@@ -1,4 +1,4 @@
-"""Unit tests of the queue worker: outcomes, errors, reports, and Lambda events."""
+"""Unit tests of the queue worker."""
 
 from __future__ import annotations
 

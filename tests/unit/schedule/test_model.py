@@ -239,7 +239,7 @@ def test_import_plan_copies_series_and_course_to_the_scheduled_classes_of_a_chan
     assert (row.opencast_series_id, row.course_code) == ("S2", "File")
 
 
-def test_import_plan_puts_the_scheduled_class_that_was_imported_last_first() -> None:
+def test_import_plan_puts_new_scheduled_classes_before_those_of_earlier_imports() -> None:
     earlier = a_class("M", "9:00", "old", "A", "file.csv")
     later = a_class("M", "9:00", "new", "A", "sheet/a")
     before = [meeting(earlier, series="old", course="A")]
@@ -247,8 +247,8 @@ def test_import_plan_puts_the_scheduled_class_that_was_imported_last_first() -> 
     monday = datetime(2026, 11, 23, 9, 5, tzinfo=EASTERN)
     assert match(row, monday, EASTERN, BUFFER) == later
     assert row.opencast_series_id == "new"
-    # Of two scheduled classes of one import at the same time, `match` finds the first. Retained
-    # classes come after imported classes.
+    # If one import has two scheduled classes at the same time, `match` finds the first of the two.
+    # Retained scheduled classes come after imported scheduled classes.
     both = [("1", later), ("1", a_class("M", "9:00", "other", "B", "sheet/a"))]
     (row,) = planned([], both, "sheet/a").put
     assert match(row, monday, EASTERN, BUFFER) == later

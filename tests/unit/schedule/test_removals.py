@@ -94,13 +94,13 @@ def test_removals_name_scheduled_classes_without_a_substitute_in_their_meeting(
         (["A M 9:30", "A W 9:30"], ["8: A M 9:30", "8: A W 9:30"], []),
         (["A M 9:30"], ["8: A2 M 9:30"], []),
         (["A M 9:30"], ["8: A M 9:30 300"], []),
-        # The scheduled class moves to a meeting that exists, or only one of two classes moves.
+        # The scheduled class moves to a meeting that exists, or only one of two moves.
         (["A M 9:30", "8: B W 9:30"], ["8: A M 9:30", "8: B W 9:30"], []),
         (["A M 9:30", "A W 9:30"], ["8: A M 9:30"], ["7: A (100) W 9:30 L"]),
         (["A M 9:30", "B W 9:30"], ["A M 9:30", "8: B W 9:30"], []),
-        # The other meeting had the scheduled class before, so the class didn't move there.
+        # The other meeting had the scheduled class before, so nothing moved there.
         (["A M 9:30", "8: A M 9:30"], ["8: A M 9:30", "8: A W 9:30"], ["7: A (100) M 9:30 L"]),
-        # One added scheduled class accounts for only one removed class.
+        # One added scheduled class accounts for only one removed scheduled class.
         (["A M 9:30", "8: A M 9:30"], ["9: A M 9:30"], ["8: A (100) M 9:30 L"]),
         (["A M 9:30", "8: A T 9:30"], ["A T 9:30"], ["7: A (100) M 9:30 L"]),
         (["A M 9:30", "8: A M 9:30 300"], ["9: A M 9:30 300"], ["7: A (100) M 9:30 L"]),

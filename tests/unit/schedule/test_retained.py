@@ -73,8 +73,8 @@ def test_scheduled_class_of_a_read_course_is_retained_only_when_an_unread_row_ha
 
 
 def test_retained_scheduled_class_belongs_to_the_unread_row_of_its_course() -> None:
-    # The import's answer lists the rows with retained scheduled classes first, so each class needs
-    # its row.
+    # The import's answer lists the rows with retained scheduled classes first, so each retained
+    # scheduled class needs its row.
     both = [unread(meeting="1", course="A"), unread(meeting="1", course="B")]
     for rows in (both, both[::-1]):
         found = retained_classes(TABLE, [], rows, SOURCES)
@@ -106,7 +106,7 @@ def test_only_scheduled_classes_of_replaced_sources_are_retained() -> None:
         "old",
     )
     # A retained scheduled class gets its row's source, so that the corrected row will replace the
-    # class.
+    # scheduled class.
     everything = retained_classes(table, [], rows, ReplacedSources(every=True))
     assert [(kept.scheduled.day, kept.scheduled.source) for kept in everything] == [
         ("M", "sheet:Fall"),
@@ -132,7 +132,7 @@ rows = st.builds(
 
 @settings(max_examples=150)
 @given(pairs, pairs, st.lists(rows, max_size=3))
-def test_scheduled_class_of_an_unread_row_is_retained_or_read_and_no_new_class_is_retained(
+def test_scheduled_class_of_an_unread_row_is_retained_or_read_and_no_new_one_is_retained(
     held: list[tuple[str, ScheduledClass]],
     read: list[tuple[str, ScheduledClass]],
     unread: list[UnreadRow],

@@ -305,7 +305,7 @@ def test_call_of_slack_is_retried_when_slack_is_busy(groups: Groups) -> None:
     assert groups.sleeper.slept[0] == 2
 
 
-def test_call_of_slack_fails_when_retry_after_is_longer_than_the_deadline(groups: Groups) -> None:
+def test_call_of_slack_fails_when_retry_after_exceeds_the_remaining_seconds(groups: Groups) -> None:
     groups.set_lists(json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "30")))
     with pytest.raises(SlackUnreachable):
         groups.members("staff").has("U1", seconds=20)

@@ -75,7 +75,7 @@ def test_slack_message_fits_when_six_recordings_have_forty_ingests_of_the_longes
     assert "https://z/" not in str(blocks)
 
 
-def test_slack_message_stays_within_the_slack_limit_of_all_blocks() -> None:
+def test_slack_message_stays_within_the_limit_for_all_its_blocks_together() -> None:
     # The message shows the newest ingests and counts the others. Recordings share the space.
     part = ("Automated ingest", "Upload failed", 'Reason: "' + "x" * 300)
     recordings = tuple(

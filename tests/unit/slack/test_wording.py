@@ -152,7 +152,7 @@ def site(patience: timedelta) -> zip_answer.Site:
     )
 
 
-def test_request_without_a_series_is_not_advised_again_when_the_recording_is_in_opencast() -> None:
+def test_request_without_a_series_needs_nothing_when_the_recording_is_in_opencast() -> None:
     there = row_in(State.SENT_TO_OPENCAST, recording_id="u", zip_id="first")
     ignored = row_in(
         State.IGNORED,
@@ -173,7 +173,7 @@ def test_overdue_retry_says_since_when_it_is_due() -> None:
     )
 
 
-def test_failure_is_not_retried_when_the_time_of_the_retry_is_unreadable() -> None:
+def test_failed_ingest_says_that_it_is_not_retried_when_the_retry_time_is_unreadable() -> None:
     shown = lines(State.UPLOADER_FAILED, retry_due="soon")
     assert shown[2].startswith("It isn't retried automatically: an operator has to look")
 
@@ -199,7 +199,7 @@ def test_only_a_failed_upload_names_the_cluster() -> None:
         ("", "unknown"),
     ],
 )
-def test_timestamp_is_written_in_local_time_or_unchanged_when_it_cannot_be_converted(
+def test_timestamp_is_written_in_local_time_unless_it_is_empty_or_cannot_be_converted(
     stamp: str, text: str
 ) -> None:
     assert moment_of(stamp, ZONE) == text

@@ -37,7 +37,7 @@ def said(known: StatusRow, *others: StatusRow) -> Phrases:
 
 
 def example(situation: Situation) -> Phrases:
-    """Return the phrases for the example of a situation."""
+    """Return the phrases for the first example of a situation."""
     known, other = next(found[1:] for found in ALL if found[0] is situation)
     return said(known, *([other] if other else []))
 

@@ -114,7 +114,9 @@ def test_status_row_keeps_a_known_time_of_the_request_unless_the_write_replaces_
     assert item(aws)["ingest_request_time"] == "2026-10-14T19:30:00Z"
 
 
-def test_reason_in_a_row_lasts_as_long_as_its_state(status: StatusTable) -> None:
+def test_reason_in_a_row_stays_until_another_reason_or_state_is_written(
+    status: StatusTable,
+) -> None:
     status.write(ZIP_ID, StatusChange(State.IGNORED, "Already in opencast", subject=SUBJECT))
     assert status.write(ZIP_ID, StatusChange(State.IGNORED))
     assert reason(status) == ("IGNORED", "Already in opencast")

@@ -44,7 +44,10 @@ def rows(aws: Cloud) -> list[str]:
 def read(
     aws: Cloud, begin: datetime, end: datetime, page_rows: int, without: frozenset[State] = NONE
 ) -> list[list[str]]:
-    """Return the `zip_id`s of each page. Each position is encoded and decoded as a token."""
+    """Return the `zip_id`s of each page, and check that the rows have no steps.
+
+    Each position is encoded and decoded as a token.
+    """
     table, found = StatusPages(aws.status, page_rows), []
     position: Position | None = None
     while True:

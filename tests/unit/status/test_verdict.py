@@ -123,7 +123,7 @@ def test_verdict_names_the_first_time_when_an_ingest_was_sent_to_opencast_twice(
     assert verdict(row(State.SENT_TO_OPENCAST, steps=broken)).text == "In Opencast since 18:30."
 
 
-def test_verdict_needs_attention_when_no_ingest_is_in_opencast_after_a_failure() -> None:
+def test_verdict_on_a_failed_ingest_needs_attention_unless_another_is_in_opencast() -> None:
     failed = row(State.UPLOADER_FAILED, "x", zip_id="failed")
     assert verdict(failed).needs_attention
     assert verdict(failed).ingest is failed
@@ -133,7 +133,9 @@ def test_verdict_needs_attention_when_no_ingest_is_in_opencast_after_a_failure()
 
 
 @pytest.mark.parametrize(("_situation", "known"), EXAMPLES)
-def test_every_situation_has_a_verdict(_situation: object, known: StatusRow) -> None:
+def test_verdict_is_a_sentence_in_each_situation_that_follows_from_one_row(
+    _situation: object, known: StatusRow
+) -> None:
     text = verdict(known).text
     assert text.endswith(".")
     assert not text.endswith("..")

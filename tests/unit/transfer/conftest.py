@@ -1,4 +1,4 @@
-"""Fixtures for the tests of transfers: peers, a web server, clients, buckets, and harnesses."""
+"""Fixtures for the tests of transfers, such as peers, clients, and harnesses."""
 
 from __future__ import annotations
 

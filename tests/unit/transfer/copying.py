@@ -94,7 +94,7 @@ class TimedBucket(Bucket):
 
 @dataclass
 class Copying:
-    """Both peers, and the connections to them. All files share `access`."""
+    """The Zoom peer, the S3 peer, and the connections to both. All files share `access`."""
 
     zoom: ZoomPeer
     s3: S3Peer

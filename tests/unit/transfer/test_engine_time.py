@@ -81,7 +81,7 @@ class TestOutOfTime:
     def test_out_of_time_is_raised_when_the_run_completed_only_one_of_two_files(
         self, copying: Copying, clock: Clock, has_ranges: bool
     ) -> None:
-        # Only a stream's completion counts as progress, because a stream has no tasks for parts.
+        # A stream counts as progress only when completed, because a stream has no tasks for parts.
         chat = MemoryFile(Generated("chat", CHAT), has_ranges=has_ranges)
         talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
         copies = [copying.copy_of("chat", chat), copying.copy_of(source=talk)]
@@ -120,7 +120,7 @@ class TestNoProgress:
     def test_transfer_failed_is_raised_when_no_part_can_be_finished(
         self, copying: Copying, clock: Clock
     ) -> None:
-        # Otherwise, a copy that never progresses would be continued for ever.
+        # Otherwise, the next invocation would continue a copy that makes no progress.
         def wait(stop: threading.Event, seconds: float) -> bool:
             clock.now += 100
             return until_stopped(stop, seconds)
@@ -133,7 +133,7 @@ class TestNoProgress:
     def test_transfer_failed_is_raised_when_only_an_earlier_run_copied_something(
         self, copying: Copying, clock: Clock
     ) -> None:
-        # Otherwise, a recording with a file that always fails would be continued for ever.
+        # Otherwise, the next invocation would continue a copy whose file always fails.
         copying.run([copying.copy_of("chat")])
         talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
         copies = [copying.copy_of("chat"), copying.copy_of(source=talk)]

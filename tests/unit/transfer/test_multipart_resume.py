@@ -1,4 +1,4 @@
-"""Unit tests of multipart uploads and objects of earlier runs: resuming, marks, and sizes."""
+"""Unit tests of multipart uploads and objects of earlier runs."""
 
 from __future__ import annotations
 

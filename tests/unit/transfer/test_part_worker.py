@@ -1,4 +1,4 @@
-"""Unit tests of a worker's tasks: retries, cancellation, parts, streams, and completion."""
+"""Unit tests of the tasks of a worker, which copies one file."""
 
 from __future__ import annotations
 

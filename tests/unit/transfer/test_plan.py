@@ -1,4 +1,4 @@
-"""Unit tests of the plan of a copy: the first request, the size, and the missing parts."""
+"""Unit tests of the plan of a copy."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class TestContinues:
 
 class TestGivesUp:
     @pytest.mark.parametrize("error", [TransferFailed, ZoomUnreachable])
-    def test_range_reader_gives_up_when_no_byte_arrives_several_times_in_a_row(
+    def test_range_reader_gives_up_after_several_failures_in_a_row_without_a_byte(
         self, error: type[Exception]
     ) -> None:
         harness = harness_of(*[Break(0, error)] * 20)

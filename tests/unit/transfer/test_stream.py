@@ -1,4 +1,4 @@
-"""Unit tests of the copy of a stream: parts, retries, and buffers."""
+"""Unit tests of the copy of a stream."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Opener:
         return self.fresh.pop(0)
 
     def expect(self, *fresh: Access) -> None:
-        """Use an access that isn't fresh from now on, and the accesses `fresh` after refusals."""
+        """From now on, use an access that isn't fresh, and the accesses `fresh` after refusals."""
         self.access, self.fresh, self.refreshed = Access(TOKEN), list(fresh), 0
         self.in_use = AccessInUse(self.access, self._refresh)
 

@@ -1,4 +1,4 @@
-"""Unit tests of the client of Zoom's API, over HTTPS: access, tokens, refusals, and retries."""
+"""Unit tests of the client of Zoom's API, over HTTPS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unit tests of downloads from Zoom: hosts, the token, redirects, names, and refusals."""
+"""Unit tests of downloads from Zoom."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.unit.zoom.pages import BEARER, DIGITS, TOKEN, Opener, page, ranged, r
 
 @pytest.fixture
 def opener(web: Web, http: urllib3.PoolManager) -> Opener:
-    """Return an opener whose access is fresh, so that a refusal causes no second request."""
+    """Return an opener whose access is fresh, so that no refusal causes a request for another."""
     return Opener(web, http)
 
 

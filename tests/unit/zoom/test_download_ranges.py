@@ -1,4 +1,4 @@
-"""Unit tests of the ranges of a file at Zoom, while URLs and tokens expire."""
+"""Unit tests of the ranges of a file at Zoom, and of URLs and tokens that expire."""
 
 from __future__ import annotations
 

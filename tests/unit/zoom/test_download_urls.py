@@ -155,7 +155,7 @@ class TestAllowedHosts:
     )
     @example(parts=["zoom.us", "\\", "@", "evil.com"], scheme="https://")
     @example(parts=["evil.com", "\\", ".zoom.us"], scheme="https://")
-    def test_urllib3_connects_to_zoom_when_a_url_is_allowed(
+    def test_urllib3_reads_a_host_of_zoom_from_every_allowed_url(
         self, parts: list[str], scheme: str
     ) -> None:
         # urllib3 makes the connection, so urllib3 must read the same host as our check.

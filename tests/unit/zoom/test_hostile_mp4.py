@@ -1,4 +1,4 @@
-"""Unit tests of the inspection of hostile MP4 files: limits, child processes, and recordings."""
+"""Unit tests of the inspection of hostile MP4 files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ parent = re.search(r"VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text
 child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print(json.dumps([result, reads, seconds, int(parent), child]))
 """
-"""A program that inspects a file in a new process, and prints the time and memory that it took."""
+"""A program that inspects a file and prints the result, the number of reads, time and memory."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Unit tests of the staging of a recording: all files, missing files, and checks."""
+"""Unit tests of the staging of a recording."""
 
 from __future__ import annotations
 

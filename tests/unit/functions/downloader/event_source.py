@@ -14,9 +14,9 @@ BYTES_A_SECOND = 1_000_000
 
 @dataclass
 class BucketTime:
-    """A clock that advances by one second for each megabyte that S3 gets. `skip` advances it too.
+    """A clock that advances by one second for each megabyte that S3 gets.
 
-    `skipped` is the number of seconds by which `skip` has advanced the clock.
+    `skip` advances the clock too. `skipped` is the sum of the seconds given to `skip`.
     """
 
     bucket: StagingBucket

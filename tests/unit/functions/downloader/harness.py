@@ -189,7 +189,7 @@ class Harness:
         self.ledger().change(recording.uuid, partial(with_sent, zip_id=zip_id, files=sent))
 
     def request(self, recording: Recording, *files: RecordingFile, zip_id: str = ZIP_ID) -> None:
-        """Note a request in the ledger, but not that the request's message is on the queue."""
+        """Note a request and its files in the ledger, but not that a message is on the queue."""
         self.name(recording, *files)
         asked, now = RequestOptions(), self.clock()
         change = self.ledger().change

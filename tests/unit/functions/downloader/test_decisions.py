@@ -151,18 +151,18 @@ class TestClassThatLeftTheSchedule:
         assert "an earlier attempt, which had found a series" in error.getMessage()
         assert vars(error)["outlook"] == "Nothing happens automatically: it needs attention."
 
-    def test_no_error_is_logged_when_the_message_says_to_ignore_the_schedule(
+    def test_missing_series_is_not_logged_as_an_error_when_the_message_ignores_the_schedule(
         self, harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert self.errors_of_retry(harness, small, caplog, ignore_schedule=True) == []
 
-    def test_no_error_is_logged_when_opencast_has_the_recording(
+    def test_missing_series_is_not_logged_as_an_error_when_opencast_has_the_recording(
         self, harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.ingest(small, *small.files)
         assert self.errors_of_retry(harness, small, caplog) == []
 
-    def test_no_error_is_logged_when_no_attempt_has_found_a_series(
+    def test_missing_series_is_not_logged_as_an_error_when_no_attempt_has_found_one(
         self, harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.settings["default_series_id"] = ""

@@ -53,7 +53,7 @@ class TestFailed:
         assert len(harness.dead()) == 1
         assert end_of(harness, small) == (End.FAILED, False)
 
-    def test_end_of_the_request_is_in_the_ledger_only_when_the_last_attempt_fails(
+    def test_retryable_failure_ends_the_request_in_the_ledger_only_at_the_last_attempt(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=500, times=999))

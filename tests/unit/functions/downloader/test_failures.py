@@ -1,4 +1,4 @@
-"""The downloader's failures: refused downloads, passing failures, malformed messages and 429s."""
+"""Failures of the downloader, such as refused downloads and malformed messages."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Harness:
         ]
 
     def change_workflow_id(self, workflow: str) -> None:
-        """Replace the workflow's id of the record's only ingest in the ledger."""
+        """Replace the workflow id of the only ingest in the ledger's record."""
 
         def change(record: Record) -> Record:
             ((media_package, ingest),) = record.ingests.items()

@@ -1,4 +1,4 @@
-"""The follow function: states of rows, reports of failures, and polls of Opencast."""
+"""The follow function, which polls Opencast about ingests."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_follow_continues_with_other_recordings_when_one_recording_causes_an_err
     assert harness.outcome() == ("PUBLISHED", "")
 
 
-def test_an_error_about_one_recording_is_raised_when_opencast_then_stops_answering(
+def test_an_error_about_one_recording_is_raised_when_opencast_then_answers_502(
     harness: Harness,
 ) -> None:
     harness.ingest("first==", "auto-ingest-first")

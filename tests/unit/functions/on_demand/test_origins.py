@@ -1,4 +1,4 @@
-"""Requests of other sites' pages (CSRF), and workflow names that aren't one path segment."""
+"""The pages that may send a request (CSRF), and the names of workflows in requests."""
 
 from __future__ import annotations
 

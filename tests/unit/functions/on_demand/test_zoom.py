@@ -1,4 +1,4 @@
-"""Answers of the on-demand function when Zoom lacks a recording or fails."""
+"""Answers of the on-demand function when Zoom fails or can't provide the recording."""
 
 from __future__ import annotations
 

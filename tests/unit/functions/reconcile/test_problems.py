@@ -69,7 +69,7 @@ def test_reconcile_requests_other_recordings_when_one_entry_of_the_zoom_list_is_
     assert "uuid odd==, id 95846636714, topic Odd" in error
 
 
-def test_run_of_reconcile_stops_and_the_next_run_requests_all_recordings_when_the_webhook_is_down(
+def test_run_of_reconcile_is_incomplete_and_the_next_run_retries_when_the_webhook_answers_502(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -186,7 +186,7 @@ def test_reconcile_logs_a_missing_scope_at_most_once_a_day(
     assert USERS_SCOPES[0] in harness.state()["last"]["error"]
 
 
-def test_reconcile_logs_no_error_when_zoom_is_down(
+def test_reconcile_logs_no_error_when_the_zoom_api_answers_503(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()

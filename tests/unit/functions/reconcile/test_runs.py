@@ -1,4 +1,4 @@
-"""Runs of reconcile: recordings that are requested or skipped, and the state."""
+"""Runs of the reconcile function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refused requests and commands: signatures, groups, channels, and missing settings."""
+"""Requests and commands that the slack function accepts or refuses."""
 
 from __future__ import annotations
 

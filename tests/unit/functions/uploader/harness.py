@@ -82,7 +82,7 @@ class Harness:
         self.settings["opencast_api_user"] = self.password = user
 
     def message(self, *views: str, segments: int = 1, **changes: Any) -> dict[str, Any]:
-        """Stage a file of about 1 kB for each view and segment, and return a message about them."""
+        """Stage a file of about 1 kB for each view and segment, and return the files' message."""
         s3_files = {}
         for view in views or ("active_speaker",):
             files = [self._stage(view, number) for number in range(segments)]

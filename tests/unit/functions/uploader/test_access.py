@@ -1,4 +1,4 @@
-"""The uploader's access to Opencast: roles, authentication, and refusals."""
+"""The uploader's access to Opencast, such as authentication and missing roles."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def with_captions(harness: Harness, *tracks: dict[str, Any], **changes: Any) -> 
 
 
 def late(harness: Harness, *tracks: dict[str, Any], media_package: str = OWN_ID) -> dict[str, Any]:
-    """Return a message that adds captions to an event."""
+    """Stage captions, and return a message that adds the captions to an event."""
     return {
         **harness.message(),
         "zip_id": captions_zip_id(UUID),

@@ -22,14 +22,14 @@ def opencast_shows_chapters(harness: Harness) -> None:
 
 
 def with_tracks(harness: Harness, *tracks: dict[str, Any]) -> dict[str, Any]:
-    """Stage captions and chapters, and return an upload message that has them."""
+    """Stage tracks, and return an upload message that has the tracks."""
     for track in tracks:
         harness.aws.s3.put_object(Bucket=BUCKET, Key=track["filename"], Body=TEXT.encode())
     return harness.message(segments=2, captions=list(tracks))
 
 
 def late(harness: Harness, *tracks: dict[str, Any]) -> dict[str, Any]:
-    """Return a message that adds tracks to an event."""
+    """Stage tracks, and return a message that adds the tracks to an event."""
     message = with_tracks(harness, *(tracks or (CHAPTERS,)))
     return {**message, "zip_id": captions_zip_id(UUID), "s3_files": {}, "late_for": OWN_ID}
 

@@ -1,4 +1,4 @@
-"""Events that were deleted in Opencast, and are ingested again only on request."""
+"""Events that were deleted in Opencast, whose recordings are ingested again only on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The uploader and the ledger: superseded messages, and unreadable records."""
+"""The uploader with superseded messages, and with missing or unreadable records of the ledger."""
 
 from __future__ import annotations
 

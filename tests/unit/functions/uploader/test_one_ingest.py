@@ -257,7 +257,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.posts == 1
 
     @pytest.mark.parametrize("status", [503, 403])
-    def test_ingest_is_not_posted_again_while_opencast_refuses_the_query_for_the_event(
+    def test_ingest_is_not_posted_again_while_the_query_for_the_event_fails(
         self, harness: Harness, status: int
     ) -> None:
         harness.fail("close", after_work=True)

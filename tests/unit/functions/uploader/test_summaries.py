@@ -15,7 +15,7 @@ OUTSIDE = "Its summaries stay outside: this Opencast takes no attachments (OC_CH
 
 
 def summary(kind: str, segment: int) -> dict[str, Any]:
-    """Return an upload message's entry for a segment's summary of this kind."""
+    """Return an upload message's entry for the summary of `kind` of a segment."""
     file_id = f"{kind}-{segment}"
     return {
         "kind": kind,

@@ -1,4 +1,4 @@
-"""Webhook events that request an ingest: messages, unfinished files, and missing videos."""
+"""Webhook events that request an ingest."""
 
 from __future__ import annotations
 

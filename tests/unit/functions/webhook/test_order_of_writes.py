@@ -98,7 +98,7 @@ def test_late_file_is_sent_when_the_status_table_fails(aws: Cloud, post: Post) -
 
 
 def test_recording_event_gets_503_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
-    # The webhook event has no other effect, so Zoom has to repeat the webhook event.
+    # No other webhook event brings this state, so Zoom has to repeat the webhook event.
     aws.status.delete()
     assert post(status_event()) == 503
 

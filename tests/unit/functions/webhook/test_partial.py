@@ -121,9 +121,7 @@ def test_message_is_partial_when_the_webhook_event_has_no_valid_download_token(
     assert message["zoom_processing_minutes"] == 150.0
 
 
-def test_message_has_only_the_uuid_when_the_webhook_event_has_nothing_else(
-    aws: Cloud, post: Post
-) -> None:
+def test_message_is_partial_when_the_webhook_event_has_only_a_uuid(aws: Cloud, post: Post) -> None:
     content = {"event": "recording.completed", "payload": {"object": {"uuid": UUID}}}
     assert [post(content), post(content)] == [200, 200]
     assert only_sent(aws) == {

@@ -164,7 +164,7 @@ def test_recovered_recording_is_sent_again_when_the_trash_had_ended_its_request(
     assert (request.is_sent, request.end, record_of(aws).notice) == (True, None, "")
 
 
-def test_each_request_of_a_recovered_recording_is_sent_again_with_its_options(
+def test_each_request_that_the_trash_had_ended_is_sent_again_with_its_options(
     aws: Cloud, post: Post
 ) -> None:
     first: Json = {"on_demand_series_id": "S-1", "oc_workflow": "wf"}
@@ -203,7 +203,7 @@ def test_series_of_the_operator_is_kept_when_the_request_of_zoom_is_sent_again(
     assert (message["on_demand_series_id"], message["on_demand_ingest"]) == ("S-1", False)
 
 
-def test_each_recording_is_sent_again_when_one_webhook_event_recovers_several_recordings(
+def test_each_gone_recording_is_sent_again_when_one_webhook_event_recovers_several(
     aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==", "c==")

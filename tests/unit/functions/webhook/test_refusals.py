@@ -139,7 +139,7 @@ def test_webhook_event_gets_400_when_it_has_no_payload_or_names_no_recording(
     assert untouched(aws)
 
 
-def test_on_demand_request_gets_400_when_it_has_no_token(aws: Cloud, post: Post) -> None:
+def test_on_demand_request_gets_400_when_it_has_no_download_token(aws: Cloud, post: Post) -> None:
     for token in (None, "", 5):
         assert post(on_demand() | {"download_token": token}) == 400
     assert post(without(on_demand(), "download_token")) == 400
@@ -173,7 +173,7 @@ def test_zoom_challenge_is_answered_with_the_secret_that_signed_it(
 def test_zoom_challenge_is_refused_when_its_token_does_not_look_like_a_token_of_zoom(
     token: object, post: Post, aws: Cloud
 ) -> None:
-    # The answer signs the token, so the token must not have the form of a webhook event.
+    # The answer signs the token, so the token must not have the form of a text that Zoom signs.
     body = {"event": "endpoint.url_validation", "payload": {"plainToken": token}}
     assert post(body) == 400
     assert untouched(aws)
