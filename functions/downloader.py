@@ -336,7 +336,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
 def _message_to_uploader(
     message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Build the uploader's message, and stage the captions that it names if they are ingested.
+    """Build the uploader's message. Stage captions for it if the settings say to ingest them.
 
     Return the message, and sentences about captions that are left out, or "".
     """

@@ -414,7 +414,7 @@ class _Run:
         self._missed.append(outcome_of(listed, f"failed: {error}"))
 
     def _fail(self, problem: str, text: str) -> None:
-        """Count and log a recording that can't be requested, as an error at most once a day.
+        """Count a recording that can't be requested or read. Log at most one error a day.
 
         `problem` is the key by which reconcile recognizes a problem that it has logged.
         """

@@ -196,7 +196,10 @@ def with_captions(
 
 
 def _ask_now(message: DownloadMessage, deps: Dependencies) -> MeetingRecordings | str:
-    """Return Zoom's answer about the recording, or why there is none. No error stops the video."""
+    """Ask Zoom about the recording, and return the answer, or why there is no answer.
+
+    No error stops the video.
+    """
     if deps.time_left() < VIDEO_RESERVE_SECONDS:
         return NO_TIME
     try:

@@ -318,13 +318,13 @@ def with_files(
     now: datetime,
     files: Iterable[RecordingFile] = (),
 ) -> Record:
-    """Add those of the files that Zoom has named which the record doesn't have yet.
+    """Add the files that Zoom has named and that the record doesn't have yet.
 
     Args:
         record: The record to change.
         names: Names of the files, by their ids.
         now: Current time.
-        files: Those of the named files of which more than the name is known, such as the size.
+        files: Those of the named files that came with further data, such as the size.
     """
     at = timestamps.write(now)
     sizes = {file.recording_id: file for file in files}

@@ -1,8 +1,7 @@
 """The two queue messages: the contract between webhook, downloader and uploader.
 
 The names of the fields are kept for compatibility, because messages may be in flight when a site
-switches to this system. A message lacks the fields that are `UNSET`, because their values are
-unknown.
+switches to this system. An encoded message doesn't have the fields that are `UNSET`.
 """
 
 from __future__ import annotations
@@ -276,7 +275,8 @@ def decode(text: str, message_type: type[MessageType]) -> MessageType:
     """Decode the body of a queue's message.
 
     Raises:
-        MessageError: A field is missing or wrong; the error's text names the field.
+        MessageError: The body isn't JSON, or a field is missing or wrong. The error's text says
+            which.
     """
     try:
         return msgspec.json.decode(text, type=message_type)
