@@ -341,7 +341,7 @@ class _Run:
             self._skipped[decision] += 1
 
     def _judge_unanswered(self) -> None:
-        """Fail the recordings whose requests got a 5xx or no answer.
+        """Count the recordings whose requests got a 5xx or no answer as failed.
 
         Raises:
             WebhookUnreachable: The webhook has accepted no request of this run.

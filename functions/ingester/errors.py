@@ -6,7 +6,7 @@
     │   ├── BadRequest           400
     │   │   └── UnusableSheet    422, a sheet or meeting that can't be imported
     │   ├── Unauthorized         401
-    │   │   └── WrongSignature   the signature fits none of the known secrets
+    │   │   └── WrongSignature   no known secret fits; or Slack's signature is too old
     │   ├── Forbidden            403
     │   ├── NotFound             404
     │   ├── UpdateRunning        409

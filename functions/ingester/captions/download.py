@@ -85,7 +85,7 @@ ADD_CAPTIONS = "If they are wanted, add them in Opencast."
 
 @dataclass(frozen=True)
 class Group:
-    """Kinds of captions that are fetched together, by messages of their own if they come late.
+    """Kinds of captions that are fetched together. Late captions have messages of their own.
 
     Attributes:
         kinds: Kinds of the group, as in `CaptionTrack`.

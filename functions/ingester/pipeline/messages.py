@@ -23,8 +23,8 @@ LONGEST_MINUTES = 1_000_000
 """Longest valid duration of a recording, in minutes."""
 
 LONGEST_UUID = 480
-"""Maximum length of a uuid, in characters. DynamoDB takes keys of 2048 bytes, and a `zip_id`
-contains a uuid."""
+"""Maximum length of a uuid, in characters. DynamoDB takes keys of up to 2048 bytes, and a `zip_id`
+may contain a uuid."""
 
 _MINUTES = Meta(ge=0, le=LONGEST_MINUTES)
 Uuid = Annotated[str, Meta(min_length=1, max_length=LONGEST_UUID, pattern="^[^#]")]

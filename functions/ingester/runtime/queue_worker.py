@@ -1,7 +1,6 @@
 """Process the messages of the SQS queue that drives a function, and carry out their outcomes.
 
-A function's use case returns an outcome or raises. Only the worker deals with SQS, and carries out
-each outcome:
+A function's use case returns an outcome or raises an error. The worker carries out each outcome:
 
 * ``Done``: SQS deletes the message.
 * ``Forward``: the next queue gets a new message, then SQS deletes the processed message.

@@ -357,8 +357,8 @@ def _superseding(
 
     A later ingest in Opencast counts (`_came_after`). An earlier ingest in Opencast counts only for
     a row that was ignored because no scheduled class fits, and not for a failed request, which may
-    have named another series. If no ingest in Opencast counts, an ingest counts that is in progress
-    or will be retried.
+    have named another series. If no ingest in Opencast counts, one that is in progress or will be
+    retried counts.
 
     Returns:
         The row's situation and the other ingest; `own` and None if no other ingest counts.

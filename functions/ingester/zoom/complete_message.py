@@ -1,4 +1,4 @@
-"""Complete a download message with Zoom's API, and get a fresh access to its files."""
+"""Complete a download message with Zoom's API, and get a fresh access to the message's files."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ class TranscriptEvent(msgspec.Struct, frozen=True):
 def captions_message(
     uuid: str, announced: tuple[str, ...], now: datetime, *, is_chapters: bool = False
 ) -> DownloadMessage:
-    """Build a message that asks for a recording's captions, or else for its chapters.
+    """Build a message that asks for a recording's captions, or for its chapters (`is_chapters`).
 
     The message leaves the recording's other fields empty, because Zoom's API returns them.
     """
@@ -440,8 +440,8 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
 def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:
     """Parse a webhook event about a state, into an Unhandled if a field can't be used.
 
-    Webhook events named `recording.*` are recording events. Webhook events about a meeting's end
-    aren't.
+    Of these webhook events, those named `recording.*` are recording events. Those about a meeting's
+    end aren't.
 
     Args:
         event: The webhook event's name.
