@@ -506,8 +506,8 @@ def _continue_later(message: DownloadMessage, stopped: OutOfTime, deps: Dependen
     """Replace the message with a new one, so that the next invocation continues the copy.
 
     A retry would spend one of the message's receives, and a long recording may need more
-    invocations than the queue allows receives. The new message says how much is copied, so that a copy without
-    progress comes to an end.
+    invocations than the queue allows receives. The new message says how much is copied, so that a
+    copy without progress comes to an end.
 
     Raises:
         CopyStuck: Several invocations in a row have added nothing.
