@@ -290,8 +290,7 @@ def _invoke_for_later(
 def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Do the work that was left to this invocation, and post the result.
 
-    Failures of Slack and AWS aren't raised: Lambda would retry the invocation, which would post
-    twice.
+    Failures of Slack and AWS are logged and not raised.
     """
     interaction = msgspec.convert(event[SELF_INVOCATION_KEY], Command | Press)
     with log.context(slack_user=interaction.user_id):
