@@ -320,8 +320,8 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     if staged.missing and complete_message.is_new(message, deps.clock()):
         raise AskLater(staged.reason.removesuffix("."))
     ready, without_captions = _message_to_uploader(message, staged, destination, deps)
-    # Note the left-out files before the send, because the uploader drops a message that lacks any
-    # other file.
+    # Note the left-out files before the send, because the uploader drops a message that lacks a
+    # file which isn't noted as left out.
     left_out = [*_left_out(message, staged), *complete.unlisted]
     deps.ledger.change(message.uuid, lambda record: ledger.with_left_out(record, left_out))
     reason = " ".join(filter(None, (staged.reason, complete.reason, without_captions)))
@@ -336,7 +336,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
 def _message_to_uploader(
     message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Build the uploader's message, and stage the captions that it names if they are ingested.
+    """Build the uploader's message. If the settings say to ingest captions, stage and add them.
 
     Return the message, and sentences about captions that are left out, or "".
     """
@@ -410,7 +410,7 @@ def _captions_deps(deps: Dependencies) -> captions.Dependencies:
 
 
 def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
-    """Report a message sent to the uploader.
+    """Report that a message was sent to the uploader.
 
     `reason` says which files the message lacks; "" if the message lacks none.
     """
@@ -505,9 +505,9 @@ def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -
 def _continue_later(message: DownloadMessage, stopped: OutOfTime, deps: Dependencies) -> Requeue:
     """Replace the message with a new one, so that the next invocation continues the copy.
 
-    A retry would spend one of the message's receives, and a long recording needs more invocations
-    than the queue allows receives. The new message says how much is copied, so that a copy without
-    progress comes to an end.
+    A retry would spend one of the message's receives, and a long recording may need more
+    invocations than the queue allows receives. The new message says how much is copied, so that a
+    copy without progress comes to an end.
 
     Raises:
         CopyStuck: Several invocations in a row have added nothing.

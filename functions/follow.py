@@ -36,8 +36,8 @@ from ingester.status.table import StatusChange, StatusTable
 logger = logging.getLogger("ingester.follow")
 
 MAX_RECORDINGS = 5
-"""Maximum number of recordings in one run. An ingest takes two requests to Opencast, rarely
-three."""
+"""Maximum number of recordings in one run. An ingest takes at most three requests to Opencast,
+usually two."""
 
 OFF = "Ingests aren't followed in this stack (FOLLOW_INGESTS is off)."
 FAILED = {"outlook": "Nothing happens automatically: it needs attention."}
@@ -109,8 +109,8 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
                 continue
         asked += count
         if problem:
-            # Opencast gives no answer, so ask no further questions now. The next run begins with
-            # another recording, because this recording's next poll is now due later.
+            # Opencast gives no usable answer, so ask no further questions now. The next run begins
+            # with another ingest, because this ingest's next poll is now due later.
             break
     if errors:
         raise errors[0]
@@ -120,17 +120,18 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
 def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[int, str]:
     """Ask Opencast about those ingests of a recording whose polls are due at `now`.
 
-    If `now` is None, ask about every ingest that is followed.
+    If `now` is None, ask about every ingest that is followed. Stop after a poll without a usable
+    answer.
 
     Returns:
-        The number of ingests, and why Opencast gave no answer, or "".
+        The number of polls, and why the last one got no usable answer, or "".
     """
     record = _read(uuid, deps)
     if record is None:
         return 0, ""
     if not record.follow_due:
-        # The index still has a record that needs no poll: an older version of the code wrote the
-        # record, or the index lags behind. This write takes the record out of the index.
+        # The index may have this record although it needs no poll: an older version of the code
+        # wrote the record, or the index lags behind. This write takes the record out of the index.
         deps.ledger.replace(record, record)
     asked = 0
     for media_package, ingest in record.ingests.items():
@@ -159,7 +160,7 @@ def _read(uuid: str, deps: Dependencies) -> Record | None:
 def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Dependencies) -> str:
     """Ask Opencast about one ingest, and record the answer.
 
-    Return why Opencast gave no answer, or "".
+    Return why Opencast gave no usable answer, or "".
 
     The row is written before the ledger. If this invocation dies between these writes, another
     invocation reports a failure again, so no failure stays unreported.

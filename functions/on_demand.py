@@ -1,4 +1,4 @@
-"""POST /ingest: turn a "+Zoom" request from Opencast into a signed webhook event."""
+"""POST /ingest: turn a request by "+Zoom" or the status page into a signed webhook event."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ NO_MEETING_ID = "The Zoom link holds no meeting_id."
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Clients, tables, clocks, settings and secrets that a "+Zoom" request works with.
+    """Clients, tables, clocks, settings and secrets that a request for an ingest works with.
 
     `monotonic` counts seconds for the time limit.
     """
@@ -196,8 +196,8 @@ ERRORS = ErrorAnswers(
 def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
     """Refuse a request that a foreign page makes a browser send (CSRF).
 
-    A browser names the page's origin in each such request, and the page can't change the origin.
-    Programs name no origin. The API's own page is always allowed.
+    A browser names the page's origin in each such request, and the page can't change the origin. A
+    request without an origin, such as a program's, is allowed. So is the API's own page.
 
     Args:
         request: The request.

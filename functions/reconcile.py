@@ -341,7 +341,7 @@ class _Run:
             self._skipped[decision] += 1
 
     def _judge_unanswered(self) -> None:
-        """Fail the recordings whose requests got a 5xx or no answer.
+        """Count the recordings whose requests got a 5xx or no answer as failed.
 
         Raises:
             WebhookUnreachable: The webhook has accepted no request of this run.
@@ -414,7 +414,7 @@ class _Run:
         self._missed.append(outcome_of(listed, f"failed: {error}"))
 
     def _fail(self, problem: str, text: str) -> None:
-        """Count and log a recording that can't be requested, as an error at most once a day.
+        """Count a recording that can't be requested or read. Log at most one error a day.
 
         `problem` is the key by which reconcile recognizes a problem that it has logged.
         """

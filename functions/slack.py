@@ -238,7 +238,10 @@ def _verify(request: Request, deps: Dependencies) -> None:
 
 
 def _answer_press(press: Press, deps: Dependencies, deadlines: Deadlines) -> Answer:
-    """Acknowledge a press of the button, and leave its work to another invocation."""
+    """Acknowledge a press of the button, and leave its work to another invocation.
+
+    If the function can't invoke itself, post a note.
+    """
     if not _invoke_for_later(press, deps, deadlines):
         _deliver(press, (note(wording.NO_STATUS),), deadlines.answer - deps.monotonic(), deps)
     return ACKNOWLEDGED
@@ -287,8 +290,7 @@ def _invoke_for_later(
 def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Do the work that was left to this invocation, and post the result.
 
-    Failures of Slack and AWS aren't raised: Lambda would retry the invocation, which would post
-    twice.
+    Failures of Slack and AWS are logged and not raised.
     """
     interaction = msgspec.convert(event[SELF_INVOCATION_KEY], Command | Press)
     with log.context(slack_user=interaction.user_id):
@@ -475,10 +477,10 @@ class FoundMeeting:
 def _messages_of_press(
     button: Button, found: FoundMeeting, deps: Dependencies
 ) -> tuple[Message, ...]:
-    """Return the messages that show more rows after a press of the button.
+    """Return the messages that show more recordings after a press of the button.
 
-    Either the old message gets the rows, or a new message has the rows and the old message loses
-    its button.
+    Either one message replaces the old message and shows more; or a new message shows the next
+    recordings, and another message replaces the old message to remove its button.
     """
     if not button.begins_new_message:
         return (found.message(button.next_window, deps, replaces=True),)

@@ -133,7 +133,7 @@ def build() -> Dependencies:
 
 
 def page_text() -> str:
-    """Return the page's HTML, with the words for states and without the script's comments."""
+    """Return the page's HTML, with the words for states and without lines of comments."""
     words = json.dumps(
         {str(state): words for state, words in STATES.items()}, separators=(",", ":")
     )

@@ -1,4 +1,4 @@
-"""Process the upload queue: ingest each recording into Opencast, and only once."""
+"""Process the upload queue: ingest recordings into Opencast, and none twice by mistake."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def _retry_captions(
 
 
 def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> Outcome:
-    """Ingest one recording, unless Opencast has it already or is at work on it.
+    """Ingest one recording, if `Lookup` finds that the recording has to be ingested.
 
     If the message is about captions, only add captions to an event.
 
@@ -256,7 +256,7 @@ def _ingest(
     deps: Dependencies,
     read_seconds: float,
 ) -> None:
-    """Ingest a recording that isn't in Opencast, and release its staged files.
+    """Ingest a recording as `media_package`, and release its staged files if nobody needs them.
 
     A recording whose only video is a false start is ignored as too short.
 
@@ -439,7 +439,7 @@ def _end_beside_other_request(
 ) -> None:
     """End a request whose recording another request has ingested.
 
-    If the ingest lacks files of the message, the row and the log name these files.
+    If the ingest lacks files of the message, the ingest's row and the log name these files.
     """
     _note_shown(message, media_package, ingest, deps)
     outside = differences.stayed_outside(differences.files_of(message), ingest)
@@ -471,7 +471,7 @@ def _followed(record: Record, media_package: str, deps: Dependencies) -> Record:
 
 
 def _events(message: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
-    """Return the recording events, or none if they can't be read: the ingest then lacks pauses."""
+    """Return the recording events; [] if they can't be read, so that the ingest lacks pauses."""
     try:
         return deps.events.of(message.uuid)
     except (BotoCoreError, ClientError, ArithmeticError, LookupError, TypeError, ValueError):

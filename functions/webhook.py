@@ -2,7 +2,7 @@
 
 Zoom repeats a webhook event that gets no 200 or 204 within three seconds (docs/zoom.md), but maybe
 not after a 4xx. So the webhook answers with 5xx after its own failures. Zoom gets a 4xx only for a
-request that can never succeed.
+malformed request, or for a request whose signature isn't valid.
 """
 
 from __future__ import annotations
@@ -402,7 +402,7 @@ def _recover_all(recovery: RecoveryEvent, deps: Dependencies) -> Answer:
 
 
 def _recover(uuid: str, deps: Dependencies) -> None:
-    """Remove the note that a recording is in Zoom's trash, and resume `gone_requests`."""
+    """Remove a recording's notice about Zoom's trash, and resume requests that ended as GONE."""
     record = deps.ledger.get(uuid)
     if record.notice:
         record = deps.ledger.change(uuid, partial(ledger.with_notice, notice=""))
@@ -534,8 +534,8 @@ def _ingest(request: IngestEvent, zip_id: str, deps: Dependencies) -> Answer:
 def _accepted(record: Record, request: IngestEvent, zip_id: str, deps: Dependencies) -> Record:
     """Return the record with a request's files and, unless it was sent already, with the request.
 
-    If there is a video, an operator's `force` replaces a request that was sent already. A request
-    without a video gets the end IGNORED.
+    An operator's `force` replaces a request that was sent already, unless the recording has no
+    video. An unsent request for a recording without a video gets the end IGNORED.
 
     A forgotten record stays as it is, unless an operator forces the request.
     """

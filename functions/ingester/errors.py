@@ -4,9 +4,9 @@
     ├── SettingsError            a setting is missing or malformed: deploy again
     ├── RequestError             an HTTP request can't be accepted; has the answer's status code
     │   ├── BadRequest           400
-    │   │   └── UnusableSheet    422, a sheet whose header or rows can't be used
+    │   │   └── UnusableSheet    422, a sheet or meeting that can't be imported
     │   ├── Unauthorized         401
-    │   │   └── WrongSignature   the signature fits none of the known secrets
+    │   │   └── WrongSignature   no known secret fits; or Slack's signature is too old
     │   ├── Forbidden            403
     │   ├── NotFound             404
     │   ├── UpdateRunning        409
@@ -285,7 +285,7 @@ class CopyStuck(RetryableFailure):
 
 
 class UploadGone(RetryableFailure):
-    """A multipart upload that S3 doesn't have any more, because another process ended it."""
+    """A multipart upload that S3 doesn't have any more, such as after another process ended it."""
 
 
 class OpencastUnreachable(RetryableFailure):

@@ -54,8 +54,8 @@ _context: ContextVar[dict[str, str]] = ContextVar("recording")
 _hidden: ContextVar[tuple[str, ...]] = ContextVar("hidden", default=())
 
 SHORTEST_HIDDEN = 8
-"""Minimum length, in characters, of a secret that is hidden by its value. Many words contain
-shorter ones."""
+"""Minimum length, in characters, of a secret that is hidden by its value. A shorter secret may be
+part of a word."""
 
 
 def redact(text: str) -> str:

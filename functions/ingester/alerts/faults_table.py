@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 CLAIM_DURATION = timedelta(seconds=30)
-"""Lifetime of a claim, equal to the function's timeout. Lambda waits a minute before it retries."""
+"""Lifetime of a claim, equal to the timeout of the function that claims faults. Lambda waits a
+minute before a retry."""
 
 RETENTION = timedelta(days=1)
 

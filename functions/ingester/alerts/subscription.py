@@ -59,7 +59,7 @@ def batch_of(event: Mapping[str, Any]) -> LogBatch | None:
         The lines; None for a control message, which tests whether the function is reachable.
 
     Raises:
-        MessageError: The event is malformed.
+        MessageError: The event is malformed, or its data exceeds `LARGEST`.
     """
     try:
         compressed = base64.b64decode(msgspec.convert(event, _Event).awslogs.data, validate=True)

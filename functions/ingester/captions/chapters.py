@@ -73,8 +73,8 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
             if the recording was paused.
 
     Raises:
-        UnusableCaptions: The file is too large or not JSON, has too many chapters, or has none in
-            the segment.
+        UnusableCaptions: The file is too large or not JSON, has too many objects, lists or
+            chapters, is nested too deeply, or has no chapter that begins in the segment.
     """
     document = _parsed(content)
     items = next(filter(None, map(_chapters_in, _lists(document))), [])

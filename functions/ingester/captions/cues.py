@@ -58,7 +58,8 @@ def read_cues(content: bytes, most_text: int = MAX_TEXT) -> list[Cue]:
         most_text: Maximum number of characters of the file's text, with markup escaped.
 
     Raises:
-        UnusableCaptions: The file is too large, isn't WebVTT, or has no cue with a text.
+        UnusableCaptions: The file isn't WebVTT, has no cue with a text, or has too many bytes,
+            cues, lines or characters.
     """
     if len(content) > MAX_BYTES:
         raise too_large()

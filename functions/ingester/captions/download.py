@@ -85,7 +85,7 @@ ADD_CAPTIONS = "If they are wanted, add them in Opencast."
 
 @dataclass(frozen=True)
 class Group:
-    """Kinds of captions that are fetched together, by messages of their own if they come late.
+    """Kinds of captions that are fetched together. Late captions have messages of their own.
 
     Attributes:
         kinds: Kinds of the group, as in `CaptionTrack`.
@@ -196,7 +196,10 @@ def with_captions(
 
 
 def _ask_now(message: DownloadMessage, deps: Dependencies) -> MeetingRecordings | str:
-    """Return Zoom's answer about the recording, or why there is none. No error stops the video."""
+    """Ask Zoom about the recording, and return the answer, or why there is no answer.
+
+    No error stops the video.
+    """
     if deps.time_left() < VIDEO_RESERVE_SECONDS:
         return NO_TIME
     try:

@@ -138,7 +138,7 @@ class CaptionStaging:
         )
 
     def run_summaries(self, files: Sequence[RecordingFile]) -> StagedCaptions:
-        """Stage the summaries that Zoom has finished, one of each kind for a segment in the video.
+        """Stage the summaries that Zoom has finished, one of each kind for each video segment.
 
         Raises:
             RetryableFailure, OutOfTime: See `RecordingTransfer.run_captions`.

@@ -185,7 +185,7 @@ def _is_done(ingest: IngestRecord, track: CaptionTrack) -> bool:
 
 
 def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Dependencies) -> str:
-    """Add captions to the event. Return the problem, or "" if there is none.
+    """Add captions to the event. Return the problem, or "" if there is no problem.
 
     The attempt is noted in the ledger before the POST, so that no other attempt adds the same
     captions.
@@ -236,7 +236,7 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
 
 
 def _publish(uuid: str, media_package: str, added: str, deps: Dependencies) -> Done:
-    """Start the workflow that publishes an event's new captions.
+    """Start the workflow that publishes an event's new captions. Report a missing workflow.
 
     `added` is the word for the captions, such as "chapters".
     """

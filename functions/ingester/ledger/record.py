@@ -318,13 +318,13 @@ def with_files(
     now: datetime,
     files: Iterable[RecordingFile] = (),
 ) -> Record:
-    """Add those of the files that Zoom has named which the record doesn't have yet.
+    """Add the files that Zoom has named and that the record doesn't have yet.
 
     Args:
         record: The record to change.
         names: Names of the files, by their ids.
         now: Current time.
-        files: Those of the named files of which more than the name is known, such as the size.
+        files: Those of the named files that came with further data, such as the size.
     """
     at = timestamps.write(now)
     sizes = {file.recording_id: file for file in files}
@@ -354,8 +354,8 @@ def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
 def with_request(record: Record, zip_id: str, asked: RequestOptions, now: datetime) -> Record:
     """Add an accepted request, or replace the request of the same id. No file counts as sent yet.
 
-    The record loses its notice, and is no longer forgotten. If there are more than `MAX_REQUESTS`,
-    the oldest requests without an ingest record are dropped.
+    The record loses its notice, and is no longer forgotten. If the record would have more than
+    `MAX_REQUESTS` requests, the oldest ones without an ingest record are dropped.
     """
     request = Request(at=timestamps.write(now), asked=asked)
     others = {key: value for key, value in record.requests.items() if key != zip_id}
@@ -593,7 +593,7 @@ def with_followed(record: Record, media_package: str, following: Following) -> R
 
 
 def needs_staged_files(record: Record, zip_id: str) -> bool:
-    """Return whether a request other than this one may still need the recording's staged files.
+    """Return whether a request other than `zip_id` may still need the recording's staged files.
 
     A failed request needs the files once a person redrives its message.
     """
@@ -609,8 +609,8 @@ class Absence(StrEnum):
     """Reason why Opencast doesn't show the event of a media package."""
 
     COMING = "coming"
-    """Absence of an event that may still come: Opencast may process a POST, or its index lags
-    behind."""
+    """Absence of an event that may still come: Opencast may still process a POST, or its index may
+    lag behind."""
 
     LOST = "lost"
     """Absence of an event that counts as lost: no POST was confirmed, and the time limit is over,

@@ -122,8 +122,8 @@ def workflow_of(document: Any, media_package: str) -> Workflow:
 def incident_text(document: Any) -> str:
     """Return Opencast's text about the first of a job's incidents that has a text, or "".
 
-    `document` is the tree of incidents in the full format. A failure takes precedence over a
-    warning. The text is cut to `TEXT_LIMIT` characters.
+    `document` is the tree of incidents in the full format. Failures take precedence over other
+    incidents. The text is cut to `TEXT_LIMIT` characters.
     """
     incidents = list(_incidents(document))
     failures = [each for each in incidents if each.get("severity") == "FAILURE"]

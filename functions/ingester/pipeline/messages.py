@@ -1,8 +1,7 @@
 """The two queue messages: the contract between webhook, downloader and uploader.
 
 The names of the fields are kept for compatibility, because messages may be in flight when a site
-switches to this system. A message lacks the fields that are `UNSET`, because their values are
-unknown.
+switches to this system. An encoded message doesn't have the fields that are `UNSET`.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ LONGEST_MINUTES = 1_000_000
 """Longest valid duration of a recording, in minutes."""
 
 LONGEST_UUID = 480
-"""Maximum length of a uuid, in characters. DynamoDB takes keys of 2048 bytes, and a `zip_id`
-contains a uuid."""
+"""Maximum length of a uuid, in characters. DynamoDB takes keys of up to 2048 bytes, and a `zip_id`
+may contain a uuid."""
 
 _MINUTES = Meta(ge=0, le=LONGEST_MINUTES)
 Uuid = Annotated[str, Meta(min_length=1, max_length=LONGEST_UUID, pattern="^[^#]")]
@@ -276,7 +275,8 @@ def decode(text: str, message_type: type[MessageType]) -> MessageType:
     """Decode the body of a queue's message.
 
     Raises:
-        MessageError: A field is missing or wrong; the error's text names the field.
+        MessageError: The body isn't JSON, or a field is missing or wrong. The error's text says
+            which.
     """
     try:
         return msgspec.json.decode(text, type=message_type)

@@ -117,7 +117,10 @@ class Queue:
         )
 
     def receive_one(self) -> Received | None:
-        """Return a message, and keep it on the queue until `delete`; None if none is visible."""
+        """Receive a message, which stays on the queue until `delete`.
+
+        Return None if no message is visible.
+        """
         answer = self._sqs.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=1,

@@ -24,7 +24,7 @@ GIVEN_UP = "Not retried automatically. The message is kept 14 days."
 
 
 def backoff_seconds(attempt: int, longest: int = LONGEST_SECONDS) -> int:
-    """Return the backoff in seconds after an attempt. The first attempt is 1.
+    """Return the backoff in seconds after attempt number `attempt`, counted from 1.
 
     The backoff doubles with each attempt, up to `longest` seconds.
     """

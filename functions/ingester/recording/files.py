@@ -203,7 +203,7 @@ def view_names(files: Sequence[RecordingFile]) -> list[str]:
 
     Zoom may have two files of one view in one segment, for example with and without captions. The
     first file gets the view's name. Each further file gets the view's name with a number after it.
-    Files with such a number are staged but not ingested, like files of unknown types.
+    Files of known types with such a number are staged but not ingested.
     """
     taken: set[tuple[str, str]] = set()
     names: list[str] = []

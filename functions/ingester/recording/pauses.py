@@ -33,7 +33,7 @@ class RecordingEvent(NamedTuple):
 class _Change(NamedTuple):
     """A start or stop of the recording.
 
-    Changes are sorted by time. Of changes at the same time, those of files come before those of
+    Changes are sorted by time. Of changes at the same time, those of segments come before those of
     recording events.
     """
 

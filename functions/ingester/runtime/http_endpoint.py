@@ -95,7 +95,7 @@ class ErrorAnswers:
         return self.make(status, str(error))
 
     def respond(self, event: Mapping[str, Any], use_case: Callable[[Request], Answer]) -> Answer:
-        """Return the answer to the request in a proxy event."""
+        """Run a use case for the request in a proxy event, and return the answer."""
         return self.answer(lambda: use_case(request_of(event)))
 
 

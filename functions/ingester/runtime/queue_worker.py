@@ -1,7 +1,6 @@
 """Process the messages of the SQS queue that drives a function, and carry out their outcomes.
 
-A function's use case returns an outcome or raises. Only the worker deals with SQS, and carries out
-each outcome:
+A function's use case returns an outcome or raises an error. The worker carries out each outcome:
 
 * ``Done``: SQS deletes the message.
 * ``Forward``: the next queue gets a new message, then SQS deletes the processed message.
@@ -52,7 +51,7 @@ logger = logging.getLogger("ingester.queue_worker")
 Message = TypeVar("Message", DownloadMessage, UploadMessage)
 
 NOT_READY = (BotoCoreError, ClientError, IngesterError)
-"""Errors while dependencies are built: AWS fails, or a setting or a secret is missing."""
+"""Errors while dependencies are built: AWS fails, or a setting or secret is missing or invalid."""
 
 UNREPORTED = "The outcome is carried out. Only the status row or the metrics lack it."
 
@@ -72,7 +71,8 @@ class Done:
     """The outcome of finished work.
 
     Attributes:
-        is_success: False if there was nothing to work on. An operator's command reports that.
+        is_success: False if the work had no result, such as for a recording in Zoom's trash. An
+            operator's command reports that.
     """
 
     is_success: bool = True
@@ -251,7 +251,7 @@ class QueueWorker(Generic[Message]):
         return outcome
 
     def process_next(self, change_body: Callable[[str], str] = str) -> Outcome | None:
-        """Take a message off the queue for an operator's command, and process it.
+        """Receive a message for an operator's command, and process the message.
 
         Args:
             change_body: Returns the body to process. If a changed message has to be retried, a new

@@ -90,7 +90,7 @@ def import_sheets(
 
     Raises:
         UnusableSheet: A sheet has no sound header or too many rows, all of its rows have become
-            unusable, or a meeting has too many classes for a row of the table.
+            unusable, or a meeting is too large for a row of the table.
         NothingToImport: No row can be used.
         ScheduleUnreadable: A row of the table can't be parsed.
     """
@@ -115,8 +115,8 @@ def import_parsed(
     A class whose row is there but can't be read stays as it was. A dry run writes nothing.
 
     Raises:
-        UnusableSheet: All rows of a sheet have become unusable, or a meeting has too many classes
-            for a row of the table.
+        UnusableSheet: All rows of a sheet have become unusable, or a meeting is too large for a row
+            of the table.
         NothingToImport: No row can be used.
         ScheduleUnreadable: A row of the table can't be parsed.
     """

@@ -103,7 +103,7 @@ def escaped(text: str, limit: int = LINE_LIMIT) -> str:
 
 
 def channel_link(channel: str) -> str:
-    """Return a link to a channel, by its name or id."""
+    """Return a link to a channel by its id, or else the channel's name with a `#`."""
     return f"<#{channel}>" if CHANNEL_ID.fullmatch(channel) else f"#{escaped(channel)}"
 
 

@@ -18,7 +18,7 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     """Phrases for one situation. `phrases` fills in the names in braces.
 
     Attributes:
-        operator: Advice for operators, with a command. Empty if there is nothing to do.
+        operator: Advice for operators, often with a command. Empty if there is nothing to do.
         producer: Advice for producers, without commands. Empty if there is nothing to do.
         can_request: Whether the producer's phrase asks for a request by the page's form.
         lecturer: Outlook for lecturers, in Slack. Empty if the state says everything.
@@ -270,9 +270,10 @@ def phrases(
 
 
 def _request_command(row: StatusRow, uuid: str, series: str) -> str:
-    """Return the command that requests a recording again, with the first request's options.
+    """Return the command that repeats a row's request.
 
-    `series` replaces the first request's series; with "" the command names no series.
+    An on-demand request keeps its options. The command names the series `series`, or no series if
+    `series` is "".
     """
     asked, is_on_demand = row.asked, row.origin == Origin.ON_DEMAND
     words = ["exec.on-demand" if is_on_demand else "exec.webhook", uuid]

@@ -61,7 +61,7 @@ class Situation(Enum):
     """
 
     UNKNOWN = auto()
-    """Situation of a row without a state, or with one that this version doesn't know."""
+    """Situation of a row without a state, or with a state that this code doesn't know."""
 
     AT_ZOOM = auto()
     """Situation of a recording at Zoom, whose ingest nobody has requested."""
@@ -218,7 +218,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_failed(self) -> bool:
-        """Whether the ingest failed or is stuck, and no later ingest is in Opencast."""
+        """Whether the ingest failed or is stuck, and isn't SUPERSEDED by a later ingest."""
         is_failure = self.own_situation in NEEDS_ATTENTION | WILL_RETRY
         return is_failure and self.situation is not Situation.SUPERSEDED
 
@@ -262,7 +262,7 @@ def diagnose_each(
 
 
 def retry_at(row: StatusRow) -> datetime | None:
-    """Return the time of the next automatic attempt; None if there is none or it is unreadable."""
+    """Return the time of the retry after a failure; None if the row has no such readable time."""
     if row.state not in FAILED or not row.retry_due:
         return None
     try:
@@ -357,8 +357,8 @@ def _superseding(
 
     A later ingest in Opencast counts (`_came_after`). An earlier ingest in Opencast counts only for
     a row that was ignored because no scheduled class fits, and not for a failed request, which may
-    have named another series. If no ingest in Opencast counts, an ingest counts that is in progress
-    or will be retried.
+    have named another series. If no ingest in Opencast counts, one that is in progress or will be
+    retried counts.
 
     Returns:
         The row's situation and the other ingest; `own` and None if no other ingest counts.

@@ -18,7 +18,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Options of a request by "+Zoom" or an operator."""
+    """Options of a request by "+Zoom", the status page or an operator."""
 
     oc_series_id: str = ""
     oc_workflow: str = ""

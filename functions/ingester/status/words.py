@@ -1,6 +1,6 @@
 """Words for states and reasons: the same on the page, in terminals, in Slack and in mails.
 
-The status table and `/status` have the codes (`UPLOADER_FAILED`) and the stored reasons as well.
+The status table has codes (`UPLOADER_FAILED`) and stored reasons, which `/status` returns as well.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ REASONS = {
     reasons.NO_MP4: "Zoom gave us no video of this recording",
     reasons.BAD_DATA: "Zoom's webhook event lacks something",
 }
-"""Words for stored reasons. Words replace a reason only if the whole reason is a key here."""
+"""Words for stored reasons. These words replace a reason only if the whole reason is a key here."""
 
 _KIND_OF_FAILURE = re.compile(r"^(?:permanent|retryable) failure: ")
 _OPERATOR_NEEDED = re.compile(r"[:,;]? ?an operator is needed\.?", re.IGNORECASE)

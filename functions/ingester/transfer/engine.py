@@ -172,7 +172,7 @@ class _Run:
         return has_time and self._permanent_failure() is None
 
     def _permanent_failure(self) -> PermanentFailure | None:
-        """Return the error of a file that failed for good, which ends the run; None if none did."""
+        """Return the first permanent failure, which ends the run; None without such a failure."""
         errors = (file.error for file in self._files)
         return next((error for error in errors if isinstance(error, PermanentFailure)), None)
 

@@ -114,8 +114,8 @@ def check_boxes(file: File) -> None:
     A fragmented file is checked only up to its first fragment.
 
     Raises:
-        TransferFailed: The file is a page (HTML, XML or JSON), a box reaches beyond the end, or the
-            index or the samples are missing.
+        TransferFailed: The file is a page (HTML, XML or JSON), is shorter than its size, has a box
+            of an impossible length, or lacks the index or the samples.
         UnusableVideo: The file has too many boxes or two indexes; its index is too large,
             compressed or impossible, or has too many frames; or the check takes too many reads.
     """

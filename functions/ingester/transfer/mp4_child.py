@@ -1,8 +1,8 @@
 """Open an MP4 with libav, in a process of its own with limits. `mp4.py` starts this program.
 
 The program's standard input is a socket to its parent. The program requests ranges of the file, and
-finally sends the movie's duration and streams. Each message is a line of JSON. The parent answers a
-request with the bytes of the range, and nothing else.
+finally sends the movie's duration and streams, or the error. Each message is a line of JSON. The
+parent answers a request with the bytes of the range, and nothing else.
 
 Arguments: the size of the file, the size of a small read, the maximum size of a large read and the
 maximum memory, all in bytes; then the maximum CPU time in seconds.

@@ -68,7 +68,7 @@ class Destination:
     Attributes:
         key: S3 key of the object.
         metadata: Metadata of the object.
-        source: Everything that distinguishes this version of the source from others.
+        source: Everything that distinguishes the source's version from other versions.
     """
 
     key: str
@@ -144,7 +144,7 @@ class Bucket:
         self._released = released
 
     def size_of(self, destination: Destination) -> int | None:
-        """Return the object's size in bytes; None unless the object exists with this identity.
+        """Return the object's size in bytes; None unless an object of the same identity exists.
 
         Raises:
             ClientError: S3 refuses the request for a reason other than a missing object.
@@ -180,7 +180,7 @@ class Bucket:
         return any(tag["Key"] == self._released for tag in tags)
 
     def resume(self, destination: Destination, *, discard_all: bool = False) -> Upload | None:
-        """Find the newest unfinished upload of this identity, and abort all others to the same key.
+        """Find the newest unfinished upload of the same identity, and abort the key's others.
 
         Args:
             destination: The object.

@@ -19,7 +19,7 @@ from ingester.retry import Sleep, backoff
 logger = logging.getLogger("ingester.transfer")
 
 CHUNK_BYTES = 256 * 1024
-"""Number of bytes of a part that are in memory at any time. Smaller chunks cost CPU, and larger
+"""Maximum number of bytes of a part that are read at once. Smaller chunks cost CPU, and larger
 chunks gain nothing."""
 
 FAILURES = 5

@@ -1,4 +1,4 @@
-"""Complete a download message with Zoom's API, and get a fresh access to its files."""
+"""Complete a download message with Zoom's API, and get a fresh access to the message's files."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class CompleteMessage:
         message: The message.
         unlisted: Ids of files that Zoom has named but its API doesn't list, without those that a
             download has left out.
-        omitted_files: Names, by id, of files that the ingest lacks because Zoom's API hasn't listed
-            them for a day.
+        omitted_files: Names, by id, of files that the ingest lacks because Zoom's API didn't list
+            them within a day.
         has_video: False if Zoom's API lists all files that Zoom has named, and no video.
     """
 
@@ -150,7 +150,7 @@ def _answer_with_others(
 def with_answer(
     message: DownloadMessage, answer: MeetingRecordings, files: tuple[RecordingFile, ...]
 ) -> DownloadMessage:
-    """Return a message with the files, duration and token (if there is one) of Zoom's answer.
+    """Return a message with `files`, and with the duration and any token of Zoom's answer.
 
     Other fields are taken from the answer only where the message lacks them.
     """

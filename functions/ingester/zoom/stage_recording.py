@@ -54,7 +54,7 @@ class Movie(Protocol):
 
 
 ReadRange = Callable[[str, int, int], bytes]
-"""A function of a key, an offset and a length that reads a staged object
+"""A function that reads a staged object, given its key, an offset and a length
 (`recording.staging_bucket.Staging`)."""
 
 Inspect = Callable[[str, Callable[[int, int], bytes], int], Movie]
@@ -63,7 +63,7 @@ function that reads bytes by offset and length, and the size in bytes."""
 
 
 class OpenFile(Protocol):
-    """A function of a file's id, download_url and access that returns the file as a source.
+    """A function that returns a file as a source, given the file's id, download_url and access.
 
     `is_json` says whether the file is JSON. A `partial` of `zoom.download.ZoomFile` has this
     signature.

@@ -36,8 +36,8 @@ def pause_after(earlier: Pause | None, now: datetime, asked: float | None) -> Pa
     """Return the pause after a 429: the current pause, or a new one.
 
     Several downloads may get a 429 at the same time, and share one pause. A new pause is twice as
-    long as the last one, or FIRST_SECONDS if the last one ended at least CALM_PERIOD ago. A
-    new pause has at least the seconds that Zoom asks for, but at most LONGEST_SECONDS.
+    long as the last one, or FIRST_SECONDS if no pause ended within CALM_PERIOD. A new pause has at
+    least the seconds that Zoom asks for, but at most LONGEST_SECONDS.
 
     Args:
         earlier: The last pause; None if there was none.

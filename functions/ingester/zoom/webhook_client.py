@@ -1,7 +1,7 @@
 """Request an ingest from our own webhook, with a signed webhook event `on.demand.ingest`.
 
-The callers are the on-demand function for Opencast's "+Zoom", reconcile for recordings whose
-webhook event never came, and the operators' commands for recordings to send again.
+The callers are the on-demand function for requests by "+Zoom" or the status page, reconcile for
+recordings whose webhook event never came, and the operators' commands for recordings to send again.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ class TranscriptEvent(msgspec.Struct, frozen=True):
 def captions_message(
     uuid: str, announced: tuple[str, ...], now: datetime, *, is_chapters: bool = False
 ) -> DownloadMessage:
-    """Build a message that asks for a recording's captions, or else for its chapters.
+    """Build a message that asks for a recording's captions, or for its chapters (`is_chapters`).
 
     The message leaves the recording's other fields empty, because Zoom's API returns them.
     """
@@ -341,9 +341,9 @@ def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
       first checks, by the webhook event's name, that the signature was made with our own key.
 
     Raises:
-        BadRequest: The body isn't a webhook event, or lacks the valid token of a challenge, the
-            uuid of a recording (unless it is about a transcript), or the download token of our own
-            webhook events.
+        BadRequest: The body isn't a webhook event; or the webhook event lacks a challenge's valid
+            token, a recording's uuid (unless the webhook event is about a transcript), or, if it is
+            our own, the download token.
     """
     try:
         content = msgspec.json.decode(readable(body))
@@ -440,8 +440,8 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
 def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:
     """Parse a webhook event about a state, into an Unhandled if a field can't be used.
 
-    Webhook events named `recording.*` are recording events. Webhook events about a meeting's end
-    aren't.
+    Of these webhook events, those named `recording.*` are recording events. Those about a meeting's
+    end aren't.
 
     Args:
         event: The webhook event's name.
@@ -478,7 +478,7 @@ def _on_demand_ingest(
 
 
 def _completed_ingest(about: dict[str, Any], token: str) -> IngestEvent:
-    """Parse Zoom's webhook event that asks for an ingest, partially if a field can't be used.
+    """Parse Zoom's webhook event that asks for an ingest, partially if a field is unusable.
 
     A partial webhook event isn't rejected. Zoom wouldn't repeat a rejected webhook event, and
     Zoom's API has the missing fields.

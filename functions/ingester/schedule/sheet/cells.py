@@ -93,7 +93,7 @@ LONGEST_LABEL = 60
 
 LONGEST_CELL = 2000
 """Maximum number of characters of a cell. A link that a mail program has wrapped has a few hundred
-characters. Google allows 50,000, but each pattern here is matched against every cell."""
+characters. Google allows 50,000, but several patterns are matched against a cell."""
 
 
 class CellProblem(ValueError):
