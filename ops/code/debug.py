@@ -24,7 +24,7 @@ from ops.target import target_to_change
 def set_debug(
     releases: Releases, function: Function, value: str, archive: Archive
 ) -> AliasMove | None:
-    """Release a version with the new `DEBUG`, set `DEBUG` in `$LATEST`, and return the alias's move.
+    """Release a version with the new `DEBUG`, set `DEBUG` in `$LATEST`, and return the move.
 
     The result is None if `$LATEST` and the released version had the value already.
 

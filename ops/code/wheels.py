@@ -147,8 +147,8 @@ def files_to_ship(
 def is_needed(path: PurePosixPath, function: Function) -> bool:
     """Return whether a package needs an installed file.
 
-    Besides tests, examples, scripts, stubs, Cython's sources and SHADOWING_PACKAGES, a package needs
-    none of these files:
+    Besides tests, examples, scripts, stubs, Cython's sources and SHADOWING_PACKAGES, a package
+    needs none of these files:
 
     - bytecode, except the files that `files_to_ship` adds
     - botocore's and boto3's models of services that the function doesn't use, and their examples

@@ -97,7 +97,8 @@ def _moment(record: Mapping[str, Any]) -> datetime | None:
 def render_text(line: Line, hidden: Collection[str] = ()) -> Text:
     """Return the line for people: time, function, level, message, other fields, and the exception.
 
-    A line of Lambda's has time, function and text. `hidden` names fields that are left out, because every line has the same value there.
+    A line of Lambda's has time, function and text. `hidden` names fields that are left out, because
+    every line has the same value there.
     """
     moment = line.moment.strftime("%H:%M:%S.") + f"{line.moment.microsecond // 1000:03d}"
     head = f"{moment} {line.function.task:<12} "
