@@ -221,7 +221,8 @@ def _label_width(width: int, rows: Sequence[Sequence[Text]]) -> int:
 def wrapped(text: Text, width: int) -> list[Text]:
     """Return the lines of a text that is wrapped between words to a width in characters.
 
-    A word that is longer than `width` stays whole. A command in backticks stays whole if a line has room for it.
+    A word that is longer than `width` stays whole. A command in backticks stays whole if a line has
+    room for it.
     """
     # rich's own `wrap` breaks long words.
     words = (

@@ -1,4 +1,4 @@
-"""Send the app the commands that users type and the buttons that they press.
+"""Send the commands that users type, and their presses of buttons, to the app.
 
 Requests are built and signed as Slack's are. Slack waits three seconds for an answer.
 https://api.slack.com/interactivity/slash-commands
@@ -251,7 +251,7 @@ class Player:
         return headers
 
     def _show(self, outcome: Outcome, kind: str, hook: ResponseUrl) -> Outcome:
-        """Show the message in an answer to a command, and return the outcome with its `ts`.
+        """Show the message in an answer to a command, and return the outcome with the message's ts.
 
         If Slack refuses the message, return the outcome with the error.
         """

@@ -1,4 +1,4 @@
-"""Zoom's answers to requests for OAuth, a meeting's recordings, downloads, and the CDN."""
+"""Zoom's answers to requests for OAuth tokens, a meeting's recordings, downloads and CDN files."""
 
 import base64
 import binascii
@@ -104,8 +104,8 @@ def start_download(account: ZoomAccount, request: Request) -> Answer:
 
     Returns:
         302 to the CDN if the token is valid. 401 if the token has expired and the switch
-        `after_expiry` is `401`. Otherwise 200 with an HTML page: the link is unknown, or the token
-        is missing, wrong or expired.
+        `after_expiry` is `401`. Otherwise 200 with an HTML page: the link leads to no file that can
+        be downloaded, or the token is missing, wrong or expired.
     """
     listed = download_of(account, request)
     token = _bearer(request)

@@ -154,8 +154,8 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
     - botocore's and boto3's models of services that the function doesn't use, and their examples
     - googleapiclient's documents of unused Google APIs (110 MB)
     - dateutil's own time zones, which botocore never reads
-    - tzdata's lists of zones, countries and leap seconds, because `zoneinfo` reads only the files of
-      single zones
+    - tzdata's lists of zones, countries and leap seconds, because `zoneinfo` reads only the files
+      of single zones
     - a distribution's metadata, except licences and METADATA, from which `importlib.metadata` reads
       the version
     """
