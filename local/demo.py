@@ -80,7 +80,7 @@ class Journey:
 
     @property
     def seconds(self) -> float:
-        """The seconds from `began` until the end state, or until now if there is none yet."""
+        """The seconds from `began` until the end state, or until now before an end state."""
         return self.steps[-1][1] if self.is_over else time.monotonic() - self.began
 
     def take(self, status: Ingest | None) -> bool:

@@ -217,7 +217,7 @@ def record(
 
 
 def outlook(uuid: str, minutes: int, fail: str | None, minimum: float) -> list[str]:
-    """Return sentences about a recording that will be ignored or will fail; [] for any other.
+    """Return sentences about a recording that is too short or gets a failure; else [].
 
     `minimum` is the stack's MINIMUM_DURATION, in minutes.
     """

@@ -219,7 +219,7 @@ def _label_width(width: int, rows: Sequence[Sequence[Text]]) -> int:
 
 
 def wrapped(text: Text, width: int) -> list[Text]:
-    """Return the lines of a text that is wrapped between words to a width in characters.
+    """Return a text's lines, wrapped between words to `width` characters.
 
     A word that is longer than `width` stays whole. A command in backticks stays whole if a line has
     room for it.

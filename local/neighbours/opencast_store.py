@@ -58,7 +58,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     operation: str = "encode"
     """The operation in which a workflow fails, stops or pauses."""
     incident: str = "The encoder ran out of space."
-    """Opencast's text about a failed operation, or "" if it has none."""
+    """Opencast's text about a failed operation, or "" for no text."""
     publishes: bool = True
     """True if a workflow that succeeds publishes its event."""
     version: str = "17.3.0"

@@ -60,7 +60,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The app's answer after `seconds`. Without an answer, `status` is None and `body` is "".
 
     `error` is the error that Slack shows, such as `operation_timeout`. `ts` names the message in
-    the answer, or is None if the answer has none.
+    the answer, or is None if the answer has no message.
     """
 
     status: int | None

@@ -87,7 +87,7 @@ def list_recordings(account: ZoomAccount, request: Request) -> Answer:
 
 
 def meeting_of(path: str) -> str | None:
-    """Return the uuid or number of the meeting in a path, or None if Zoom's gateway finds none.
+    """Return the uuid or number of the meeting in a path; None if Zoom's gateway finds no meeting.
 
     The gateway decodes a path once, and doesn't find a uuid that then begins with `/` or contains
     `//`. So such a uuid has to be encoded twice. Any other uuid may be encoded once or twice.

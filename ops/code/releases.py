@@ -31,7 +31,7 @@ class Code:
     """A version of a function, or its `$LATEST`: the code's hash, and the CONFIGURATION_PARTS.
 
     `modified` is Lambda's time of the last change (ISO 8601). `description` and `revision` are ""
-    if Lambda has none.
+    if Lambda's answer lacks them.
     """
 
     version: str

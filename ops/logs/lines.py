@@ -34,8 +34,8 @@ _ROUTINE = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |EXTENSION\t|I
 class Line:
     """One log event of CloudWatch.
 
-    `stored` is CloudWatch's timestamp. `moment` is the record's own timestamp, or `stored` if the
-    record has none. `record` is None for a line of Lambda's. `key` identifies the log event.
+    `stored` is CloudWatch's timestamp. `moment` is the record's own timestamp, or `stored` without
+    such a timestamp. `record` is None for a line of Lambda's. `key` identifies the log event.
     """
 
     function: Function

@@ -161,7 +161,7 @@ def recording_lines(
 
 
 def same_invocation_lines(logs: Logs, lines: Sequence[Line], begin: datetime) -> Iterator[Line]:
-    """Yield lines without a recording's name that belong to the invocations that wrote `lines`.
+    """Yield lines that name no recording and come from the invocations that wrote `lines`.
 
     Lambda's routine lines (START, END, REPORT) are left out.
     """

@@ -23,12 +23,13 @@ so the requests of these rows are added to the ledger (`ops/migration/ledger.py`
 
 - `SENT_TO_OPENCAST`, `PUBLISHED` and `OPENCAST_…` count as sent. A repeated webhook event is
   a duplicate, whichever files the webhook event names.
-- `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED` count as sent. The old stack has the recording in its
-  queues and brings it to Opencast. A repeated webhook event is a duplicate here, too; otherwise
-  both stacks would ingest the recording. Another run of the command copies the request's end.
-- `…_FAILED` and `IGNORED` count as ended, except a failure that the old stack will retry, which
-  counts as sent. A repeat by Zoom or an operator is accepted, and the uploader asks Opencast
-  before it ingests.
+- `SENT_TO_DOWNLOADER`, `OC_SERIES_FOUND`, `SENT_TO_UPLOADER` and `UPLOADER_RECEIVED` count as sent.
+  The old stack has the recording in its queues and brings it to Opencast. A repeated webhook event
+  is a duplicate here, too; otherwise both stacks would ingest the recording. Another run of the
+  command copies the request's end.
+- `WEBHOOK_FAILED`, `DOWNLOADER_FAILED`, `UPLOADER_FAILED` and `IGNORED` count as ended, except a
+  failure that the old stack will retry, which counts as sent. A repeat by Zoom or an operator is
+  accepted, and the uploader asks Opencast before it ingests.
 - `RECORDING_…`, `ON_DEMAND_RECEIVED` and `WEBHOOK_RECEIVED` add no request. The webhook event with
   the files, or its repeat, reaches the new stack after the switch and begins the ingest.
 - `on-demand-…` rows follow the same rules, under their own ids. A new request has an id of its own.

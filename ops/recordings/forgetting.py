@@ -85,7 +85,7 @@ class Traces:
 
     @property
     def is_known(self) -> bool:
-        """True if a record (also of the forgetting), a status row, events or a staged file exist.
+        """True if a record (also of the forgetting), row, recording event or staged file exists.
 
         Unfinished uploads alone don't count.
         """
