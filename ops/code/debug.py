@@ -32,9 +32,9 @@ def set_debug(
     `$LATEST` if this command is killed.
 
     Raises:
-        OpsError, ClientError: AWS refuses a step, the function, its alias or a package is missing,
-            or somebody else moved the alias. The alias is unchanged, unless the step that failed is
-            the last: restoring `$LATEST`.
+        OpsError, ClientError: AWS refuses a step; or the function, its alias or a package is
+            missing; or somebody else moved the alias. The alias is unchanged, unless the step that
+            failed is the last: restoring `$LATEST`.
     """
     restore_latest(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)

@@ -192,7 +192,7 @@ def zip_comment(path: Path) -> bytes:
 def write_zip(
     files: dict[str, Path], path: Path, function: Function, level: int, comment: bytes
 ) -> None:
-    """Write a function's zip. `files` are its files by their names in the zip.
+    """Write a function's zip. `files` has the files' paths by their names in the zip.
 
     The same files give the same bytes, because order, times and modes are fixed.
     """

@@ -40,7 +40,7 @@ PairOf = Callable[[Names], QueuePair]
 
 @dataclass(frozen=True)
 class QueueView:
-    """A view of one queue. A view of a dead-letter queue costs no receives."""
+    """A view of one queue. A dead-letter queue has no limit of receives, so its view costs nothing."""
 
     name: str
     counts: QueueCounts
