@@ -40,7 +40,7 @@ PairOf = Callable[[Names], QueuePair]
 
 @dataclass(frozen=True)
 class QueueView:
-    """A view of one queue. A dead-letter queue has no limit of receives, so its view costs nothing."""
+    """A view of one queue. A view of a DLQ costs nothing, because a DLQ has no limit of receives."""
 
     name: str
     counts: QueueCounts
