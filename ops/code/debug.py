@@ -58,7 +58,7 @@ def set_debug(
 
 
 def publish_released(releases: Releases, function: Function, released: Code) -> AliasMove:
-    """Publish `$LATEST`, which holds the released code, and move the alias to the version.
+    """Publish `$LATEST`, which holds the released code, and move the alias to the new version.
 
     Raises:
         OpsError: Somebody else moved the alias meanwhile.

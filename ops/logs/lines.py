@@ -133,7 +133,7 @@ def _value(value: object) -> str:
 def render_json(line: Line) -> str:
     """Return the line as a JSON object with its function and log stream, and the record's fields.
 
-    A line of Lambda's has the fields `timestamp` and `text`.
+    In place of a record's fields, a line of Lambda's has `timestamp` and `text`.
     """
     where = {"function": line.function.name, "log_stream": line.stream}
     if line.record is not None:

@@ -40,7 +40,10 @@ PairOf = Callable[[Names], QueuePair]
 
 @dataclass(frozen=True)
 class QueueView:
-    """A view of one queue. A view of a DLQ costs nothing, because a DLQ has no limit of receives."""
+    """A view of one queue.
+
+    A view of a DLQ costs nothing, because a DLQ has no limit of receives.
+    """
 
     name: str
     counts: QueueCounts

@@ -286,7 +286,7 @@ class HeldMessages:
 
 @contextmanager
 def hold_messages(queue: SqsQueue, seconds: int) -> Iterator[HeldMessages]:
-    """Yield the `HeldMessages` of a DLQ, which has received no message yet.
+    """Yield an empty `HeldMessages` of a DLQ.
 
     After the block, held messages that weren't deleted become available again.
     """

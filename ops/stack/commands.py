@@ -252,7 +252,10 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
 
 
 def changes_to(activity: terminal.Activity) -> OnLine:
-    """Return a function that prints a line of the CDK's output if the line reports a change."""
+    """Return a function that prints changes of resources.
+
+    The function takes a line of the CDK's output. If the line reports no change, nothing is printed.
+    """
 
     def show(line: str) -> None:
         if change := changed_resource(line):
