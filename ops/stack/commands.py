@@ -254,7 +254,7 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
 def changes_to(activity: terminal.Activity) -> OnLine:
     """Return a function that prints changes of resources.
 
-    The function takes a line of the CDK's output. If the line reports no change, nothing is printed.
+    The function takes a line of the CDK's output. It prints nothing if the line reports no change.
     """
 
     def show(line: str) -> None:
