@@ -162,7 +162,7 @@ class Workspace:
         return f"{self._last // 1_000_000}.{self._last % 1_000_000:06d}"
 
     def seen_by(self, user: User) -> list[Message]:
-        """Return the messages of all channels that aren't only for another user."""
+        """Return the messages of all channels, except messages that only another user sees."""
         return [message for message in self.messages if message.only_for in {None, user.id}]
 
     def message(self, ts: str) -> Message | None:
