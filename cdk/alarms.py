@@ -233,8 +233,8 @@ class Alarms(Construct):
         self._add(
             "opencast-unreachable",
             self._metrics.own("OpencastUnreachable"),
-            # A restart of Opencast affects only one period. An outage affects every period, because
-            # the uploader retries a waiting upload at least every ten minutes.
+            # A restart of Opencast usually affects only one period. An outage affects every period,
+            # because the uploader retries a waiting upload at least every ten minutes.
             Rule(FROM, 1, minutes=15, times=2),
             "For half an hour uploads have found no Opencast. None of them fails for that: they "
             "wait for OC_OUTAGE_HOURS, and go on by themselves. Do: look whether Opencast is up "

@@ -1,8 +1,8 @@
 """The Lambda functions, each with a role, a log group, one version and the release alias.
 
 The properties of version and alias never change, so CloudFormation creates both once and never
-updates them. Only `invoke release` moves the alias. (CDK's `current_version` would publish
-`$LATEST` with unreleased code whenever a setting changes.) See
+updates them. Only commands of `invoke`, such as `invoke release`, move the alias. (CDK's
+`current_version` would publish `$LATEST` with unreleased code whenever a setting changes.) See
 docs/decisions/0003-arm64-versions-alias.md.
 """
 
@@ -116,7 +116,7 @@ class LambdaFunction(Construct):
             role=self._role(statements),
             log_group=self.log_group,
         )
-        # An update of the stack must not release new code; only `invoke release` does.
+        # An update of the stack must not release new code, which is the task of `invoke release`.
         Annotations.of(self).acknowledge_warning(CODE_BY_KEY)
         self.version = lambda_.Version(self, "Version", lambda_=self.function)
         self.alias = lambda_.Alias(
@@ -263,5 +263,5 @@ class Functions(Construct):
         )
 
     def alias(self, function: Function) -> lambda_.Alias:
-        """Return the release alias of a function. Callers invoke only the alias."""
+        """Return the release alias of a function. The stack's callers invoke only the alias."""
         return self.by_function[function].alias

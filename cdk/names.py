@@ -129,7 +129,7 @@ class Names:
         return f"{self.stack}/{function.name}.zip"
 
     def archive_key(self, function: Function, code_sha256: str) -> str:
-        """Return the key in `LAMBDA_CODE_BUCKET` that keeps a zip permanently.
+        """Return the key in `LAMBDA_CODE_BUCKET` that keeps a zip until the stack is deleted.
 
         `code_sha256` is the zip's hash as Lambda gives it, in base64.
         """

@@ -47,6 +47,6 @@ def cached_settings(given: Mapping[str, str], env_file: Path | None) -> dict[str
 
 
 def cluster_of(settings: Mapping[str, str]) -> tuple[str, bool]:
-    """Return the cluster's name in the settings ("" if none), and whether STACK_TYPE is `ecs`."""
+    """Return OC_CLUSTER_NAME ("" if it isn't given), and whether STACK_TYPE is `ecs`."""
     is_ecs = settings.get("STACK_TYPE", "").lower() == ECS
     return settings.get("OC_CLUSTER_NAME", ""), is_ecs

@@ -14,7 +14,8 @@ RETENTION = Duration.days(14)
 VISIBILITY = Duration.seconds(960)
 """The queues' visibility timeout, a little more than the timeout of their functions (900 s).
 
-AWS refuses less than a function's timeout. More would delay retries after a crash.
+AWS refuses a visibility timeout below a function's timeout. A longer visibility timeout would delay
+retries after a crash.
 """
 
 

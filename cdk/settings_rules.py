@@ -97,7 +97,7 @@ def _network(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[st
 
 
 def _sheet(given: Mapping[str, str]) -> Iterator[str]:
-    """Yield a message if the schedule's sheet has a document without tabs, or the reverse."""
+    """Yield a message if only one of the settings `SHEET` is given."""
     missing = [name for name in SHEET if name not in given]
     if len(missing) == 1:
         yield (

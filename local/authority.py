@@ -49,7 +49,7 @@ class Authority:
 
 
 def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = None) -> Authority:
-    """Return the authority in `folder`. Make a new authority if the old one is unusable.
+    """Return the authority in `folder`. Make a new authority if the folder has no usable one.
 
     An authority that expires within two days is unusable, too. Several processes may call this
     function in parallel, because a lock lets only one process make the authority.

@@ -38,7 +38,7 @@ START_SECONDS = 20.0
 
 
 class PortTaken(Exception):
-    """Error for a port that the cloud can't bind. The text has the reason and a remedy."""
+    """Error for a port that can't be used, or if no port is free. The text has a remedy."""
 
 
 @dataclass(frozen=True)

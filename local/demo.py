@@ -80,7 +80,7 @@ class Journey:
 
     @property
     def seconds(self) -> float:
-        """The seconds from `began` until the end state, or until now if there is none yet."""
+        """The seconds from `began` until the end state, or until now before an end state."""
         return self.steps[-1][1] if self.is_over else time.monotonic() - self.began
 
     def take(self, status: Ingest | None) -> bool:
@@ -215,7 +215,7 @@ def import_schedule(
 
 
 def _lecture(driver: Driver, start: datetime) -> ZoomRecording:
-    """Add recording (a) with two segments, two views and a chat to Zoom."""
+    """Add recording (a), which has two segments, two views and a chat, to Zoom."""
     return driver.add_lecture(
         meeting_id=LECTURE, start_time=start, topic="HIST E-1010 Mapping the Ocean", seed="a"
     )
@@ -247,7 +247,7 @@ def _missed(driver: Driver, start: datetime) -> ZoomRecording:
 
 
 def _warm(driver: Driver, start: datetime) -> ZoomRecording:
-    """Add recording (g) to Zoom. The demo sends it once the functions are warm."""
+    """Add recording (g) to Zoom. The demo sends the recording when the functions are warm."""
     return driver.add_lecture(
         meeting_id=WARM, start_time=start, topic="HIST E-1010 Mapping the Ocean", seed="g"
     )

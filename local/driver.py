@@ -274,7 +274,7 @@ class Driver:
         return msgspec.convert(self._get_status(queues="true")["queues"], dict[str, dict[str, int]])
 
     def ingest_status(self, recording: ZoomRecording) -> Ingest | None:
-        """Return a recording's ingest that was updated last, or None if there is none."""
+        """Return a recording's ingest that was updated last, or None without an ingest."""
         found = self.status(recording.meeting_id).get(recording.uuid, [])
         return max(found, key=lambda ingest: ingest.last_updated, default=None)
 
@@ -285,7 +285,7 @@ class Driver:
         return next((one for one in told["recordings"] if one["uuid"] == uuid), {})
 
     def ingest_details(self, recording: ZoomRecording) -> Ingest | None:
-        """Return a recording's ingest that was updated last, or None if there is none.
+        """Return a recording's ingest that was updated last, or None without an ingest.
 
         The ingest's `status` can be an outcome in Opencast, such as PUBLISHED. `ingest_status`
         returns no such outcome.

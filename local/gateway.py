@@ -81,7 +81,7 @@ class Request:
 
     @property
     def is_public(self) -> bool:
-        """Whether the request is to a route of an API, which authenticates callers itself."""
+        """True for a request to a route of an API, which authenticates callers itself."""
         return API.match(self.path) is not None
 
     def parameter(self, name: str) -> str:

@@ -95,7 +95,7 @@ def delete_runtime_files(home: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a content atomically to a file that only the owner can read."""
+    """Write bytes atomically to a file that only the owner can read."""
     unfinished = path.with_suffix(".part")
     unfinished.unlink(missing_ok=True)
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

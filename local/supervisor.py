@@ -7,8 +7,8 @@ killed), this program ends the command and all its child processes. One byte in 
 command outlive the starter. So neither ^C nor SIGKILL leaves a process or a port behind.
 
 SIGTERM or SIGINT to this program ends the command too. The command gets SIGTERM, and after the
-grace the process group gets SIGKILL. The exit code is the command's. Only the owner can read files
-that the command writes. This program needs only the standard library, so it starts in 20 ms.
+grace the process group gets SIGKILL. Only the owner can read files that the command writes. This
+program needs only the standard library, so it starts in 20 ms.
 """
 
 import contextlib

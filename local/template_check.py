@@ -1,8 +1,8 @@
 """Compare the local cloud's resources with the template.
 
 ministack silently ignores a template's properties that ministack doesn't know. So this module
-checks important properties after the deploy. A missing property is set through the API if that is
-possible, and reported otherwise.
+checks important properties after the deploy. The module sets a few missing properties through the
+API, and reports the others.
 """
 
 import json
@@ -38,7 +38,7 @@ class TemplateCheck:
 def compare(
     template: Mapping[str, Any], physical: Mapping[str, str], client: Client
 ) -> TemplateCheck:
-    """Compare the cloud with a template, set missing properties if possible, and return the result.
+    """Compare the cloud with a template, set a few missing properties, and return the result.
 
     `physical` has the resources' names in the cloud by logical id.
     """

@@ -167,7 +167,10 @@ def _type(document: Schema, schema: Schema) -> str:
 
 
 def _has_section(document: Schema, name: str) -> bool:
-    """Return whether a schema has a section of its own, as objects and long enumerations have."""
+    """Return whether a schema has a section of its own.
+
+    Objects and long enumerations have a section, unless they are request bodies.
+    """
     schema = document["components"]["schemas"][name]
     return name not in _bodies(document) and (
         "properties" in schema or len(schema.get("enum", [])) > LONG_ENUMERATION

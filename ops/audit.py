@@ -39,7 +39,7 @@ SECONDS = 15
 
 
 class Result(IntEnum):
-    """The command's exit codes. As with every command, 1 stands for any other error."""
+    """The command's exit codes. The code 1 stands for any other error."""
 
     CLEAN = 0
     VULNERABLE = 2
@@ -65,7 +65,7 @@ class Vulnerability:
 class Report:
     """A tool's findings. `checked` is the number of checked releases.
 
-    `problem` says why the tool didn't check the other releases; "" if it checked all.
+    `problem` says why the tool didn't check the other releases; "" if the tool checked all.
     """
 
     tool: str

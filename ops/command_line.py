@@ -362,7 +362,7 @@ def unknown_command(name: str, known: Iterable[str]) -> str:
 
 
 def unknown_argument(word: str, command: str, context: ParserContext, known: Iterable[str]) -> str:
-    """Return the error for a word behind a command that is no argument and no further command."""
+    """Return the error for a word that follows a command and is neither argument nor command."""
     further = "further " if any(each.positional for each in context.args.values()) else ""
     near = near_name(f"--{word}", context.flags)
     more = f"there is no command {word}. {near}{usage(context)}"

@@ -87,7 +87,8 @@ class Grant:
 class Row(NamedTuple):
     """A row of the table: a function's task name, its actions, the kind and names of resources.
 
-    `condition` names the settings that add the grants; "" for none.
+    `function` is "each" in a row that all functions share. `condition` names the settings that add
+    the grants; "" for no settings.
     """
 
     function: str

@@ -217,7 +217,7 @@ def record(
 
 
 def outlook(uuid: str, minutes: int, fail: str | None, minimum: float) -> list[str]:
-    """Return the sentences that say what will happen to a recording.
+    """Return sentences about a recording that is too short or gets a failure; else [].
 
     `minimum` is the stack's MINIMUM_DURATION, in minutes.
     """

@@ -1,4 +1,4 @@
-"""`invoke update-requirements`: compile every lock, in the order in which they build on each other.
+"""`invoke update-requirements`: compile all locks, in the order in which they build on each other.
 
 Locks are compiled on the oldest supported Python, which needs all packages that newer versions
 need. The options of pip-compile are in pyproject.toml. For the tests, `lock_problems` compares each

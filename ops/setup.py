@@ -1,7 +1,7 @@
 """`make setup`: create or refresh the virtual environments and the CDK's command line.
 
-`python3 -m ops.setup docs` sets up the environment of `make docs` alone. If neither the locks nor
-the interpreters have changed, the program does nothing.
+`python3 -m ops.setup docs` sets up the environment of `make docs` alone. If all folders are up to
+date, the program changes nothing.
 
 This program also runs on Python 3.6, so that an old Python can print that a newer Python is needed.
 So this file uses only the standard library and the syntax of Python 3.6. Annotations that 3.6 can't
@@ -35,7 +35,7 @@ DOCS_LOCK = Path("requirements", "docs.txt")
 CLOUD_LOCK = Path("requirements", "cloud.txt")
 NODE_LOCKS = (Path("package.json"), Path("package-lock.json"))
 
-# Errors that pip and npm print if a server is unreachable. Refusals aren't included.
+# Errors that pip and npm print if a server is unreachable. HTTP errors aren't included.
 UNREACHABLE = re.compile(
     r"NewConnectionError|ConnectTimeout|ConnectionError|NameResolutionError|ReadTimeoutError"
     r"|ProxyError|SSLError|Temporary failure in name resolution|Network is unreachable"
@@ -212,7 +212,7 @@ def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
 
 
 def check_python() -> str:
-    """Return the running Python's version.
+    """Check that the running Python can be used, and return its version, such as "Python 3.11.2".
 
     Raises:
         SetupError: Python is too old, or can't make virtual environments.
@@ -349,7 +349,7 @@ def set_up(for_docs: bool) -> None:
 
 
 def say_how_to_use(project: Path, invoke: "str | None") -> None:
-    """Print the command that makes a shell find the project's `invoke`, if the shell doesn't yet.
+    """Print the command that makes a shell find the project's `invoke`, unless the shell finds it.
 
     `invoke` is the program that the shell finds; None if the shell finds no program.
     """
@@ -360,7 +360,7 @@ def say_how_to_use(project: Path, invoke: "str | None") -> None:
 def bring_up_to_date(
     programs: str, steps: "list[Step]", disk_needed: float = DISK_NEEDED_GB
 ) -> bool:
-    """Run the steps whose folders are out of date, and return whether any folder was.
+    """Run the steps whose folders are out of date, and return whether there were such steps.
 
     A lock keeps a second set-up waiting. `disk_needed` is the free disk in GB that the steps need.
 

@@ -219,9 +219,10 @@ def _label_width(width: int, rows: Sequence[Sequence[Text]]) -> int:
 
 
 def wrapped(text: Text, width: int) -> list[Text]:
-    """Return a text in lines of at most `width` characters, which end between words.
+    """Return a text's lines, wrapped between words to `width` characters.
 
-    A longer word stays whole. A command in backticks stays whole if a line has room for it.
+    A word that is longer than `width` stays whole. A command in backticks stays whole if a line has
+    room for it.
     """
     # rich's own `wrap` breaks long words.
     words = (

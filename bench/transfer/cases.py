@@ -43,7 +43,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Case:
-    """The behaviour of both stand-ins.
+    """The behaviour of the stand-ins for Zoom and S3.
 
     During a load, the Zoom stand-in breaks off all open bodies `cuts` times, at regular distances
     in bytes. `how` is "rst" for a TCP reset, or "fin" for an early end.

@@ -1,4 +1,4 @@
-"""Measure runs of programs between both stand-ins."""
+"""Measure runs of programs that copy files from Zoom's stand-in to S3's."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

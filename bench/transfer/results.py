@@ -59,7 +59,7 @@ class Run(Result, frozen=True, kw_only=True, tag="run"):
 
     @property
     def ok(self) -> bool:
-        """Whether the run counts."""
+        """True if the run counts."""
         return not self.problem
 
 

@@ -171,7 +171,7 @@ class Api:
         )
 
     def _add_track(self, request: Request, _: User | None, identifier: str) -> Answer:
-        """Add the track in a form to an event. Opencast keeps a track's tags from version 16 on."""
+        """Add the track in a form to an event. Opencast 16 and newer keep a track's tags."""
         boundary = boundary_of(request.headers.get("Content-Type", ""))
         if boundary is None:
             return Answer(415)

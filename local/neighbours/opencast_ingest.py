@@ -110,9 +110,9 @@ def check_chapters(file: StoredFile, switches: Switches) -> None:
     """Check that Opencast can show and edit chapters. The real Opencast has no such check.
 
     Raises:
-        BadRequestError: This version doesn't support chapters, the chapters are malformed or have
-            tags, the first chapter doesn't begin at 0 s, or a chapter doesn't begin where the last
-            one ends.
+        BadRequestError: Opencast's version doesn't support chapters, the chapters are malformed or
+            have tags, the first chapter doesn't begin at 0 s, a later chapter doesn't begin where
+            the chapter before ends, or a chapter doesn't end after its begin.
     """
     if file.flavor != CHAPTERS:
         return

@@ -49,8 +49,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     """The behaviour of the stand-in that a test can change."""
 
     dce: bool = True
-    """Whether this is DCE's Opencast, which downloads `attachmentUri`. Any other Opencast only
-    stores `attachmentUri`."""
+    """True for DCE's Opencast, which downloads `attachmentUri`. Any other Opencast only stores
+    `attachmentUri`."""
     active_seconds: float = 1.0
     """Duration of a workflow in seconds."""
     workflow_end: WorkflowEnd = "SUCCEEDED"
@@ -58,9 +58,9 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     operation: str = "encode"
     """The operation in which a workflow fails, stops or pauses."""
     incident: str = "The encoder ran out of space."
-    """Opencast's text about a failed operation, or "" if it has none."""
+    """Opencast's text about a failed operation, or "" for no text."""
     publishes: bool = True
-    """Whether a workflow that succeeds publishes its event."""
+    """True if a workflow that succeeds publishes its event."""
     version: str = "17.3.0"
     """Opencast's version. Before 16, added tracks have no tags. Before 19, chapters are refused."""
 
@@ -336,7 +336,7 @@ class Store:
             return True
 
     def add_event(self, event: Event, *, active: bool) -> Workflow:
-        """Add an event without an ingest. The event's workflow is running only if `active`."""
+        """Add an event without an ingest. Unless `active`, the event's workflow has ended."""
         with self.lock:
             started = self.clock() if active else 0.0
             return self._add_workflow(event, self.default_workflow, {}, started)

@@ -1,4 +1,4 @@
-"""Send the app the commands that users type and the buttons that they press.
+"""Send the commands that users type, and their presses of buttons, to the app.
 
 Requests are built and signed as Slack's are. Slack waits three seconds for an answer.
 https://api.slack.com/interactivity/slash-commands
@@ -60,7 +60,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The app's answer after `seconds`. Without an answer, `status` is None and `body` is "".
 
     `error` is the error that Slack shows, such as `operation_timeout`. `ts` names the message in
-    the answer, or is None if the answer has none.
+    the answer, or is None if the answer has no message.
     """
 
     status: int | None
@@ -251,7 +251,7 @@ class Player:
         return headers
 
     def _show(self, outcome: Outcome, kind: str, hook: ResponseUrl) -> Outcome:
-        """Show the message in an answer to a command, and return the outcome with its `ts`.
+        """Show the message in an answer to a command, and return the outcome with the message's ts.
 
         If Slack refuses the message, return the outcome with the error.
         """

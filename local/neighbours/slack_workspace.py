@@ -162,11 +162,11 @@ class Workspace:
         return f"{self._last // 1_000_000}.{self._last % 1_000_000:06d}"
 
     def seen_by(self, user: User) -> list[Message]:
-        """Return the messages of all channels that aren't only for another user."""
+        """Return the messages of all channels, except messages that only another user sees."""
         return [message for message in self.messages if message.only_for in {None, user.id}]
 
     def message(self, ts: str) -> Message | None:
-        """Return the message with this timestamp, or None if there is none."""
+        """Return the message with this timestamp, or None if no message has it."""
         return next((message for message in self.messages if message.ts == ts), None)
 
     def response_url(self, channel: Channel, user: User, **more: Any) -> ResponseUrl:
@@ -181,7 +181,7 @@ class Workspace:
 def default_workspace(
     app: SlackApp, clock: Callable[[], float], *, groups: Iterable[str], channel: str
 ) -> Workspace:
-    """Return a workspace with the user `producer` in all of `groups`, and `stranger` in none.
+    """Return a workspace with the user `producer` in all of `groups`, and a user `stranger`.
 
     `stranger` is in the group `everyone-else`. The workspace has the named channel, #general, the
     private channel `secret`, and direct messages with the app.

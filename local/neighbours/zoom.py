@@ -69,7 +69,7 @@ class SeenRequest:
     fault: str | None
 
     def header(self, name: str) -> str | None:
-        """Return the first header of this name, or None if there is none. Names ignore case."""
+        """Return the first header of this name, or None without it. Names ignore case."""
         return next((v for n, v in self.headers if n.lower() == name.lower()), None)
 
 

@@ -1,4 +1,4 @@
-"""Zoom's answers to requests for OAuth, a meeting's recordings, downloads, and the CDN."""
+"""Zoom's answers to requests for OAuth tokens, a meeting's recordings, downloads and CDN files."""
 
 import base64
 import binascii
@@ -87,7 +87,7 @@ def list_recordings(account: ZoomAccount, request: Request) -> Answer:
 
 
 def meeting_of(path: str) -> str | None:
-    """Return the uuid or number of the meeting in a path, or None if Zoom's gateway finds none.
+    """Return the uuid or number of the meeting in a path; None if Zoom's gateway finds no meeting.
 
     The gateway decodes a path once, and doesn't find a uuid that then begins with `/` or contains
     `//`. So such a uuid has to be encoded twice. Any other uuid may be encoded once or twice.
@@ -104,8 +104,8 @@ def start_download(account: ZoomAccount, request: Request) -> Answer:
 
     Returns:
         302 to the CDN if the token is valid. 401 if the token has expired and the switch
-        `after_expiry` is `401`. Otherwise 200 with an HTML page: the link is unknown, or the token
-        is missing, wrong or expired.
+        `after_expiry` is `401`. Otherwise 200 with an HTML page: the link leads to no file that can
+        be downloaded, or the token is missing, wrong or expired.
     """
     listed = download_of(account, request)
     token = _bearer(request)

@@ -37,7 +37,7 @@ class Delivery:
 def build_event(
     account: ZoomAccount, event: str, uuid: str = "", *, event_ts: int | None = None
 ) -> dict[str, Any]:
-    """Return the body of a webhook event about the recording `uuid`.
+    """Return the body of a webhook event about the recording `uuid`, or of a URL validation.
 
     Each `recording.completed` has new links and a new token, as Zoom's repeats have. `event_ts` is
     in milliseconds since 1970, by default the current time.

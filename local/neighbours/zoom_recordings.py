@@ -26,9 +26,9 @@ class RecordingFile:
     """A file of a recording. `path` has the content, and is None for a file without content.
 
     `name` is the name of the downloaded file. The file is in the state `processing` until the API
-    has got `processing_asks` requests about the recording. A `bare` file is listed without id, size
-    and status, as Zoom lists a TIMELINE or CC. The last `padding` bytes aren't video. Each
-    connection gets at most `bytes_per_second`; 0 is no limit.
+    has got `processing_asks` requests about the recording. A `bare` file is listed without id,
+    size, status and play URL, as Zoom lists a TIMELINE or CC. The last `padding` bytes aren't
+    video. Each connection gets at most `bytes_per_second`; 0 is no limit.
     """
 
     file_id: str
@@ -67,7 +67,7 @@ class RecordingFile:
         of the old version stays, so that a running download can continue.
 
         Raises:
-            ValueError: The file has no padding.
+            ValueError: The file has no content or no padding.
         """
         if self.path is None or not self.padding:
             raise ValueError(f"{self.name} can't be changed: make it with padding")
@@ -118,9 +118,9 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next steps. `chapters` are the seconds at which the chapters of each segment begin. `words` are
     the seconds at which a sound and a cue begin. Without `words`, only a cue begins, at 1 s.
     `broken` maps a view to the defect of the view's first file. Without `uuid`, seed and meeting
-    determine the uuid. The TRANSCRIPT has `transcript_asks` if that is more than `processing_asks`.
-    Each MP4 has `padding` more bytes (none, or at least 8) and is sent at `bytes_per_second`; 0 is
-    no limit.
+    determine the uuid. The TRANSCRIPT is in the state `processing` for `transcript_asks` requests
+    if that number is higher than `processing_asks`. Each MP4 has `padding` more bytes (none, or at
+    least 8) and is sent at `bytes_per_second`; 0 is no limit.
     """
 
     meeting_id: int
@@ -269,7 +269,7 @@ def _uuid4(draw: random.Random) -> str:
 
 
 def meeting_json(recording: Recording) -> dict[str, Any]:
-    """Return the fields of a recording that all of Zoom's answers and webhook events have."""
+    """Return the fields that all of Zoom's answers and webhook events about a recording have."""
     value = {
         "id": recording.meeting_id,
         "uuid": recording.uuid,

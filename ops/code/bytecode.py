@@ -38,7 +38,7 @@ class Compiler:
     tag: str
 
     def compile(self, folder: Path) -> None:
-        """Write the bytecode of each module below `folder` to `__pycache__`.
+        """Write the bytecode of the modules below `folder` to `__pycache__`.
 
         The same sources give the same bytes. Docstrings are left out, because no function reads
         them, and they are a seventh of the bytecode. A source that can't be compiled gets no
@@ -122,7 +122,7 @@ def _imports(file: Path, package: str, site: Path) -> Iterator[Path]:
 
 
 def _names(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield every dotted name that a module of `package` imports when it is imported itself.
+    """Yield the dotted names that are imported when a module of `package` is imported.
 
     `tree` is the module's syntax tree.
     """

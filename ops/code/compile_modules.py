@@ -43,7 +43,7 @@ def bytecode(source: bytes, name: str) -> bytes:
 
 
 def compile_folder(folder: Path) -> None:
-    """Write the bytecode of each module below `folder` to `__pycache__`.
+    """Write the bytecode of the modules below `folder` to `__pycache__`.
 
     A source that can't be compiled gets no bytecode, because some packages ship code for other
     versions of Python.

@@ -1,8 +1,8 @@
 """`invoke debug.…`: switch every function's debug logging, in the alias and in `$LATEST`.
 
 A version's environment can't change, so the alias gets a new version: the released code and
-settings with the new `DEBUG`. If `$LATEST` holds unreleased code, a command puts the released
-code there, publishes the version, and then restores `$LATEST`.
+settings with the new `DEBUG`. If `$LATEST` holds unreleased code or settings, a command puts the
+released code and settings there, publishes the version, and then restores `$LATEST`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from ops.target import target_to_change
 def set_debug(
     releases: Releases, function: Function, value: str, archive: Archive
 ) -> AliasMove | None:
-    """Set `DEBUG` in the released version and in `$LATEST`, and return the alias's move.
+    """Release a version with the new `DEBUG`, set `DEBUG` in `$LATEST`, and return the move.
 
-    The result is None if both had the value already.
+    The result is None if `$LATEST` and the released version had the value already.
 
     `$LATEST` is backed up before the command replaces its code, so the next command can restore
     `$LATEST` if this command is killed.
 
     Raises:
-        OpsError, ClientError: AWS refuses a step, the function, its alias or a package is missing,
-            or somebody else moved the alias. The alias is unchanged, unless the step that failed is
-            the last: restoring `$LATEST`.
+        OpsError, ClientError: AWS refuses a step; or the function, its alias or a package is
+            missing; or somebody else moved the alias. The alias is unchanged, unless the step that
+            failed is the last: restoring `$LATEST`.
     """
     restore_latest(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)
@@ -58,7 +58,7 @@ def set_debug(
 
 
 def publish_released(releases: Releases, function: Function, released: Code) -> AliasMove:
-    """Publish `$LATEST`, which holds the released code, and move the alias to that version.
+    """Publish `$LATEST`, which holds the released code, and move the alias to the new version.
 
     Raises:
         OpsError: Somebody else moved the alias meanwhile.

@@ -102,7 +102,8 @@ def release_functions(target: Target, functions: Sequence[Function], description
     """Release functions. With a description, write the release's index of versions.
 
     Raises:
-        ReleaseStopped: A function can't be released. The functions before that function are.
+        ReleaseStopped: A function can't be released. The functions before that function are
+            released.
         OpsError: Another function, which the index has to name, or its alias doesn't exist.
     """
     releases = releases_of(target)

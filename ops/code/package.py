@@ -176,7 +176,7 @@ def _lock_files(
 
 
 def fingerprint(function: Function, platform: Platform, site: Path, own: Sequence[Path]) -> bytes:
-    """Return a hash of a zip's recipe, function, lock, compiler and sources, for its comment."""
+    """Return the comment of a zip: a hash of recipe, function, lock, compiler and sources."""
     digest = hashlib.sha256(repr((RECIPE, function, platform.level, site.name)).encode())
     for file in own:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
@@ -192,7 +192,7 @@ def zip_comment(path: Path) -> bytes:
 def write_zip(
     files: dict[str, Path], path: Path, function: Function, level: int, comment: bytes
 ) -> None:
-    """Write a function's zip. `files` are its files by their names in the zip.
+    """Write a function's zip. `files` has the files' paths by their names in the zip.
 
     The same files give the same bytes, because order, times and modes are fixed.
     """

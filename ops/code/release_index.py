@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 NOT_THERE = {"404", "NoSuchKey", "NoSuchBucket", "AccessDenied"}
-"""S3's error codes for a missing key. A caller that may not list the bucket gets AccessDenied."""
+"""S3's error codes for a missing key or bucket.
+
+For a missing key, a caller that may not list the bucket gets AccessDenied.
+"""
 
 
 def write(

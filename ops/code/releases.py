@@ -31,7 +31,7 @@ class Code:
     """A version of a function, or its `$LATEST`: the code's hash, and the CONFIGURATION_PARTS.
 
     `modified` is Lambda's time of the last change (ISO 8601). `description` and `revision` are ""
-    if Lambda has none.
+    if Lambda's answer lacks them.
     """
 
     version: str
@@ -139,7 +139,7 @@ class Releases:
         """Return a published version.
 
         Raises:
-            OpsError: No version has this number.
+            OpsError: The function doesn't exist, or has no version with this number.
         """
         return self._code(function, version)
 
@@ -356,7 +356,8 @@ def apply_changed_settings(
     in functions with changed settings, so this function restores `DEBUG` as released.
 
     Raises:
-        ReleaseStopped: A function's settings can't be released. Those of earlier functions are.
+        ReleaseStopped: A function's settings can't be released. The settings of the functions
+            before that function are released.
     """
     waiting: list[Function] = []
 
@@ -389,7 +390,7 @@ def _apply_each(functions: Sequence[Function], work: Any) -> list[AliasMove]:
 
 
 def _code(found: Mapping[str, Any]) -> Code:
-    # Empty values are left out, because only some of Lambda's answers have empty values.
+    # Only some of Lambda's answers have empty values, so all answers are brought into one form.
     network = found.get("VpcConfig") or {}
     known = {
         "SubnetIds": sorted(network.get("SubnetIds") or ()),

@@ -117,7 +117,7 @@ def _shared_libraries(distribution: Distribution, site: Path) -> Iterator[dict[s
 
 
 def _declared(distribution: Distribution, name: str) -> Iterator[dict[str, Any]]:
-    """Yield the components that a wheel's own SBOMs list (PEP 770), such as OpenSSL."""
+    """Yield the components that a wheel's SBOMs (PEP 770) list besides the distribution itself."""
     found = set()
     for file in distribution.files or ():
         if "sboms" not in file.parts or file.suffix != ".json":

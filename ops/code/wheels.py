@@ -147,13 +147,15 @@ def files_to_ship(
 def is_needed(path: PurePosixPath, function: Function) -> bool:
     """Return whether a package needs an installed file.
 
-    Besides tests, stubs, scripts and SHADOWING_PACKAGES, a package needs none of these files:
+    Besides tests, examples, scripts, stubs, Cython's sources and SHADOWING_PACKAGES, a package
+    needs none of these files:
 
     - bytecode, except the files that `files_to_ship` adds
-    - botocore's models of some 400 services that the function doesn't use, and botocore's examples
+    - botocore's and boto3's models of services that the function doesn't use, and their examples
     - googleapiclient's documents of unused Google APIs (110 MB)
     - dateutil's own time zones, which botocore never reads
-    - tzdata's lists of zones, because `zoneinfo` reads only the files of single zones
+    - tzdata's lists of zones, countries and leap seconds, because `zoneinfo` reads only the files
+      of single zones
     - a distribution's metadata, except licences and METADATA, from which `importlib.metadata` reads
       the version
     """
@@ -176,7 +178,7 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
 
 
 def content_to_ship(name: str, content: bytes, function: Function) -> bytes:
-    """Return the content of a file for a function's package, and shorten botocore's data.
+    """Return a file's content for a function's package, with botocore's data shortened.
 
     A container reads botocore's data at each cold start. The models of services lose their texts
     for documentation, which are nine tenths of the models' bytes. The list of endpoints, which has
@@ -221,5 +223,5 @@ def _without_documentation(part: Any) -> Any:
 
 
 def is_licence(path: PurePosixPath) -> bool:
-    """Return whether a file of a distribution's metadata is a licence."""
+    """Return whether a file of a distribution's metadata is a licence or notice, by its name."""
     return path.name.upper().startswith(("LICENSE", "LICENCE", "NOTICE", "COPYING"))

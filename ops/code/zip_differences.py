@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def differences(first: Path, second: Path) -> Iterator[str]:
-    """Yield a line for each difference between two zips; no line if their bytes are the same."""
+    """Yield lines about the differences between two zips; no line if their bytes are the same."""
     if first.read_bytes() == second.read_bytes():
         return
     with zipfile.ZipFile(first) as one, zipfile.ZipFile(second) as other:

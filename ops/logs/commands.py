@@ -89,7 +89,7 @@ class Printer:
         print(captured.get(), end="")
 
     def _lines(self, text: Text) -> Iterator[Text]:
-        """Yield the lines of a text, which end between words on a terminal."""
+        """Yield a text's lines, wrapped between words; the text itself without a terminal."""
         if not sys.stdout.isatty():
             yield text
             return

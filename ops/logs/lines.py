@@ -1,7 +1,7 @@
 """A line of a function's log, formatted for people or for programs.
 
-The functions write one JSON object for each record (`ingester.log`). Lambda writes all other lines:
-START, END, REPORT, timeouts, and crashes before the function's logging starts.
+The functions write one JSON object for each record (`ingester.log`). Lambda writes all other lines,
+such as START, END, REPORT, timeouts, and crashes before the function's logging starts.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _ROUTINE = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |EXTENSION\t|I
 class Line:
     """One log event of CloudWatch.
 
-    `stored` is CloudWatch's timestamp. `moment` is the record's own timestamp, or `stored` if the
-    record has none. `record` is None for a line of Lambda's. `key` identifies the log event.
+    `stored` is CloudWatch's timestamp. `moment` is the record's own timestamp, or `stored` without
+    such a timestamp. `record` is None for a line of Lambda's. `key` identifies the log event.
     """
 
     function: Function
@@ -95,9 +95,10 @@ def _moment(record: Mapping[str, Any]) -> datetime | None:
 
 
 def render_text(line: Line, hidden: Collection[str] = ()) -> Text:
-    """Return the line for people: time, function, level, message, and other fields as `key=value`.
+    """Return the line for people: time, function, level, message, other fields, and the exception.
 
-    `hidden` names fields that are left out, because every line has the same value there.
+    A line of Lambda's has time, function and text. `hidden` names fields that are left out, because
+    every line has the same value there.
     """
     moment = line.moment.strftime("%H:%M:%S.") + f"{line.moment.microsecond // 1000:03d}"
     head = f"{moment} {line.function.task:<12} "
@@ -130,7 +131,10 @@ def _value(value: object) -> str:
 
 
 def render_json(line: Line) -> str:
-    """Return the line as a JSON object with function, stream, and the record's fields or `text`."""
+    """Return the line as a JSON object with its function and log stream, and the record's fields.
+
+    In place of a record's fields, a line of Lambda's has `timestamp` and `text`.
+    """
     where = {"function": line.function.name, "log_stream": line.stream}
     if line.record is not None:
         return json.dumps({**where, **line.record}, ensure_ascii=True)

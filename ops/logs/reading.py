@@ -111,7 +111,7 @@ def watch(
     """Yield batches of lines without end, each line once, beginning with the lines since `begin`.
 
     Each round reads from LATEST_ARRIVAL before the previous round, and leaves out known lines. So a
-    log event that appears late isn't missed.
+    log event that appears at most LATEST_ARRIVAL late isn't missed.
     """
     seen: dict[str, datetime] = {}
     start = begin
@@ -161,7 +161,7 @@ def recording_lines(
 
 
 def same_invocation_lines(logs: Logs, lines: Sequence[Line], begin: datetime) -> Iterator[Line]:
-    """Yield the lines that name no recording, of the invocations that wrote `lines`.
+    """Yield lines that name no recording and come from the invocations that wrote `lines`.
 
     Lambda's routine lines (START, END, REPORT) are left out.
     """

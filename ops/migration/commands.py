@@ -1,4 +1,4 @@
-"""`invoke migrate`: copy schedule, recording events and requests from an old stack to a new one."""
+"""`invoke migrate`: copy schedule, recording events, requests and status rows of an old stack."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) 
     Status rows of the last `days` days are migrated.
 
     Raises:
-        OpsError: A name is wrong or a table doesn't exist.
+        OpsError: `old_stack` is the target, or can't be a stack's name, or a table doesn't exist.
     """
     if old_stack == target.place.stack_name:
         raise OpsError(

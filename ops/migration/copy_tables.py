@@ -1,6 +1,6 @@
 """Copy an old stack's tables into a new stack by conditional writes.
 
-Rows are copied unchanged, because this system reads the rows of both systems; only rows of
+Rows are copied unchanged, because this system also reads the first system's rows. Only rows of
 recording events are merged. The old stack is never written to. Each write has the condition that
 the new row hasn't changed since the decision.
 
@@ -9,9 +9,9 @@ the new row hasn't changed since the decision.
 **Recording events.** A recording that ran during the switch has its start in the old stack and its
 stop in the new one. The new row gets the recording events of both rows, in the order of time.
 
-**Status.** A row of the old stack replaces a row of the new one only if
+**Status.** A row of the old stack is written to the new stack only if
 
-- the new stack has no such row; or
+- the new stack has no row of the same id; or
 - the new row only has Zoom's progress (`RECORDING_…`), and the old row has more, so a late
   `meeting.ended` doesn't hide that the recording is in Opencast; or
 - the new row is older, because it was copied earlier and the old stack has continued since. (A row
@@ -23,12 +23,13 @@ so the requests of these rows are added to the ledger (`ops/migration/ledger.py`
 
 - `SENT_TO_OPENCAST`, `PUBLISHED` and `OPENCAST_…` count as sent. A repeated webhook event is
   a duplicate, whichever files the webhook event names.
-- `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED` count as sent. The old stack has the recording in its
-  queues and brings it to Opencast. A repeated webhook event is a duplicate here, too; otherwise
-  both stacks would ingest the recording. Another run of the command copies the request's end.
-- `…_FAILED` and `IGNORED` count as ended, except a failure that the old stack will retry, which
-  counts as sent. A repeat by Zoom or an operator is accepted, and the uploader asks Opencast
-  before it ingests.
+- `SENT_TO_DOWNLOADER`, `OC_SERIES_FOUND`, `SENT_TO_UPLOADER` and `UPLOADER_RECEIVED` count as sent.
+  The old stack has the recording in its queues and brings it to Opencast. A repeated webhook event
+  is a duplicate here, too; otherwise both stacks would ingest the recording. Another run of the
+  command copies the request's end.
+- `WEBHOOK_FAILED`, `DOWNLOADER_FAILED`, `UPLOADER_FAILED` and `IGNORED` count as ended, except a
+  failure that the old stack will retry, which counts as sent. A repeat by Zoom or an operator is
+  accepted, and the uploader asks Opencast before it ingests.
 - `RECORDING_…`, `ON_DEMAND_RECEIVED` and `WEBHOOK_RECEIVED` add no request. The webhook event with
   the files, or its repeat, reaches the new stack after the switch and begins the ingest.
 - `on-demand-…` rows follow the same rules, under their own ids. A new request has an id of its own.
@@ -95,7 +96,7 @@ class Tally:
 
 
 Decide = Callable[[Item, Item | None], Write | None]
-"""The type of a decision: (old row, new row if any) → the write; None if the new row stays."""
+"""The type of a decision: (old row, new row if any) → the write; None if nothing is written."""
 
 ReasonToSkip = Callable[[Item], str]
 """The type of a function that returns the reason why a row isn't copied, or ""."""

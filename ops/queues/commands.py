@@ -40,7 +40,10 @@ PairOf = Callable[[Names], QueuePair]
 
 @dataclass(frozen=True)
 class QueueView:
-    """A view of one queue. A view of a dead-letter queue costs no receives."""
+    """A view of one queue.
+
+    A view of a DLQ costs nothing, because a DLQ has no limit of receives.
+    """
 
     name: str
     counts: QueueCounts
@@ -269,7 +272,7 @@ def _now() -> datetime:
 
 
 def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Interrupted) -> None:
-    """Redrive messages and print the redriven messages.
+    """Redrive the selected messages, and print the result.
 
     Raises:
         Exit: A signal interrupted the redrive (exit code 130).
@@ -303,7 +306,7 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
 def show_redriven(
     redrive: Redrive, moved: Sequence[RedrivenMessage], left: Sequence[QueueMessage]
 ) -> None:
-    """Print the redriven messages, and the messages that stay with the reason."""
+    """Print the redriven messages, then each message that stays and why it stays."""
     if moved:
         terminal.show(
             f"{'Would be back' if redrive.is_dry else 'Back'} on {redrive.pair.queue}",
@@ -332,7 +335,7 @@ def show_redriven(
 def report_nothing(
     pair: QueuePair, selection: Selection, left: Sequence[QueueMessage], in_flight: int
 ) -> None:
-    """Print that nothing was redriven.
+    """Print that nothing waits in the DLQ, unless messages were left there.
 
     Raises:
         OpsError: The selected recording has no message in the DLQ.

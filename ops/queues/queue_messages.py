@@ -40,7 +40,7 @@ LOOK_SECONDS = 30
 """Seconds for which a view hides a message of a DLQ from other receivers."""
 
 MOVE_SECONDS = 120
-"""Seconds for which a redrive, or a removal, hides a message of a DLQ from other receivers."""
+"""Seconds for which a redrive or `recordings.forget` hides a DLQ's message from other receivers."""
 
 POLL_SECONDS = 1
 """Seconds for which a receive waits. SQS may miss messages in a receive that doesn't wait.
@@ -262,7 +262,7 @@ class HeldMessages:
     _seen: set[str] = field(default_factory=set)
 
     def next_page(self, most: int = MAX_BATCH) -> list[QueueMessage]:
-        """Return up to `most` messages that weren't returned before.
+        """Return up to `most` (at most ten) messages that weren't returned before.
 
         The result is empty if SQS delivers no message, or only messages that were returned before.
         While a message is held, a FIFO queue delivers no later message of the same group.
@@ -286,7 +286,7 @@ class HeldMessages:
 
 @contextmanager
 def hold_messages(queue: SqsQueue, seconds: int) -> Iterator[HeldMessages]:
-    """Yield the held messages of a DLQ, at first none.
+    """Yield an empty `HeldMessages` of a DLQ.
 
     After the block, held messages that weren't deleted become available again.
     """

@@ -1,9 +1,9 @@
 """Redrive messages from a DLQ to their queue, for `invoke queue.retry-…`.
 
 For each message, a redrive sets the row back to the state after the first send (unless the ingest
-got further), sends the body again unchanged, and deletes the message from the DLQ. A crash loses no
-message, but a crash between send and delete leaves the message in both queues. A second redrive is
-then harmless:
+got further, or the uploader will drop the message), sends the body again unchanged, and deletes the
+message from the DLQ. A crash loses no message, but a crash between send and delete leaves the
+message in both queues. A second redrive is then harmless:
 
 - Uploads: the deduplication id is made of the DLQ message's id, so SQS drops a repeat within five
   minutes. After five minutes, SQS delivers a second message of the same request after the first
@@ -57,7 +57,7 @@ STAGING_LIFETIME = timedelta(days=7)
 class Selection:
     """A selection of messages: the first `most` (None: all), or those of `uuid`.
 
-    If `unreadable` is set, messages that aren't JSON are selected, too.
+    If `unreadable` is set, messages that aren't JSON objects are selected, too.
     """
 
     most: int | None = 1
@@ -110,7 +110,7 @@ class Redrive:
             selected, and uploads whose files are gone.
 
         Raises:
-            BotoCoreError, ClientError: AWS fails.
+            BotoCoreError, ClientError: A request to AWS fails.
             OpsError: A message was sent again, but can't be deleted from the DLQ.
         """
         begin = self.dead.counts().at

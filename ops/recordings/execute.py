@@ -273,7 +273,7 @@ def _follow(target: Target, uuid: str, zip_id: str) -> None:
 
 
 def _copy_lines(logs: Logs, row: StatusRow) -> list[Line]:
-    """Return the log's lines about the copy of a row's files; [] if the log can't be read."""
+    """Return the downloader's lines about a copy; [] if no copy runs or the log can't be read."""
     if row.state is not State.OC_SERIES_FOUND:
         return []
     (pattern,) = filter_patterns([("zip_id", row.zip_id)])

@@ -72,7 +72,7 @@ class StagedUpload:
 
 @dataclass(frozen=True)
 class Traces:
-    """A recording's traces in the stack, except messages on the dead-letter queues.
+    """The traces of a recording that `forget` removes, except messages on the dead-letter queues.
 
     `has_events` says whether the table of recording events has the recording's row.
     """
@@ -85,7 +85,7 @@ class Traces:
 
     @property
     def is_known(self) -> bool:
-        """True if a record (also of the forgetting), a row or a staged file exists.
+        """True if a record (also of the forgetting), row, recording event or staged file exists.
 
         Unfinished uploads alone don't count.
         """
@@ -145,9 +145,9 @@ class Places:
                 yield StagedUpload(found["Key"], found["UploadId"])
 
     def remove(self, uuid: str, traces: Traces) -> int:
-        """Remove the traces and the failed messages, and mark the record as forgotten.
+        """Remove the traces and the messages on the DLQs, and mark the record as forgotten.
 
-        Return the number of failed messages.
+        Return the number of removed messages.
 
         Raises:
             OpsError: S3 refuses to delete a file.
@@ -187,8 +187,8 @@ def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
     """Return whether a key of the staging bucket belongs to a recording.
 
     Such a key begins with meeting and start of one of the recording's rows, or ends (before the
-    extension) with Zoom's id of one of its files. Ids that `captions_among` has made don't
-    count, because files of two recordings may have the same id of this kind.
+    extension) with Zoom's id of one of the recording's files. Ids that `captions_among` has made
+    don't count, because files of two recordings may have the same id of this kind.
     """
     prefixes = [
         staging_prefix(row.meeting_id, row.start_time)
@@ -338,7 +338,7 @@ def check_is_known(uuid: str, traces: Traces) -> None:
 
 
 def confirm(uuid: str, traces: Traces) -> None:
-    """Ask whether to forget a recording.
+    """Print the counts of a recording's traces, and ask whether to forget the recording.
 
     Raises:
         OpsError: The answer isn't yes.

@@ -62,8 +62,8 @@ TERMINAL_COLUMNS = (
 class Listed:
     """Ingests to print, with the diagnoses of all ingests of their recordings.
 
-    `rows` are the ingests to print, and `every` all ingests of the same recordings. `links` are
-    lines about a recording, by its uuid.
+    `rows` are the ingests to print. `every` has all ingests of the same recordings, and may have
+    ingests of others. `links` are lines about a recording, by its uuid.
     """
 
     rows: Sequence[StatusRow]

@@ -1,4 +1,4 @@
-"""`invoke exec.reconcile`: look for recordings whose webhook event never came."""
+"""`invoke exec.reconcile`: request ingests of recordings whose webhook event never came."""
 
 from __future__ import annotations
 

@@ -58,10 +58,10 @@ class Resender:
     def send(
         self, recording: MeetingRecordings, *, series_id: str = "", ignore_schedule: bool = False
     ) -> str:
-        """Request the automated ingest of a recording again, in any state, and return its zip id.
+        """Request a recording's automated ingest again, whatever its state, and return the zip id.
 
         When this function returns, the row has left its previous state, unless the webhook failed
-        to write it.
+        to write the row.
 
         Raises:
             WebhookFailed, WebhookUnreachable: The webhook doesn't accept the webhook event.

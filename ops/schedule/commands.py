@@ -1,4 +1,4 @@
-"""The commands `invoke schedule.…`: import the schedule, and remove scheduled classes from it."""
+"""The commands `invoke schedule.…`, for the class schedule and the key of its Google Sheet."""
 
 from __future__ import annotations
 

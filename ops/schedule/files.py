@@ -65,7 +65,7 @@ def read_json(path: Path) -> ParsedSheet:
     - the output of `aws dynamodb scan`
 
     Raises:
-        OpsError: The file has none of these forms. The text names the place of the difference.
+        OpsError: The file can't be read, or has none of these forms.
     """
     text = read_text(path, "save it as JSON in UTF-8")
     try:

@@ -43,7 +43,7 @@ def read_key(path: Path) -> GoogleKey:
 
     Raises:
         OpsError: The file can't be read or isn't a service account's key. The text repeats nothing
-            of its content.
+            of the file's content.
     """
     text = read_text(path, "take it as Google's console saved it")
     advice = (

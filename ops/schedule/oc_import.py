@@ -196,7 +196,7 @@ def _read(content: Any) -> _Page:
 
 
 def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
-    """Return the listed scheduled classes as lectures, and the unusable classes as skipped."""
+    """Return the listed scheduled classes as lectures. Unusable entries become skipped rows."""
     source = f"{OPENCAST_SOURCE}{host}"
     classes: list[ParsedClass] = []
     skipped: list[SkippedRow] = []
@@ -216,10 +216,10 @@ def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
 
 
 def _scheduled(row: Mapping[str, Any], source: str) -> list[ScheduledClass]:
-    """Return a scheduled class for each day of a listed class.
+    """Return a scheduled class for each day that an entry of the listing names.
 
     Raises:
-        ValueError: The listed class can't be used.
+        ValueError: The entry can't be used.
     """
     series = _text(row, "seriesId")
     if not series:
@@ -239,7 +239,7 @@ def _scheduled(row: Mapping[str, Any], source: str) -> list[ScheduledClass]:
 
 
 def _unread(row: Mapping[str, Any], source: str) -> UnreadRow | None:
-    """Return an unusable scheduled class's source, meeting and course; None without a Zoom link."""
+    """Return the source, meeting and course of an unusable entry; None without a Zoom link."""
     link = _text(row, "zoomLink")
     if not link:
         return None
@@ -259,7 +259,8 @@ def _meeting(link: str) -> str:
     """Return the meeting's number, which ends the path of a Zoom link.
 
     Raises:
-        ValueError: The link has no number. The text doesn't repeat the link, which has a passcode.
+        ValueError: The link has no number. The text doesn't repeat the link, which may have a
+            passcode.
     """
     if not link:
         raise ValueError("no zoomLink")

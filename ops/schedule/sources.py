@@ -39,7 +39,7 @@ def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
 def _classes_by_source(meetings: Iterable[ScheduledMeeting]) -> Counter[str]:
     """Return the number of scheduled classes of each source.
 
-    A row without scheduled classes counts as one of the first system.
+    A row without scheduled classes counts as one scheduled class of the first system.
     """
     found: Counter[str] = Counter()
     for meeting in meetings:

@@ -1,4 +1,4 @@
-"""`invoke secrets.…`: show the state of the stack's secrets, and rotate one of them."""
+"""`invoke secrets.…`: show the secrets' state, rotate a secret, and print the schedule's token."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ CHANGE = re.compile(
 
 
 def changed_resource(line: str) -> str | None:
-    """Return the change of a resource that a line of the CLI reports; None if it reports none."""
+    """Return the change of a resource that a line of the CLI reports; None for any other line."""
     found = CHANGE.search(line)
     if not found:
         return None

@@ -252,7 +252,10 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
 
 
 def changes_to(activity: terminal.Activity) -> OnLine:
-    """Return a function that takes a line of the CDK's output, and prints its change."""
+    """Return a function that prints changes of resources.
+
+    The function takes a line of the CDK's output. It prints nothing if the line reports no change.
+    """
 
     def show(line: str) -> None:
         if change := changed_resource(line):

@@ -169,7 +169,7 @@ def _each_or_problem(
 ) -> tuple[Answer, ...]:
     """Return the status of each item. Sentences about missing items are added to `problems`.
 
-    All items are missing after a failed creation. A new function is missing until an update.
+    All items may be missing after a failed creation. A new function is missing until an update.
     """
     answers = []
     for thing in things:

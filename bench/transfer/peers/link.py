@@ -20,7 +20,7 @@ class LinkSettings:
     Attributes:
         conn_mbps: Limit of each connection, in MB/s of bodies.
         link_mbps: Limit of all connections together, in MB/s of bodies.
-        latency_ms: Delay before an answer. S3 refuses some requests without the delay.
+        latency_ms: Delay before an answer. Some of S3's refusals come without the delay.
         accept_latency_ms: Delay after each new connection, for the round trips of TCP and TLS.
     """
 
@@ -31,7 +31,7 @@ class LinkSettings:
 
     @property
     def is_paced(self) -> bool:
-        """Whether there is a bandwidth limit."""
+        """True if there is a bandwidth limit."""
         return self.conn_mbps > 0 or self.link_mbps > 0
 
 

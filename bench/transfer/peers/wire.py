@@ -113,7 +113,7 @@ class Connection:
             headers: Headers except Content-Length.
             body: Body, or its beginning.
             length: Content-Length if `body` has another length; -1 sends no Content-Length. Answers
-                with the status 204 or 304 never have one.
+                with the status 204 or 304 have no Content-Length.
         """
         sent = dict(headers or {})
         if status not in {204, 304} and length != -1:

@@ -55,7 +55,7 @@ class FaultSchedule:
         return due[0][0] - total if due else None
 
     def at_total(self, total: int) -> list[ZoomFault]:
-        """Apply due faults that break off to all open bodies, and return the other due faults.
+        """Break off all open bodies if a fault that breaks off is due; return the other due faults.
 
         A fault is due once `total`, the number of bytes sent, reaches the fault's `total`.
         """

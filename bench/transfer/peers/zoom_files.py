@@ -15,7 +15,7 @@ RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 class Files:
-    """The stand-in's files with versions, and signatures of URLs. Any thread may call methods."""
+    """The stand-in's files, versions and signatures of URLs. Any thread may call the methods."""
 
     def __init__(self, settings: ZoomSettings) -> None:
         self._sizes = dict(settings.files)

@@ -56,7 +56,7 @@ class ZoomFault:
 
     @property
     def breaks_off(self) -> bool:
-        """Whether the fault breaks the connection off."""
+        """True if the fault breaks the connection off."""
         return self.kind in {"rst", "fin", "stall"}
 
     def hits(self, where: Where, number: int) -> bool:

@@ -54,7 +54,10 @@ def _module(name: str, module: str, needs: str = "", cases: str = "") -> Program
 ENGINE = _module("engine", "sut")
 ONE_STREAM = _module("s3transfer", "programs.one_stream")
 CURL = _module("curl", "programs.curl_relay", needs="curl", cases="i vii")
-"""A program with one connection per file, only for cases without a speed limit per connection."""
+"""A program with one connection per file.
+
+The program isn't measured in cases with faults or with a low speed limit per connection.
+"""
 
 OWN = {program.name: program for program in (ENGINE, ONE_STREAM, CURL)}
 
