@@ -81,6 +81,28 @@ def test_stack_status_says_which_addresses_get_mails(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("aws")
+def test_stack_status_shows_only_the_alarms_of_its_stack_when_names_of_stacks_begin_alike() -> None:
+    target = target_answering(WHOLE)
+    for stack in ("test", "test-dev"):
+        name = f"{stack}-webhook-5xx"
+        target.client("cloudwatch").put_metric_alarm(
+            AlarmName=name,
+            Namespace="AWS/ApiGateway",
+            MetricName="5XXError",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            AlarmActions=[f"arn:aws:sns:{REGION}:{ACCOUNT}:{stack}-notifications"],
+        )
+        target.client("cloudwatch").set_alarm_state(
+            AlarmName=name, StateValue="ALARM", StateReason="two answers"
+        )
+    assert overview.read_overview(target).alarms == {"test-webhook-5xx": "two answers"}
+
+
+@pytest.mark.usefixtures("aws")
 def test_stack_status_names_the_command_to_subscribe_when_nobody_gets_mails() -> None:
     found = overview.read_overview(target_answering({**WHOLE, **mailbox()}))
     assert found.mails == {}
