@@ -300,11 +300,11 @@ class Alarms(Construct):
             # if that is 0. A failed run never emits a 0.
             self._metrics.own("RecordingsReconciled", SAMPLE_COUNT),
             Rule(BELOW, 1, minutes=180, missing_data=cloudwatch.TreatMissingData.BREACHING),
-            "For three hours reconcile hasn't run, or couldn't list Zoom's recordings: recordings "
-            "whose webhook event was lost aren't found. (A new stack rings until its first run, an "
-            "hour at most.) Do: `invoke stack.status` has the reason, `invoke logs.reconcile` the "
-            "runs. A missing scope: add it in the Zoom app. No runs at all: look in EventBridge "
-            "whether the rule is enabled.",
+            "For three hours reconcile hasn't run, or couldn't list Zoom's recordings or write its "
+            "state: recordings whose webhook event was lost aren't found. (A new stack rings until "
+            "its first run, an hour at most.) Do: `invoke stack.status` has the reason, `invoke "
+            "logs.reconcile` the runs. A missing scope: add it in the Zoom app. No runs at all: "
+            "look in EventBridge whether the rule is enabled.",
         )
 
     def _add(self, name: str, metric: cloudwatch.Metric, rule: Rule, description: str) -> None:

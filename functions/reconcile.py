@@ -26,6 +26,7 @@ from ingester.errors import (
     BadRequest,
     IngesterError,
     KeyRefused,
+    LedgerBusy,
     LedgerUnreadable,
     NotReady,
     WebhookFailed,
@@ -94,7 +95,11 @@ OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it loo
 LISTS = {ListingMethod.ACCOUNT: "the account's list", ListingMethod.USERS: "the users' lists"}
 AGAIN = "Reconcile tries it again every hour, for as many days as RECONCILE_DAYS says."
 SEND_IT = "`invoke exec.pipeline UUID` sends the recording through."
+UNNOTED = "The run isn't noted in reconcile's state"
 STOPPED = {"outlook": "The next run looks again, also for what was missed now."}
+
+STATE_ERRORS = (LedgerBusy, LedgerUnreadable, BotoCoreError, ClientError)
+"""Errors of `ReconcileState`."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +166,8 @@ def answer(
     secrets.
 
     Returns:
-        A `Report` as a dict, or only a `message` if the run couldn't check anything.
-
-    Raises:
-        LedgerBusy: See `ReconcileState.begin` and `ReconcileState.change`.
-        LedgerUnreadable: The state became unreadable during the run.
-        BotoCoreError, ClientError: AWS failed while the state was read or written.
+        A `Report` as a dict, or only a `message` if the run couldn't check anything. If the state
+        can't be read or written, the message says so.
     """
     now = deps.clock()
     try:
@@ -184,9 +185,8 @@ def answer(
         elif state is None and since is None:
             # A dry run must not set the baseline, but reports what the first run would do.
             state = _first_state(now)
-    except LedgerUnreadable as error:
-        logger.error("%s", error, extra=STOPPED)
-        return {"message": str(error)}
+    except STATE_ERRORS as error:
+        return {"message": _log_state_error(error, "Reconcile is stopped until its next run")}
     run = _Run(
         deps,
         rebuild or (lambda: deps),
@@ -199,6 +199,20 @@ def answer(
     )
     report: dict[str, Any] = msgspec.to_builtins(run.report())
     return report
+
+
+def _log_state_error(error: Exception, consequence: str) -> str:
+    """Log that the state can't be read or written, and return the reason.
+
+    Only an unreadable state is logged as an error, because a person has to mend it. If another
+    failure lasts, the alarm reconcile-idle misses the runs' metric.
+    """
+    reason = str(error if isinstance(error, IngesterError) else AwsFailed.of(error))
+    if isinstance(error, LedgerUnreadable):
+        logger.error("%s", reason, extra=STOPPED)
+    else:
+        logger.warning("%s: %s", consequence, reason)
+    return reason
 
 
 def _first_state(now: datetime) -> State:
@@ -283,9 +297,9 @@ class _Run:
             self._stop(error)
         except (BotoCoreError, ClientError) as error:
             self._stop(AwsFailed.of(error))
-        self._log_result()
         if self._is_scheduled:
             self._save_state()
+        self._log_result()
         return Report(
             since=timestamps.write(self._begin),
             baseline=self._state.baseline if self._state else "",
@@ -439,6 +453,14 @@ class _Run:
             logger.warning("%s", text)
 
     def _save_state(self) -> None:
+        """Note the run in the state. A failure becomes the run's error, unless the run has one."""
+        try:
+            self._note_run()
+        except STATE_ERRORS as error:
+            reason = f"{UNNOTED}: {_log_state_error(error, UNNOTED)}"
+            self._error = self._error or reason[:LONGEST_ERROR]
+
+    def _note_run(self) -> None:
         run = Run(
             at=timestamps.write(self._deps.clock()),
             how=self._list.how,

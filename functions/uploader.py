@@ -152,6 +152,8 @@ def process_next(worker: QueueWorker[UploadMessage]) -> dict[str, Any]:
             return {"message": "nothing waiting"}
         case Retry():
             return {"message": "not done, see the recording's row and the log"}
+        case GiveUp():
+            return {"message": "failed, see the recording's row and the log"}
     return {"message": "done"}
 
 

@@ -29,7 +29,6 @@
     │   ├── StagedFileLost       a staged file is missing or was replaced
     │   ├── LedgerUnreadable     the ledger's record or reconcile's state is malformed
     │   ├── CopyTooLong          a copy hasn't ended after a day
-    │   ├── TooManyFailures      a retryable failure happened too often
     │   ├── AttemptsExhausted    no attempt to process a message had an outcome
     │   └── UnexpectedFailure    an error of no known type, at a message's last attempt
     ├── RetryableFailure         a retry may help: the message comes back after a backoff
@@ -215,10 +214,6 @@ class LedgerUnreadable(PermanentFailure):
 
 class CopyTooLong(PermanentFailure):
     """A copy that hasn't ended after a day of invocations."""
-
-
-class TooManyFailures(PermanentFailure):
-    """A retryable failure that happened as often as the retry policy allows."""
 
 
 class AttemptsExhausted(PermanentFailure):

@@ -30,8 +30,10 @@ LISTS = {"account": "the account's list", "users": "the lists of its users"}
 def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None:
     """Ingest recordings whose webhook event never came.
 
-    Without --since, the command works as each hourly run: it looks RECONCILE_DAYS back and leaves
-    out recordings that ended before the baseline, the time of reconcile's first run in this stack.
+    Without --since, the command looks RECONCILE_DAYS back, as each hourly run does, and leaves out
+    recordings that ended before the baseline, the time of reconcile's first run in this stack. An
+    hourly run leaves a recording that it finds for the first time to the next run. This command
+    requests it immediately.
     """
     event: dict[str, Any] = {"dry_run": dry_run}
     if since.strip():
@@ -70,7 +72,7 @@ def show(report: Report) -> None:
     """Print the report of a run or of a dry run.
 
     Raises:
-        OpsError: The report has the problem that stopped the run.
+        OpsError: The report has the error that stopped the run, or kept it from being noted.
     """
     if report.message and not report.listed:
         raise OpsError(report.message)

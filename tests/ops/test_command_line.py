@@ -189,6 +189,6 @@ def test_the_sentences_of_help_are_wrapped_on_a_terminal_only(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     shown = invoke("exec.reconcile", "--help", output=TerminalText).out
-    about = "Without --since, the command works as each hourly run: it looks RECONCILE_DAYS"
-    assert f"\n{about}\nback and leaves out" in shown
-    assert f"\n{about} back and leaves out" in invoke("exec.reconcile", "--help").out
+    about = "Without --since, the command looks RECONCILE_DAYS back, as each hourly run does,"
+    assert f"\n{about}\nand leaves out" in shown
+    assert f"\n{about} and leaves out" in invoke("exec.reconcile", "--help").out

@@ -94,14 +94,17 @@ def tracks_of(message: UploadMessage) -> tuple[CaptionTrack, ...]:
 
 def name_of(tracks: Iterable[CaptionTrack]) -> str:
     """Return the words for these tracks, such as "captions and chapters"."""
-    words = dict.fromkeys(map(_word_of, tracks))
-    return " and ".join(words)
+    return _name_of_kinds(track.kind for track in tracks)
 
 
-def _word_of(track: CaptionTrack) -> str:
-    if track.kind in SUMMARIES:
+def _name_of_kinds(kinds: Iterable[str]) -> str:
+    return " and ".join(dict.fromkeys(map(_word_of, kinds)))
+
+
+def _word_of(kind: str) -> str:
+    if kind in SUMMARIES:
         return "summaries"
-    return "chapters" if track.kind == CHAPTERS else "captions"
+    return "chapters" if kind == CHAPTERS else "captions"
 
 
 def captions_to_ingest(
@@ -148,12 +151,13 @@ def captions_to_ingest(
 def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
     """Add captions to an event that is in Opencast, each kind once, and publish them.
 
-    The status row says which captions couldn't be added. No failure here fails the recording.
+    The status row says which captions couldn't be added. The other captions are added and published
+    all the same. No failure here fails the recording.
 
     Raises:
         AskLater: A workflow of the event is running, Opencast doesn't show the event yet, or
             another process has changed the record.
-        StagedFileLost, LedgerUnreadable: No later attempt can succeed.
+        LedgerUnreadable: No later attempt can succeed.
         RetryableFailure, BotoCoreError, ClientError: A later attempt may succeed.
     """
     ingest = deps.ledger.get(message.uuid).ingests.get(media_package)
@@ -172,11 +176,10 @@ def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
         return Done()
     if deps.opencast.has_active_workflow(media_package):
         raise AskLater("A workflow of the event is running")
-    for track in tracks:
-        problem = _add_track(message.uuid, media_package, track, deps)
-        if problem:
-            return _report_missing(ingest, problem, deps)
-    return _publish(message.uuid, media_package, name_of(tracks), deps)
+    problems = [_add_track(message.uuid, media_package, track, deps) for track in tracks]
+    problems.append(_publish(message.uuid, media_package, deps))
+    text = " ".join(filter(None, dict.fromkeys(problems)))
+    return _report_missing(ingest, text, deps) if text else Done()
 
 
 def _is_done(ingest: IngestRecord, track: CaptionTrack) -> bool:
@@ -193,16 +196,18 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     Raises:
         AskLater: A workflow is running, or another process has changed the record.
         IngestNotSent: No connection was made.
-        StagedFileLost: The staged file isn't there any more.
     """
     record = deps.ledger.get(uuid)
     ingest = record.ingests.get(media_package)
     known = ingest.captions.get(track.kind) if ingest else None
-    outcome_unknown = OUTCOME_UNKNOWN.format(_word_of(track))
+    outcome_unknown = OUTCOME_UNKNOWN.format(_word_of(track.kind))
     if ingest is None or (known and known.state is not CaptionsState.QUEUED):
         was_sent = known is not None and known.state is CaptionsState.SENT
         return outcome_unknown if was_sent else ""
-    content = deps.staging.read(track.filename)
+    try:
+        content = deps.staging.read(track.filename)
+    except StagedFileLost as error:
+        return f"Its {_word_of(track.kind)} stay outside: {error}"
     attempt = deps.new_id()
 
     def noted(record: Record, state: CaptionsState) -> Record:
@@ -224,7 +229,7 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
         deps.ledger.change(uuid, lambda record: noted(record, CaptionsState.QUEUED))
         if isinstance(error, IngestNotSent):
             raise
-        return f"Its {_word_of(track)} stay outside: {error}"
+        return f"Its {_word_of(track.kind)} stay outside: {error}"
     except (IngestBroken, IngestOutcomeUnknown) as error:
         return f"{error} {outcome_unknown}"
     state = CaptionsState.ADDED if is_added else CaptionsState.QUEUED
@@ -235,15 +240,25 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     return ""
 
 
-def _publish(uuid: str, media_package: str, added: str, deps: Dependencies) -> Done:
-    """Start the workflow that publishes an event's new captions. Report a missing workflow.
+def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
+    """Start the workflow that publishes an event's added captions, if there are any.
 
-    `added` is the word for the captions, such as "chapters".
+    An earlier invocation may have added the captions, and ended before it could publish them.
+
+    Returns:
+        The reason why the captions aren't published; "" if they are, or if there are none.
+
+    Raises:
+        AskLater: A workflow of the event is running.
     """
     ingest = deps.ledger.get(uuid).ingests.get(media_package)
     if ingest is None:
         logger.info("Dropped: %s", ledger.FORGOTTEN)
-        return Done()
+        return ""
+    kinds = [kind for kind, each in ingest.captions.items() if each.state is CaptionsState.ADDED]
+    if not kinds:
+        return ""
+    added = _name_of_kinds(kinds)
     name = deps.settings.captions_workflow
     text = ""
     if not name:
@@ -260,10 +275,9 @@ def _publish(uuid: str, media_package: str, added: str, deps: Dependencies) -> D
         return record
 
     deps.ledger.change(uuid, note)
-    if text:
-        return _report_missing(ingest, text, deps)
-    logger.info("The event's %s were added after the ingest", added)
-    return Done()
+    if not text:
+        logger.info("The event's %s were added after the ingest", added)
+    return text
 
 
 def _report_missing(
@@ -292,4 +306,4 @@ def _too_old(version: int | None, track: CaptionTrack, least: int) -> str:
     if version is not None and version >= needed:
         return ""
     text = "doesn't tell its version" if version is None else f"has the version {version}"
-    return f"Its {_word_of(track)} stay outside: this Opencast {text}, and they need {needed}."
+    return f"Its {_word_of(track.kind)} stay outside: this Opencast {text}, and they need {needed}."

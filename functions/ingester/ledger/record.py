@@ -536,8 +536,10 @@ def with_answer(
 
 
 def with_shown(record: Record, media_package: str) -> Record:
-    """Note that Opencast shows the event of a media package."""
-    ingest = record.ingests[media_package]
+    """Note that Opencast shows the event of a media package, unless the record lacks its ingest."""
+    ingest = record.ingests.get(media_package)
+    if ingest is None:
+        return record
     shown = replace(ingest, is_shown=True)
     return replace(record, ingests={**record.ingests, media_package: shown})
 

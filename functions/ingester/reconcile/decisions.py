@@ -174,7 +174,7 @@ def _text(file: Mapping[str, Any], name: str) -> str:
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Result of a run of reconcile without options, as EventBridge starts it.
+    """Result of a run of reconcile without options, started by EventBridge or by an operator.
 
     Attributes:
         at: End of the run.
@@ -201,7 +201,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         baseline: Time of the first run. Recordings that ended earlier are ignored.
         version: Number of times the state was written.
-        last: The last run without options; None before the first.
+        last: The last run without options, of EventBridge or of an operator; None before the first.
         next_user: Id of the Zoom user with whom the next run begins, because the last run ended
             there; "" if the last run got through all users.
         told: Time at which each problem was last logged as an error, by problem.

@@ -52,7 +52,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         recordings: The missed recordings whose ingest the run requested, couldn't request or, in a
             dry run, would request.
         left_out: Number of further such recordings that `recordings` doesn't name.
-        message: Error that stopped the run; "" if none did.
+        message: Error that stopped the run, or kept it from being noted; "" if there was none.
     """
 
     since: str

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 
 import reconcile
-from ingester.reconcile.state_table import KEY
+from ingester.reconcile.decisions import Decision, State
+from ingester.reconcile.state_table import KEY, ReconcileState
 from local.neighbours.https_server import Answer, json_answer
 from local.neighbours.zoom_account import READ_FILES_SCOPE, USERS_SCOPES
 from local.neighbours.zoom_faults import Fault
+from tests.hooks import failing_table
 from tests.unit.functions.reconcile.harness import EVERY_HOUR, SECONDS, Harness, named
 from tests.unit.functions.requesting import OK
 
 REFUSED = Answer(400, (), json.dumps({"message": "no field"}).encode())
+DELETED = "The item #reconcile in the table of recordings was deleted meanwhile."
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -204,3 +209,94 @@ def test_reconcile_requests_nothing_when_its_state_is_unreadable(
     assert "can't be read" in harness.run()["message"]
     assert not harness.hook.requests
     assert len(errors(caplog)) == 1
+
+
+def test_run_of_reconcile_answers_with_the_reason_when_another_run_deletes_the_first_state(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("a=="))
+    harness.deps = replace(harness.deps, state=DeletedMeanwhile(harness.aws.recordings))
+    assert harness.run() == {"message": DELETED}
+    assert not harness.hook.requests
+    assert not errors(caplog)
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
+@pytest.mark.parametrize("event", [EVERY_HOUR, {}])
+def test_run_of_reconcile_answers_with_the_reason_when_aws_fails_before_the_run(
+    harness: Harness, operation: str, event: dict[str, Any]
+) -> None:
+    harness.zoom.add(named("a=="))
+    with failing_table(harness.aws.recordings, operation):
+        answer = harness.run(event)
+    assert answer == {"message": f"AWS failed: {operation} answered Throttling."}
+    assert not harness.hook.requests
+
+
+def test_report_of_reconcile_says_that_the_run_is_not_noted_when_the_state_was_deleted_meanwhile(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("a=="))
+    harness.hook.answers[:] = [partial(delete_state, harness)]
+    report = harness.run({})
+    assert (report["handed_in"], report["is_complete"]) == (1, True)
+    assert report["message"] == f"The run isn't noted in reconcile's state: {DELETED}"
+    assert not errors(caplog)
+
+
+def test_report_of_reconcile_says_that_the_run_is_not_noted_when_the_state_became_unreadable(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("a=="))
+    harness.hook.answers[:] = [partial(delete_state, harness, instead={"baseline": "long ago"})]
+    report = harness.run()
+    assert report["handed_in"] == 1
+    assert "The run isn't noted" in report["message"]
+    assert "can't be read" in report["message"]
+    assert len(errors(caplog)) == 1
+
+
+def test_run_of_reconcile_sends_no_metric_when_it_is_not_noted(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Otherwise no alarm would say that the run's findings are lost again and again.
+    harness.begin()
+    harness.zoom.add(named("new=="))
+    with (
+        caplog.at_level(logging.INFO, "ingester.reconcile"),
+        failing_table(harness.aws.recordings, when=lambda params: params["Key"]["uuid"] == KEY),
+    ):
+        report = harness.run(EVERY_HOUR)
+    assert report["skipped"] == {str(Decision.FOUND): 1}
+    reason = "AWS failed: UpdateItem answered Throttling."
+    assert report["message"] == f"The run isn't noted in reconcile's state: {reason}"
+    assert "RecordingsReconciled" not in vars(caplog.records[-1])
+
+
+def test_report_of_reconcile_has_the_error_that_stopped_the_run_when_the_run_is_not_noted(
+    harness: Harness,
+) -> None:
+    harness.begin()
+    harness.zoom.fail(Fault("status", where="api", status=503, times=100))
+    with failing_table(harness.aws.recordings):
+        assert harness.run(EVERY_HOUR)["message"] == "Zoom's API answered 503."
+
+
+def delete_state(
+    harness: Harness, _request: object, instead: dict[str, Any] | None = None
+) -> Answer:
+    """Delete or replace reconcile's state, and accept the request."""
+    harness.aws.recordings.delete_item(Key={"uuid": KEY})
+    if instead:
+        harness.aws.recordings.put_item(Item={"uuid": KEY, **instead})
+    return OK
+
+
+class DeletedMeanwhile(ReconcileState):
+    """A state that another run has written, and that is deleted before it can be read."""
+
+    def get(self) -> State | None:
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -319,6 +320,105 @@ class TestAddingLater:
         ]
         assert len(harness.opencast.store.workflows) == 2
 
+    def test_row_has_both_reasons_when_captions_are_missing_and_unpublished(
+        self, harness: Harness
+    ) -> None:
+        harness.settings["captions_workflow"] = "none-such"
+        ingest(harness)
+        message = late(harness, TRANSCRIPT, TYPED)
+        harness.aws.s3.delete_object(Bucket=BUCKET, Key=TYPED["filename"])
+        assert harness.take(message)
+        assert "Its captions stay outside: Its staged files are gone" in harness.outcome[1]
+        told = "Its captions were added, but Opencast has no workflow none-such to publish them."
+        assert harness.outcome[1].endswith(told)
+
+
+class TestAddingOnlySome:
+    """Late captions of two kinds, of which Opencast gets only one.
+
+    The captions that were added are published once.
+    """
+
+    @pytest.fixture(autouse=True)
+    def ingested(self, harness: Harness) -> None:
+        harness.settings["captions_workflow"] = "other-wf"
+        ingest(harness)
+
+    def test_added_captions_are_published_when_opencast_refuses_later_ones(
+        self, harness: Harness
+    ) -> None:
+        harness.when_answered("/track", partial(fail_posts, harness, status=400))
+        assert harness.take(late(harness, TRANSCRIPT, TYPED))
+        assert published(harness) == ["transcript.vtt"]
+        assert states(harness.own_ingest) == {
+            "transcript": CaptionsState.DONE,
+            "closed_caption": CaptionsState.QUEUED,
+        }
+        assert "Its captions stay outside: Opencast answered 400" in harness.outcome[1]
+
+    def test_added_captions_are_published_when_opencast_refuses_earlier_ones(
+        self, harness: Harness
+    ) -> None:
+        fail_posts(harness, status=400)
+        harness.when_answered("/track", harness.opencast.store.faults.clear)
+        assert harness.take(late(harness, TRANSCRIPT, TYPED))
+        assert published(harness) == ["closed_caption.vtt"]
+        assert "Its captions stay outside: Opencast answered 400" in harness.outcome[1]
+
+    def test_added_captions_are_published_when_later_ones_are_gone_from_s3(
+        self, harness: Harness
+    ) -> None:
+        message = late(harness, TRANSCRIPT, TYPED)
+        harness.aws.s3.delete_object(Bucket=BUCKET, Key=TYPED["filename"])
+        assert harness.take(message)
+        assert published(harness) == ["transcript.vtt"]
+        assert "Its captions stay outside: Its staged files are gone" in harness.outcome[1]
+        assert harness.dead() == []
+
+    def test_added_captions_are_published_once_when_the_answer_to_later_ones_is_lost(
+        self, harness: Harness
+    ) -> None:
+        harness.when_answered("/track", partial(fail_posts, harness, status=502))
+        assert harness.take(late(harness, TRANSCRIPT, TYPED))
+        assert "It isn't known whether the event has its captions" in harness.outcome[1]
+        harness.opencast.store.faults.clear()
+        harness.time.ahead += 3600
+        assert harness.take(late(harness, TRANSCRIPT, TYPED))
+        assert published(harness) == ["transcript.vtt"]
+
+    def test_added_captions_are_published_once_when_the_invocation_dies_before_their_workflow(
+        self, harness: Harness
+    ) -> None:
+        harness.when_answered("/track", lambda: harness.when_answered("/track", die))
+        with pytest.raises(Died):
+            harness.take(late(harness, TRANSCRIPT, TYPED))
+        assert states(harness.own_ingest) == {
+            "transcript": CaptionsState.ADDED,
+            "closed_caption": CaptionsState.SENT,
+        }
+        for receive_count in (2, 3):
+            message = late(harness, TRANSCRIPT, TYPED)
+            assert harness.take(message, receive_count=receive_count)
+            assert published(harness) == ["transcript.vtt", "closed_caption.vtt"]
+            harness.time.ahead += 3600
+
+    def test_added_captions_are_published_after_a_wait_when_another_workflow_runs(
+        self, harness: Harness
+    ) -> None:
+        harness.when_answered("/track", partial(fail_posts, harness, status=400))
+        harness.fail("status", path="/api/workflows", status=409)
+        message = late(harness, TRANSCRIPT, TYPED)
+        assert not harness.take(message)
+        assert states(harness.own_ingest)["transcript"] is CaptionsState.ADDED
+        assert harness.take(message, receive_count=2)
+        assert published(harness) == ["transcript.vtt"]
+        assert "Its captions stay outside: Opencast answered 400" in harness.outcome[1]
+
+    def test_no_workflow_starts_when_opencast_refuses_all_captions(self, harness: Harness) -> None:
+        fail_posts(harness, status=400)
+        assert harness.take(late(harness))
+        assert workflows_after_ingest(harness) == 0
+
 
 class TestGivingUp:
     def test_request_does_not_fail_when_its_late_captions_go_to_the_dlq(
@@ -339,6 +439,29 @@ class TestGivingUp:
         assert not harness.take(late(harness))
         assert harness.failures == 0
         assert set(harness.aws.rows()) == {ZIP_ID}
+
+
+class Died(BaseException):
+    """The end of an invocation's process."""
+
+
+def die() -> None:
+    raise Died
+
+
+def fail_posts(harness: Harness, status: int) -> None:
+    """Make Opencast's event API answer all further POSTs with a status."""
+    harness.fail("status", path="/api/events", method="POST", status=status, times=None)
+
+
+def workflows_after_ingest(harness: Harness) -> int:
+    return len(harness.opencast.store.workflows) - 1
+
+
+def published(harness: Harness) -> list[str]:
+    """Return the names of the captions that Opencast has, if one workflow has published them."""
+    assert workflows_after_ingest(harness) == 1
+    return [added.file.name for added in harness.opencast.added]
 
 
 def refuse(session: requests.Session) -> None:

@@ -198,6 +198,17 @@ class TestTheHandler:
         )["Attributes"]
         assert sum(int(attributes[name]) for name in names) == left
 
+    def test_call_of_an_operator_reports_a_failure_when_the_message_is_given_up(
+        self, harness: Harness
+    ) -> None:
+        harness.aws.sqs.send_message(
+            QueueUrl=harness.aws.upload_queue,
+            MessageBody=json.dumps(harness.message(opencast_series_id="none")),
+            MessageGroupId="g",
+        )
+        assert harness.run({}) == {"message": "failed, see the recording's row and the log"}
+        assert len(harness.dead()) == 1
+
 
 def test_recording_is_ingested_when_its_row_is_gone(harness: Harness) -> None:
     harness.aws.status.delete_item(Key={"zip_id": ZIP_ID})
