@@ -19,8 +19,8 @@ from tests.simulation.aws.attribute_values import (
     InvalidRequest,
     Item,
     frozen,
+    item_size,
     kind_of,
-    size_of,
     thawed,
 )
 from tests.simulation.aws.calls import Call, answer, client_error
@@ -214,7 +214,7 @@ class FakeTable:
                 raise InvalidRequest("Return values set to invalid value")
             old = self._required(key, required, given)
             self._check_index_keys(item, item.keys())
-            self._put(key, item, size_of(item))
+            self._put(key, item, item_size(item))
             if ReturnValues == "ALL_OLD" and old is not None:
                 return answer(Attributes=thawed(old))
             return answer()
@@ -355,7 +355,7 @@ class FakeTable:
         `bound` is an upper limit of the item's size in bytes.
         """
         if bound > ITEM_LIMIT:
-            bound = size_of(item)
+            bound = item_size(item)
             _check_size(bound)
         self._stored[key] = item
         self._bounds[key] = bound

@@ -315,6 +315,15 @@ def test_put_item_refuses_floats_as_boto3_does(aws: Cloud) -> None:
             table.put_item(Item={SCHEDULE: "one", "n": 1.5})
 
 
+def test_put_item_is_refused_when_names_and_values_together_have_more_than_400_kib() -> None:
+    # moto isn't compared, because its limit is lower.
+    table = fake_table(SCHEDULE)
+    most = 400 * 1024 - len(SCHEDULE) - len("one") - len("t")
+    assert outcome(table.put_item, Item={SCHEDULE: "one", "t": "x" * most}) == {}
+    larger = {SCHEDULE: "one", "t": "x" * (most + 1)}
+    assert code_of(table.put_item, Item=larger) == "ValidationException"
+
+
 def test_update_item_is_refused_when_the_item_becomes_too_large() -> None:
     table = fake_table(SCHEDULE)
     grow: dict[str, Any] = {
