@@ -66,11 +66,11 @@ class _Placeholders:
             if not values:
                 self._problem = "ExpressionAttributeValues must not be empty"
 
-    def condition(self, text: str | None) -> Condition | None:
+    def condition(self, text: str | None, kind: str = "ConditionExpression") -> Condition | None:
         if text is None:
             return None
-        found = condition(text, self.names)
-        self._use("ConditionExpression", found.used_names, found.used_values)
+        found = condition(text, self.names, kind)
+        self._use(kind, found.used_names, found.used_values)
         found.check(self.values)
         return found
 
@@ -270,7 +270,7 @@ class FakeTable:
         given = _Placeholders(ExpressionAttributeNames, ExpressionAttributeValues)
 
         def effect() -> dict[str, Any]:
-            required = given.condition(KeyConditionExpression)
+            required = given.condition(KeyConditionExpression, "KeyConditionExpression")
             given.check()
             keys = [key for key in self._indexes[IndexName] if key]
             found = [
