@@ -326,12 +326,17 @@ anything = st.recursive(
 )
 
 
-@given(st.lists(anything | st.fixed_dictionaries(dict.fromkeys(listed(), anything))))
-def test_parse_returns_only_valid_scheduled_classes_when_the_listing_has_any_content(
+@given(
+    st.lists(
+        st.just(listed()) | anything | st.fixed_dictionaries(dict.fromkeys(listed(), anything))
+    )
+)
+def test_parse_returns_each_entry_as_valid_scheduled_classes_or_as_skipped_when_it_has_any_content(
     rows: list[object],
 ) -> None:
     parsed = parse("oc", rows)
-    assert {row.row for row in parsed.skipped} <= set(range(1, len(rows) + 1))
+    read = {parsed_class.row for parsed_class in parsed.classes}
+    assert sorted([*read, *(row.row for row in parsed.skipped)]) == list(range(1, len(rows) + 1))
     for meeting, event in parsed.pairs:
         assert re.fullmatch(r"[0-9]{3,}", meeting)
         assert event.day in DAYS

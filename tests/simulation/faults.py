@@ -24,7 +24,7 @@ class Kind(StrEnum):
     OUTAGE = "outage"
     """A failure of the service `target` from `at`, for `seconds`."""
     DELIVERED_TWICE = "delivered twice"
-    """A repeat of the `nth` delivery of a message from the standard queue."""
+    """A repeat of the `nth` delivery of a message from the download queue."""
     WEBHOOK_LOST = "webhook lost"
     """The loss of the webhook event with the key `target`, which Zoom never sends."""
     PROXY = "proxy gives up"

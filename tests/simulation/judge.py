@@ -675,7 +675,7 @@ def _noise(played: Played) -> Iterator[Verdict]:
     most = MAILS_FOR_A_CAUSE * (1 + played.scenario.site.chapters)
     if len(mails) > most * causes + during:
         yield Verdict(Category.NOISE, "", f"{len(mails)} mails for {causes} causes")
-    sent = played.cloud.sent["all", ""]
+    sent = played.cloud.sent
     site = played.scenario.site
     begun = sum(_messages_begun(played, each.uuid) for each in played.scenario.recordings)
     # Chapters have their own messages.

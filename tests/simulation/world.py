@@ -120,7 +120,7 @@ class World:
         self.current: Process | None = None
         self.story: list[StoryLine] | None = [] if story else None
         self.struck: list[Fault] = []
-        """The faults that have happened so far."""
+        """The faults that have happened so far, without those that had no effect."""
         self.calls: Counter[str] = Counter()
         self.failure: Exception | None = None
         """An error that `run` raises after the current event."""
@@ -346,8 +346,9 @@ class World:
         found = self._strikes.pop((name, self.calls[name]), None)
         if found is None and process.can_crash:
             found = self._strikes.pop(("*", self.calls["*"]), None)
-        if found is not None:
-            self.struck.append(found)
+        if found is None or not _has_effect(found.kind, name, process):
+            return None
+        self.struck.append(found)
         return found
 
     def _done(self, name: str, effect: Callable[[], T]) -> T:
@@ -370,8 +371,6 @@ class World:
         fail: Failure,
     ) -> T:
         kind = fault.kind
-        if kind in (Kind.CRASH_BEFORE, Kind.CRASH_AFTER) and not process.can_crash:
-            return self._done(name, effect)
         self._record_call(name, f"— {kind}")
         if kind is Kind.CRASH_BEFORE:
             self._die(process)
@@ -380,7 +379,7 @@ class World:
             raise fail(False)
         if kind is Kind.SLOW:
             self.sleep(60.0 * process.chance.random())
-        if kind is Kind.SENT_TWICE and is_aws(name):
+        if kind is Kind.SENT_TWICE:
             self._silently(effect)
             self.sleep(5.0 * process.chance.random())
         if kind in (Kind.SLOW, Kind.SENT_TWICE):
@@ -411,6 +410,13 @@ class World:
     def _record_call(self, name: str, how: str) -> None:
         if self.story is not None:
             self.record(f"{name} {how}".rstrip())
+
+
+def _has_effect(kind: Kind, name: str, process: Process) -> bool:
+    """Return whether a fault changes anything if it hits this call of the process."""
+    if kind in (Kind.CRASH_BEFORE, Kind.CRASH_AFTER):
+        return process.can_crash
+    return kind is not Kind.SENT_TWICE or is_aws(name)
 
 
 def is_aws(name: str) -> bool:

@@ -154,6 +154,15 @@ def same(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
+def item_size(item: Item) -> int:
+    """Return the size of an item in bytes: its attributes' names and values.
+
+    Only lists and maps inside of an item have an overhead. Source:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    return sum(size_of(name) + size_of(value) for name, value in item.items())
+
+
 def size_of(value: Any) -> int:
     """Return the size of a stored value in bytes.
 

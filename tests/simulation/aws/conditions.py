@@ -95,13 +95,17 @@ class Condition:
 
 
 @lru_cache(maxsize=4096)
-def condition(text: str, names: tuple[tuple[str, str], ...]) -> Condition:
+def condition(
+    text: str, names: tuple[tuple[str, str], ...], kind: str = "ConditionExpression"
+) -> Condition:
     """Parse a condition or key condition. `names` are ExpressionAttributeNames as pairs.
+
+    `kind` is the name of the request's parameter, for error messages.
 
     Raises:
         InvalidRequest: The expression is wrong.
     """
-    parser = Parser("ConditionExpression", text, dict(names))
+    parser = Parser(kind, text, dict(names))
     reader = _ConditionParser(parser)
     node = reader.any_of()
     parser.expect_end()

@@ -19,8 +19,8 @@ from tests.simulation.aws.attribute_values import (
     InvalidRequest,
     Item,
     frozen,
+    item_size,
     kind_of,
-    size_of,
     thawed,
 )
 from tests.simulation.aws.calls import Call, answer, client_error
@@ -66,11 +66,11 @@ class _Placeholders:
             if not values:
                 self._problem = "ExpressionAttributeValues must not be empty"
 
-    def condition(self, text: str | None) -> Condition | None:
+    def condition(self, text: str | None, kind: str = "ConditionExpression") -> Condition | None:
         if text is None:
             return None
-        found = condition(text, self.names)
-        self._use("ConditionExpression", found.used_names, found.used_values)
+        found = condition(text, self.names, kind)
+        self._use(kind, found.used_names, found.used_values)
         found.check(self.values)
         return found
 
@@ -214,7 +214,7 @@ class FakeTable:
                 raise InvalidRequest("Return values set to invalid value")
             old = self._required(key, required, given)
             self._check_index_keys(item, item.keys())
-            self._put(key, item, size_of(item))
+            self._put(key, item, item_size(item))
             if ReturnValues == "ALL_OLD" and old is not None:
                 return answer(Attributes=thawed(old))
             return answer()
@@ -270,7 +270,7 @@ class FakeTable:
         given = _Placeholders(ExpressionAttributeNames, ExpressionAttributeValues)
 
         def effect() -> dict[str, Any]:
-            required = given.condition(KeyConditionExpression)
+            required = given.condition(KeyConditionExpression, "KeyConditionExpression")
             given.check()
             keys = [key for key in self._indexes[IndexName] if key]
             found = [
@@ -355,7 +355,7 @@ class FakeTable:
         `bound` is an upper limit of the item's size in bytes.
         """
         if bound > ITEM_LIMIT:
-            bound = size_of(item)
+            bound = item_size(item)
             _check_size(bound)
         self._stored[key] = item
         self._bounds[key] = bound

@@ -248,12 +248,13 @@ class FakeBucket:
     def put_object_tagging(
         self, *, Bucket: str, Key: str, Tagging: Mapping[str, Any]
     ) -> dict[str, Any]:
+        tags = tuple((tag["Key"], tag["Value"]) for tag in Tagging["TagSet"])
+
         def effect() -> dict[str, Any]:
             found = self._objects.get(Key) if Bucket == self.name else None
             if found is None:
                 text = "The specified key does not exist."
                 raise client_error("PutObjectTagging", "NoSuchKey", text, status=404)
-            tags = tuple((tag["Key"], tag["Value"]) for tag in Tagging["TagSet"])
             self._objects[Key] = replace(found, tags=tags)
             self.tagged.append((self._now(), found))
             return answer()

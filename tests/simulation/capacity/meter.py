@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any
 
 from ingester.log import JsonFormatter
-from tests.simulation.aws.attribute_values import Item, size_of
+from tests.simulation.aws.attribute_values import Item, item_size
 from tests.simulation.aws.conditions import Condition
 from tests.simulation.aws.dynamodb import FakeTable, Index
 
@@ -41,7 +41,7 @@ NOTHING = Stored(0)
 
 def stored(item: Item, indexes: Iterable[Index]) -> Stored:
     """Make the charged properties of an item."""
-    return Stored(size_of(item), tuple(_entry(item, index) for index in indexes))
+    return Stored(item_size(item), tuple(_entry(item, index) for index in indexes))
 
 
 def _entry(item: Item, index: Index) -> tuple[Any, ...]:
@@ -77,7 +77,7 @@ class Meter:
 
 
 class MeteredTable(FakeTable):
-    """A fake table that counts the request units of writes, deletions and GetItem."""
+    """A fake table that counts the request units of writes, GetItem and Query."""
 
     def __init__(self, name: str, key: str, *, meter: Meter, **given: Any) -> None:
         super().__init__(name, key, **given)
@@ -88,6 +88,13 @@ class MeteredTable(FakeTable):
         found = super().get_item(**given)
         item = self._charged.get(given["Key"][self._key], NOTHING)
         self._meter.read(item, consistent=bool(given.get("ConsistentRead")))
+        return found
+
+    def query(self, **given: Any) -> dict[str, Any]:
+        found = super().query(**given)
+        # A query of an index costs a read of the sum of the items' sizes in the index.
+        size = sum(map(item_size, found["Items"]))
+        self._meter.read(Stored(size), consistent=False)
         return found
 
     def _required(self, key: Any, required: Condition | None, given: Any) -> Item | None:
@@ -106,8 +113,10 @@ class MeteredTable(FakeTable):
         self._charged[key] = new
 
     def _forget(self, key: Any) -> None:
+        # Only TTL deletes items. These deletions are free. Source:
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
         super()._forget(key)
-        self._meter.write(self._charged.pop(key, NOTHING), NOTHING)
+        self._charged.pop(key, None)
 
 
 def metered(meter: Meter) -> Callable[..., FakeTable]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from cdk.functions import SIZES
 from ingester.transfer.parts import parts_of
+from tests.simulation.aws.calls import call_directly
 from tests.simulation.capacity import document
 from tests.simulation.capacity.bounds import bound_of
 from tests.simulation.capacity.loads import ENGINE_RATE, FAST, RECORDING_BYTES, Load, scenario_of
 from tests.simulation.capacity.measure import MB_OF, PUTS_BESIDE_PARTS, Measured, measure
-from tests.simulation.capacity.meter import NOTHING, Meter, Stored
+from tests.simulation.capacity.meter import NOTHING, Meter, Stored, metered
 from tests.simulation.capacity.prices import costs, total, without_release
 from tests.simulation.cloud import Instrumentation
 from tests.simulation.play import play
@@ -170,3 +172,31 @@ def test_read_costs_half_when_it_is_eventually_consistent() -> None:
     meter.read(Stored(5000), consistent=True)
     meter.read(NOTHING, consistent=False)
     assert meter.read_units == 2.5
+
+
+def test_query_costs_a_read_of_the_sizes_of_its_items_together() -> None:
+    meter = Meter()
+    table = metered(meter)(
+        "test", "id", call=call_directly, now=lambda: 0.0, indexes={"index": ("kind", None)}
+    )
+    question: dict[str, Any] = {
+        "IndexName": "index",
+        "KeyConditionExpression": "kind = :kind",
+        "ExpressionAttributeValues": {":kind": "a"},
+        "Limit": 100,
+    }
+    table.query(**question)
+    assert meter.read_units == 0.5
+    for number in range(5):
+        table.put_item(Item={"id": f"{number}".zfill(1000), "kind": "a"})
+    table.query(**question)
+    assert meter.read_units == 0.5 + 2 * 0.5
+
+
+def test_expiry_of_an_item_costs_nothing() -> None:
+    meter = Meter()
+    table = metered(meter)("test", "id", call=call_directly, now=lambda: 1000.0)
+    table.put_item(Item={"id": "one", "expiration": 999})
+    before = meter.write_units
+    assert len(table.expire()) == 1
+    assert meter.write_units == before

@@ -155,14 +155,13 @@ def test_retryable_failure_is_raised_after_the_other_copies() -> None:
     assert harness.keys() == ["b.mp4"]
 
 
-def test_permanent_failure_is_raised_before_the_later_copies() -> None:
-    harness = Harness()
-    with pytest.raises(OutOfTime):
-        harness.copy(copy_of(Source(), "a.mp4"), seconds=65.0)
+def test_permanent_failure_prevents_the_later_copies_and_aborts_unfinished_uploads() -> None:
+    harness = Harness(Fault(Kind.ERROR_BEFORE, "s3.CompleteMultipartUpload", 1))
     bad = copy_of(Source(errors=(FileUnavailable("no"),)), "b.mp4")
     with pytest.raises(FileUnavailable):
-        harness.copy(bad, copy_of(Source(), "c.mp4"))
+        harness.copy(copy_of(Source(), "a.mp4"), bad, copy_of(Source(), "c.mp4"))
     assert harness.keys() == []
+    assert harness.cloud.bucket.open_uploads() == []
 
 
 def test_copy_leaves_no_object_when_the_process_crashes_before_the_upload_is_completed() -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -315,6 +316,15 @@ def test_put_item_refuses_floats_as_boto3_does(aws: Cloud) -> None:
             table.put_item(Item={SCHEDULE: "one", "n": 1.5})
 
 
+def test_put_item_is_refused_when_names_and_values_together_have_more_than_400_kib() -> None:
+    # moto isn't compared, because its limit is lower.
+    table = fake_table(SCHEDULE)
+    most = 400 * 1024 - len(SCHEDULE) - len("one") - len("t")
+    assert outcome(table.put_item, Item={SCHEDULE: "one", "t": "x" * most}) == {}
+    larger = {SCHEDULE: "one", "t": "x" * (most + 1)}
+    assert code_of(table.put_item, Item=larger) == "ValidationException"
+
+
 def test_update_item_is_refused_when_the_item_becomes_too_large() -> None:
     table = fake_table(SCHEDULE)
     grow: dict[str, Any] = {
@@ -367,6 +377,25 @@ def test_put_item_is_refused_when_an_index_key_has_the_wrong_type_or_is_empty(va
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
     item = {"zip_id": "one", "meeting_id": value}
     assert code_of(status_table().put_item, Item=item) == "ValidationException"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("meeting_id =", "Syntax error"),
+        ("meeting_id = :unknown", "An expression attribute value used in expression"),
+    ],
+)
+def test_error_of_a_query_names_its_expression_when_the_expression_is_wrong(
+    text: str, problem: str
+) -> None:
+    with pytest.raises(ClientError, match=f"Invalid KeyConditionExpression: {problem}"):
+        status_table().query(
+            IndexName="mid_index",
+            KeyConditionExpression=text,
+            ExpressionAttributeValues={":meeting": 1},
+            Limit=1,
+        )
 
 
 def test_hook_can_skip_the_effect_of_a_call() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from tests.cloud import BUCKET, Cloud
@@ -82,6 +85,22 @@ def test_uploads_stay_open_until_they_are_completed_or_aborted(bucket: FakeBucke
     assert bucket.open_uploads() == []
     assert [stored.key for stored in bucket.objects()] == ["one"]
     assert code_of(bucket.complete, upload_id=first, content=b"") == "NoSuchUpload"
+
+
+def test_object_gets_the_tags_of_the_call_when_the_caller_changes_them_before_the_effect(
+    now: Time,
+) -> None:
+    tags = [{"Key": "state", "Value": "taken"}]
+
+    def change_first(_name: str, effect: Callable[[], Any], /) -> Any:
+        tags[0]["Value"] = "changed"
+        return effect()
+
+    bucket = FakeBucket(BUCKET, call=change_first, now=now, new_id=Ids())
+    bucket.store("key", b"token")
+    bucket.put_object_tagging(Bucket=BUCKET, Key="key", Tagging={"TagSet": tags})
+    (stored,) = bucket.objects()
+    assert stored.tags == (("state", "taken"),)
 
 
 def test_parameters_are_read_as_in_moto(aws: Cloud) -> None:

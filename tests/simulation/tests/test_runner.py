@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +15,6 @@ from tests.simulation.play import play
 from tests.simulation.runner import (
     Outcome,
     reported_reasons,
-    run_seed,
     shrunk,
     story_of,
     table,
@@ -67,8 +67,19 @@ def test_reports_are_counted_together_when_only_numbers_differ() -> None:
     assert reported_reasons([outcome]) == [("Dead letter: attempt N failed", 2)]
 
 
-def test_table_has_a_row_for_all_worlds_and_a_column_for_worlds_that_ended_well() -> None:
-    outcomes = [run_seed(seed, Profile.FAULTS, 4) for seed in range(5)]
-    text = table(outcomes)
-    assert "all worlds" in text
-    assert str(Category.OK) in text
+def test_table_counts_the_worlds_of_each_fault_by_their_worst_verdict() -> None:
+    outcomes = [
+        Outcome(1, (), (), ()),
+        Outcome(2, (), (), ("slow: s3",)),
+        Outcome(3, (Category.LOST, Category.REPORTED), (), ("outage: sqs", "slow: s3")),
+        Outcome(4, (Category.REPORTED,), (), ("slow: s3",)),
+    ]
+    lines = [line.strip() for line in table(outcomes).splitlines()]
+    head, *rows = [re.split(r"\s{2,}", line) for line in lines]
+    assert head == ["worlds", "lost", "reported", "ok"]
+    assert rows == [
+        ["all worlds", "4", "1", "1", "2"],
+        ["no fault struck", "1", "0", "0", "1"],
+        ["outage: sqs", "1", "1", "0", "0"],
+        ["slow: s3", "3", "1", "1", "1"],
+    ]

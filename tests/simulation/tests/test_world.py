@@ -99,6 +99,24 @@ def test_request_has_its_effect_twice_when_botocore_repeats_it() -> None:
     assert len(done) == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (Kind.CRASH_BEFORE, "sqs.SendMessage"),
+        (Kind.CRASH_AFTER, "sqs.SendMessage"),
+        (Kind.SENT_TWICE, "zoom.api"),
+    ],
+)
+def test_fault_has_not_struck_when_its_call_can_not_crash_or_be_repeated(
+    kind: Kind, name: str
+) -> None:
+    simulated = world(Fault(kind, name, 1))
+    done: list[str] = []
+    simulated.start("zoom", lambda: simulated.call(name, lambda: done.append("called")))
+    simulated.run(100.0)
+    assert (done, simulated.struck) == (["called"], [])
+
+
 def test_calls_of_a_service_fail_only_during_its_outage() -> None:
     simulated = world(Fault(Kind.OUTAGE, "ssm", at=10.0, seconds=10.0))
     outcomes: list[bool] = []
