@@ -56,6 +56,7 @@ REGRESSIONS: tuple[tuple[str, Any], ...] = (
     ("sheet-cells", {"rows": [SHEET[0], ["a\udfff", *SHEET[1][1:]]], "known": []}),
     ("google-answers", google_token(expires_in=2**63)),
     ("zoom-list", {**zoom_list(), "state": [{**payloads.reconcile_item(), "version": "2"}]}),
+    ("ledger-record", [{**payloads.record(), "version": 10**38 - 3}]),
 )
 """Inputs that have found a problem before, each with the name of its target."""
 
