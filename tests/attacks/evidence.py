@@ -46,16 +46,22 @@ class Holdings:
 
 def holdings(driver: Driver) -> Holdings:
     """Return the stack's current holdings."""
-    bucket = Names(driver.state.stack_name).bucket
-    found = driver.client("s3").list_objects_v2(Bucket=bucket)
     return Holdings(
         rows={name: _rows(driver, name) for name in TABLES},
         messages={
             name: count_messages(driver.client("sqs"), _queue_url(driver, name)) for name in QUEUES
         },
-        files=frozenset(item["Key"] for item in found.get("Contents", ())),
+        files=frozenset(staged_keys(driver)),
         ingests=len(driver.ingests()),
     )
+
+
+def staged_keys(driver: Driver, prefix: str = "") -> list[str]:
+    """Return the keys of the staging bucket's objects that begin with `prefix`, in S3's order."""
+    bucket = Names(driver.state.stack_name).bucket
+    listed = driver.client("s3").get_paginator("list_objects_v2")
+    pages = listed.paginate(Bucket=bucket, Prefix=prefix)
+    return [item["Key"] for page in pages for item in page.get("Contents", ())]
 
 
 def _rows(driver: Driver, table: str) -> frozenset[str]:
@@ -92,10 +98,10 @@ def _queue_url(driver: Driver, queue: str) -> str:
 def secrets_of(driver: Driver) -> dict[str, str]:
     """Return the stack's secrets in SSM, by the names of their settings."""
     path = Names(driver.state.stack_name).secrets_path
-    found = driver.client("ssm").get_parameters_by_path(
-        Path=path, Recursive=True, WithDecryption=True
-    )
-    return {item["Name"].rpartition("/")[2]: item["Value"] for item in found["Parameters"]}
+    listed = driver.client("ssm").get_paginator("get_parameters_by_path")
+    pages = listed.paginate(Path=path, Recursive=True, WithDecryption=True)
+    found = (item for page in pages for item in page["Parameters"])
+    return {item["Name"].rpartition("/")[2]: item["Value"] for item in found}
 
 
 def leaked(text: str, secrets: Collection[str]) -> list[str]:

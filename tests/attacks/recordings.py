@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from local.driver import OpencastIngest
-from tests.attacks.evidence import QUEUES
+from tests.attacks.evidence import QUEUES, staged_keys
 from tests.attacks.probes import encoded, new_uuid, to_webhook
 from tests.attacks.target import Target
 from tests.e2e.deployed import limited_concurrency
@@ -121,13 +121,10 @@ def outcome_of(target: Target, sent: Sent) -> Outcome:
         return row if row.get("pipeline_state") in ENDED else None
 
     row = target.stack.wait(look, f"The end of {sent}")
-    found = target.driver.client("s3").list_objects_v2(
-        Bucket=target.stack.names.bucket, Prefix=f"{sent.meeting}/"
-    )
     source = f"ZIP-{sent.uuid}"
     return Outcome(
         row=row,
-        keys=[item["Key"] for item in found.get("Contents", ())],
+        keys=staged_keys(target.driver, f"{sent.meeting}/"),
         ingests=[made for made in target.driver.ingests() if source in made.values("source")],
     )
 

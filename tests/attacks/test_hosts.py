@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tests.unit.zoom.pages import ranged, redirect
 
 SIZE = 30_000
 PRIVATE = "127.0.0.2"
-"""The private address of a listening server, which ZOOM_DOWNLOAD_HOSTS doesn't name."""
+"""The private address of the listening servers, which ZOOM_DOWNLOAD_HOSTS doesn't name."""
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ class Listener:
                         self.received += chunk
 
 
-@pytest.fixture(scope="module")
-def private() -> Iterator[Listener]:
-    """Yield a server on a private address, to which the pipeline must send no request."""
+@contextmanager
+def listening() -> Iterator[Listener]:
+    """Run a server on a private address, and yield its `Listener`."""
     listener = Listener()
     with socket.create_server((PRIVATE, 0)) as server:
         listener.port = server.getsockname()[1]
@@ -64,6 +64,20 @@ def private() -> Iterator[Listener]:
         thread.join()
 
 
+@pytest.fixture(scope="module")
+def forbidden() -> Iterator[Listener]:
+    """Yield a server to which the pipeline must not connect, because its URLs are refused."""
+    with listening() as listener:
+        yield listener
+
+
+@pytest.fixture(scope="module")
+def private() -> Iterator[Listener]:
+    """Yield a server to which https redirects lead, and to which the pipeline must send nothing."""
+    with listening() as listener:
+        yield listener
+
+
 ELSEWHERE = "which is not among ZOOM_DOWNLOAD_HOSTS over https"
 NO_HTTPS = "no https address"
 
@@ -72,13 +86,13 @@ ADDRESSES: Mapping[str, str] = {
     "the cloud's metadata": "https://169.254.169.254/latest/meta-data/",
     "plain http": "http://127.0.0.1:{zoom}/video.mp4",
     "a file": "file:///etc/passwd",
-    "a private address": "https://127.0.0.2:{private}/video.mp4",
-    "an IPv6 address": "https://[::1]:{private}/video.mp4",
+    "a private address": "https://127.0.0.2:{forbidden}/video.mp4",
+    "an IPv6 address": "https://[::1]:{forbidden}/video.mp4",
     "an address as one number": "https://2130706433:{zoom}/video.mp4",
-    "an allowed host as a user": "https://127.0.0.1@127.0.0.2:{private}/video.mp4",
+    "an allowed host as a user": "https://127.0.0.1@127.0.0.2:{forbidden}/video.mp4",
     "a user at an allowed host": "https://evil.example@127.0.0.1:{zoom}/video.mp4",
-    "an allowed host behind a backslash": "https://127.0.0.2:{private}\\@127.0.0.1:{zoom}/video.mp4",
-    "an allowed host in a fragment": "https://127.0.0.2:{private}#@127.0.0.1:{zoom}/video.mp4",
+    "an allowed host behind a backslash": "https://127.0.0.2:{forbidden}\\@127.0.0.1:{zoom}/video.mp4",
+    "an allowed host in a fragment": "https://127.0.0.2:{forbidden}#@127.0.0.1:{zoom}/video.mp4",
     "an allowed host as a subdomain": "https://127.0.0.1.evil.example/video.mp4",
     "an allowed host in another script": "https://\uff4cocalhost:{zoom}/video.mp4",
     "a line break": "https://127.0.0.1:{zoom}/video.mp4\r\nX-Evil: 1",
@@ -91,7 +105,7 @@ REDIRECTS: Mapping[str, tuple[str, str]] = {
         "https://127.0.0.1@127.0.0.2:{private}/video.mp4",
         "isn't on the internet",
     ),
-    "to plain http": ("http://127.0.0.2:{private}/video.mp4", NO_HTTPS),
+    "to plain http": ("http://127.0.0.2:{forbidden}/video.mp4", NO_HTTPS),
     "to a file": ("file:///etc/passwd", NO_HTTPS),
     "to itself": ("https://127.0.0.1:{zoom}/to-itself", "more than 5 times"),
     "to nowhere": ("https://[", NO_HTTPS),
@@ -102,13 +116,16 @@ HONEST = "an honest file"
 
 
 @pytest.fixture(scope="module")
-def found(target: Target, zoom: Web, private: Listener, movie: bytes) -> dict[str, Outcome]:
+def found(
+    target: Target, zoom: Web, forbidden: Listener, private: Listener, movie: bytes
+) -> dict[str, Outcome]:
     """Send a recording for each attack, and return the outcomes by the names of the attacks."""
-    ports = {"zoom": zoom.port, "private": private.port}
+    ports = {"zoom": zoom.port, "forbidden": forbidden.port, "private": private.port}
     recordings = [Hostile(HONEST, [file(f"{zoom.url}/video.mp4", len(movie))])]
     zoom.pages["/video.mp4"] = ranged(movie)
     for name, url in ADDRESSES.items():
-        address = url.replace("{zoom}", str(zoom.port)).replace("{private}", str(private.port))
+        address = url.replace("{zoom}", str(zoom.port))
+        address = address.replace("{forbidden}", str(forbidden.port))
         recordings.append(Hostile(name, [file(address, SIZE)]))
     for name, (location, _) in REDIRECTS.items():
         path = f"/{name.replace(' ', '-')}"
@@ -149,10 +166,15 @@ def test_recording_is_ingested_when_its_download_address_is_honest(
 
 
 @pytest.mark.usefixtures("found")
-def test_private_address_gets_no_http_request(private: Listener) -> None:
-    # The pipeline may connect before it finds that the address is private.
-    assert b"HTTP" not in private.received
-    assert b"download-token" not in private.received
+def test_pipeline_does_not_connect_to_the_host_of_a_refused_url(forbidden: Listener) -> None:
+    assert forbidden.connections == 0
+
+
+@pytest.mark.usefixtures("found")
+def test_private_address_gets_no_byte_when_a_redirect_leads_to_it(private: Listener) -> None:
+    # The pipeline connects before it finds that the address is private.
+    assert private.connections > 0
+    assert private.received == b""
 
 
 @pytest.mark.usefixtures("found")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local.authority import ensure_authority
+from tests.attacks.evidence import staged_keys
 from tests.attacks.probes import encoded, new_uuid, started, to_ingest, to_webhook
 from tests.attacks.recordings import Hostile, Outcome, file, outcomes
 from tests.attacks.target import Target
@@ -95,9 +96,9 @@ def test_staged_file_has_a_safe_key_when_zoom_sends_a_hostile_name(
 
 @pytest.mark.usefixtures("found")
 def test_all_staged_files_have_safe_keys(target: Target) -> None:
-    listed = target.driver.client("s3").list_objects_v2(Bucket=target.stack.names.bucket)
-    assert listed["Contents"]
-    assert [item["Key"] for item in listed["Contents"] if not KEY.fullmatch(item["Key"])] == []
+    keys = staged_keys(target.driver)
+    assert keys
+    assert [key for key in keys if not KEY.fullmatch(key)] == []
 
 
 def test_webhook_event_is_accepted_when_its_topic_has_300_kb(target: Target) -> None:

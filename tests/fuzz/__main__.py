@@ -1,4 +1,4 @@
-"""Fuzz the handlers and parsers, and print a table, and a short input for each finding."""
+"""Fuzz the handlers and parsers, and print a table, and a short input for each kind of finding."""
 
 from __future__ import annotations
 

@@ -23,8 +23,10 @@ import webhook
 from ingester.alerts.faults_table import FaultsTable
 from ingester.alerts.rate_limit import MailRateLimiter
 from ingester.alerts.topic import Topic
+from ingester.errors import MessageError
 from ingester.ledger.table import Ledger
 from ingester.opencast.client import opencast_of
+from ingester.pipeline.messages import UploadMessage, decode
 from ingester.pipeline.queue import Queue
 from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.events_table import EventsTable
@@ -242,7 +244,8 @@ def downloader_of(
     )
 
 
-def uploader_of(aws: Aws, opencast: Mapping[str, Any]) -> uploader.Dependencies:
+def uploader_of(aws: Aws, opencast: Mapping[str, Any], body: str) -> uploader.Dependencies:
+    """Return dependencies with Opencast's answers and the staged files of a message's body."""
     settings = UploaderSettings(
         stack_name=STACK,
         secrets_path=SECRETS,
@@ -262,7 +265,7 @@ def uploader_of(aws: Aws, opencast: Mapping[str, Any]) -> uploader.Dependencies:
     return uploader.Dependencies(
         settings=settings,
         opencast=opencast_of(settings, secrets, session(opencast)),
-        staging=Staging(cast(Any, StagedFiles()), aws.bucket.name),
+        staging=Staging(cast(Any, StagedFiles(sizes_of(body))), aws.bucket.name),
         ledger=ledger(aws),
         status=status_table(aws),
         events=EventsTable(cast(Any, aws.events), now),
@@ -273,11 +276,27 @@ def uploader_of(aws: Aws, opencast: Mapping[str, Any]) -> uploader.Dependencies:
     )
 
 
-class StagedFiles:
-    """A fake S3 client in which every file exists and has one byte."""
+def sizes_of(body: str) -> dict[str, int]:
+    """Return the sizes of staged files in bytes, by key; empty for a body that can't be read."""
+    try:
+        message = decode(body, UploadMessage)
+    except MessageError:
+        return {}
+    return {
+        file.filename: file.ffprobe_bytes
+        for view in message.s3_files.values()
+        for file in view.segments
+    }
 
-    def head_object(self, **_: Any) -> dict[str, Any]:
-        return {"ContentLength": 1}
+
+@dataclass(frozen=True)
+class StagedFiles:
+    """A fake S3 client in which every file exists. A file without a known size has one byte."""
+
+    sizes: Mapping[str, int]
+
+    def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:
+        return {"ContentLength": self.sizes.get(Key, 1)}
 
     def put_object_tagging(self, **_: Any) -> dict[str, Any]:
         return {}

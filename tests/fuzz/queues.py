@@ -63,7 +63,7 @@ def check_download_message(given: Any) -> Iterator[str]:
 def check_upload_message(given: Any) -> Iterator[str]:
     aws = Aws()
     aws.recordings.put(given["known"])
-    deps = functions.uploader_of(aws, good_answers())
+    deps = functions.uploader_of(aws, good_answers(), body_of(given["content"]))
     yield from check_ended(aws, aws.upload_queue, aws.upload_dlq, given, deps)
 
 

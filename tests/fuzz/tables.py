@@ -71,9 +71,9 @@ def check_record(given: Any) -> Iterator[str]:
     download = {**payloads.download_messages()[0], "uuid": payloads.UUID}
     deps: Any = functions.downloader_of(aws, {"/recordings": recording_answer()}, [])
     process(aws, aws.download_queue, encoded(download).decode(), 1, deps)
-    message = {**payloads.upload_messages()[0], "uuid": payloads.UUID}
-    deps = functions.uploader_of(aws, good_answers())
-    process(aws, aws.upload_queue, encoded(message).decode(), 1, deps)
+    body = json.dumps({**payloads.upload_messages()[0], "uuid": payloads.UUID})
+    deps = functions.uploader_of(aws, good_answers(), body)
+    process(aws, aws.upload_queue, body, 1, deps)
     yield from aws.seen()
 
 
@@ -99,8 +99,9 @@ def check_others(given: Any) -> Iterator[str]:
     for table, name in ((aws.events, "events"), (aws.schedule, "schedule")):
         table.put(given[name])
     aws.recordings.put(given["reconcile"])
-    deps: Any = functions.uploader_of(aws, good_answers())
-    process(aws, aws.upload_queue, json.dumps(payloads.upload_messages()[0]), 1, deps)
+    body = json.dumps(payloads.upload_messages()[0])
+    deps: Any = functions.uploader_of(aws, good_answers(), body)
+    process(aws, aws.upload_queue, body, 1, deps)
     message = {**payloads.download_messages()[0], "zoom_series_id": payloads.MEETING}
     deps = functions.downloader_of(aws, {"/recordings": recording_answer()}, [])
     process(aws, aws.download_queue, json.dumps(message), 1, deps)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.fuzz import payloads
-from tests.fuzz.fakes import LogInMemory
+from tests.fuzz import functions, payloads
+from tests.fuzz.fakes import Aws, LogInMemory
+from tests.fuzz.functions import process
 from tests.fuzz.google import TOKEN
 from tests.fuzz.mutations import DEEP, DIGITS
-from tests.fuzz.opencast import TERMS, good_answers
+from tests.fuzz.opencast import TERMS, good_answers, ingests_of
 from tests.fuzz.payloads import SHEET
 from tests.fuzz.registry import TARGETS, share_of
 from tests.fuzz.runner import input_of, problem_in
@@ -54,6 +56,7 @@ REGRESSIONS: tuple[tuple[str, Any], ...] = (
     ("sheet-cells", {"rows": [SHEET[0], ["a\udfff", *SHEET[1][1:]]], "known": []}),
     ("google-answers", google_token(expires_in=2**63)),
     ("zoom-list", {**zoom_list(), "state": [{**payloads.reconcile_item(), "version": "2"}]}),
+    ("ledger-record", [{**payloads.record(), "version": 10**38 - 3}]),
 )
 """Inputs that have found a problem before, each with the name of its target."""
 
@@ -68,6 +71,20 @@ def test_mutated_inputs_break_no_target_and_show_no_secret(name: str) -> None:
             if (problem := problem_in(name, input_of(name, SEED, index), log))
         }
     assert problems == {}
+
+
+def test_fuzzed_uploads_are_posted_to_opencast_when_neither_messages_nor_answers_are_mutated() -> (
+    None
+):
+    ingests: list[int] = []
+    with LogInMemory():
+        for message in payloads.upload_messages():
+            aws, body = Aws(), json.dumps(message)
+            deps = functions.uploader_of(aws, good_answers(), body)
+            process(aws, aws.upload_queue, body, 1, deps)
+            ingests.append(ingests_of(deps))
+    # The other recordings are too short.
+    assert (len(ingests), sum(ingests)) == (60, 55)
 
 
 @pytest.mark.parametrize(("name", "given"), REGRESSIONS)

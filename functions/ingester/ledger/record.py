@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from ingester import timestamps
-from ingester.pipeline.messages import RecordingFile
+from ingester.pipeline.messages import LARGEST_NUMBER, RecordingFile
 from ingester.recording.timeline import Timeline
 from ingester.status.row import RequestOptions
 
@@ -36,6 +38,9 @@ BUSY_FACTOR = 4
 MAX_REQUESTS = 50
 """Number of requests in one record beyond which old requests without an ingest record are dropped.
 With 150 files each, 50 requests stay below DynamoDB's limit of 400 KB for an item."""
+
+_Count = Annotated[int, Meta(le=LARGEST_NUMBER)]
+"""A number that the pipeline increments. Only an edited record can exceed the limit."""
 
 
 class End(StrEnum):
@@ -115,7 +120,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_taken_over: bool = False
     sent: tuple[str, ...] = ()
     end: End | None = None
-    failures: int = 0
+    failures: _Count = 0
 
 
 class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -256,7 +261,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     uuid: str
-    version: int = 0
+    version: _Count = 0
     files: dict[str, NamedFile] = {}
     left_out: tuple[str, ...] = ()
     requests: dict[str, Request] = {}

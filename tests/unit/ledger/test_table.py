@@ -131,6 +131,8 @@ class TestReading:
         "edited",
         [
             {"version": "x"},
+            # DynamoDB stores 38 digits, so no write could increment this number.
+            {"version": 10**38 - 1},
             {"files": 7},
             {"files": {"f": {"name": "x"}}},
             {"files": {"f": {"name": "x", "at": "noon"}}},
@@ -138,6 +140,7 @@ class TestReading:
             {"left_out": [7]},
             {"requests": {"z": {"end": "lost"}}},
             {"requests": {"z": {"failures": "many"}}},
+            {"requests": {"z": {"failures": 10**38 - 1}}},
             {"requests": {"z": {"is_sent": 1}}},
             {"ingests": {"mp": {"zip_id": "z", "series": "S", "files": {}, "posts": []}}},
             {"ingests": {"mp": {"zip_id": "z", "series": "S", "files": {}, "posts": ["x"]}}},

@@ -24,7 +24,7 @@ from ingester.slack.wording import (
 from ingester.status.details import details_of
 from ingester.status.diagnosis import PATIENCE, diagnose, diagnose_each
 from ingester.status.row import RequestOptions, StatusRow
-from ingester.status.words import STATES
+from ingester.status.words import STATES, reason_words
 
 ZONE = ZoneInfo("US/Eastern")
 UPDATED = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
@@ -206,8 +206,13 @@ def test_timestamp_is_written_in_local_time_unless_it_is_empty_or_cannot_be_conv
 
 
 @given(st.text())
-def test_lines_of_a_failed_ingest_are_written_whatever_the_text_of_its_reason(reason: str) -> None:
-    assert lines(State.DOWNLOADER_FAILED, reason=reason)
+def test_lines_of_a_failed_ingest_have_its_reason_whatever_the_text_of_the_reason(
+    reason: str,
+) -> None:
+    plain = lines(State.DOWNLOADER_FAILED)
+    shown = lines(State.DOWNLOADER_FAILED, reason=reason)
+    words = reason_words(reason, "")
+    assert shown == [*plain[:3], *([f"Reason: {words}"] if reason else []), *plain[3:]]
 
 
 def test_scheduled_classes_are_listed_in_the_order_of_the_week() -> None:

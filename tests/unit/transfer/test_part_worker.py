@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,8 +22,9 @@ from ingester.errors import (
     ZoomBusy,
     ZoomUnreachable,
 )
-from ingester.transfer.multipart import Bucket, StoredPart
+from ingester.transfer.multipart import Bucket, StoredPart, Upload
 from ingester.transfer.part_worker import ATTEMPTS, RETRY_SECONDS, Stopped, Worker
+from ingester.transfer.parts import Part
 from ingester.transfer.plan import Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress
 from ingester.transfer.ranges import FAILURES, LONGEST_PAUSE
@@ -103,6 +104,21 @@ class UnreachableBucket(Bucket):
         raise AwsFailed("AWS failed: UploadPart (NewConnectionError).")
 
 
+class WatchedBucket(Bucket):
+    """A bucket that says whether the request of a part is open."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self.is_sending = False
+
+    def send(self, upload: Upload, part: Part, chunks: Iterable[bytes | memoryview]) -> StoredPart:
+        self.is_sending = True
+        try:
+            return self._bucket.send(upload, part, chunks)
+        finally:
+            self.is_sending = False
+
+
 @pytest.fixture
 def harness(copying: Copying) -> Harness:
     return Harness(copying, MemoryFile(TALK))
@@ -158,10 +174,15 @@ class TestPart:
         assert harness.worker.progress.fetched == TALK.size
         assert (harness.worker.progress.retries, harness.throttled) == (2, 1)
 
-    def test_part_is_sent_in_one_request_to_s3_when_the_source_is_busy_at_first(
+    def test_part_is_sent_in_one_request_to_s3_after_the_waits_when_the_source_is_busy_at_first(
         self, harness: Harness
     ) -> None:
-        harness.part(ZoomBusy("Zoom answered 503.", 60.0), ZoomUnreachable("No."))
+        bucket, sending = WatchedBucket(harness.copying.bucket), []
+        harness.at_wait = lambda: sending.append(bucket.is_sending)
+        plan = harness.plan()
+        harness.source.then(ZoomBusy("Zoom answered 503.", 60.0), ZoomUnreachable("No."))
+        replace(harness.worker, bucket=bucket).copy_part(plan, plan.missing[0])
+        assert sending == [False, False]
         assert harness.waited[0] == 60.0
         assert harness.throttled == 1
         assert harness.copying.requests("UploadPart") == 1

@@ -406,24 +406,27 @@ class TestChild:
             inspected("import nothing")
 
     @pytest.mark.parametrize(
-        ("program", "code"),
+        ("program", "code", "error"),
         [
-            ("bytearray(257 << 20)", 1),
-            ("while True: pass", -signal.SIGXCPU),
-            ("open('/tmp/never-written', 'w').write('x' * 9999)", 1),
+            ("bytearray(257 << 20)", 1, b"MemoryError"),
+            ("while True: pass", -signal.SIGXCPU, b""),
+            ("open('empty', 'w').write('x' * 9999)", 1, b"File too large"),
         ],
         ids=["memory", "time", "files"],
     )
-    def test_child_process_ends_when_it_exceeds_a_limit(self, program: str, code: int) -> None:
+    def test_child_process_ends_when_it_exceeds_a_limit(
+        self, tmp_path: Path, program: str, code: int, error: bytes
+    ) -> None:
         script = f"from ingester.transfer.mp4_child import limit\nlimit(256 << 20, 1)\n{program}"
         done = subprocess.run(
             [sys.executable, "-c", script],
-            env={"PYTHONPATH": "functions"},
-            cwd=ROOT,
+            env={"PYTHONPATH": str(ROOT / "functions")},
+            cwd=tmp_path,
             capture_output=True,
             check=False,
         )
         assert done.returncode == code, done.stderr
+        assert error in done.stderr
 
     @pytest.mark.parametrize(
         ("library_path", "names"), [("", "PYTHONPATH"), ("/lib", "LD_LIBRARY_PATH PYTHONPATH")]

@@ -45,7 +45,8 @@ class Context:
 class Delivery:
     """A message that an invocation got.
 
-    `came_back` says whether the invocation returned the message to the queue as failed.
+    `came_back` says whether the message stayed in the queue: the invocation returned it as failed,
+    or crashed.
     """
 
     body: dict[str, Any]
@@ -93,7 +94,7 @@ class EventSource:
                 "attributes": attributes,
             }
             said = harness.run({"Records": [record]}, self.context(seconds))
-            came_back = bool(said["batchItemFailures"])
+            came_back = crashes or bool(said["batchItemFailures"])
             if crashes:
                 harness.aws.sqs.change_message_visibility(
                     QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=0

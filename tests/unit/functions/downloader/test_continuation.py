@@ -204,7 +204,9 @@ class TestTwoMessages:
         # Both messages lead to the same upload message, which the FIFO queue keeps only once.
         harness.connections = 1
         source.send(harness.message(longish))
-        assert source.deliver(BARELY, crashes=True)
+        crashed = source.deliver(BARELY, crashes=True)
+        assert crashed
+        assert crashed.came_back
         deliveries = source.deliver_all(BARELY)
         assert [delivery.receive_count for delivery in deliveries].count(2) == 1
         assert set(harness.objects().values()) == contents(longish)

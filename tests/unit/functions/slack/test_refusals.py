@@ -214,13 +214,15 @@ def test_slack_answer_says_that_the_status_can_not_be_read_when_the_status_table
     assert "can't be read now" in refused(harness.command("12345678901"))
 
 
-def test_answer_of_slack_is_logged_when_slack_refuses_a_message(
+def test_answer_of_slack_is_logged_as_an_error_when_slack_refuses_a_message(
     harness: Harness, workspace: Workspace, put: Put, caplog: pytest.LogCaptureFixture
 ) -> None:
     put("u1")
     workspace.answer("/respond", Answer(404, body=b"used_url"))
     assert harness.press(value()) == []
-    assert "used_url" in caplog.text
+    (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
+    assert record.exc_info
+    assert "used_url" in str(record.exc_info[1])
 
 
 def test_slack_request_gets_200_or_400_when_it_is_neither_a_command_nor_a_press(

@@ -252,9 +252,11 @@ class Harness:
 
     def break_down(self, *, after_work: bool = False) -> None:
         """Make Opencast answer the next ingest with 500 and no Content-Type, unlike a proxy."""
+        done: list[bool] = []
 
         def take_page(response: requests.Response, **_: Any) -> None:
-            if "/ingest/" in str(response.url) and response.status_code == 500:
+            if "/ingest/" in str(response.url) and response.status_code == 500 and not done:
+                done.append(True)
                 response.headers.pop("Content-Type", None)
 
         self.fail("status", status=500, after_work=after_work)

@@ -383,6 +383,16 @@ class TestAPostThatMadeNothing:
         assert harness.posts_of == {}
         assert harness.failures == 1
 
+    def test_outcome_is_unknown_when_a_proxy_answers_500_after_opencast_answered_500(
+        self, harness: Harness
+    ) -> None:
+        harness.break_down()
+        assert not harness.take(harness.message())
+        assert harness.posts_of == {}
+        harness.fail("status", status=500)
+        assert not harness.take(harness.message(), receive_count=2)
+        assert harness.posts_of == {OWN_ID: ["unknown"]}
+
     def test_ingest_is_accepted_when_opencast_answers_500_and_has_the_event(
         self, harness: Harness
     ) -> None:
