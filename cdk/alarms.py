@@ -70,14 +70,16 @@ WEEKEND_DAYS = 3
 The alarm comes after at least 1 and at most LEFT_FOR_DAYS days, whatever STAGING_DAYS is.
 """
 
-BACK_ON_ITS_QUEUE = "Its message comes back after 16 minutes, unless that was its last try."
+BACK_ON_ITS_QUEUE = "Its message comes back after 16 minutes, unless that was its last attempt."
 AFTER_CRASH = {
     DOWNLOADER: BACK_ON_ITS_QUEUE,
     UPLOADER: BACK_ON_ITS_QUEUE,
     SLACK: "Who typed /zip may have no answer.",
-    RECONCILE: "It tries twice more within minutes, and every hour.",
+    RECONCILE: "Lambda retries it twice within minutes, and EventBridge starts it every hour.",
     FOLLOW: "It asks again every minute; until then nobody hears what became of ingests.",
-    LOG_NOTIFICATIONS: "It tries twice more within minutes; then mails about errors are missing.",
+    LOG_NOTIFICATIONS: (
+        "Lambda retries it twice within minutes; then mails about errors are missing."
+    ),
 }
 """The consequence of a function's crash, as a sentence for the description of an alarm.
 
@@ -168,8 +170,9 @@ class Alarms(Construct):
             # Scanners on the internet send a few unsigned requests an hour.
             Rule(FROM, 10, minutes=60),
             "Many requests to the webhook weren't signed, or wrongly, or too long ago: most likely "
-            "strangers. If webhook-signature rings too, see there. Do: `invoke logs.webhook` says "
-            "after Refused which it was; too old would be a clock of Zoom's or a replay.",
+            "strangers. If webhook-signature is in ALARM state too, see there. Do: "
+            "`invoke logs.webhook` says after Refused which it was; too old would be a clock of "
+            "Zoom's or a replay.",
         )
         self._add(
             "webhook-signature",
@@ -194,8 +197,8 @@ class Alarms(Construct):
             # The alarm zoom-webhook-errors reports crashes.
             self._metrics.own("WebhookNotTaken"),
             Rule(FROM, 1),
-            "The webhook couldn't take a notification that Zoom had signed; Zoom sends it again "
-            "three times within an hour and a half. "
+            "The webhook couldn't take a webhook event that Zoom had signed; Zoom sends it "
+            "again three times within an hour and a half. "
             "Do: `invoke logs.webhook` says what failed. Look later whether `invoke recordings` "
             "shows it; if not, `invoke exec.webhook` with its uuid.",
         )
@@ -289,8 +292,9 @@ class Alarms(Construct):
             Rule(FROM, 1, minutes=60),
             "Recordings came in by reconcile, because Zoom's webhooks of them never did. They are "
             "on their way; what is wrong is the webhook. Do: `invoke logs.reconcile` names them. "
-            "Look whether webhook-5xx, webhook-401 or webhook-signature rang, and whether the Zoom "
-            "app's event subscription is on, validated, and for all users (docs/zoom.md).",
+            "Look whether webhook-5xx, webhook-401 or webhook-signature was in ALARM state, and "
+            "whether the Zoom app's event subscription is on, validated, and for all users "
+            "(docs/zoom.md).",
         )
 
     def _reconcile_idle(self) -> None:
@@ -301,10 +305,11 @@ class Alarms(Construct):
             self._metrics.own("RecordingsReconciled", SAMPLE_COUNT),
             Rule(BELOW, 1, minutes=180, missing_data=cloudwatch.TreatMissingData.BREACHING),
             "For three hours reconcile hasn't run, or couldn't list Zoom's recordings or write its "
-            "state: recordings whose webhook event was lost aren't found. (A new stack rings until "
-            "its first run, an hour at most.) Do: `invoke stack.status` has the reason, `invoke "
-            "logs.reconcile` the runs. A missing scope: add it in the Zoom app. No runs at all: "
-            "look in EventBridge whether the rule is enabled.",
+            "state: recordings whose webhook event was lost aren't found. (In a new stack the "
+            "alarm is in ALARM state until the first run, an hour at most.) Do: "
+            "`invoke stack.status` has the reason, `invoke logs.reconcile` the runs. A missing "
+            "scope: add it in the Zoom app. No runs at all: look in EventBridge whether the rule "
+            "is enabled.",
         )
 
     def _add(self, name: str, metric: cloudwatch.Metric, rule: Rule, description: str) -> None:

@@ -152,7 +152,7 @@ class Dashboard(Construct):
                     for what, queue in queues.items()
                     for count, name in counts.items()
                 },
-                limit=(BACKLOG, "an alarm rings for uploads that wait"),
+                limit=(BACKLOG, "upload-backlog goes into ALARM state"),
             ),
             _graph(
                 # The graph doesn't show the age of the oldest message, because that metric ignores
@@ -195,7 +195,7 @@ class Dashboard(Construct):
                     for what, path in routes.items()
                     for statistic in ("p50", "p99")
                 },
-                limit=(ZOOM_WAITS_SECONDS * 1000, "Zoom repeats a notification"),
+                limit=(ZOOM_WAITS_SECONDS * 1000, "Zoom repeats a webhook event"),
             ),
         ]
 

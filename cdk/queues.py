@@ -8,9 +8,9 @@ from constructs import Construct
 
 from cdk.at_rest import AtRest
 from cdk.names import Names
-from cdk.receive_limits import DOWNLOAD_RECEIVE_LIMIT, RESERVE_RECEIVES
+from cdk.receive_limits import DOWNLOAD_RECEIVE_LIMIT, MESSAGE_DAYS, RESERVE_RECEIVES
 
-RETENTION = Duration.days(14)
+RETENTION = Duration.days(MESSAGE_DAYS)
 VISIBILITY = Duration.seconds(960)
 """The queues' visibility timeout, a little more than the timeout of their functions (900 s).
 

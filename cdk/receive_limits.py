@@ -37,14 +37,26 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQue
 """
 
 
+MESSAGE_DAYS = 14
+"""Number of days after which SQS deletes a message. This is SQS's maximum."""
+
+
+def longest_upload_wait(patience_hours: float, outage_hours: float) -> float:
+    """Return the longest time in hours for which an upload's message waits for Opencast.
+
+    A message waits at most `BUSY_FACTOR` times `patience_hours` (OC_INGEST_PATIENCE_HOURS) for an
+    ingest whose outcome is unknown, and `outage_hours` (OC_OUTAGE_HOURS) for an Opencast that can't
+    be reached. No message waits longer than SQS keeps it (`MESSAGE_DAYS`).
+    """
+    return min(24 * MESSAGE_DAYS, BUSY_FACTOR * patience_hours + outage_hours)
+
+
 def upload_receive_limit(patience_hours: float, outage_hours: float) -> int:
     """Return the maximum number of receives of a message on which the uploader works.
 
-    Each wait for Opencast takes one receive. A message waits at most `BUSY_FACTOR` times
-    `patience_hours` (OC_INGEST_PATIENCE_HOURS) for an ingest whose outcome is unknown, and
-    `outage_hours` (OC_OUTAGE_HOURS) for an Opencast that can't be reached. SQS's own maximum
-    leaves at most 980 receives.
+    Each wait for Opencast takes one receive (see `longest_upload_wait` for the arguments). SQS's
+    own maximum leaves at most 980 receives.
     """
-    hours = BUSY_FACTOR * patience_hours + outage_hours
+    hours = longest_upload_wait(patience_hours, outage_hours)
     waiting = math.ceil(WAITING_RECEIVES_PER_HOUR * hours)
     return min(MOST_RECEIVES - RESERVE_RECEIVES, UPLOAD_RECEIVES + waiting)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from cdk.receive_limits import BUSY_FACTOR, MESSAGE_DAYS, longest_upload_wait
+
 ZOOM_ACCESS = (
     ("APIGEE_KEY",),
     ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET"),
@@ -115,16 +117,15 @@ def _region_of_arns(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _staging(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message if STAGING_DAYS is too low.
-
-    The days have to cover OC_OUTAGE_HOURS plus OC_INGEST_PATIENCE_HOURS.
-    """
+    """Yield a message if S3 may delete staged files while their upload waits for Opencast."""
     outage, patience = values["OC_OUTAGE_HOURS"], values["OC_INGEST_PATIENCE_HOURS"]
-    days = math.ceil((outage + patience) / 24)
+    hours = longest_upload_wait(patience, outage)
+    days = math.ceil(hours / 24)
     if days > values["STAGING_DAYS"]:
         yield (
-            f"STAGING_DAYS is {values['STAGING_DAYS']}, but an upload may wait {outage:g} hours "
-            f"for an Opencast that can't be reached (OC_OUTAGE_HOURS), and {patience:g} hours "
-            "until a lost ingest is repeated (OC_INGEST_PATIENCE_HOURS): its files have to stay "
-            f"for at least {days} days."
+            f"STAGING_DAYS is {values['STAGING_DAYS']}, but an upload may wait {hours:g} hours: "
+            f"{outage:g} for an Opencast that can't be reached (OC_OUTAGE_HOURS), and "
+            f"{BUSY_FACTOR} times {patience:g} for the outcome of an ingest while Opencast is busy "
+            f"(OC_INGEST_PATIENCE_HOURS), at most {MESSAGE_DAYS} days in all. Set STAGING_DAYS to "
+            f"at least {days}, or lower the other two."
         )

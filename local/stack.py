@@ -90,6 +90,16 @@ class _Prepared:
     cdk: deploy.Cdk
 
 
+def stop_following(site: site_settings.Settings, events: Any) -> None:
+    """Disable the rule that starts follow every minute, if the stack has the rule.
+
+    Otherwise follow would change rows at any time during a test. The demo and the tests invoke
+    follow themselves. `events` is EventBridge's client.
+    """
+    if site.follow_ingests:
+        events.disable_rule(Name=Names(site.stack_name).of("follow"))
+
+
 class LocalStack:
     """A local stack, from `start` (or `with`) to `stop`.
 
@@ -249,7 +259,7 @@ class LocalStack:
             google_key.save(self.client("ssm"), google_key.read_key(self.home / GOOGLE_KEY))
         self._timed("stack deployed", lambda: cdk.deploy(site.stack_name))
         log_forwarder = subscription_filters.start(self._processes, env, self._access)
-        self._timed("cloud compared with template", lambda: self._compare(cdk, site.stack_name))
+        self._timed("cloud compared with template", lambda: self._compare(cdk, site))
         mails.subscribe(self.client("sns"))
         subscription_filters.wait_for(log_forwarder)
         return cloud
@@ -345,15 +355,11 @@ class LocalStack:
         made = packages()
         self._timed("packages uploaded", lambda: upload(made, s3, site.place.code_bucket, names))
 
-    def _compare(self, cdk: deploy.Cdk, stack_name: str) -> None:
-        physical = deploy.physical_names(self.client("cloudformation"), stack_name)
-        template = cdk.template(stack_name)
+    def _compare(self, cdk: deploy.Cdk, site: site_settings.Settings) -> None:
+        physical = deploy.physical_names(self.client("cloudformation"), site.stack_name)
+        template = cdk.template(site.stack_name)
         self.template_check = compare(template, physical, self.client)
-        if self.settings.get("FOLLOW_INGESTS") == "true":
-            # Otherwise follow would change rows at any time during a test. The demo and the tests
-            # invoke follow themselves.
-            rule = Names(stack_name).of("follow")
-            self.client("events").disable_rule(Name=rule)
+        stop_following(site, self.client("events"))
 
     def _remember(self, cloud: Cloud, neighbours: standins.Neighbours) -> None:
         self.state = State(

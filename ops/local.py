@@ -177,7 +177,7 @@ def draw_demo(path: Path) -> None:
 
 @command(
     help={
-        "segments": "number of parts: how often the recording was started, "
+        "segments": "number of segments: how often the recording was started, "
         f"1 to {local_play.MOST_SEGMENTS} (default 1)",
         "minutes": f"the recording's length, 1 to {local_play.MOST_MINUTES} (default 2); the video "
         "is a still picture",

@@ -162,8 +162,18 @@ class Workspace:
         return f"{self._last // 1_000_000}.{self._last % 1_000_000:06d}"
 
     def seen_by(self, user: User) -> list[Message]:
-        """Return the messages of all channels, except messages that only another user sees."""
-        return [message for message in self.messages if message.only_for in {None, user.id}]
+        """Return the messages that a user sees.
+
+        These are the messages of all channels and of the user's own direct messages, except
+        messages that only another user sees.
+        """
+        direct = self.channel("direct", user)
+        return [
+            message
+            for message in self.messages
+            if message.only_for in {None, user.id}
+            and (message.channel == direct.id or self.channels[message.channel].kind != "direct")
+        ]
 
     def message(self, ts: str) -> Message | None:
         """Return the message with this timestamp, or None if no message has it."""

@@ -140,8 +140,7 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def _is_elsewhere(test: ast.expr) -> bool:
-    """Return whether a condition is for type checkers, or begins with `sys.platform ==`.
-
-    A comparison of `sys.platform` is taken to be for another platform.
-    """
-    return is_type_checking(test) or ast.unparse(test).startswith("sys.platform ==")
+    """Return whether a condition is for type checkers, or for another platform than Linux."""
+    text = ast.unparse(test)
+    is_of_platform = text.startswith("sys.platform ==") and "'linux'" not in text
+    return is_type_checking(test) or is_of_platform

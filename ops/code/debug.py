@@ -75,7 +75,7 @@ def set_debug_each(
     A first signal takes effect only before the next function, so that `$LATEST` is restored.
 
     Raises:
-        Exit: A signal arrived before the last function began (exit code 130).
+        Exit: A signal arrived (exit code 130).
         OpsError, ClientError: See `set_debug`.
     """
     word = "on" if value else "off"
@@ -92,6 +92,8 @@ def set_debug_each(
                     f"{function.name}: debug logging is {word} ({releases.alias} {move.before} → "
                     f"{move.after}, the same code)"
                 )
+        if interrupted():
+            raise Exit(f"Interrupted, but debug logging is {word} in all of them.", code=130)
 
 
 def set_debug_all(value: str) -> None:

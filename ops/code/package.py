@@ -132,7 +132,7 @@ def pack(
     source = root / "functions"
     site = install(lock_of(function, root), platform, root / CACHE)
     path = out / f"{function.name}.zip"
-    origin = fingerprint(function, platform, site, [source / file for file in own])
+    origin = fingerprint(function, platform, site, own, source)
     if not (path.is_file() and zipfile.is_zipfile(path) and origin == zip_comment(path)):
         with tempfile.TemporaryDirectory(dir=out) as name:
             folder = Path(name)
@@ -175,11 +175,17 @@ def _lock_files(
     return {str(file): site / file for file in files_to_ship(site, function, bytecode)}
 
 
-def fingerprint(function: Function, platform: Platform, site: Path, own: Sequence[Path]) -> bytes:
-    """Return the comment of a zip: a hash of recipe, function, lock, compiler and sources."""
+def fingerprint(
+    function: Function, platform: Platform, site: Path, own: Sequence[PurePath], source: Path
+) -> bytes:
+    """Return the comment of a zip: a hash of recipe, function, lock, compiler and sources.
+
+    The sources are the files `own` in the folder `source`.
+    """
     digest = hashlib.sha256(repr((RECIPE, function, platform.level, site.name)).encode())
     for file in own:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        content = (source / file).read_bytes()
+        digest.update(file.as_posix().encode() + b"\0" + content + b"\0")
     return digest.hexdigest().encode()
 
 

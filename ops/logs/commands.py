@@ -183,7 +183,7 @@ def recording(
         raise OpsError(
             f"No log records of {wanted} since {begin:%Y-%m-%d %H:%M} UTC: is the uuid right "
             "(`invoke recordings --meeting ID` shows a meeting's), or was it earlier "
-            "(`--since 30d`; logs are kept six months)?"
+            "(`--since 30d`; logs are kept for LOG_RETENTION_DAYS)?"
         )
     ingests = {line.text_field("zip_id") for line in lines} - {""}
     hidden = ("uuid", "zip_id") if len(ingests) == 1 else ("uuid",)

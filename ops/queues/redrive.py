@@ -168,8 +168,9 @@ class Redrive:
             held.delete(message)
         except (BotoCoreError, ClientError) as error:
             raise OpsError(
-                f"{printable(message.uuid) or message.message_id} was sent again, but its dead "
-                f"letter can't be deleted, so that it is on both queues: {error_line(error)}"
+                f"{printable(message.uuid) or message.message_id} was sent again, but its message "
+                "in the dead-letter queue can't be deleted, so that it is on both queues: "
+                f"{error_line(error)}"
             ) from error
 
     def _is_dropped(self, message: QueueMessage) -> bool:

@@ -35,13 +35,14 @@ def recording_uuid(text: str) -> str:
     """Return the uuid in a text: a uuid alone, or a link to the recording's page in Zoom.
 
     Raises:
-        OpsError: The text contains no uuid. The error doesn't repeat a link without a uuid, which
-            may contain a passcode.
+        OpsError: The text contains no uuid. The error doesn't repeat a link, which may contain a
+            passcode.
     """
     if number := meeting_number_to_join(text):
         raise OpsError(f"This is the link to join meeting {number}. {_of_meeting(number)}")
     uuid = uuid_in(text).strip()
-    if text.strip() and not uuid:
+    # No uuid contains a question mark, so what remains is a link without its `https://`.
+    if (text.strip() and not uuid) or "?" in uuid:
         raise OpsError(
             "The link holds no meeting_id: paste the link to the recording's page in Zoom, or name "
             "its uuid."
@@ -50,8 +51,9 @@ def recording_uuid(text: str) -> str:
         number = "".join(uuid.split()).replace("-", "")
         raise OpsError(f"{uuid} is a meeting number. {_of_meeting(number)}")
     if not uuid or len(uuid) > LONGEST_UUID or not uuid.isprintable() or " " in uuid:
+        shown = repr(text) if uuid == text.strip() else "The link's meeting_id"
         raise OpsError(
-            f"{text!r} can't be a recording's uuid, which looks like Aimtz4gZlGgbue/Yk7qppQ==: "
+            f"{shown} can't be a recording's uuid, which looks like Aimtz4gZlGgbue/Yk7qppQ==: "
             "`invoke recordings --meeting ID` shows those of a meeting."
         )
     return uuid

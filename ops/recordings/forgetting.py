@@ -85,11 +85,9 @@ class Traces:
 
     @property
     def is_known(self) -> bool:
-        """True if a record (also of the forgetting), row, recording event or staged file exists.
-
-        Unfinished uploads alone don't count.
-        """
-        return bool(self.record.version or self.rows or self.files or self.has_events)
+        """True if the stack has any trace of the recording, such as the record of a forgetting."""
+        found = self.record.version or self.rows or self.files or self.uploads or self.has_events
+        return bool(found)
 
 
 @dataclass(frozen=True)
@@ -330,7 +328,7 @@ def check_not_in_progress(uuid: str, traces: Traces, when: datetime) -> None:
 
 def check_is_known(uuid: str, traces: Traces) -> None:
     """Raise OpsError if the stack has no trace of a recording."""
-    if not traces.is_known and not traces.uploads:
+    if not traces.is_known:
         raise OpsError(
             f"Nothing is known of {uuid}: is the uuid right? To have it refused if it comes, add "
             "--even-if-running."

@@ -52,7 +52,8 @@ def read_key(path: Path) -> GoogleKey:
     )
     try:
         content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
+        # Python refuses a number of more than 4,300 digits with a plain ValueError.
         raise OpsError(f"{advice} (this is no JSON).") from None
     if problem := _problem(content):
         raise OpsError(f"{advice} ({problem}).")

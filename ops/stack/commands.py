@@ -112,11 +112,11 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     """
     try:
         s3.head_bucket(Bucket=bucket)
+        return False
     except ClientError as error:
         if error.response["Error"].get("Code") not in {"404", "NoSuchBucket"}:
             check_code_bucket(s3, bucket)
-    else:
-        return False
+            return False
     if region == "us-east-1":
         s3.create_bucket(Bucket=bucket)
     else:

@@ -370,9 +370,9 @@ def show(found: Overview) -> None:
     )
     if found.alarms:
         alarms = [(terminal.marked(name, failed=True), why) for name, why in found.alarms.items()]
-        terminal.show("Alarms that ring", ("alarm", "why"), alarms)
+        terminal.show("Alarms in ALARM state", ("alarm", "why"), alarms)
     else:
-        terminal.say("No alarm rings.")
+        terminal.say("No alarm is in ALARM state.")
     for address, is_confirmed in found.mails.items():
         verb = "go to" if is_confirmed else "don't go to"
         why = "" if is_confirmed else f", which isn't confirmed: {FOLLOW}"
@@ -385,7 +385,7 @@ def show(found: Overview) -> None:
         terminal.say(
             f"Webhook: {found.strangers.refused} requests in seven days weren't signed rightly, "
             f"{found.strangers.wrongly_signed} of them with another secret (forged, unless the "
-            "alarm webhook-signature rang)"
+            "alarm webhook-signature was in ALARM state)"
         )
     for problem in found.problems:
         terminal.say(problem, failed=True)

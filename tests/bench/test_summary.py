@@ -139,6 +139,7 @@ def test_benchmark_plot_draws_nothing_when_no_result_belongs_to_a_chart(tmp_path
         (600, [0, 100, 200, 300, 400, 500, 600]),
         (9.9, [0, 2, 4, 6, 8, 10]),
         (130, [0, 50, 100, 150]),
+        (0, [0, 1]),
     ],
 )
 def test_ticks_of_a_chart_are_round_and_reach_the_highest_value(

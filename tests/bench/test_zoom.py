@@ -142,6 +142,16 @@ class TestDownloads:
         zoom.configure(ZOOM)
         assert len(zoom.versions("talk")) == 1
 
+    @pytest.mark.parametrize("replace_files", [True, False])
+    def test_zoom_peer_refuses_an_old_url_when_it_was_configured_and_has_signed_another(
+        self, plain_reader: Reader, replace_files: bool
+    ) -> None:
+        old = plain_reader.url()
+        plain_reader.zoom.configure(ZOOM, replace_files=replace_files)
+        new = plain_reader.url()
+        assert plain_reader.get(old).status_code == 403
+        assert plain_reader.get(new).status_code == 200
+
     def test_zoom_peer_does_not_count_an_open_answer_when_counters_are_reset_meanwhile(
         self, plain_reader: Reader
     ) -> None:

@@ -167,7 +167,7 @@ def test_an_error_alarm_describes_the_consequence_of_a_crash_of_its_function(
     }
     assert "mails about errors are missing" in descriptions["zoom-log-notifications"]
     assert "Who typed /zip may have no answer" in descriptions["slack"]
-    assert "and every hour" in descriptions["zoom-reconcile"]
+    assert "starts it every hour" in descriptions["zoom-reconcile"]
     assert "The caller got an error" in descriptions["status-query"]
 
 

@@ -95,7 +95,7 @@ def test_the_receive_limit_of_the_upload_queue_covers_the_longest_waits_for_open
         {
             "OC_INGEST_PATIENCE_HOURS": patience,
             "OC_OUTAGE_HOURS": outage,
-            "STAGING_DAYS": "10",
+            "STAGING_DAYS": "14",
         }
     )
     assert receive_limits.BUSY_FACTOR == BUSY_FACTOR

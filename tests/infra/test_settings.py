@@ -167,11 +167,26 @@ def test_all_wrong_numbers_are_named_in_one_error() -> None:
 
 
 def test_staging_days_are_refused_when_an_upload_may_wait_longer_for_opencast() -> None:
-    [problem] = problems(OC_OUTAGE_HOURS="72", OC_INGEST_PATIENCE_HOURS="1", STAGING_DAYS="3")
-    assert problem.startswith("STAGING_DAYS is 3, ")
-    assert problem.endswith("at least 4 days.")
-    assert problems(OC_OUTAGE_HOURS="71", OC_INGEST_PATIENCE_HOURS="1", STAGING_DAYS="3") == ()
-    assert problems(OC_INGEST_PATIENCE_HOURS="168", STAGING_DAYS="8") == ()
+    [problem] = problems(OC_OUTAGE_HOURS="69", OC_INGEST_PATIENCE_HOURS="1", STAGING_DAYS="3")
+    assert problem.startswith("STAGING_DAYS is 3, but an upload may wait 73 hours: ")
+    assert "Set STAGING_DAYS to at least 4, " in problem
+    assert problems(OC_OUTAGE_HOURS="68", OC_INGEST_PATIENCE_HOURS="1", STAGING_DAYS="3") == ()
+
+
+def test_staging_days_are_refused_when_an_upload_may_wait_longer_for_a_busy_opencast() -> None:
+    [problem] = problems(OC_OUTAGE_HOURS="24", OC_INGEST_PATIENCE_HOURS="48", STAGING_DAYS="8")
+    assert "Set STAGING_DAYS to at least 9, " in problem
+    assert problems(OC_INGEST_PATIENCE_HOURS="48", STAGING_DAYS="9") == ()
+
+
+def test_staging_days_of_the_longest_life_of_a_message_suffice_for_each_wait() -> None:
+    [problem] = problems(OC_INGEST_PATIENCE_HOURS="168", STAGING_DAYS="13")
+    assert "Set STAGING_DAYS to at least 14, " in problem
+    assert problems(OC_INGEST_PATIENCE_HOURS="168", STAGING_DAYS="14") == ()
+
+
+def test_default_staging_days_cover_the_default_waits() -> None:
+    assert problems() == ()
 
 
 def test_staging_days_are_named_together_with_other_wrong_settings() -> None:

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from cdk.names import Names
+from cdk.settings import load
 from cdk.settings_reader import SettingsError
 from local.cloud import PortTaken
 from local.processes import ROOT, Processes, is_supervisor
-from local.stack import AlreadyUp, Busy, LocalStack
+from local.stack import AlreadyUp, Busy, LocalStack, stop_following
 from local.state import CLOUD, STATE, stop_stack, write_state_files
 from ops.code.package import Package
+from tests.infra.template import SETTINGS
 from tests.local.processes_of import processes_of, wait_for
 from tests.local.test_state import state
 
@@ -83,6 +86,24 @@ def test_local_stack_starts_no_process_when_a_setting_is_wrong(tmp_path: Path) -
     with pytest.raises(SettingsError, match=r"INGEST_ALLOWED_IPS[\s\S]*WEBHOOK_DELAY_SECONDS"):
         LocalStack(tmp_path, given).start()
     assert not (tmp_path / "logs").exists()
+
+
+class Events:
+    """A fake of EventBridge's client."""
+
+    def __init__(self) -> None:
+        self.disabled: list[str] = []
+
+    def disable_rule(self, *, Name: str) -> None:
+        self.disabled.append(Name)
+
+
+@pytest.mark.parametrize("text", ["true", "TRUE", "false"])
+def test_local_stack_disables_the_rule_of_follow_when_ingests_are_followed(text: str) -> None:
+    site, events = load({**SETTINGS, "FOLLOW_INGESTS": text}, None), Events()
+    stop_following(site, events)
+    rules = [Names(site.stack_name).of("follow")]
+    assert events.disabled == (rules if site.follow_ingests else [])
 
 
 def test_local_stack_starts_no_process_when_its_port_is_taken(tmp_path: Path) -> None:

@@ -82,9 +82,30 @@ def test_recording_uuid_names_the_command_for_meetings_when_the_text_is_a_meetin
     assert "s3cret" not in str(said.value)
 
 
-def test_recording_uuid_says_which_link_to_paste_when_the_link_names_no_recording() -> None:
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://zoom.us/rec/share/x?pwd=s3cret",
+        "zoom.us/rec/share/x?pwd=s3cret",
+        f"zoom.us/rec/share/{'x' * 200}?pwd=s3cret",
+        "https://zoom.us/rec/detail?meeting_id=https%3A%2F%2Fzoom.us%2F%3Fpwd%3Ds3cret",
+    ],
+)
+def test_recording_uuid_says_which_link_to_paste_when_the_link_names_no_recording(
+    link: str,
+) -> None:
     with pytest.raises(OpsError, match="paste the link to the recording's page in Zoom") as said:
-        arguments.recording_uuid("https://zoom.us/rec/share/x?pwd=s3cret")
+        arguments.recording_uuid(link)
+    assert "s3cret" not in str(said.value)
+
+
+@pytest.mark.parametrize("meeting_id", ["x" * 201, "a%07b"])
+def test_recording_uuid_repeats_no_link_when_its_meeting_id_can_not_be_a_uuid(
+    meeting_id: str,
+) -> None:
+    link = f"https://zoom.us/recording/detail?meeting_id={meeting_id}&pwd=s3cret"
+    with pytest.raises(OpsError, match="The link's meeting_id can't be a recording's uuid") as said:
+        arguments.recording_uuid(link)
     assert "s3cret" not in str(said.value)
 
 

@@ -43,9 +43,11 @@ TREE = {
             import elsewhere
         else:
             import here
+        if sys.platform == "linux":
+            import on_linux
     """,
     **{f"site/{name}.py": "" for name in ("tried", "in_class", "in_function", "for_types")},
-    **{f"site/{name}.py": "" for name in ("elsewhere", "here")},
+    **{f"site/{name}.py": "" for name in ("elsewhere", "here", "on_linux")},
 }
 
 
@@ -85,6 +87,7 @@ def test_imported_modules_lists_the_modules_that_a_cold_start_imports(root: Path
         "boto3/s3/inject.py",
         "here.py",
         "in_class.py",
+        "on_linux.py",
         "other.py",
         "pkg/__init__.py",
         "pkg/beside.py",

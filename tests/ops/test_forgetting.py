@@ -36,7 +36,9 @@ from ops.queues.queue_messages import SqsQueue
 from ops.recordings.forgetting import (
     ZOOM_REPEATS,
     Places,
+    StagedUpload,
     Traces,
+    check_is_known,
     check_not_in_progress,
     reasons_to_wait,
 )
@@ -237,6 +239,13 @@ def test_forgetting_an_unknown_recording_marks_the_recording_as_forgotten(stack:
     traces, _ = stack.forget("never-seen==")
     assert not traces.is_known
     assert stack.ledger.get("never-seen==").forgotten
+
+
+def test_a_recording_is_known_when_only_an_unfinished_upload_is_left() -> None:
+    uploads = (StagedUpload(f"{MEETING}/x.mp4", "1"),)
+    traces = Traces(Record(uuid=ANN), rows=(), files=(), uploads=uploads, has_events=False)
+    check_is_known(ANN, traces)
+    assert traces.is_known
 
 
 def test_forgetting_removes_messages_without_json_when_they_name_the_recording(

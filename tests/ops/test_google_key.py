@@ -81,6 +81,14 @@ def test_save_creds_refuses_a_file_without_a_google_key_and_quotes_nothing_of_it
     assert "secretsecret" not in str(error.value)
 
 
+def test_save_creds_refuses_a_file_with_a_number_of_too_many_digits(tmp_path: Path) -> None:
+    path = tmp_path / "key.json"
+    path.write_text('{"type": ' + "9" * 5000 + "}")
+    with pytest.raises(OpsError, match="this is no JSON") as error:
+        read_key(path)
+    assert "999" not in str(error.value)
+
+
 def test_read_key_returns_a_key_that_hides_its_content_and_reports_a_missing_file(
     tmp_path: Path,
 ) -> None:

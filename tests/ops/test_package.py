@@ -14,7 +14,7 @@ import struct
 import subprocess
 import sys
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import boto3
 import botocore
@@ -324,6 +324,17 @@ def test_package_build_keeps_packages_whose_sources_are_unchanged(
         path.name for path in dist.glob("*.zip") if path.stat().st_mtime_ns == before[path.name]
     }
     assert kept == {f"{f.name}.zip" for f in FUNCTIONS if f is not STATUS_QUERY}
+
+
+def test_a_package_is_built_again_when_a_source_moves_to_another_folder(tmp_path: Path) -> None:
+    files = [PurePath("old", "same.py"), PurePath("new", "same.py")]
+    for file in files:
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text("")
+    before, after = (
+        package.fingerprint(WEBHOOK, host(), tmp_path, [file], tmp_path) for file in files
+    )
+    assert before != after
 
 
 def test_a_package_has_the_size_and_hash_of_its_file(built: Built) -> None:

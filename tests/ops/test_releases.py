@@ -351,6 +351,17 @@ def test_the_debug_command_restores_latest_before_a_signal_ends_it(
     assert stack.releases.released(DOWNLOADER).variables["DEBUG"] == ""
 
 
+def test_the_debug_command_fails_when_a_signal_arrives_during_its_last_function(
+    stack: Stack,
+) -> None:
+    publishing = "before-call.lambda.PublishVersion"
+    stack.client.meta.events.register(publishing, lambda **_: signal.raise_signal(signal.SIGINT))
+    with heard(signal.SIGINT), pytest.raises(Exit, match="debug logging is on in all") as stopped:
+        debug.set_debug_each(stack.releases, [WEBHOOK], "1", stack.archive)
+    assert stopped.value.code == 130
+    assert stack.releases.released(WEBHOOK).variables["DEBUG"] == "1"
+
+
 def test_latest_raises_an_error_that_names_the_function_when_the_function_is_missing(
     stack: Stack,
 ) -> None:

@@ -7,6 +7,7 @@ import re
 import stat
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,6 +51,17 @@ def test_the_code_bucket_is_created_once_and_not_public(aws: Cloud) -> None:
     assert not stack.ensure_code_bucket(aws.s3, "zip-code", "us-east-1")
     blocked = aws.s3.get_public_access_block(Bucket="zip-code")["PublicAccessBlockConfiguration"]
     assert all(blocked.values())
+
+
+def test_the_code_bucket_is_not_created_when_only_the_first_look_at_it_is_refused(
+    aws: Cloud,
+) -> None:
+    aws.s3.create_bucket(Bucket="zip-code")
+    refused = SimpleNamespace(status_code=403), {"Error": {"Code": "403", "Message": "Forbidden"}}
+    answers = iter([refused])
+    aws.s3.meta.events.register("before-call.s3.HeadBucket", lambda **_: next(answers, None))
+    assert not stack.ensure_code_bucket(aws.s3, "zip-code", "us-east-1")
+    assert next(answers, None) is None
 
 
 def test_the_cdk_cli_gets_region_and_profile_of_the_settings() -> None:

@@ -39,7 +39,8 @@ class ZoomPeer(Server):
         settings: ZoomSettings | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._begin(settings or ZoomSettings(), None)
+        self._files = Files(settings or ZoomSettings())
+        self._begin(settings or ZoomSettings())
         super().__init__(self.settings, tls)
 
     def configure(self, settings: ZoomSettings, *, replace_files: bool = True) -> None:
@@ -48,7 +49,9 @@ class ZoomPeer(Server):
         `replace_files` also replaces the files.
         """
         self._files.expire()
-        self._begin(settings, None if replace_files else self._files)
+        if replace_files:
+            self._files.replace(settings)
+        self._begin(settings)
         self.restart(settings)
 
     def content(self, name: str) -> Generated:
@@ -104,9 +107,8 @@ class ZoomPeer(Server):
         connection.answer(404)
         return True
 
-    def _begin(self, settings: ZoomSettings, files: Files | None) -> None:
+    def _begin(self, settings: ZoomSettings) -> None:
         self.settings = settings
-        self._files = files or Files(settings)
         self._faults = FaultSchedule(settings.faults)
 
     def _redirect(self, connection: Connection, request: Request) -> bool:

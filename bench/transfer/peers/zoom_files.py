@@ -18,11 +18,16 @@ class Files:
     """The stand-in's files, versions and signatures of URLs. Any thread may call the methods."""
 
     def __init__(self, settings: ZoomSettings) -> None:
-        self._sizes = dict(settings.files)
-        self._versions: list[int | None] = [None]
         self._signed = 0
         self._expired = 0
         self._lock = threading.Lock()
+        self.replace(settings)
+
+    def replace(self, settings: ZoomSettings) -> None:
+        """Replace the files by those of `settings`. Signatures stay as they are."""
+        with self._lock:
+            self._sizes = dict(settings.files)
+            self._versions: list[int | None] = [None]
 
     def __contains__(self, name: str) -> bool:
         return name in self._sizes

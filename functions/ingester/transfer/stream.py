@@ -98,7 +98,7 @@ class PlainStream:
         for number in [number for number in self.upload.stored if number > last]:
             del self.upload.stored[number]
         if size == 0:
-            raise EmptyFile(f"Zoom handed out {body.name or 'a file'} with no bytes in it.")
+            raise EmptyFile(f"Zoom sent {body.name or 'a file'} with no bytes in it.")
         if body.version.size not in (None, size):
             expected = body.version.size
             raise TransferFailed(f"{size} bytes came from {body.name}, expected {expected}.")

@@ -282,7 +282,7 @@ class ZoomFile:
             raise
         if total == 0:
             response.close()
-            raise EmptyFile(f"Zoom handed out {address.name or 'a file'} with no bytes in it.")
+            raise EmptyFile(f"Zoom sent {address.name or 'a file'} with no bytes in it.")
         headers = response.headers
         version = Version(total, headers.get("ETag", ""), headers.get("Last-Modified", ""))
         return ZoomBody(response, address.name, first if response.status == 206 else 0, version)

@@ -45,6 +45,14 @@ def test_slack_stand_in_replaces_the_message_of_the_button_when_replace_original
     )
 
 
+def test_slack_message_is_hidden_from_other_users_when_it_is_in_direct_messages(
+    client: Client,
+) -> None:
+    client.app.says(response_type="in_channel", text="for one")
+    client.types(channel="direct")
+    assert (client.seen_by("producer"), client.seen_by("stranger")) == (["for one"], [])
+
+
 def test_slack_message_stays_private_when_its_replacement_has_the_type_in_channel(
     client: Client,
 ) -> None:

@@ -122,7 +122,7 @@ class TestSize:
     def test_transfer_failed_is_raised_when_the_file_is_empty_and_bytes_are_expected(
         self, bucket: Bucket
     ) -> None:
-        source = MemoryFile(SMALL, script=[EmptyFile("Zoom handed out a.mp4 with no bytes in it.")])
+        source = MemoryFile(SMALL, script=[EmptyFile("Zoom sent a.mp4 with no bytes in it.")])
         with pytest.raises(TransferFailed, match="Zoom stated 1000 bytes"):
             planned(source, bucket, expected_size=1000)
 
@@ -130,7 +130,7 @@ class TestSize:
     def test_empty_file_is_raised_when_no_size_or_0_is_expected(
         self, bucket: Bucket, expected_size: int | None
     ) -> None:
-        source = MemoryFile(SMALL, script=[EmptyFile("Zoom handed out a.mp4 with no bytes in it.")])
+        source = MemoryFile(SMALL, script=[EmptyFile("Zoom sent a.mp4 with no bytes in it.")])
         with pytest.raises(EmptyFile):
             planned(source, bucket, expected_size=expected_size)
 
