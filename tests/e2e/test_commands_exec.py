@@ -100,7 +100,7 @@ def test_exec_pipeline_says_how_to_find_the_recording_when_the_command_is_interr
     )
 
 
-def test_an_upload_fails_only_once_when_local_record_makes_it_fail(
+def test_local_record_makes_only_one_request_of_an_upload_fail(
     stack: Stack, tmp_path: Path
 ) -> None:
     wish = play.Wish(segments=1, minutes=3, topic="Played", fail="upload")

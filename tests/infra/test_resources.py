@@ -61,7 +61,9 @@ def test_no_synthesized_file_contains_a_secret(template_file: Path) -> None:
         assert not [name for name, value in SECRET_SETTINGS.items() if value in text], path
 
 
-def test_queues_are_encrypted_and_have_dead_letter_queues(template: Template) -> None:
+def test_queues_are_encrypted_and_both_main_queues_have_dead_letter_queues(
+    template: Template,
+) -> None:
     queues = template.queues
     assert set(queues) == {"download", "download-dlq", "upload.fifo", "upload-dlq.fifo"}
     for name, queue in queues.items():
