@@ -168,7 +168,7 @@ TYPED = (
 
 
 @pytest.mark.parametrize("text", TYPED, ids=lambda text: text[:20])
-def test_slack_answer_does_not_repeat_the_typed_text_when_that_is_no_meeting_number(
+def test_slack_answer_does_not_repeat_the_typed_text_when_the_text_is_no_meeting_number(
     text: str, target: Target, meeting: int
 ) -> None:
     shown = show(target, command(meeting, text=text))

@@ -188,7 +188,7 @@ def signed_by(secret: str, session: requests.Session, state: State) -> int:
     return session.post(url, data=body, headers=headers, timeout=120).status_code
 
 
-def test_the_functions_accept_the_new_and_the_old_secret_right_after_a_rotation(
+def test_the_webhook_accepts_the_new_and_the_old_token_right_after_a_rotation_with_keep_old(
     stack: Stack, operator: Operator, state: State, session: requests.Session
 ) -> None:
     by_command, by_request, by_zoom = (stack.lecture(scheduled=False) for _ in range(3))
