@@ -1,4 +1,4 @@
-"""Attacks by weak settings, which every command that loads the stack's settings refuses."""
+"""Attacks by weak settings, which are refused when the stack's settings are loaded."""
 
 from __future__ import annotations
 

@@ -360,7 +360,7 @@ def assert_absent(values: dict[str, str], texts: dict[str, str]) -> None:
 
 
 def delete(life: Life) -> None:
-    """Check that deletion needs a confirmation, and leaves only the bucket of the code, empty."""
+    """Check that deletion needs a confirmation, and leaves only the empty code bucket."""
     asking = {"NONINTERACTIVE": ""}
     refused = life.operator.run("stack.delete", answer="no\n", **asking)
     assert "was left as it is" in refused.error[-60:]
