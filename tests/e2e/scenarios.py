@@ -176,7 +176,7 @@ def backlogs(stack: Stack) -> None:
 
 
 def reconciled(stack: Stack) -> None:
-    """Check that a recording without a webhook event is requested by reconcile and ingested once."""
+    """Check that a recording that only reconcile requests is ingested once."""
     recording = stack.ready_for_reconcile().lecture()
     assert recording.uuid in requested_uuids(stack.driver.reconcile())
     stack.await_state(recording, "SENT_TO_OPENCAST")
