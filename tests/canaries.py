@@ -11,7 +11,7 @@ BITS_OF_A_BYTE, BITS_OF_A_LETTER = 8, 6
 
 
 def forms_of(secret: str) -> set[str]:
-    """Return a secret's forms: plain, URL-encoded, escaped as in JSON, and within base64."""
+    """Return a secret's forms: plain, URL-encoded, once or twice JSON-escaped, within base64."""
     raw = secret.encode()
     escaped = json.dumps(secret)[1:-1]
     forms = {secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}

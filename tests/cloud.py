@@ -99,7 +99,7 @@ class Cloud:
         return self._mailing[0]
 
     def mails(self) -> list[tuple[str, str]]:
-        """Delete and return the subject and body of every mail that the topic has sent so far."""
+        """Delete and return the subject and body of each mail that the topic's queue holds."""
         sent = [message["body"] for message in self.messages(self._mailing[1])]
         return [(mail["Subject"], mail["Message"]) for mail in sent]
 
@@ -154,7 +154,7 @@ def _clients() -> _Clients:
 
 @contextmanager
 def cloud() -> Iterator[Cloud]:
-    """Start a new AWS for the block, with the stack's empty resources."""
+    """Start a new fake AWS for the block, with empty tables, queues and a bucket."""
     with mock_aws():
         sqs, s3, ssm, dynamodb, sns = _clients()
         s3.create_bucket(Bucket=BUCKET)

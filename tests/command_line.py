@@ -19,7 +19,7 @@ WITHOUT_AWS = {
     *("local.up", "local.down", "local.status", "local.env", "local.demo"),
     *("local.record", "local.fail", "audit"),
 }
-"""Commands that don't need a stack in AWS."""
+"""Commands that work without AWS."""
 
 REQUIRED = {
     "codebuild": ["main"],

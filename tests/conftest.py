@@ -29,7 +29,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """Yield a fake AWS in this process, with the stack's empty resources."""
+    """Yield a fake AWS in this process, with empty tables, queues and a bucket."""
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")

@@ -86,7 +86,7 @@ def webhook_dependencies(
 
 
 def post_webhook(deps: webhook.Dependencies, content: Any, *, key: str | None = None) -> Answer:
-    """Send a POST to the webhook, signed with the key of its sender, Zoom or the pipeline.
+    """Let the webhook answer a POST, signed with the key of its sender, Zoom or the pipeline.
 
     `key` replaces the sender's key.
     """
@@ -268,7 +268,7 @@ def log_notifications_dependencies(
 
 
 def received(aws: Cloud, url: str, message: Any, *, receive_count: int = 1) -> Received:
-    """Send a message to a queue and receive it, as an event source does."""
+    """Send a message to a queue, and return it as an event source delivers it."""
     body = message if isinstance(message, str) else json.dumps(message)
     group = {"MessageGroupId": "test"} if url.endswith(".fifo") else {}
     aws.sqs.send_message(QueueUrl=url, MessageBody=body, **group)

@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def build_once(_: Path) -> list[Package]:
-    """Build the packages that have changed, in a folder that all test processes and runs share."""
+    """Return the functions' packages, built in a folder that all test processes and runs share."""
     PACKAGES.mkdir(parents=True, exist_ok=True)
     with PACKAGES.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

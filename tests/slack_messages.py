@@ -7,9 +7,9 @@ from typing import Any
 
 
 def texts(message: Mapping[str, Any]) -> str:
-    """Return the texts of a message's blocks except those of buttons, each on its own line.
+    """Return the texts of a message's blocks, each on its own line, without the labels of buttons.
 
-    If there are none, return the message's `text`.
+    If the blocks have no text, return the message's `text`.
     """
     lines = []
     for block in message.get("blocks", ()):

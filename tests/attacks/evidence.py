@@ -107,7 +107,7 @@ def secrets_of(driver: Driver) -> dict[str, str]:
 def leaked(text: str, secrets: Collection[str]) -> list[str]:
     """Return the plain and encoded secrets that a text contains.
 
-    Secrets of fewer than `SHORTEST_SECRET` letters don't count.
+    Secrets of fewer than `SHORTEST_SECRET` characters don't count.
     """
     forms = {
         form

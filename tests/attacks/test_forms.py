@@ -204,7 +204,7 @@ FORMS: Mapping[str, bytes | dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_slack_refuses_a_malformed_form(name: str, target: Target) -> None:
+def test_slack_function_refuses_a_malformed_form(name: str, target: Target) -> None:
     target.assert_refused(to_slack(FORMS[name], target.slack_secret), 400, 401)
     assert target.send(to_slack(HELP, target.slack_secret)).status == 200
 

@@ -158,7 +158,7 @@ def token(probe: Probe) -> str:
 
 @pytest.fixture(scope="module")
 def sheet(target: Target) -> Spreadsheet:
-    """Return a sheet with a scheduled class that the schedule lacks."""
+    """Return a sheet with one scheduled class."""
     sheet = Spreadsheet(target.driver)
     sheet.fill([HEADER, row()], [HEADER])
     return sheet

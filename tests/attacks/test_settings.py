@@ -1,4 +1,4 @@
-"""Attacks by weak settings, which an update of the running stack refuses."""
+"""Attacks by weak settings, which are refused when the stack's settings are loaded."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ WEAK: Mapping[str, Mapping[str, str]] = {
 
 @pytest.fixture(scope="module")
 def settings(operator: Operator, target: Target) -> dict[str, str]:
-    """Return the running stack's settings, with which an update succeeds."""
+    """Return the running stack's settings, which are accepted."""
     settings = dict(operator.environment)
     assert load(settings, None).stack_name == target.stack.name
     return settings
 
 
 @pytest.mark.parametrize("name", WEAK)
-def test_stack_update_is_refused_when_a_setting_is_weak(
+def test_settings_of_the_stack_are_refused_when_one_is_weak(
     name: str, settings: dict[str, str]
 ) -> None:
     with pytest.raises(SettingsError, match="is weak: ") as refused:
@@ -54,7 +54,7 @@ def test_stack_update_is_refused_when_a_setting_is_weak(
 
 
 @pytest.mark.parametrize("name", WEAK)
-def test_stack_update_is_accepted_when_the_operator_names_the_weak_setting(
+def test_settings_of_the_stack_are_accepted_when_the_operator_names_the_weak_setting(
     name: str, settings: dict[str, str]
 ) -> None:
     changes = WEAK[name]

@@ -99,7 +99,7 @@ def uuid() -> str:
 
 
 @pytest.mark.parametrize("attack", CHANGED, ids=str)
-def test_webhook_event_is_refused_when_its_signature_does_not_follow_the_scheme_of_zoom(
+def test_webhook_event_is_refused_when_its_signature_timestamp_or_body_was_changed(
     attack: Attack, uuid: str, target: Target
 ) -> None:
     honest = to_webhook(encoded(started(uuid)), target.zoom_secret)

@@ -34,7 +34,7 @@ def hooks(home: Path) -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def meeting(target: Target) -> int:
-    """Return the number of a meeting, whose topic only members of the group may read."""
+    """Add a row whose topic only members of the group may read, and return its meeting number."""
     meeting = target.stack.new_meeting()
     put_row(target.stack, meeting, topic=TOPIC)
     await_process(target.stack)
@@ -98,7 +98,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize("attack", FORGED, ids=str)
-def test_slack_refuses_a_command_when_it_is_not_signed_as_slack_signs_commands(
+def test_slack_function_refuses_a_command_when_its_signature_timestamp_or_body_was_changed(
     attack: Attack, target: Target, meeting: int
 ) -> None:
     honest = to_slack(command(meeting), target.slack_secret)
@@ -107,14 +107,14 @@ def test_slack_refuses_a_command_when_it_is_not_signed_as_slack_signs_commands(
 
 
 @pytest.mark.parametrize("seconds", [-OLD_SECONDS, OLD_SECONDS], ids=["old", "future"])
-def test_slack_refuses_a_command_when_its_timestamp_is_off_by_more_than_five_minutes(
+def test_slack_function_refuses_a_command_when_its_timestamp_is_off_by_over_five_minutes(
     seconds: int, target: Target, meeting: int
 ) -> None:
     probe = to_slack(command(meeting), target.slack_secret, at=time.time() + seconds)
     target.assert_refused(probe, 401)
 
 
-def test_slack_refuses_a_command_that_was_signed_with_another_secret(
+def test_slack_function_refuses_a_command_that_was_signed_with_another_secret(
     target: Target, meeting: int
 ) -> None:
     for secret in ("another secret", "", target.slack_secret.upper()):
@@ -148,7 +148,7 @@ STRANGERS: Mapping[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", STRANGERS)
-def test_slack_shows_no_recording_to_strangers_or_in_other_channels(
+def test_slack_function_shows_no_recording_to_strangers_or_in_other_channels(
     name: str, target: Target, meeting: int
 ) -> None:
     shown = show(target, command(meeting, **STRANGERS[name]))
@@ -168,7 +168,7 @@ TYPED = (
 
 
 @pytest.mark.parametrize("text", TYPED, ids=lambda text: text[:20])
-def test_slack_answer_does_not_repeat_the_typed_text_when_that_is_no_meeting_number(
+def test_slack_answer_does_not_repeat_the_typed_text_when_the_text_is_no_meeting_number(
     text: str, target: Target, meeting: int
 ) -> None:
     shown = show(target, command(meeting, text=text))

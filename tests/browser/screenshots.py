@@ -31,7 +31,7 @@ GREY_TEXT = "--disable-lcd-text"
 
 
 def main() -> None:
-    """Make every screenshot."""
+    """Make every screenshot, and print its size."""
     os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1"}
     clock = Clock(NOW)

@@ -260,7 +260,7 @@ def test_the_list_links_an_ignored_recording_without_a_scheduled_class_to_the_fo
     expect(page.get_by_label("Recording (required)")).to_have_value("private0==")
 
 
-def test_a_failed_ingest_that_will_be_retried_says_so_and_counts_as_under_way(
+def test_the_page_counts_a_failed_ingest_that_will_be_retried_as_under_way(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)

@@ -288,7 +288,7 @@ def test_the_requested_series_is_shown_beside_the_series_in_opencast(
     )
 
 
-def test_a_long_list_of_steps_says_how_many_steps_are_missing(
+def test_the_page_says_how_many_steps_a_long_list_leaves_out(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     Week(aws).begin("lo+ng/==", timedelta(hours=9), "A long way")

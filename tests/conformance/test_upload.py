@@ -163,7 +163,7 @@ def kept_videos(case: Case) -> list[str]:
 
 
 def new_choice(case: Case) -> list[list[str]] | None:
-    """Return the form's expected file parts if no video has a known view, otherwise None.
+    """Return the form's expected file parts if no video has a known type, otherwise None.
 
     None means that the recorded parts are right. Section 7 of the specification, "changed since": a
     video of an unknown type becomes the presenter if no video has a known type. The first system

@@ -148,7 +148,11 @@ class Sweep:
     def _deliver(self, recording: ZoomRecording, visible_after: int) -> None:
         """Deliver a recording until the caller succeeds.
 
-        If a queue invokes the function, wait for the crash as well.
+        If a queue invokes the function, also wait until the function is killed or the recording is
+        settled.
+
+        Raises:
+            DriverError: The caller or the wait failed.
         """
         trigger, stack = self.trigger, self._stack
         with ExitStack() as exits:

@@ -101,7 +101,7 @@ def refused_download(stack: Stack) -> None:
 
 
 def broken_file(stack: Stack) -> None:
-    """Check that a broken MP4 is not ingested, and that its download is retried later."""
+    """Check that a broken MP4 is not ingested, and that a retry of its download is due."""
     recording = stack.lecture(broken={"active_speaker": "truncated"})
     stack.send_completed(recording)
     stack.await_state(recording, "DOWNLOADER_FAILED", "next try at")
@@ -128,7 +128,7 @@ def followed(stack: Stack) -> None:
 
 
 def opencast_busy(stack: Stack) -> None:
-    """Check that an upload is retried later when Opencast answers 503."""
+    """Check that a retry of an upload is due when Opencast answers 503."""
     recording = stack.lecture()
     # Only the request for this recording fails, because other uploads may be running.
     path = f"/api/events/{media_package_id(recording.uuid)}"
@@ -164,7 +164,7 @@ def recording_details(stack: Stack) -> None:
 
 
 def backlogs(stack: Stack) -> None:
-    """Check that `GET /status?queues=true` counts the messages on the four queues."""
+    """Check that `GET /status?queues=true` lists the four queues, and counts a new message."""
     counts = stack.driver.backlogs()
     assert set(counts) == {"downloads", "downloads_dead", "uploads", "uploads_dead"}
     before = counts["downloads_dead"]["waiting"]
@@ -176,7 +176,7 @@ def backlogs(stack: Stack) -> None:
 
 
 def reconciled(stack: Stack) -> None:
-    """Check that reconcile finds a recording without a webhook event and ingests it once."""
+    """Check that a recording that only reconcile requests is ingested once."""
     recording = stack.ready_for_reconcile().lecture()
     assert recording.uuid in requested_uuids(stack.driver.reconcile())
     stack.await_state(recording, "SENT_TO_OPENCAST")

@@ -94,12 +94,14 @@ class Stack:
         return self.driver.add_lecture(**{**defaults, **options})
 
     def send_late_files(self, recording: ZoomRecording, **lecture: Any) -> list[OpencastFile]:
-        """Add late files to a recording that is in Opencast, and announce the files twice.
+        """Add a transcript or chapters to a recording that is in Opencast, and wait for the tracks.
+
+        The webhook event `recording.transcript_completed` is sent twice.
 
         Args:
             recording: The recording.
             lecture: The options of `Driver.add_lecture` that made the recording, and the options
-                of the late files.
+                of the added files.
 
         Returns:
             The tracks that the Opencast event got after the ingest.
@@ -170,7 +172,7 @@ class Stack:
         The ingest's reason has to contain `reason`.
 
         Raises:
-            DriverError: The ingest failed with another state, or the wait took too long.
+            DriverError: The ingest failed with another state, or the state didn't come.
         """
 
         def look() -> Ingest | None:
@@ -213,7 +215,7 @@ class Stack:
         return [upload for upload in found.get("Uploads", ()) if meeting in upload["Key"]]
 
     def stored_parts(self, recording: ZoomRecording) -> list[int]:
-        """Return the sizes in bytes of the parts that unfinished uploads of a recording hold."""
+        """Return the sizes in bytes of a recording's parts in unfinished uploads, without marks."""
         s3, sizes = self.driver.client("s3"), []
         for upload in self.unfinished_uploads(recording):
             key = {"Key": upload["Key"], "UploadId": upload["UploadId"]}

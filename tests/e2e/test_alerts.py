@@ -1,4 +1,4 @@
-"""Each kind of alert, from the fault to the mail file.
+"""Tests of alerts, from the fault to the mail file.
 
 The scenario `mailed_failure` covers a failed upload and its repeats.
 """

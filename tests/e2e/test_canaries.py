@@ -43,7 +43,7 @@ OF_THE_CLOUD = {"cloud", "tls"}
 """Folders of the local cloud: its own storage, of which SSM is a part, and its private keys."""
 
 PLANTED = {"download token": secrets.token_urlsafe(24), "passcode": secrets.token_urlsafe(12)}
-"""Secrets that the tests put into a webhook event and into a link of the sheet."""
+"""Secrets in a webhook event of the tests. The passcode is also in a link of the sheet."""
 
 SHORTEST = 12
 """Length in characters of the shortest secret that can't occur in a text by chance."""

@@ -100,7 +100,7 @@ def test_exec_pipeline_says_how_to_find_the_recording_when_the_command_is_interr
     )
 
 
-def test_an_upload_fails_only_once_when_local_record_makes_it_fail(
+def test_local_record_makes_only_one_request_of_an_upload_fail(
     stack: Stack, tmp_path: Path
 ) -> None:
     wish = play.Wish(segments=1, minutes=3, topic="Played", fail="upload")
@@ -188,7 +188,7 @@ def signed_by(secret: str, session: requests.Session, state: State) -> int:
     return session.post(url, data=body, headers=headers, timeout=120).status_code
 
 
-def test_the_functions_accept_the_new_and_the_old_secret_right_after_a_rotation(
+def test_the_webhook_accepts_the_new_and_the_old_token_right_after_a_rotation_with_keep_old(
     stack: Stack, operator: Operator, state: State, session: requests.Session
 ) -> None:
     by_command, by_request, by_zoom = (stack.lecture(scheduled=False) for _ in range(3))

@@ -283,7 +283,7 @@ def change_a_setting(life: Life) -> None:
 
 
 def change_a_setting_beside_unreleased_code(life: Life) -> None:
-    """Check that `stack.update` releases neither the waiting code nor the waiting setting."""
+    """Check that only `release` releases the waiting code and the waiting setting."""
     before, code = life.released(), life.code("zoom-webhook")
     life.change_code("webhook", "The third version.")
     life.operator.output("deploy.webhook")
@@ -360,7 +360,7 @@ def assert_absent(values: dict[str, str], texts: dict[str, str]) -> None:
 
 
 def delete(life: Life) -> None:
-    """Check that deletion needs a confirmation, and leaves only the bucket with the packages."""
+    """Check that deletion needs a confirmation, and leaves only the empty code bucket."""
     asking = {"NONINTERACTIVE": ""}
     refused = life.operator.run("stack.delete", answer="no\n", **asking)
     assert "was left as it is" in refused.error[-60:]

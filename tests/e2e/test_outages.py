@@ -13,7 +13,7 @@ FIRST_RETRY = 60.0
 """Time in seconds until an upload's first retry."""
 
 
-def test_reconcile_ingests_the_recordings_whose_webhook_events_failed(stack: Stack) -> None:
+def test_recordings_are_ingested_after_reconcile_when_the_webhook_has_crashed(stack: Stack) -> None:
     stack = stack.ready_for_reconcile()
     recordings = [stack.lecture() for _ in range(3)]
     webhook = stack.function(WEBHOOK)

@@ -16,7 +16,7 @@ def missed(stack: Stack) -> ZoomRecording:
     return stack.ready_for_reconcile().lecture()
 
 
-def test_the_first_run_of_reconcile_sets_the_baseline_and_requests_no_ingest(stack: Stack) -> None:
+def test_the_first_run_of_reconcile_requests_no_ingest_and_stores_its_time(stack: Stack) -> None:
     stack.driver.table("recordings").delete_item(Key={"uuid": "#reconcile"})
     stack.lecture()
     assert requested_uuids(stack.driver.reconcile()) == []

@@ -1,4 +1,4 @@
-"""Each answer and refusal of `/zip` on the local stack. Slack's stand-in checks the messages."""
+"""Answers and refusals of `/zip` on the local stack. Slack's stand-in checks the messages."""
 
 from __future__ import annotations
 

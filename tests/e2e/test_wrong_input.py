@@ -10,7 +10,7 @@ from tests.command_line import NAMES, good_files, invoke, said_in_a_line, words
 from tests.e2e.operator import Operator
 
 BEFORE_A_STACK = {"schedule.save-creds", "stack.create", "stack.deploy", "stack.diff"}
-"""Commands that work without a stack."""
+"""Commands that use AWS, and work without a stack."""
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - BEFORE_A_STACK))

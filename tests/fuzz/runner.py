@@ -75,7 +75,7 @@ class Outcome:
 
 
 def input_of(name: str, seed: int, index: int) -> Any:
-    """Make the input of a target that has the number `index`."""
+    """Make a target's input with the number `index`."""
     return TARGETS[name].make(Mutator(Random(f"{seed}/{name}/{index}")))
 
 
@@ -191,7 +191,7 @@ def run(shares: dict[str, int], seed: int, processes: int, seconds: float) -> di
 
 
 def shrunk(name: str, given: Any, kind: str) -> Any:
-    """Return a smaller input with the same kind of problem, or `given` if none was found.
+    """Return a smaller input with the same kind of problem, or `given` if the search finds nothing.
 
     The search ends after `SHRINKING_TRIES` attempts or `SHRINKING_SECONDS`.
     """

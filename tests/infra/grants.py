@@ -1,6 +1,6 @@
 """The grants of a template, as (function, action, resource).
 
-The end-to-end tests remove each grant once from the running stack, with `without`.
+The end-to-end tests remove grants one by one from the running stack, with `without`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ops.grants_document import Grant, pairs
 from tests.infra.template import STACK, Template
 
 POLICY = "grants"
-"""The name of the only inline policy of each role."""
+"""The name of the only inline policy of each function's role."""
 
 
 def grants(template: Template) -> list[Grant]:

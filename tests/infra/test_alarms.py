@@ -80,7 +80,7 @@ def test_the_prices_of_the_simulation_count_every_alarm(alarms: dict[str, Any]) 
     assert len(alarms) == ALARMS
 
 
-def test_alarms_of_functions_routes_and_queues_watch_the_resources_in_their_names(
+def test_alarms_watch_the_right_functions_routes_and_queues(
     alarms: dict[str, Any],
 ) -> None:
     def dimension(name: str, key: str) -> str:

@@ -109,7 +109,9 @@ def test_the_topic_mails_to_the_notification_email(template: Template) -> None:
     assert subscription["TopicArn"] == {"Ref": topic_id}
 
 
-def test_the_topic_accepts_only_alarms_of_this_account_and_only_by_tls(template: Template) -> None:
+def test_the_policy_of_the_topic_allows_only_alarms_of_this_account_and_requires_tls(
+    template: Template,
+) -> None:
     [policy] = template.of_type("AWS::SNS::TopicPolicy").values()
     statements = {each["Effect"]: each for each in policy["PolicyDocument"]["Statement"]}
     assert len(policy["PolicyDocument"]["Statement"]) == 2

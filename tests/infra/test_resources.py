@@ -61,7 +61,9 @@ def test_no_synthesized_file_contains_a_secret(template_file: Path) -> None:
         assert not [name for name, value in SECRET_SETTINGS.items() if value in text], path
 
 
-def test_queues_are_encrypted_and_have_dead_letter_queues(template: Template) -> None:
+def test_queues_are_encrypted_and_both_main_queues_have_dead_letter_queues(
+    template: Template,
+) -> None:
     queues = template.queues
     assert set(queues) == {"download", "download-dlq", "upload.fifo", "upload-dlq.fifo"}
     for name, queue in queues.items():
@@ -283,7 +285,7 @@ def test_the_api_may_invoke_an_alias_only_through_its_routes(template: Template)
     routes = set()
     for permission in template.of_type("AWS::Lambda::Permission").values():
         if permission["Principal"] != "apigateway.amazonaws.com":
-            continue  # tests/infra/test_notifications.py checks the other callers
+            continue  # tests/infra/test_notifications.py checks log-notifications' callers
         target = template.resources[permission["FunctionName"]["Ref"]]
         assert target["Type"] == "AWS::Lambda::Alias"
         routes.add(permission["SourceArn"]["Fn::Join"][1][-1])

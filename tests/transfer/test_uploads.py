@@ -67,9 +67,7 @@ class TestLeftovers:
             harness.copy(engine=harness.engine(ONE_CONNECTION))
         assert (harness.s3.uploads(), harness.s3.objects()) == ([], [])
 
-    def test_copy_leaves_nothing_in_s3_of_a_file_when_it_skips_the_file(
-        self, harness: Harness
-    ) -> None:
+    def test_copy_leaves_no_object_and_no_upload_of_a_skipped_file(self, harness: Harness) -> None:
         # A copy skips a file only if Zoom sends a page even for a new URL and a fresh token.
         pages = [replace(PAGE, request=6, times=1), replace(PAGE, where="rec", request=3, times=2)]
         harness.begin(TWO, zoom_faults=pages)
