@@ -327,7 +327,7 @@ anything = st.recursive(
 
 
 @given(st.lists(anything | st.fixed_dictionaries(dict.fromkeys(listed(), anything))))
-def test_parse_returns_only_valid_scheduled_classes_when_the_listing_has_any_content(
+def test_parse_returns_only_valid_scheduled_classes_whatever_the_listing_contains(
     rows: list[object],
 ) -> None:
     parsed = parse("oc", rows)

@@ -198,7 +198,7 @@ def pages(run: Callable[[type[io.StringIO]], str], shell: pytest.MonkeyPatch) ->
 
 
 def assert_no_word_breaks(printed: str, columns: int) -> None:
-    """Fail if a line of several words is wider than the terminal, which would break a word."""
+    """Fail if a line without a very long word is wider than the terminal."""
     wide = [
         line
         for line in printed.splitlines()

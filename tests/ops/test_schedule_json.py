@@ -1,4 +1,4 @@
-"""Tests of the import of scheduled classes from every form of JSON."""
+"""Tests of the import of scheduled classes from every supported form of JSON."""
 
 from __future__ import annotations
 

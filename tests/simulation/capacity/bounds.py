@@ -20,7 +20,7 @@ class Bound:
 
 
 def bound_of(measured: Measured) -> Bound:
-    """Return the saturated resource that is nearest to Opencast, or Zoom if none is saturated.
+    """Return the saturated resource that is nearest to Opencast, or Zoom if no resource is.
 
     A load has no bottleneck if all its recordings are copied and ingested at the same time.
     """
