@@ -1,4 +1,4 @@
-"""Tests of rules for every command: spellings, errors in one line, output that nobody reads."""
+"""Tests of rules for every command, such as those for spellings, errors and unread output."""
 
 from __future__ import annotations
 

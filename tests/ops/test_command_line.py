@@ -1,4 +1,4 @@
-"""Tests of the answers to mistyped commands and to requests for help."""
+"""Tests of the command line, such as the answers to mistyped commands and requests for help."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from ops.command_line import CommandLine
 from tests.ops.test_docs import DOCUMENTS, ROOT, name
 
 LATER = {"CHANGELOG.md"}
-"""Documents that may name commands that no longer exist."""
+"""Documents with command lines that invoke may no longer accept."""
 
 PROGRAMS = re.compile(r"(?:\.venv/bin/)?(invoke|make|python|tox|pytest|pre-commit)\s|(aws|curl) ")
 

@@ -1,4 +1,4 @@
-"""Tests of following a recording's row, and of the report of its outcome."""
+"""Tests of following a recording's row, and of the report of the outcome."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def shell(
     shell_of_stack: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> pytest.MonkeyPatch:
-    """Set the environment for a stack with messages and secrets, and return the monkeypatch."""
+    """Make a stack with messages, secrets and a schedule. Return a patch of its environment."""
     settings = {**SETTINGS, "STACK_NAME": "test", "AWS_REGION": REGION}
     for name, value in {**settings, "LAMBDA_CODE_BUCKET": aws.bucket}.items():
         shell_of_stack.setenv(name, value)

@@ -369,7 +369,7 @@ def test_put_item_is_refused_when_an_index_key_has_the_wrong_type_or_is_empty(va
     assert code_of(status_table().put_item, Item=item) == "ValidationException"
 
 
-def test_hook_can_skip_the_effect_of_a_call() -> None:
+def test_hook_of_a_fake_table_can_skip_the_effect_of_a_call() -> None:
     names: list[str] = []
 
     class Crashed(Exception):

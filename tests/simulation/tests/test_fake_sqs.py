@@ -355,7 +355,7 @@ def test_message_moves_to_the_dead_letter_queue_at_the_same_receive_as_in_moto(a
     assert found[0] == found[1]
 
 
-def test_records_have_the_form_of_a_lambda_event(now: Time) -> None:
+def test_records_of_the_fake_sqs_have_the_form_of_a_lambda_event(now: Time) -> None:
     fake = fake_queues(now)
     url = fake.create("q.fifo", fifo=True)
     fake.send_message(

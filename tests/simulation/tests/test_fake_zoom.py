@@ -49,7 +49,7 @@ def deliver(answers: list[int | None]) -> list[float]:
     return attempts
 
 
-def test_webhook_event_is_signed_over_its_time_and_raw_body() -> None:
+def test_fake_zoom_signs_a_webhook_event_over_its_time_and_raw_body() -> None:
     zoom = zoom_of(ONE_FILE)
 
     def post(body: bytes, headers: Mapping[str, str], _seconds: float) -> int:
@@ -64,18 +64,18 @@ def test_webhook_event_is_signed_over_its_time_and_raw_body() -> None:
 
 
 @pytest.mark.parametrize("failure", [500, 502, 503, None])
-def test_webhook_event_is_retried_after_pauses_of_5_20_and_60_minutes_when_it_fails(
+def test_fake_zoom_retries_a_failed_webhook_event_after_pauses_of_5_20_and_60_minutes(
     failure: int | None,
 ) -> None:
     assert deliver([failure] * 4) == [0.0, 300.0, 1500.0, 5100.0]
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 401])
-def test_webhook_event_is_not_retried_when_the_answer_is_below_500(status: int) -> None:
+def test_fake_zoom_does_not_retry_a_webhook_event_when_the_answer_is_below_500(status: int) -> None:
     assert deliver([status]) == [0.0]
 
 
-def test_webhook_event_has_a_new_token_and_new_urls_when_it_is_repeated() -> None:
+def test_webhook_event_of_fake_zoom_has_a_new_token_and_new_urls_when_it_is_repeated() -> None:
     zoom = zoom_of(ONE_FILE)
     first, second = (json.loads(zoom.body_of(notify(DONE, F0))) for _ in range(2))
     assert first["download_token"] != second["download_token"]
@@ -86,7 +86,7 @@ def test_webhook_event_has_a_new_token_and_new_urls_when_it_is_repeated() -> Non
     assert url != other
 
 
-def test_file_has_the_status_processing_and_no_url_when_it_is_unfinished() -> None:
+def test_file_of_fake_zoom_has_the_status_processing_and_no_url_when_it_is_unfinished() -> None:
     truth = file(0, finished=DONE + HOUR)
     zoom = zoom_of(scenario((truth,)))
     body = json.loads(zoom.body_of(notify(DONE, truth)))
@@ -95,7 +95,9 @@ def test_file_has_the_status_processing_and_no_url_when_it_is_unfinished() -> No
     assert "download_url" not in entry
 
 
-def test_meeting_id_is_a_string_in_meeting_ended_and_a_number_in_recording_stopped() -> None:
+def test_meeting_id_of_fake_zoom_is_a_string_in_meeting_ended_and_a_number_in_recording_stopped() -> (
+    None
+):
     zoom = zoom_of(ONE_FILE)
     ended = json.loads(zoom.body_of(WebhookEvent(DONE, UUID, "meeting.ended")))
     stopped = json.loads(zoom.body_of(WebhookEvent(DONE, UUID, "recording.stopped")))

@@ -67,7 +67,9 @@ def test_reports_are_counted_together_when_only_numbers_differ() -> None:
     assert reported_reasons([outcome]) == [("Dead letter: attempt N failed", 2)]
 
 
-def test_table_has_a_row_for_all_worlds_and_a_column_for_worlds_that_ended_well() -> None:
+def test_table_of_outcomes_has_a_row_for_all_worlds_and_a_column_for_worlds_that_ended_well() -> (
+    None
+):
     outcomes = [run_seed(seed, Profile.FAULTS, 4) for seed in range(5)]
     text = table(outcomes)
     assert "all worlds" in text
