@@ -71,7 +71,10 @@ IO_MODULES = {
     "zoom/stage_recording",
     "zoom/webhook_client",
 }
-"""Modules outside of `IO_ROOMS` that may do I/O. The other modules outside of them are pure."""
+"""Modules outside of `IO_ROOMS` that may do I/O.
+
+The other modules outside of `IO_ROOMS` are pure.
+"""
 
 
 def name_of(path: Path) -> str:

@@ -151,7 +151,7 @@ class Cloud:
         return BEGIN_SECONDS + self.world.time
 
     def dead_letters(self) -> list[MessageView]:
-        """Return every message on a dead-letter queue."""
+        """Return the messages on the dead-letter queues."""
         messages = self.queues.messages
         return [*messages(self.download_dlq), *messages(self.upload_dlq)]
 

@@ -416,7 +416,7 @@ def _notified(chance: Random, recording: RecordingTruth) -> list[Happening]:
 def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
     """Draw the webhook events `recording.completed`: one for all files, or two.
 
-    One of two is for some files, and the other is for all files or the rest.
+    One of two webhook events is for some files, and the other is for all files or the rest.
     """
     files = recording.files
     whole = tuple(file.id for file in files)

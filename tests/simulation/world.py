@@ -76,7 +76,10 @@ class Promise(Generic[T]):
 
 
 class Process:
-    """A greenlet that makes outbound calls and waits. With `can_crash`, a call may crash it."""
+    """A greenlet that makes outbound calls and waits.
+
+    With `can_crash`, a call may crash the process.
+    """
 
     def __init__(self, name: str, number: int, seed: int) -> None:
         self.name = name

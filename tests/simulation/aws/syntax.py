@@ -72,7 +72,7 @@ class Parser:
         return token
 
     def accept(self, token: str) -> bool:
-        """Read the next token if it equals `token` in upper case. Return whether it does."""
+        """Read the next token if its upper case is `token`. Return whether it is."""
         if self.peek().upper() != token:
             return False
         self._at += 1

@@ -95,7 +95,7 @@ def test_file_of_fake_zoom_has_the_status_processing_and_no_url_when_it_is_unfin
     assert "download_url" not in entry
 
 
-def test_meeting_id_of_fake_zoom_is_a_string_in_meeting_ended_and_a_number_in_recording_stopped() -> (
+def test_meeting_id_of_fake_zoom_is_a_string_in_meeting_ended_but_not_in_recording_stopped() -> (
     None
 ):
     zoom = zoom_of(ONE_FILE)
