@@ -20,7 +20,7 @@ Answer = tuple[int, dict[str, Any]]
 
 
 def target_answering(answers: Mapping[str, Answer], stack: str = "test") -> Target:
-    """Return a target with the answers, given by call, such as `lambda.GetAlias`."""
+    """Return a target with prepared answers by call, such as `lambda.GetAlias`."""
     session = boto3.Session("key", "secret", region_name=REGION)
     for call, (status, content) in answers.items():
         answer = (SimpleNamespace(status_code=status), {"ResponseMetadata": {}, **content})

@@ -1,4 +1,4 @@
-"""Tests of imports' side effects, and that functions read the environment only by settings."""
+"""Tests of imports' side effects, and that functions read the environment only by `settings`."""
 
 from __future__ import annotations
 

@@ -245,7 +245,7 @@ class _Recording:
             yield self._verdict(category, f"{file.id} is not in Opencast. {report}".strip())
 
     def _report_of(self, file: FileTruth) -> str:
-        """Return the message on a DLQ, or the mail, that reports a missing file, or ""."""
+        """Return the reason on a DLQ, or the mail's text, that reports a missing file, or ""."""
         for message in self._dead_letters():
             reason = _reason(message)
             if _is_about_captions(reason):
@@ -523,7 +523,7 @@ class _Recording:
         return not (is_old or self._was_trashed() or self.deletions)
 
     def _report_of_captions(self, what: str) -> str:
-        """Return the message on a DLQ, or the mail, that reports missing captions, or "".
+        """Return the reason on a DLQ, or the mail's text, that reports missing captions, or "".
 
         `what` is "captions" or "chapters".
         """

@@ -1,7 +1,7 @@
 """Named worlds: a small world for each known cause of a loss.
 
-The pipeline loses nothing in these worlds, because its design removes the cause. But in the worlds
-of `REPORTED` the pipeline leaves out a file, and reports the file by name.
+In the worlds of `REPORTED` the pipeline leaves out a file, and reports the file by name. In the
+other worlds the pipeline's design removes the cause, and no file is missing.
 """
 
 from __future__ import annotations

@@ -234,7 +234,10 @@ class Opencast:
         return found
 
     def add_track(self, event_id: str, form: Form) -> Response:
-        """Answer a POST of a track to an event: with 409 while the event has an active workflow."""
+        """Answer a POST of a track to an event.
+
+        The answer is 409 while the event has an active workflow.
+        """
         event = self._event_of(event_id)
         if event is None:
             return Response(404, b"", {"Content-Type": "text/plain"})

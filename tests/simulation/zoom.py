@@ -104,7 +104,8 @@ class Zoom:
     def notify(self, webhook_event: WebhookEvent, post: PostWebhook) -> None:
         """Send a webhook event, unless a fault loses it, and retry after a failure.
 
-        Repeat an accepted webhook event if it `is_repeated`. The caller is a simulated process.
+        Send an accepted webhook event once more if `is_repeated` is set. The caller is a simulated
+        process.
         """
         delivery = Delivery(webhook_event)
         self.deliveries.append(delivery)

@@ -231,7 +231,9 @@ def test_standard_queue_delivers_messages_in_the_chosen_order(now: Time) -> None
     assert bodies(fake.take(url, 2)) == ["three", "two"]
 
 
-def test_standard_queue_delivers_a_message_twice_when_its_delivery_is_duplicated(now: Time) -> None:
+def test_message_of_the_fake_sqs_stays_visible_when_its_delivery_is_to_be_repeated(
+    now: Time,
+) -> None:
     answers = iter([True, False])
     fake = fake_queues(now, duplicates=lambda: next(answers))
     url = fake.create("q")

@@ -196,7 +196,7 @@ def test_judge_calls_mails_noise_when_there_are_too_many() -> None:
         ("IGNORED", "RECORDING_STOPPED", True),
     ],
 )
-def test_judge_finds_a_change_of_state_only_when_it_goes_backwards(
+def test_judge_finds_a_mistake_in_a_change_of_state_only_when_the_state_goes_backwards(
     before: str, after: str, *, expected: bool
 ) -> None:
     assert is_backwards(before, after) is expected
