@@ -12,7 +12,10 @@ from tests.cloud import Cloud
 
 
 class RecordingDriver:
-    """A fake Driver of a stack with only a schedule. `faults` are Zoom's, `series` Opencast's."""
+    """A fake Driver of a stack with only a schedule.
+
+    `faults` are Zoom's, and `series` are Opencast's.
+    """
 
     def __init__(self, schedule: Any) -> None:
         self.schedule = schedule

@@ -91,7 +91,7 @@ def test_local_setting_has_its_default_when_the_given_value_is_empty() -> None:
     assert settings(STACK_NAME=" ")["STACK_NAME"] == "local-zip"
 
 
-def test_local_stack_ignores_aws_profile_region_and_variables_that_are_no_settings() -> None:
+def test_settings_of_a_local_stack_lack_aws_profile_region_and_foreign_variables() -> None:
     given = settings(AWS_PROFILE="production", AWS_REGION="eu-west-1", PATH="/bin")
     assert not {"AWS_PROFILE", "AWS_REGION", "PATH"} & set(given)
 

@@ -48,7 +48,7 @@ def three(client: Client, recording: Recording) -> Client:
     ],
 )
 @pytest.mark.parametrize("status", [400, 401])
-def test_zoom_stand_in_refuses_a_list_when_the_app_has_none_of_its_scopes(
+def test_zoom_stand_in_refuses_a_list_when_the_app_lacks_every_scope_for_the_list(
     client: Client, recording: Recording, path: str, scopes: tuple[str, ...], status: int
 ) -> None:
     client.zoom.set(missing_scope_status=status)
@@ -62,7 +62,7 @@ def test_zoom_stand_in_refuses_a_list_when_the_app_has_none_of_its_scopes(
         assert ask(client, path, **DAYS).status_code == 200
 
 
-def test_zoom_stand_in_refuses_a_list_without_a_valid_token(client: Client) -> None:
+def test_zoom_stand_in_refuses_a_request_for_a_list_without_a_valid_token(client: Client) -> None:
     answer = client.get(f"{client.zoom.api_base_url}/users", "made-up")
     assert (answer.status_code, answer.json()["code"]) == (401, 124)
 

@@ -71,7 +71,7 @@ def test_access_token_of_zoom_stand_in_expires_after_an_hour(
 
 
 @pytest.mark.parametrize("token", [None, "", "made-up"])
-def test_zoom_stand_in_refuses_recordings_without_a_valid_token(
+def test_zoom_stand_in_refuses_a_request_for_recordings_without_a_valid_token(
     client: Client, recording: Recording, token: str | None
 ) -> None:
     url = f"{client.zoom.api_base_url}/meetings/{twice(recording.uuid)}/recordings"

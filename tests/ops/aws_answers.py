@@ -1,4 +1,7 @@
-"""A target whose calls to AWS get prepared answers. Other calls reach the in-process AWS."""
+"""A target that has prepared answers for some calls to AWS.
+
+The other calls reach the in-process AWS.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ Answer = tuple[int, dict[str, Any]]
 
 
 def target_answering(answers: Mapping[str, Answer], stack: str = "test") -> Target:
-    """Return a target whose calls, such as `lambda.GetAlias`, get these answers."""
+    """Return a target with prepared answers by call, such as `lambda.GetAlias`."""
     session = boto3.Session("key", "secret", region_name=REGION)
     for call, (status, content) in answers.items():
         answer = (SimpleNamespace(status_code=status), {"ResponseMetadata": {}, **content})

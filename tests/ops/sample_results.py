@@ -1,4 +1,4 @@
-"""An example stack, recordings, packages and vulnerabilities for test_outputs.py."""
+"""Example results of commands, such as the overview of a stack, for test_outputs.py."""
 
 from __future__ import annotations
 

@@ -41,7 +41,9 @@ def test_the_since_option_accepts_a_number_with_a_unit(text: str, length: timede
 @example("1w")
 @example("٣d")
 @example("1h30m")
-def test_the_since_option_accepts_periods_and_refuses_any_other_text_in_one_line(text: str) -> None:
+def test_the_since_option_accepts_periods_and_refuses_other_text_with_a_one_line_error(
+    text: str,
+) -> None:
     if re.fullmatch(r"\s*[0-9]+\s*[smhdSMHD]\s*", text) and text not in WRONG:
         assert timedelta(0) < arguments.since(text) <= timedelta(days=3660)
         return
@@ -74,7 +76,7 @@ def test_recording_uuid_accepts_a_link_to_the_page_of_the_recording(link: str) -
 @pytest.mark.parametrize(
     "text", ["855 5000 1111", JOIN_LINK, JOIN_LINK.removeprefix("https://"), f"x={JOIN_LINK}"]
 )
-def test_recording_uuid_names_the_command_for_meetings_when_the_text_is_a_meeting_number(
+def test_recording_uuid_names_the_command_for_meetings_when_the_text_has_a_meeting_number(
     text: str,
 ) -> None:
     with pytest.raises(OpsError, match="`invoke recordings --meeting 85550001111` lists") as said:

@@ -157,7 +157,7 @@ def test_audit_asks_about_two_versions_of_a_package_separately() -> None:
     assert audit.without_duplicates(pins) == [{"a": "1", "b": "1"}, {"a": "2"}, {"a": "3"}]
 
 
-def test_the_audit_command_checks_every_lock_and_ends_with_the_exit_code_for_a_vulnerability(
+def test_the_audit_command_checks_every_python_lock_and_reports_a_vulnerable_release(
     services: Services, tmp_path: Path
 ) -> None:
     locks = [(ROOT / source).with_suffix(".txt") for source in sources()]

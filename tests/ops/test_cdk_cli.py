@@ -16,7 +16,7 @@ PLACE = Place("zip-test", "zip-code", "live", "us-east-1", "")
 
 
 def cli(folder: Path, script: str) -> CdkCli:
-    """Return the CDK's command line with a shell script as its program."""
+    """Write a shell script, and return the CDK's command line with the script as its program."""
     program = folder / "cdk"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Tests of rules for every command: spellings, errors in one line, output that nobody reads."""
+"""Tests of rules for every command, such as those for spellings, errors and unread output."""
 
 from __future__ import annotations
 
@@ -217,7 +217,9 @@ def test_only_a_command_that_makes_changes_continues_when_nobody_reads_the_outpu
 
 
 @pytest.mark.parametrize("command", ["look", "change"])
-def test_a_command_escapes_characters_that_the_terminal_lacks(project: Path, command: str) -> None:
+def test_a_command_escapes_characters_that_the_encoding_of_its_output_lacks(
+    project: Path, command: str
+) -> None:
     escaped = "zoom-webhook: live 1 \\u2192 2\ntopic \\U0001f600\n"
     assert invoke(project, command, PYTHONIOENCODING="ascii") == (0, escaped, "")
 

@@ -1,4 +1,4 @@
-"""Tests of the answers to mistyped commands and to requests for help."""
+"""Tests of the command line, such as the answers to mistyped commands and requests for help."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_the_dry_option_of_invoke_makes_a_dry_run_when_a_command_has_one(tmp_pat
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("order", ["{} --help", "--help {}", "{} -h"])
-def test_every_command_shows_its_help(name: str, order: str) -> None:
+def test_a_command_shows_its_help(name: str, order: str) -> None:
     done = invoke(*order.format(name).split())
     assert done.code == 0, done
     assert done.out.startswith(f"Usage: invoke {name}")
@@ -147,7 +147,7 @@ def test_help_is_shown_when_the_option_follows_the_arguments_of_a_command(tmp_pa
     assert done.out.startswith("Usage: invoke schedule.csv-import")
 
 
-def test_invoke_without_arguments_lists_every_group_and_the_first_steps() -> None:
+def test_invoke_without_arguments_lists_groups_and_the_first_steps() -> None:
     done: Ended = invoke()
     assert done.code == 0
     for name in NAMES:

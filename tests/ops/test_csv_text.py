@@ -28,7 +28,7 @@ FORMULAS = [
 
 
 @given(st.text(alphabet=st.sampled_from("'=+-@\t\rab ")) | st.text())
-def test_an_escaped_cell_is_not_a_formula_and_is_unescaped_unchanged(cell: str) -> None:
+def test_an_escaped_cell_is_no_formula_and_unescaping_restores_the_cell(cell: str) -> None:
     assert not escaped(cell).startswith(("=", "+", "-", "@", "\t", "\r"))
     assert unescaped(escaped(cell)) == cell
 

@@ -1,4 +1,4 @@
-"""Tests that the documents agree with the commands, files, links and limits of the project."""
+"""Tests that the documents agree with the project, such as its commands, files and limits."""
 
 from __future__ import annotations
 

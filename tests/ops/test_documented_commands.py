@@ -17,7 +17,7 @@ from ops.command_line import CommandLine
 from tests.ops.test_docs import DOCUMENTS, ROOT, name
 
 LATER = {"CHANGELOG.md"}
-"""Documents that may name commands that no longer exist."""
+"""Documents with command lines that invoke may no longer accept."""
 
 PROGRAMS = re.compile(r"(?:\.venv/bin/)?(invoke|make|python|tox|pytest|pre-commit)\s|(aws|curl) ")
 
@@ -58,7 +58,7 @@ def command_lines(document: Path) -> Iterator[tuple[str, bool]]:
 
 
 def invoked(document: Path) -> Iterator[tuple[list[str], bool]]:
-    """Yield the words of each complete line with `invoke`, and whether the line is in a block."""
+    """Yield the words of each complete `invoke COMMAND` line, and whether a block has it."""
     for text, is_block in command_lines(document):
         program, *words = shlex.split(text)
         if program == "invoke" and words and "…" not in text and not words[0].startswith("-"):
@@ -66,7 +66,7 @@ def invoked(document: Path) -> Iterator[tuple[list[str], bool]]:
 
 
 def mistake(words: list[str]) -> str:
-    """Return invoke's error for a command line, or "", without running a command."""
+    """Return what is wrong with a command line of invoke, or "". Run no command."""
     program = CommandLine(namespace=tasks.namespace)
     program.create_config()
     program.parse_core(["invoke", *words])

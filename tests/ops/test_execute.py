@@ -98,7 +98,7 @@ def test_on_demand_posts_its_content_as_json_and_returns_the_message(
         (Answer(302), "{} 302: nothing more"),
     ],
 )
-def test_on_demand_reports_any_answer_other_than_200(
+def test_on_demand_reports_the_status_and_message_of_an_unsuccessful_answer(
     answer: Answer, said: str, hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [answer]
@@ -273,7 +273,7 @@ def test_a_resent_webhook_event_is_signed_and_forces_the_automated_ingest(
 
 
 @pytest.mark.parametrize("before", [None, State.IGNORED, State.SENT_TO_OPENCAST])
-def test_resending_a_webhook_event_restarts_the_ingest_in_any_state(
+def test_resending_a_webhook_event_starts_the_ingest_whether_or_not_it_has_ended_before(
     before: State | None, sender: Resender, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     if before:
@@ -338,7 +338,7 @@ def test_resend_says_that_the_webhook_may_have_the_request_when_it_is_interrupte
     assert exited.value.code == 130
 
 
-def test_the_resender_has_the_secrets_of_the_stack_and_hides_them_in_its_repr(
+def test_the_resender_has_the_secrets_of_the_stack_and_their_repr_hides_them(
     aws: Cloud, session: requests.Session
 ) -> None:
     settings = load({**SETTINGS, "STACK_NAME": "zip-a"}, None)

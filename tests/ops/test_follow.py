@@ -1,4 +1,4 @@
-"""Tests of following a recording's row, and of the report of its outcome."""
+"""Tests of following a recording's row, and of the report of the outcome."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def line(message: str, **fields: object) -> Line:
     return Line(DOWNLOADER, "stream", message, NOW, NOW, "", record)
 
 
-def test_copy_progress_shows_megabytes_speed_and_seconds_of_the_newest_record() -> None:
+def test_copy_progress_shows_megabytes_speed_and_seconds_of_the_newest_copying_line() -> None:
     lines = [
         line("Copying", bytes=1, total_bytes=2, megabytes_per_second=3),
         line("Copying", bytes=1.2e9, total_bytes=4.8e9, megabytes_per_second=200.4),

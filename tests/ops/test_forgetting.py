@@ -98,7 +98,7 @@ class Stack:
         self.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
 
     def left(self) -> str:
-        """Return the content of tables, bucket and dead-letter queues as text."""
+        """Return items of tables, keys of the bucket and messages on the DLQs, as text."""
         tables = (self.aws.status, self.aws.recordings, self.aws.events)
         items = [item for table in tables for item in table.scan()["Items"]]
         versions = self.aws.s3.list_object_versions(Bucket=BUCKET)

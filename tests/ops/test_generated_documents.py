@@ -35,7 +35,7 @@ stack.deploy
 recordings recordings.forget secrets.status secrets.rotate migrate
 local.up local.demo local.down local.status local.env
 """.split()
-"""Commands that sites use, so that none may be removed or renamed."""
+"""Commands that sites use. They may be neither removed nor renamed."""
 
 OPTIONS = {
     "codebuild": "-r --revision",
@@ -99,9 +99,9 @@ def test_api_md_is_up_to_date_with_openapi_yaml() -> None:
 
 
 @pytest.mark.parametrize("module", DOCUMENTS)
-def test_a_generator_writes_its_document_itself(module: str, tmp_path: Path) -> None:
-    # The generators find their document relative to themselves, so a copy of the folders that they
-    # import writes into the copy.
+def test_a_generator_writes_its_document_and_prints_nothing(module: str, tmp_path: Path) -> None:
+    # A generator finds its document relative to its own file, so a copied generator writes into the
+    # copied project.
     for folder in ("cdk", "docs", "functions", "local", "ops"):
         copytree(ROOT / folder, tmp_path / folder, ignore=ignore_patterns("__pycache__"))
     for name in ("tasks.py", "pyproject.toml"):

@@ -1,4 +1,4 @@
-"""Tests that imports have no side effects, and that only the settings read the environment."""
+"""Tests of imports' side effects, and that functions read the environment only by `settings`."""
 
 from __future__ import annotations
 

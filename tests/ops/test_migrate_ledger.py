@@ -87,7 +87,7 @@ def test_migrate_adds_no_request_to_the_ledger_when_the_row_has_an_early_state(
 
 
 def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -> None:
-    # Only this system writes the time of a retry, and only while a message waits on the queue.
+    # Only this pipeline writes the time of a retry, and only while a message waits on the queue.
     stacks.migrate_row(UUID, "DOWNLOADER_FAILED", retry_due=NOW, asked={"oc_workflow": "w"})
     request = stacks.ledger.get(UUID).request(ZIP_ID)
     assert (request.is_sent, request.asked) == (True, RequestOptions(oc_workflow="w"))

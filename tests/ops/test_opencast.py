@@ -45,7 +45,7 @@ def stack(exports: Mapping[str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def cloudformation(aws: Cloud) -> Iterator[Any]:
-    """Yield a stub of CloudFormation, because moto's fake needs packages that aren't installed."""
+    """Yield a stub of CloudFormation, whose answers a test sets."""
     assert aws.bucket
     with Stubber(boto3.client("cloudformation", region_name=REGION)) as answers:
         yield answers

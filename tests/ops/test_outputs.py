@@ -138,7 +138,7 @@ def shell(
     shell_of_stack: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> pytest.MonkeyPatch:
-    """Set the environment for a stack with messages and secrets, and return the monkeypatch."""
+    """Make a stack with messages, secrets and a schedule. Return a patch of its environment."""
     settings = {**SETTINGS, "STACK_NAME": "test", "AWS_REGION": REGION}
     for name, value in {**settings, "LAMBDA_CODE_BUCKET": aws.bucket}.items():
         shell_of_stack.setenv(name, value)
@@ -198,7 +198,7 @@ def pages(run: Callable[[type[io.StringIO]], str], shell: pytest.MonkeyPatch) ->
 
 
 def assert_no_word_breaks(printed: str, columns: int) -> None:
-    """Fail if a line of several words is wider than the terminal, which would break a word."""
+    """Fail if a line without a very long word is wider than the terminal."""
     wide = [
         line
         for line in printed.splitlines()

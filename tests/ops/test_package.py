@@ -48,7 +48,7 @@ by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: fu
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Return the packages of all functions for this machine, by name."""
+    """Build the packages of all functions for this machine, and return the packages by name."""
     out = tmp_path_factory.mktemp("dist")
     return {made.name: made for made in package.build(FUNCTIONS, host(), out)}
 

@@ -196,7 +196,7 @@ def test_recordings_prints_the_time_of_the_next_attempt_once(
     assert "attempt 2 of 12" in " ".join(text.split()) or columns == 130
 
 
-def test_recordings_prints_only_once_the_time_of_an_attempt_that_is_due(
+def test_recordings_prints_the_time_of_a_due_attempt_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     due = WAITING.retry_due.replace("18:40", "18:20")

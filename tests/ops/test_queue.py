@@ -57,7 +57,7 @@ def test_held_messages_of_a_dlq_are_released_after_an_interrupt(queues: Queues) 
     assert queues.visible(queues.dead_url) == 1
 
 
-def test_a_view_of_a_live_queue_receives_each_message_once_and_leaves_it_visible(
+def test_a_view_of_a_live_queue_receives_no_message_twice_and_leaves_all_visible(
     queues: Queues,
 ) -> None:
     limit = json.dumps(

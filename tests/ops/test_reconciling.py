@@ -89,7 +89,7 @@ def test_the_report_of_a_reconcile_run_lists_failures(capsys: pytest.CaptureFixt
     assert "Run it again." in printed
 
 
-def test_a_run_of_reconcile_that_saw_no_recording_prints_only_its_problem(
+def test_a_report_of_reconcile_without_recordings_raises_its_problem_and_prints_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(OpsError, match="Zoom's API answered 500"):
@@ -103,7 +103,7 @@ def test_the_report_of_a_reconcile_run_raises_an_error_when_the_run_was_stopped(
 
 
 @pytest.mark.parametrize("since", ["yesterday", "31d", "--dry-run"])
-def test_exec_reconcile_refuses_a_wrong_since_in_one_sentence(since: str) -> None:
+def test_exec_reconcile_refuses_a_wrong_since_option_with_a_one_line_error(since: str) -> None:
     with pytest.raises(Exit) as caught:
         reconciling.reconcile(Context(), since=since)
     assert str(caught.value).startswith(f"--since '{since}' has to be a number of days or hours")
@@ -148,13 +148,15 @@ def test_stack_status_describes_the_last_run_of_reconcile(
     assert status_of_reconcile(aws, clock, days, **item) == said
 
 
-def test_stack_status_says_that_the_state_of_reconcile_can_not_be_read(
+def test_stack_status_says_that_the_state_of_reconcile_can_not_be_read_when_it_is_malformed(
     aws: Cloud, clock: Clock
 ) -> None:
     assert "can't be read" in status_of_reconcile(aws, clock, "3", last="never")
 
 
-def test_stack_status_says_that_the_table_of_reconcile_is_missing(aws: Cloud, clock: Clock) -> None:
+def test_stack_status_says_that_the_last_run_of_reconcile_is_unreadable_when_the_ledger_is_missing(
+    aws: Cloud, clock: Clock
+) -> None:
     aws.recordings.delete()
     assert (
         status_of_reconcile(aws, clock, "3")

@@ -72,7 +72,7 @@ def test_redrive_moves_unreadable_messages_only_when_the_option_all_is_given(
     assert queues.visible(queues.dead_url) == 0
 
 
-def test_redrive_leaves_the_other_messages_visible_when_it_is_interrupted(queues: Queues) -> None:
+def test_redrive_leaves_unmoved_messages_visible_when_it_is_interrupted(queues: Queues) -> None:
     for number in range(5):
         queues.add_to_dlq(body(number), group=f"g{number}")
     moved, _ = queues.run(Selection(most=None, unreadable=True), stop_after=2)

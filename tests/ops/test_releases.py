@@ -169,7 +169,7 @@ def test_roll_back_moves_nothing_when_the_name_is_empty(stack: Stack) -> None:
 
 
 def test_roll_back_restores_all_versions_of_a_named_release(stack: Stack) -> None:
-    # A release publishes versions only of functions whose code changed.
+    # A release publishes no version of a function that hasn't changed.
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, THREE, "v2")
     versions = {function.name: stack.runs(function) for function in THREE}

@@ -95,7 +95,7 @@ class Retrying:
     opencast: Opencast
 
     def accept(self, *files: str) -> None:
-        """Write a request, or its late files, to ledger and status table, as the functions do."""
+        """Write a request, or more files of it, to ledger and status table, as the functions do."""
         queues, now = self.queues, self.queues.clock()
 
         def accepted(record: Record) -> Record:
@@ -159,7 +159,9 @@ def test_a_retried_upload_is_not_posted_again_when_its_ingest_exists(retrying: R
 
 
 @pytest.mark.parametrize("limit", [1, None])
-def test_a_retried_upload_includes_late_files(retrying: Retrying, limit: int | None) -> None:
+def test_a_retried_upload_includes_the_files_of_a_later_message(
+    retrying: Retrying, limit: int | None
+) -> None:
     for files in (("f0",), ("f0", "f1")):
         retrying.upload(*files)
     retrying.opencast.is_mended = True
@@ -185,7 +187,7 @@ def test_a_superseded_upload_leaves_the_row_unchanged(retrying: Retrying) -> Non
     assert retrying.row == ("IGNORED", "Recording <2 minutes")
 
 
-def test_an_upload_is_retried_when_the_ledger_can_not_be_read(retrying: Retrying) -> None:
+def test_an_upload_message_is_redriven_when_the_ledger_can_not_be_read(retrying: Retrying) -> None:
     retrying.upload("f0")
     aws = retrying.queues.aws
     refused = failing(

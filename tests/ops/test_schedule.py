@@ -96,7 +96,9 @@ def test_csv_import_accepts_bom_crlf_empty_lines_and_any_case(
     assert meeting["course_code"] == "Ünïcode 数学"
 
 
-def test_csv_import_names_bad_rows_and_imports_the_others(aws: Cloud, tmp_path: Path) -> None:
+def test_csv_import_names_bad_rows_and_imports_every_valid_scheduled_class(
+    aws: Cloud, tmp_path: Path
+) -> None:
     bad = row(changes={"Meeting ID with Password": "http://zoom.us/j/1?pwd=topsecret"})
     rows = [HEADER, row(1001), bad, row(changes={"Start": "25:00"}), row(1002, {"Day": "MX"})]
     report = import_csv(aws.schedule, write(tmp_path / "a.csv", rows))

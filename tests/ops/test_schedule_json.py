@@ -1,4 +1,4 @@
-"""Tests of the import of scheduled classes from every form of JSON."""
+"""Tests of the import of scheduled classes from every supported form of JSON."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_json_import_keeps_a_scheduled_class_when_its_row_can_not_be_read(
     # An empty list is valid for a meeting without scheduled classes.
     load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
     assert set(stored(aws)) == {"1001"}
-    # The scheduled class of the unreadable row isn't replaced, but gets this file as its source.
+    # The scheduled class of the unreadable row isn't replaced, but gets b.json as its source.
     columns = [SHEET, {**SHEET, "Meeting ID with Password": "https://zoom.us/j/1001", "Start": "9"}]
     load(aws, write(tmp_path / "b.json", columns), replace_all=True)
     assert {event["source"] for event in stored(aws)["1001"]["events"]} == {"json:b.json"}

@@ -71,7 +71,9 @@ def test_a_rotated_schedule_token_stays_when_the_settings_have_none(aws: Cloud) 
     assert schedule_token(aws.ssm, NAMES) == OWN_TOKEN
 
 
-def test_a_stack_has_no_schedule_token_when_open_schedule_updates_are_allowed(aws: Cloud) -> None:
+def test_a_generated_schedule_token_is_deleted_when_open_schedule_updates_are_allowed(
+    aws: Cloud,
+) -> None:
     write(aws, site())
     written = write(aws, site(ALLOW_OPEN_SCHEDULE_UPDATE="true"))
     assert written.deleted == (SCHEDULE_TOKEN,)

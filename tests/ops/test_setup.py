@@ -58,7 +58,7 @@ def failure(project: Path, *arguments: str) -> str:
     ],
     ids=["no node", "no npm", "old node"],
 )
-def test_setup_says_that_node_or_npm_is_missing_or_too_old(
+def test_setup_says_that_node_or_npm_is_missing_or_that_node_is_too_old(
     project: Path, programs: dict[str, str], reason: str
 ) -> None:
     for name, version in programs.items():

@@ -1,4 +1,4 @@
-"""Tests that no module has a vague name, and that modules outside of tests have a docstring."""
+"""Tests that no module has a vague name, and that modules of the code have a docstring."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_two_columns_are_beside_each_other_when_the_words_of_the_second_have_roo
     ]
 
 
-def test_a_table_is_printed_as_a_table_when_it_fits_into_the_terminal(
+def test_rows_are_printed_as_a_table_when_the_table_fits_into_the_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = terminal_of(monkeypatch, 40)
@@ -87,7 +87,7 @@ def test_a_table_is_printed_as_a_table_when_it_fits_into_the_terminal(
     assert "\u2500\u2500\u2500" in out.getvalue()
 
 
-def test_columns_without_content_are_left_out_when_the_table_fits_without_them(
+def test_columns_without_content_are_left_out_when_the_table_fits_only_without_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rows = [("zip-download", "-", "3"), ("zip-upload", "", "4")]

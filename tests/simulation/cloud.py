@@ -59,7 +59,7 @@ class Instrumentation:
     With `for_judge` the world records the rows' states and the waiting messages, which takes a time
     that grows with the square of the recordings. Without `for_judge`, the world deletes no staged
     files, so that `capacity.measure` can count these files at the end. `table` makes tables. `log`
-    gets each record that the functions log.
+    gets each record that the functions log, from level INFO on.
     """
 
     for_judge: bool = True
@@ -151,7 +151,7 @@ class Cloud:
         return BEGIN_SECONDS + self.world.time
 
     def dead_letters(self) -> list[MessageView]:
-        """Return every message on a dead-letter queue."""
+        """Return the messages on the dead-letter queues."""
         messages = self.queues.messages
         return [*messages(self.download_dlq), *messages(self.upload_dlq)]
 

@@ -174,7 +174,7 @@ class EventSources:
             visible = self._queues.next_visible(source.url)
             if visible is None:
                 continue
-            # SQS delivers nothing during an outage of SQS.
+            # SQS delivers nothing during a full outage.
             earliest = self._world.back_at("sqs") or self._world.time
             at = max(earliest, visible - self._begin) + 0.05
             if source.planned is None or at < source.planned:

@@ -245,7 +245,7 @@ class _Recording:
             yield self._verdict(category, f"{file.id} is not in Opencast. {report}".strip())
 
     def _report_of(self, file: FileTruth) -> str:
-        """Return the dead letter or mail that reports a missing file, or "" if there is none."""
+        """Return the reason on a DLQ, or the mail's text, that reports a missing file, or ""."""
         for message in self._dead_letters():
             reason = _reason(message)
             if _is_about_captions(reason):
@@ -267,8 +267,8 @@ class _Recording:
         """Return whether a mail reports that nothing more happens to a file.
 
         A mail of the webhook isn't such a report if the webhook accepted a webhook event with the
-        file. Mails of "+Zoom" are about the person's request. Mails of follow are about files that
-        are in Opencast.
+        file. A mail of "+Zoom" or follow isn't either, because the first is about the person's
+        request, and the second about files in Opencast.
         """
         if mail.who in ("on_demand", "follow"):
             return False
@@ -523,7 +523,10 @@ class _Recording:
         return not (is_old or self._was_trashed() or self.deletions)
 
     def _report_of_captions(self, what: str) -> str:
-        """Return the dead letter or mail that reports missing captions or chapters, or ""."""
+        """Return the reason on a DLQ, or the mail's text, that reports missing captions, or "".
+
+        `what` is "captions" or "chapters".
+        """
         words = {"captions": ("captions", "transcript"), "chapters": ("chapter",)}[what]
         for message in self._dead_letters():
             if any(word in _reason(message) for word in words):

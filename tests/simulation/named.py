@@ -1,7 +1,7 @@
-"""Named worlds: the smallest world for each known cause of a loss.
+"""Named worlds: a small world for each known cause of a loss.
 
-Each world ends well, because the pipeline's design removes the cause. In the worlds of `REPORTED`
-the pipeline leaves out a file and reports it by name.
+In the worlds of `REPORTED` the pipeline leaves out a file, and reports the file by name. In the
+other worlds the pipeline's design removes the cause, and no file is missing.
 """
 
 from __future__ import annotations

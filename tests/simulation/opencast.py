@@ -234,7 +234,10 @@ class Opencast:
         return found
 
     def add_track(self, event_id: str, form: Form) -> Response:
-        """Answer a POST of a track to an event, which must have no active workflow."""
+        """Answer a POST of a track to an event.
+
+        The answer is 409 while the event has an active workflow.
+        """
         event = self._event_of(event_id)
         if event is None:
             return Response(404, b"", {"Content-Type": "text/plain"})
@@ -249,7 +252,7 @@ class Opencast:
         return Response(200, b"added")
 
     def _shows(self, flavor: str) -> bool:
-        """Return whether this version shows tracks of a flavor.
+        """Return whether the site's version of Opencast shows tracks of a flavor.
 
         The fake refuses other tracks, which the pipeline mustn't send. The real Opencast accepts
         tracks of any flavor.

@@ -97,7 +97,8 @@ def play(
 ) -> Played:
     """Run a scenario until no event is planned, or until its time is over.
 
-    A world with too many events or messages ends early, and `is_endless` is set.
+    A world with too many events or messages ends early. `is_endless` is set for such a world, and
+    for a world that still has planned events at the end.
     """
     instrumentation = instrumentation or Instrumentation()
     world = World(scenario.seed, scenario.faults, story=story)

@@ -81,7 +81,8 @@ def _collect_rarely() -> None:
 def table(outcomes: Iterable[Outcome]) -> str:
     """Tabulate the worlds by fault and worst verdict.
 
-    A world counts in the row of all worlds, and in the row of each of its faults.
+    A world counts in the row of all worlds, and in the row of each fault that struck, or in the row
+    of worlds without such a fault.
     """
     cells: Counter[tuple[str, Category]] = Counter()
     rows: Counter[str] = Counter()

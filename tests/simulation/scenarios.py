@@ -274,7 +274,7 @@ def _announced(chance: Random, recording: RecordingTruth) -> list[Happening]:
 
 
 def _release_faults(chance: Random, most: int) -> list[Fault]:
-    """Draw a fault of the call by which an ingest releases a staged file, or none."""
+    """Draw a fault of the call by which an ingest releases a staged file, or no fault."""
     if not most or chance.random() < 0.95:
         return []
     kind = chance.choice((*NOT_CRASHING, *CRASHING))
@@ -282,7 +282,7 @@ def _release_faults(chance: Random, most: int) -> list[Fault]:
 
 
 def _captions_faults(chance: Random, most: int) -> list[Fault]:
-    """Draw a fault of a call that only captions need, or none."""
+    """Draw a fault of a call that captions need, or no fault."""
     if not most or chance.random() < 0.5:
         return []
     kind = chance.choice((*NOT_CRASHING, *CRASHING))
@@ -416,7 +416,7 @@ def _notified(chance: Random, recording: RecordingTruth) -> list[Happening]:
 def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
     """Draw the webhook events `recording.completed`: one for all files, or two.
 
-    One of two is for some files, and the other is for all files or the rest.
+    One of two webhook events is for some files, and the other is for all files or the rest.
     """
     files = recording.files
     whole = tuple(file.id for file in files)

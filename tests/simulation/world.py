@@ -76,7 +76,10 @@ class Promise(Generic[T]):
 
 
 class Process:
-    """A greenlet that makes outbound calls and waits. With `can_crash`, a call may crash it."""
+    """A greenlet that makes outbound calls and waits.
+
+    With `can_crash`, a call may crash the process.
+    """
 
     def __init__(self, name: str, number: int, seed: int) -> None:
         self.name = name
@@ -288,7 +291,7 @@ class World:
         self.current = None
 
     def call(self, name: str, effect: Callable[[], T], failure: Failure | None = None) -> T:
-        """Make an outbound call: let time pass, and fail or crash if a fault is planned.
+        """Make an outbound call: let time pass, and let an outage or a planned fault strike.
 
         Outside of processes, only `effect` runs. `failure` makes the error of a failed call, by
         default botocore's error.

@@ -104,7 +104,8 @@ class Zoom:
     def notify(self, webhook_event: WebhookEvent, post: PostWebhook) -> None:
         """Send a webhook event, unless a fault loses it, and retry after a failure.
 
-        The caller is a simulated process.
+        Send an accepted webhook event once more if `is_repeated` is set. The caller is a simulated
+        process.
         """
         delivery = Delivery(webhook_event)
         self.deliveries.append(delivery)
@@ -250,7 +251,7 @@ class Zoom:
         return {**_about(state.truth), **self._entries(state.truth, files)}
 
     def listed_now(self, uuid: str) -> set[str]:
-        """Return the ids of the files that the API lists by now, unless the recording is gone."""
+        """Return the ids of the files that the API lists by now, gone recordings included."""
         return {file.id for file in self._files_of(self.recordings[uuid])}
 
     def _files_of(self, state: State) -> list[FileTruth]:

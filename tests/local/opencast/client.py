@@ -49,7 +49,7 @@ class Client:
     def ingest(
         self, parts: list[tuple[str, str]], workflow: str = "/publish", user: str = "zip"
     ) -> requests.Response:
-        """POST these form fields as an ingest, in this order, and return the answer."""
+        """POST form fields as an ingest, in their order, and return the answer."""
         form: Form = [(name, (None, value)) for name, value in parts]
         return self.post(form, workflow, user)
 

@@ -1,4 +1,4 @@
-"""Tests of captions in the Opencast stand-in, ingested or added to an event."""
+"""Tests of captions, chapters and summaries in the Opencast stand-in."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def start(client: Client, workflow: str = "publish", event: str = "mp-1") -> int
 
 @pytest.fixture
 def event(client: Client, files: FileServer, clock: Clock) -> str:
-    """Return the id of an event whose workflow has ended."""
+    """Make an event whose workflow has ended, and return the event's id."""
     assert client.ingest(lecture(files)).status_code == 200
     clock.now += 60
     return "mp-1"

@@ -15,7 +15,7 @@ EVENT = "/api/events/mp-1"
 
 @pytest.fixture
 def number(client: Client, files: FileServer, opencast: OpencastStandIn) -> str:
-    """Return the id of an ingest's workflow, whose duration is 100 s."""
+    """Post an ingest whose workflow takes 100 s, and return the workflow's id."""
     opencast.set(active_seconds=100)
     return str(parse(client.ingest(lecture(files)).content).get("id"))
 

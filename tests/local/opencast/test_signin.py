@@ -72,7 +72,7 @@ def test_opencast_stand_in_refuses_wrong_credentials_even_for_a_public_series(
     assert client.ask("/series/S1.json", headers=wrong).status_code == 401
 
 
-def test_opencast_capture_agent_may_ingest_but_read_no_event(
+def test_opencast_capture_agent_may_ingest_but_may_read_no_event(
     client: Client, files: FileServer
 ) -> None:
     assert client.ingest(lecture(files), user="agent").status_code == 200

@@ -23,7 +23,7 @@ class Client:
     session: requests.Session
 
     def assertion(self, key: Any = None, algorithm: str = "RS256", **changes: Any) -> str:
-        """Return a valid assertion, but with `changes` of claims. None removes a claim."""
+        """Return an assertion whose claims are valid but for `changes`. None removes a claim."""
         claims: dict[str, Any] = {
             "iss": self.sheets.account.email,
             "aud": self.sheets.token_uri,

@@ -105,7 +105,7 @@ def test_google_stand_in_refuses_an_assertion_when_a_claim_is_wrong(
 
 
 @given(claims=st.dictionaries(st.sampled_from(["iss", "aud", "scope", "iat", "exp"]), CLAIMS))
-def test_google_stand_in_refuses_any_assertion_with_arbitrary_claims(
+def test_google_stand_in_refuses_an_assertion_with_arbitrary_claims(
     account: ServiceAccount, claims: dict[str, Any]
 ) -> None:
     head = jwt.encode({}, account.key, algorithm="RS256").partition(".")[0]
@@ -143,7 +143,7 @@ def test_google_stand_in_refuses_an_assertion_when_it_is_not_in_a_form(client: C
     assert client.session.get(client.sheets.token_uri, timeout=10).status_code == 405
 
 
-def test_google_stand_in_refuses_values_without_a_valid_token(client: Client) -> None:
+def test_google_stand_in_refuses_a_request_for_values_without_a_valid_token(client: Client) -> None:
     url = f"{client.sheets.url}/v4/spreadsheets/{VALUES}"
     nobody = client.session.get(url, timeout=10)
     assert (nobody.status_code, nobody.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
@@ -151,7 +151,7 @@ def test_google_stand_in_refuses_values_without_a_valid_token(client: Client) ->
     assert (stranger.status_code, stranger.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
 
 
-def test_google_stand_in_refuses_a_token_after_a_test_expired_it(client: Client) -> None:
+def test_google_stand_in_refuses_a_token_that_a_control_path_has_expired(client: Client) -> None:
     token = client.token()
     client.control("POST", "expire")
     assert client.get(VALUES, token).status_code == 401

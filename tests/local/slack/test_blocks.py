@@ -115,12 +115,14 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize("blocks", GOOD)
-def test_slack_blocks_have_no_error_when_they_are_valid(blocks: Any) -> None:
+def test_errors_in_finds_no_error_in_valid_slack_blocks(blocks: Any) -> None:
     assert errors_in(blocks) == []
 
 
 @pytest.mark.parametrize(("blocks", "error"), WRONG)
-def test_wrong_slack_block_has_one_error_with_the_text_of_slack(blocks: Any, error: str) -> None:
+def test_errors_in_returns_one_error_with_the_text_of_slack_for_a_wrong_block(
+    blocks: Any, error: str
+) -> None:
     assert errors_in(blocks) == [error]
 
 
@@ -135,7 +137,7 @@ def test_wrong_slack_block_has_one_error_with_the_text_of_slack(blocks: Any, err
         "> a quotation\n>> and another",
     ],
 )
-def test_slack_mark_up_has_no_problem_when_it_is_valid(text: str) -> None:
+def test_problem_in_finds_no_problem_in_valid_slack_mark_up(text: str) -> None:
     assert problem_in(text) is None
 
 
@@ -152,7 +154,7 @@ def test_slack_mark_up_has_no_problem_when_it_is_valid(text: str) -> None:
         "<https://example.org|open",
     ],
 )
-def test_slack_mark_up_has_a_problem_when_it_is_unescaped(text: str) -> None:
+def test_problem_in_finds_a_problem_in_unescaped_slack_mark_up(text: str) -> None:
     assert problem_in(text)
 
 

@@ -245,7 +245,7 @@ def test_slack_stand_in_refuses_a_wrong_control_body_with_a_sentence(
     assert answer.json()["message"]
 
 
-def test_slack_stand_in_shows_an_error_when_the_app_is_unreachable(client: Client) -> None:
+def test_slack_stand_in_returns_an_error_when_the_app_is_unreachable(client: Client) -> None:
     app = client.slack.workspace.app
     client.slack.workspace.app = replace(app, request_url="https://127.0.0.1:1/slack")
     outcome = client.types()

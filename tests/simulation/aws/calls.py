@@ -43,5 +43,5 @@ def client_error(
 
 
 def answer(**fields: Any) -> dict[str, Any]:
-    """Make botocore's answer to a successful call, with these fields."""
+    """Make botocore's answer to a successful call, with the given fields."""
     return {**fields, "ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}

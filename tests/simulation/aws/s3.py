@@ -122,7 +122,7 @@ class FakeBucket:
         return [self._objects[key] for key in sorted(self._objects)]
 
     def stored(self, key: str) -> StoredObject | None:
-        """Return the object of a key, or None if there is none."""
+        """Return the object of a key, or None."""
         return self._objects.get(key)
 
     def remove(self, key: str) -> None:

@@ -221,7 +221,7 @@ class FakeQueues:
     def delete(self, url: str, receipt_handle: str) -> None:
         """Delete the message of a receipt handle, as an event source mapping does.
 
-        A FIFO queue raises a ClientError if the handle has expired.
+        A FIFO queue raises a ClientError if the handle has expired or isn't the latest.
 
         A standard queue may keep the message if the handle isn't the latest (DeleteMessage, "you
         must use the most recently received ReceiptHandle"). The fake always keeps the message.
@@ -389,7 +389,10 @@ class FakeQueues:
         message.visible_at = now + seconds
 
     def _message(self, queue: _Queue, handle: str, operation: str) -> _Message | None:
-        """Return the message of a receipt handle, or None if the message has left the queue."""
+        """Return the message of a receipt handle, or None if the message has left the queue.
+
+        Raise ReceiptHandleIsInvalid if SQS never gave the handle.
+        """
         if handle not in queue.handles:
             raise client_error(
                 operation,
@@ -455,7 +458,10 @@ def _check_delay(delay: int | None, queue: _Queue) -> None:
 
 
 def _identity(queue: _Queue, body: str, group: str | None, given: str | None) -> str | None:
-    """Return a message's deduplication id, or None for a standard queue."""
+    """Return a message's deduplication id, or None for a standard queue.
+
+    Raise a ClientError for ids that SQS refuses, or for a missing group.
+    """
     if not queue.fifo:
         if given is not None:
             raise _invalid(

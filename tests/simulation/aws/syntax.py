@@ -72,7 +72,7 @@ class Parser:
         return token
 
     def accept(self, token: str) -> bool:
-        """Return whether the next token in upper case equals `token`, and read it if so."""
+        """Read the next token if its upper case is `token`. Return whether it is."""
         if self.peek().upper() != token:
             return False
         self._at += 1

@@ -20,9 +20,11 @@ class Bound:
 
 
 def bound_of(measured: Measured) -> Bound:
-    """Return the saturated resource that is nearest to Opencast, or Zoom if none is saturated.
+    """Return the bottleneck of a load.
 
-    A load has no bottleneck if all its recordings are copied and ingested at the same time.
+    The bottleneck is the saturated resource nearest to Opencast, or Zoom if no resource is
+    saturated. But a load whose recordings are all copied and ingested at the same time has no
+    bottleneck.
     """
     load, site = measured.load, measured.load.opencast
     if load.recordings <= min(load.uploads, load.downloads):

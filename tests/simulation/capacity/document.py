@@ -72,7 +72,7 @@ def duration(seconds: float) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) -> str:
-    """Make a Markdown table, with the columns from index `right` on aligned right (0: none)."""
+    """Make a Markdown table. Columns from index `right` on are aligned right, if `right` > 0."""
     line = ["---:" if right and at >= right else "---" for at in range(len(head))]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, line, *rows))
 

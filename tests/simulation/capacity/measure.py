@@ -17,20 +17,23 @@ from tests.simulation.world import DAY
 
 MONTH_DAYS = 30.4
 PUTS_BESIDE_PARTS = 4
-"""PUT requests of a file besides its parts, as `ingester/transfer/multipart.py` makes them.
+"""Requests at the price of a PUT that a file needs besides its parts.
 
-These requests are ListMultipartUploads, CreateMultipartUpload, the mark's UploadPart and
-CompleteMultipartUpload.
+`ingester/transfer/multipart.py` calls ListMultipartUploads, CreateMultipartUpload, UploadPart for
+the mark, and CompleteMultipartUpload.
 """
 
 GETS_OF_A_FILE = 10
-"""GET requests of a file: two HeadObject, about seven ranges of the MP4, and Opencast's GET."""
+"""Requests at the price of a GET for a file.
+
+These are two HeadObject, about seven ranges of the MP4, and Opencast's GET.
+"""
 
 PLATFORM_LOG_BYTES = 400
 """Bytes of Lambda's START, END and REPORT lines of an invocation."""
 
 MB_OF = {"webhook": 1024, "downloader": 512, "uploader": 256, "follow": 256}
-"""Memory of each function in MB. `test_capacity.py` compares the values with `cdk/functions.py`."""
+"""Memory of functions in MB. `test_capacity.py` compares the values with `cdk/functions.py`."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Measured:
     standard_requests: int
     fifo_requests: int
     s3_puts: int
-    """PUT requests to S3, including those that tag files."""
+    """Requests to S3 at the price of a PUT, including those that tag files."""
     s3_tags: int
     s3_gets: int
     staged_gb_months: float

@@ -58,7 +58,7 @@ class Meter:
     log_bytes: int = 0
 
     def write(self, old: Stored, new: Stored) -> None:
-        """Count a write by the larger of the old and new size, and the writes to changed indexes.
+        """Count a write by the larger of the old and new size, and the writes to the indexes.
 
         Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
         ("Provisioned throughput considerations for Global Secondary Indexes")

@@ -27,7 +27,7 @@ def test_each_recording_of_a_burst_is_ingested_once(played: Played) -> None:
     assert [str(verdict) for verdict in judge(played)] == []
 
 
-def test_burst_leaves_no_dead_letter(played: Played) -> None:
+def test_burst_leaves_no_message_on_a_dlq(played: Played) -> None:
     assert played.cloud.dead_letters() == []
 
 

@@ -101,7 +101,7 @@ def test_total_cost_is_the_sum_of_the_costs_and_mostly_storage_when_no_file_is_r
     assert costs(before)["S3, staged files"] > 3 * total(before) / 4
 
 
-def test_a_recording_costs_less_than_half_when_its_files_are_released(
+def test_a_recording_costs_less_than_half_as_much_when_its_files_are_released(
     one_recording: Measured,
 ) -> None:
     assert one_recording.s3_tags == len(scenario_of(Load(1)).recordings[0].files)

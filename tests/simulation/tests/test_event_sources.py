@@ -121,7 +121,7 @@ def test_invocation_is_ended_when_its_timeout_is_over() -> None:
     assert harness.waiting() == 1
 
 
-def test_message_is_handled_twice_when_it_is_delivered_twice() -> None:
+def test_message_invokes_the_function_twice_when_sqs_repeats_its_delivery() -> None:
     harness = Harness(slow(10.0), Fault(Kind.DELIVERED_TWICE, "download", 1))
     harness.send()
     harness.world.run(1e5)

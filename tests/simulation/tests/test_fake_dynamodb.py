@@ -398,7 +398,7 @@ def test_error_of_a_query_names_its_expression_when_the_expression_is_wrong(
         )
 
 
-def test_hook_can_skip_the_effect_of_a_call() -> None:
+def test_hook_of_a_fake_table_can_skip_the_effect_of_a_call() -> None:
     names: list[str] = []
 
     class Crashed(Exception):

@@ -71,7 +71,7 @@ class Harness:
         return self.opencast.get(f"/api/events/{media_package}").status_code
 
 
-def test_ingest_fetches_each_file_and_answers_with_the_workflow() -> None:
+def test_fake_opencast_fetches_each_file_of_an_ingest_and_answers_with_the_workflow() -> None:
     harness = Harness()
     harness.post()
     harness.world.run(1e5)
@@ -84,7 +84,7 @@ def test_ingest_fetches_each_file_and_answers_with_the_workflow() -> None:
     assert ingest.finished - ingest.began > 2 * SIZE / 1e6
 
 
-def test_event_is_unknown_to_opencast_while_the_post_fetches_files() -> None:
+def test_event_is_unknown_to_fake_opencast_while_the_post_fetches_files() -> None:
     harness = Harness()
     harness.post()
     harness.world.run(100.0)
@@ -93,7 +93,7 @@ def test_event_is_unknown_to_opencast_while_the_post_fetches_files() -> None:
     assert harness.event_status() == 200
 
 
-def test_ingest_continues_when_the_timeout_of_the_caller_ends() -> None:
+def test_fake_opencast_continues_an_ingest_when_the_timeout_of_the_caller_ends() -> None:
     harness = Harness()
     harness.post(read_seconds=60.0)
     harness.world.run(1e5)
@@ -101,7 +101,7 @@ def test_ingest_continues_when_the_timeout_of_the_caller_ends() -> None:
     assert len(harness.opencast.ingests) == 1
 
 
-def test_ingest_continues_when_a_proxy_answers_502() -> None:
+def test_fake_opencast_continues_an_ingest_when_a_proxy_answers_502() -> None:
     harness = Harness(Fault(Kind.PROXY, "opencast.POST", 1, detail="502"))
     harness.post()
     harness.world.run(1e5)
@@ -111,7 +111,7 @@ def test_ingest_continues_when_a_proxy_answers_502() -> None:
     assert len(harness.opencast.ingests) == 1
 
 
-def test_ingest_gets_the_new_content_when_an_object_changes_before_its_fetch() -> None:
+def test_fake_opencast_fetches_the_new_content_when_an_object_changes_before_its_fetch() -> None:
     harness = Harness()
     harness.post()
     harness.world.at(50.0, lambda: harness.cloud.bucket.store("b.mp4", b"another one", SIZE))
@@ -121,7 +121,7 @@ def test_ingest_gets_the_new_content_when_an_object_changes_before_its_fetch() -
     assert ingest.files[1].content == "another one"
 
 
-def test_ingest_answers_with_an_empty_500_when_a_file_is_missing() -> None:
+def test_fake_opencast_answers_an_ingest_with_an_empty_500_when_a_file_is_missing() -> None:
     harness = Harness()
     harness.post()
     harness.world.at(50.0, lambda: harness.cloud.bucket.remove("b.mp4"))
@@ -133,7 +133,7 @@ def test_ingest_answers_with_an_empty_500_when_a_file_is_missing() -> None:
 
 
 @pytest.mark.parametrize(("later", "status"), [(300.0, 409), (5000.0, 200)])
-def test_second_ingest_gets_a_409_while_a_workflow_is_active_and_a_200_later(
+def test_fake_opencast_answers_a_second_ingest_with_409_only_while_a_workflow_is_active(
     later: float, status: int
 ) -> None:
     harness = Harness()
@@ -146,7 +146,7 @@ def test_second_ingest_gets_a_409_while_a_workflow_is_active_and_a_200_later(
     assert len(harness.opencast.ingests) == (2 if status == 200 else 1)
 
 
-def test_ingest_is_lost_when_opencast_goes_down() -> None:
+def test_fake_opencast_loses_an_ingest_when_it_goes_down() -> None:
     harness = Harness(Fault(Kind.OUTAGE, "opencast", at=50.0, seconds=3600.0))
     harness.post()
     harness.post(at=100.0)
@@ -156,7 +156,7 @@ def test_ingest_is_lost_when_opencast_goes_down() -> None:
     assert harness.opencast.ingests == []
 
 
-def test_ingest_is_refused_when_its_identifier_is_invalid() -> None:
+def test_fake_opencast_refuses_an_ingest_when_its_identifier_is_invalid() -> None:
     harness = Harness()
     harness.post(media_package="a/b")
     harness.world.run(1e5)
@@ -173,7 +173,7 @@ def test_fake_opencast_answers_404_when_a_person_has_deleted_the_event() -> None
     assert harness.event_status() == 404
 
 
-def test_opencast_answers_with_arrays_of_values_for_a_series() -> None:
+def test_fake_opencast_answers_with_arrays_of_values_for_a_series() -> None:
     harness = Harness()
     series = harness.opencast.get(f"/series/{SERIES[0]}.json").json()
     assert series["http://purl.org/dc/terms/"]["identifier"] == [{"value": SERIES[0]}]

@@ -231,7 +231,9 @@ def test_standard_queue_delivers_messages_in_the_chosen_order(now: Time) -> None
     assert bodies(fake.take(url, 2)) == ["three", "two"]
 
 
-def test_standard_queue_delivers_a_message_twice_when_its_delivery_is_duplicated(now: Time) -> None:
+def test_message_of_the_fake_sqs_stays_visible_when_its_delivery_is_to_be_repeated(
+    now: Time,
+) -> None:
     answers = iter([True, False])
     fake = fake_queues(now, duplicates=lambda: next(answers))
     url = fake.create("q")
@@ -355,7 +357,7 @@ def test_message_moves_to_the_dead_letter_queue_at_the_same_receive_as_in_moto(a
     assert found[0] == found[1]
 
 
-def test_records_have_the_form_of_a_lambda_event(now: Time) -> None:
+def test_records_of_the_fake_sqs_have_the_form_of_a_lambda_event(now: Time) -> None:
     fake = fake_queues(now)
     url = fake.create("q.fifo", fifo=True)
     fake.send_message(

@@ -49,7 +49,7 @@ def deliver(answers: list[int | None]) -> list[float]:
     return attempts
 
 
-def test_webhook_event_is_signed_over_its_time_and_raw_body() -> None:
+def test_fake_zoom_signs_a_webhook_event_over_its_time_and_raw_body() -> None:
     zoom = zoom_of(ONE_FILE)
 
     def post(body: bytes, headers: Mapping[str, str], _seconds: float) -> int:
@@ -64,18 +64,18 @@ def test_webhook_event_is_signed_over_its_time_and_raw_body() -> None:
 
 
 @pytest.mark.parametrize("failure", [500, 502, 503, None])
-def test_webhook_event_is_retried_after_5_20_and_60_minutes_when_it_fails(
+def test_fake_zoom_retries_a_failed_webhook_event_after_pauses_of_5_20_and_60_minutes(
     failure: int | None,
 ) -> None:
     assert deliver([failure] * 4) == [0.0, 300.0, 1500.0, 5100.0]
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 401])
-def test_webhook_event_is_not_retried_when_the_answer_is_below_500(status: int) -> None:
+def test_fake_zoom_does_not_retry_a_webhook_event_when_the_answer_is_below_500(status: int) -> None:
     assert deliver([status]) == [0.0]
 
 
-def test_webhook_event_has_a_new_token_and_new_urls_when_it_is_repeated() -> None:
+def test_webhook_event_of_fake_zoom_has_a_new_token_and_new_urls_when_it_is_repeated() -> None:
     zoom = zoom_of(ONE_FILE)
     first, second = (json.loads(zoom.body_of(notify(DONE, F0))) for _ in range(2))
     assert first["download_token"] != second["download_token"]
@@ -86,7 +86,7 @@ def test_webhook_event_has_a_new_token_and_new_urls_when_it_is_repeated() -> Non
     assert url != other
 
 
-def test_file_has_the_status_processing_and_no_url_when_it_is_unfinished() -> None:
+def test_file_of_fake_zoom_has_the_status_processing_and_no_url_when_it_is_unfinished() -> None:
     truth = file(0, finished=DONE + HOUR)
     zoom = zoom_of(scenario((truth,)))
     body = json.loads(zoom.body_of(notify(DONE, truth)))
@@ -95,7 +95,9 @@ def test_file_has_the_status_processing_and_no_url_when_it_is_unfinished() -> No
     assert "download_url" not in entry
 
 
-def test_meeting_id_is_a_string_only_in_the_webhook_event_meeting_ended() -> None:
+def test_meeting_id_of_fake_zoom_is_a_string_in_meeting_ended_but_not_in_recording_stopped() -> (
+    None
+):
     zoom = zoom_of(ONE_FILE)
     ended = json.loads(zoom.body_of(WebhookEvent(DONE, UUID, "meeting.ended")))
     stopped = json.loads(zoom.body_of(WebhookEvent(DONE, UUID, "recording.stopped")))
@@ -119,14 +121,14 @@ def test_fake_zoom_answers_404_when_the_recording_is_in_the_trash() -> None:
     assert listed(zoom)[0] == 404
 
 
-def test_api_answers_401_when_the_access_token_has_expired() -> None:
+def test_fake_zoom_api_answers_401_when_the_access_token_has_expired() -> None:
     zoom = zoom_of(ONE_FILE)
     token = f"Bearer {zoom.new_oauth()}"
     zoom.world.time += 2 * HOUR
     assert zoom.api("/users", {}, token).status_code == 401
 
 
-def test_api_lists_recordings_in_pages() -> None:
+def test_fake_zoom_api_lists_recordings_in_pages() -> None:
     zoom = zoom_of(ONE_FILE)
     zoom.recordings["other"] = zoom.recordings[UUID]
     oauth = f"Bearer {zoom.new_oauth()}"
@@ -147,7 +149,7 @@ def opened(zoom: Zoom, token: str) -> Download:
     return zoom.download(answer.headers["Location"], headers)
 
 
-def test_download_is_redirected_and_answers_ranges() -> None:
+def test_fake_zoom_redirects_a_download_and_answers_ranges() -> None:
     zoom = zoom_of(ONE_FILE)
     answer = opened(zoom, zoom.new_token(UUID))
     assert answer.status == 206
@@ -155,14 +157,14 @@ def test_download_is_redirected_and_answers_ranges() -> None:
     assert zoom.contents[answer.headers["ETag"]] == f"{UUID}|f0-active_speaker"
 
 
-def test_download_token_expires_after_a_day() -> None:
+def test_download_token_of_fake_zoom_expires_after_a_day() -> None:
     zoom = zoom_of(ONE_FILE)
     token = zoom.new_token(UUID)
     zoom.world.time += DAY
     assert opened(zoom, token).status == 401
 
 
-def test_url_of_a_redirect_expires_before_the_token() -> None:
+def test_url_of_a_redirect_of_fake_zoom_expires_before_the_download_token() -> None:
     zoom = zoom_of(ONE_FILE)
     headers = {"Authorization": f"Bearer {zoom.new_token(UUID)}", "Range": "bytes=0-0"}
     first = zoom.download("https://acme.zoom.us/rec/download/f0-active_speaker/1", headers)
@@ -171,7 +173,7 @@ def test_url_of_a_redirect_expires_before_the_token() -> None:
 
 
 @pytest.mark.parametrize(("is_page", "status"), [(True, 200), (False, 404)])
-def test_download_answers_with_a_page_or_404_when_the_file_is_missing(
+def test_fake_zoom_answers_a_download_with_a_page_or_404_when_the_file_is_missing(
     is_page: bool, status: int
 ) -> None:
     site = replace(SITE, gone_is_page=is_page)
@@ -182,6 +184,8 @@ def test_download_answers_with_a_page_or_404_when_the_file_is_missing(
 
 
 @pytest.mark.parametrize(("cdn", "status"), [("ignores", 206), ("wants", 206), ("refuses", 403)])
-def test_cdn_answers_403_only_when_it_refuses_the_token(cdn: str, status: int) -> None:
+def test_cdn_of_fake_zoom_answers_403_only_when_the_site_lets_it_refuse_tokens(
+    cdn: str, status: int
+) -> None:
     zoom = zoom_of(scenario((file(0),), site=replace(SITE, cdn=cdn)))
     assert opened(zoom, zoom.new_token(UUID)).status == status

@@ -80,7 +80,9 @@ def test_judge_calls_a_missing_file_lost_when_its_webhook_event_was_accepted_in_
     assert category(played) is Category.LOST
 
 
-def test_judge_calls_a_missing_recording_reported_when_its_dead_letter_has_a_reason() -> None:
+def test_judge_calls_a_missing_recording_reported_when_its_message_on_the_dlq_has_a_reason() -> (
+    None
+):
     played = well_ended()
     played.system.opencast.ingests.clear()
     played.cloud.queues.send_message(
@@ -91,7 +93,7 @@ def test_judge_calls_a_missing_recording_reported_when_its_dead_letter_has_a_rea
     assert category(played) is Category.REPORTED
 
 
-def test_judge_calls_a_dead_letter_stuck_when_it_has_no_reason() -> None:
+def test_judge_calls_a_message_on_the_dlq_stuck_when_it_has_no_reason() -> None:
     played = well_ended()
     body = json.dumps({"uuid": UUID})
     played.cloud.queues.send_message(QueueUrl=played.cloud.download_dlq, MessageBody=body)
@@ -194,7 +196,7 @@ def test_judge_calls_mails_noise_when_there_are_too_many() -> None:
         ("IGNORED", "RECORDING_STOPPED", True),
     ],
 )
-def test_judge_finds_a_change_of_state_only_when_it_goes_backwards(
+def test_judge_finds_a_mistake_in_a_change_of_state_only_when_the_state_goes_backwards(
     before: str, after: str, *, expected: bool
 ) -> None:
     assert is_backwards(before, after) is expected

@@ -1,4 +1,4 @@
-"""Tests of production's tables over moto and over the fakes."""
+"""Tests of production's tables, staging bucket and secrets over the fakes."""
 
 from __future__ import annotations
 
