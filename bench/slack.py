@@ -61,7 +61,7 @@ class Typed:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Type the commands, print a table and the problems, and return the exit code.
+    """Type `/zip` in the local Slack, print a table and the problems, and return the exit code.
 
     The exit code is 1 after problems or without a local stack, else 0. The rows that this function
     writes to the stack's tables stay.

@@ -160,7 +160,7 @@ class Alarms(Construct):
             "webhook-4xx",
             self._metrics.own("WebhookRejected"),
             Rule(FROM, 1),
-            "The webhook refused a request that Zoom had rightly signed, and won't repeat. "
+            "The webhook refused a request that Zoom had signed correctly. Zoom doesn't repeat it. "
             "Do: `invoke logs.webhook` says after Refused what its data lack; then "
             "`invoke exec.webhook` with the recording's uuid.",
         )
@@ -171,21 +171,21 @@ class Alarms(Construct):
             Rule(FROM, 10, minutes=60),
             "Many requests to the webhook weren't signed, or wrongly, or too long ago: most likely "
             "strangers. If webhook-signature is in ALARM state too, see there. Do: "
-            "`invoke logs.webhook` says after Refused which it was; too old would be a clock of "
-            "Zoom's or a replay.",
+            "`invoke logs.webhook` says after Refused which it was. If a request was too old, "
+            "Zoom's clock is wrong, or somebody replays a request.",
         )
         self._add(
             "webhook-signature",
-            # The minimum is 0 if any webhook event has a valid signature, so one forged request an
-            # hour doesn't keep the alarm on. A small site gets only four webhook events per
-            # meeting, so the alarm has to go into ALARM state for a single wrong signature.
+            # The minimum is 0 if any of Zoom's webhook events has a valid signature, so one forged
+            # request an hour doesn't keep the alarm on. A small site gets only four webhook events
+            # per meeting, so a single wrong signature has to be enough for the ALARM state.
             self._metrics.own("WebhookWronglySigned", MINIMUM),
             Rule(FROM, 1, minutes=60),
             "Requests to the webhook were signed with a secret that isn't the stack's, and none "
-            "with the stack's own: most likely "
-            "Zoom's app has another secret token, and every recording is refused and not sent "
-            "again. Do: compare them; `invoke secrets.rotate WEBHOOK_VALIDATION_SECRET_TOKEN`; "
-            "then `invoke exec.webhook` with the uuid of each that was missed.",
+            "with WEBHOOK_VALIDATION_SECRET_TOKEN: most likely Zoom's app has another secret "
+            "token, and every recording is refused and not sent again. Do: compare the two. If "
+            "they differ, `invoke secrets.rotate WEBHOOK_VALIDATION_SECRET_TOKEN`; then "
+            "`invoke exec.webhook` with the uuid of each recording that was missed.",
         )
 
     def _answers(self) -> None:

@@ -341,7 +341,10 @@ def _record_status(webhook_event: StatusEvent, deps: Dependencies) -> Answer:
     counts = metrics.count(Metric.MEETING_STARTED, is_first_start)
     counts |= metrics.count(Metric.MEETING_ENDED, has_ended)
     logger.info(
-        "%s %s", state, "written" if written else "came too late", extra=_counted(counts, deps)
+        "%s %s",
+        state,
+        "written" if written else "not written: the row is further on, or missing",
+        extra=_counted(counts, deps),
     )
     return NO_CONTENT
 

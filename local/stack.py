@@ -199,7 +199,7 @@ class LocalStack:
         self._say("ready", time.monotonic() - began)
 
     def _prepare(self) -> _Prepared:
-        """Choose addresses and settings, without starting a process."""
+        """Choose addresses and settings, and write the certificates. No process is started."""
         local = read_local(self.given)
         authority = ensure_authority(self.home / "tls")
         self._trusted = write_bundle(

@@ -400,4 +400,4 @@ class AwsFailed(RetryableFailure):
 
 
 class SlowDown(AwsFailed):
-    """S3's answer that it is overloaded, or that a request was too slow. Send fewer requests."""
+    """A 5xx of S3, or its answer that a request was too slow. Send fewer requests."""

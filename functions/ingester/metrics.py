@@ -57,7 +57,7 @@ class Metric(StrEnum):
     WEBHOOK_REJECTED = (
         "WebhookRejected",
         Unit.COUNT,
-        "The webhook answered another 4xx, to a request that Zoom had rightly signed.",
+        "The webhook answered another 4xx, to a request that Zoom had signed correctly.",
     )
     WEBHOOK_NOT_TAKEN = (
         "WebhookNotTaken",

@@ -146,7 +146,9 @@ def check_track(file: StoredFile) -> None:
 
 
 def track_of(parts: Mapping[str, Part], *, with_tags: bool) -> StoredFile:
-    """Return the file in a form that adds a track. `with_tags` keeps the form's tags.
+    """Return the WebVTT file in a form that adds a track.
+
+    `with_tags` is whether this version of Opencast reads the form's tags.
 
     Raises:
         BadRequestError: The flavor or the file is missing or wrong.

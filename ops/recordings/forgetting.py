@@ -270,7 +270,9 @@ def summary(traces: Traces) -> str:
 
 
 def remaining_traces(uuid: str, when: datetime, retention: timedelta) -> list[str]:
-    """Return lines about the traces that remain after the command, and on how long they stay."""
+    """Return lines about the traces that remain after `when`, and about how long they stay.
+
+    `retention` is that of the logs."""
     until = {
         name: (when + life).strftime("%Y-%m-%d")
         for name, life in (

@@ -279,7 +279,7 @@ def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> N
     """Show the changes of a deployment if the stack exists (`there`), and ask for consent.
 
     Raises:
-        Exit: The operator doesn't consent, or pressed ^C (exit code 130).
+        Exit: The operator doesn't consent, or pressed ^C. The exit code is 130 in both cases.
         OpsError: The CDK's command line is missing or failed.
     """
     name = place.stack_name

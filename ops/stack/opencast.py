@@ -131,8 +131,9 @@ def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
     advice = "or set OPENCAST_BASE_URL"
     if not instances:
         raise OpsError(
-            f"No instance that runs is tagged opsworks:stack={cluster} and opsworks:layer:admin: "
-            f"check OC_CLUSTER_NAME and AWS_REGION (STACK_TYPE=ecs, if it is one of ECS), {advice}."
+            f"No running instance is tagged opsworks:stack={cluster} and opsworks:layer:admin: "
+            "check OC_CLUSTER_NAME and AWS_REGION, set STACK_TYPE=ecs if the cluster runs on ECS, "
+            f"{advice}."
         )
     if len(instances) > 1:
         ids = ", ".join(sorted(instance["InstanceId"] for instance in instances))
@@ -140,7 +141,7 @@ def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
     [instance] = instances
     host = instance.get("PublicDnsName") or instance.get("PrivateDnsName")
     if not host:
-        raise OpsError(f"{instance['InstanceId']} has no host name: start it, {advice}.")
+        raise OpsError(f"{instance['InstanceId']} has no host name: wait until it runs, {advice}.")
     return Location(_address("http", host))
 
 

@@ -277,7 +277,7 @@ def _alarms(target: Target, names: Names) -> dict[str, str]:
         alarm["AlarmName"]: alarm.get("StateReason", "")
         for page in pages
         for alarm in page["MetricAlarms"]
-        # Names of alarms of a stack `zip-dev` begin like those of a stack `zip`.
+        # The prefix `zip-` also finds the alarms of a stack `zip-dev`, which has another topic.
         if any(action.endswith(f":{names.topic}") for action in alarm.get("AlarmActions", ()))
     }
 

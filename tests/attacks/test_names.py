@@ -95,7 +95,9 @@ def test_staged_file_has_a_safe_key_when_zoom_sends_a_hostile_name(
 
 
 @pytest.mark.usefixtures("found")
-def test_all_staged_files_have_safe_keys(target: Target) -> None:
+def test_all_staged_files_have_safe_keys_when_webhook_events_have_hostile_names(
+    target: Target,
+) -> None:
     keys = staged_keys(target.driver)
     assert keys
     assert [key for key in keys if not KEY.fullmatch(key)] == []

@@ -127,7 +127,7 @@ class TestRefreshing:
         expect(page.locator("#updated")).to_have_text("Updated 14:32")
         assert len(site.queries) > count
 
-    def test_a_paused_page_refreshes_only_when_its_button_is_clicked(
+    def test_a_paused_page_refreshes_only_when_the_button_refresh_is_clicked(
         self, page: Page, site: Site
     ) -> None:
         open_page(page, site)

@@ -30,7 +30,7 @@ NO_KEY = {"nothing": {"S": "x"}}
 
 
 def last(arn: str) -> str:
-    """Return the last part of an ARN, which is the resource's name in most services."""
+    """Return the part of an ARN after the last colon, such as the name of a queue."""
     return arn.rsplit(":", 1)[-1]
 
 

@@ -99,7 +99,7 @@ class Events:
 
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "false"])
-def test_local_stack_disables_the_rule_of_follow_when_ingests_are_followed(text: str) -> None:
+def test_local_stack_disables_the_schedule_of_the_function_follow(text: str) -> None:
     site, events = load({**SETTINGS, "FOLLOW_INGESTS": text}, None), Events()
     stop_following(site, events)
     rules = [Names(site.stack_name).of("follow")]

@@ -152,7 +152,7 @@ def test_zoom_stand_in_answers_404_when_the_meeting_is_unknown(
     assert (answer.status_code, answer.json()["code"]) == (404, 3301)
 
 
-def test_zoom_stand_in_answers_a_trashed_recording_with_404_and_its_files_with_a_page(
+def test_zoom_stand_in_answers_a_trashed_recording_with_code_3301_and_its_files_with_an_html_page(
     client: Client, recording: Recording
 ) -> None:
     link, token = client.completed(recording)

@@ -98,7 +98,7 @@ def test_on_demand_posts_its_content_as_json_and_returns_the_message(
         (Answer(302), "{} 302: nothing more"),
     ],
 )
-def test_on_demand_reports_the_status_and_message_of_an_unsuccessful_answer(
+def test_exec_on_demand_reports_the_status_and_message_of_an_unsuccessful_answer(
     answer: Answer, said: str, hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [answer]

@@ -118,7 +118,7 @@ def test_the_location_of_an_opsworks_cluster_is_the_address_of_its_running_admin
     launch(ec2, stack="oc-dev", layer="admin")
     gone = launch(ec2, stack=CLUSTER, layer="admin")
     ec2.terminate_instances(InstanceIds=[gone["InstanceId"]])
-    with pytest.raises(OpsError, match="No instance that runs is tagged opsworks:stack=oc-prod"):
+    with pytest.raises(OpsError, match="No running instance is tagged opsworks:stack=oc-prod"):
         opsworks_location(ec2, CLUSTER)
     launch(ec2, stack=CLUSTER, layer="admin")
     pages = ec2.describe_instances()["Reservations"]

@@ -401,7 +401,7 @@ def test_write_zip_keeps_the_unfinished_file_of_another_command(tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
 
 
-def test_the_host_platform_is_refused_without_the_local_cloud() -> None:
+def test_the_package_platform_host_is_refused_when_aws_endpoint_url_is_not_set() -> None:
     local = {"PACKAGE_PLATFORM": "host", "AWS_ENDPOINT_URL": "https://127.0.0.1:1"}
     assert package.platform_of(local) == host()
     assert package.platform_of({}) == lambda_()

@@ -14,7 +14,7 @@ TABLES = cells_in(PATH.read_text("utf-8"))
 SEND = Call("SQS: SendMessage download")
 
 
-def test_the_reliability_document_has_a_crash_table_for_every_function_of_the_sweep() -> None:
+def test_the_reliability_document_has_a_table_for_every_function_of_the_crash_sweep() -> None:
     assert list(TABLES) == [trigger.function.name for trigger in TRIGGERS]
 
 

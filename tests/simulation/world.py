@@ -147,7 +147,10 @@ class World:
         return self.time
 
     def random_fraction(self) -> float:
-        """Return a random number in [0, 1) from the running process's source, or the world's."""
+        """Return a random number in [0, 1).
+
+        It comes from the running process's source, or from the world's source if no process runs.
+        """
         return (self.current.chance if self.current else self._chance).random()
 
     def new_id(self) -> str:

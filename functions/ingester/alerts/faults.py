@@ -12,6 +12,7 @@ from ingester.alerts.log_records import LogRecord
 from ingester.log_level import Level
 
 _SHAPE_LIMIT = 500
+_READ_LIMIT = 5_000
 _VARIES = (
     re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE),
     re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z?"),
@@ -23,12 +24,12 @@ numbers."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One occurrence of a fault.
+    """The records of one fault in one batch of a log.
 
     Attributes:
-        key: Identifier of the fault, the same for each occurrence.
+        key: Identifier of the fault, the same in each batch.
         function: Name of the function without the stack's name, such as `slack`.
-        records: Records of this occurrence, at least one.
+        records: At least one record.
     """
 
     key: str
@@ -56,10 +57,11 @@ def faults_in(records: Iterable[LogRecord], function: str, min_level: Level) -> 
 
 def shape_of(message: str) -> str:
     """Return the start of a message, with `#` for each part that differs between records."""
-    shape = message[:_SHAPE_LIMIT]
+    shape = message[:_READ_LIMIT]
     for pattern in _VARIES:
         shape = pattern.sub("#", shape)
-    return shape
+    # If the message were cut first, longer numbers would move the end of the shape.
+    return shape[:_SHAPE_LIMIT]
 
 
 def _key(record: LogRecord, function: str) -> str:

@@ -1,4 +1,4 @@
-"""Read the cues of Zoom's WebVTT files, repair them, and join the cues of several segments.
+"""Read, escape, repair and join the cues of Zoom's WebVTT files, and write them as one file.
 
 `webvtt-py` parses WebVTT (https://www.w3.org/TR/webvtt1/), and ignores blocks that aren't cues.
 """

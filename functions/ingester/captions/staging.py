@@ -1,7 +1,7 @@
 """Stage a recording's captions, chapters and summaries.
 
 Captions and chapters become one WebVTT file of each kind for the joined video. Summaries stay as
-Zoom made them, one file for each segment.
+Zoom made them, one file of each kind for each segment.
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ FOLLOWS: dict[State, frozenset[State]] = {
     State.ON_DEMAND_RECEIVED: ZOOM_SIDE | {State.ON_DEMAND_RECEIVED},
     State.WEBHOOK_RECEIVED: _ASKED | {State.WEBHOOK_FAILED},
     State.WEBHOOK_FAILED: _ASKED | {State.WEBHOOK_FAILED},
-    # A state that follows the send of a message replaces only earlier states, because the next step
-    # may have ended the work already.
+    # A state that follows the send of a message replaces only earlier states and itself, because
+    # the next step may have ended the work already.
     State.SENT_TO_DOWNLOADER: _ASKED | {State.SENT_TO_DOWNLOADER},
     State.SENT_TO_UPLOADER: _DOWNLOADING | {State.SENT_TO_UPLOADER},
     # A state in which work begins also replaces a failure or IGNORED, because a redelivery or an

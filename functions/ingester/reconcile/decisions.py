@@ -1,6 +1,7 @@
 """Decide which listed recordings were missed, and define reconcile's state and its health.
 
-A recording was missed if nobody requested its ingest, because Zoom's webhook event never came.
+A recording was missed if the ledger has no request for its ingest, or lacks one of its MP4 or chat
+files. `is_known` says which recordings count as known nevertheless.
 """
 
 from __future__ import annotations

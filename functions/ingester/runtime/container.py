@@ -1,4 +1,8 @@
-"""The dependencies that a warm Lambda container keeps between invocations."""
+"""The dependencies that a warm Lambda container keeps between invocations.
+
+They are rebuilt after five minutes, and sooner if a secret may have been rotated, but not as often
+as forged requests ask for it.
+"""
 
 from __future__ import annotations
 
@@ -102,6 +106,10 @@ class Container(Generic[Kept]):
 
         The result is None if AWS fails, or after READINGS rebuilds within READING_SECONDS. Call
         this method for a decision that must not depend on secrets that were read earlier.
+
+        Raises:
+            BotoCoreError, ClientError: AWS fails, and there are no dependencies, or they are older
+                than LONGEST_SECONDS.
         """
         old, now = self(), self._clock()
         if len(self._readings) == READINGS and now - self._readings[0] < READING_SECONDS:
@@ -114,6 +122,9 @@ class Container(Generic[Kept]):
 
         Call this method before an unsigned request is accepted: a secret may have been set just
         now.
+
+        Raises:
+            BotoCoreError, ClientError: As for `rebuild_or_none`.
         """
         kept, now = self(), self._clock()
         if now - self._built_at < UNSIGNED_SECONDS:

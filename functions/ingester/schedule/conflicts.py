@@ -1,7 +1,8 @@
-"""Conflicts and repeats of the schedule: scheduled classes of one meeting at the same time.
+"""Conflicts, repeats and copies in the schedule: scheduled classes of a meeting at the same time.
 
-Classes for different series conflict, because a recording goes to one series only. A class for the
-same series from another source is a repeat. A row with the class of an earlier row is a copy.
+Scheduled classes for different series conflict, because a recording goes to one series only. A
+scheduled class for the same series from another source is a repeat. A row with the scheduled class,
+course and title of an earlier row is a copy.
 """
 
 from __future__ import annotations

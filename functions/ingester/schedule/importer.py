@@ -63,9 +63,9 @@ class ImportReport(msgspec.Struct, frozen=True):
     """Result of an import, or of a dry run.
 
     `meetings` and `classes` are the numbers of meetings and scheduled classes that were read.
-    `retained` are the classes that stay as they were, because rows that may hold these classes
-    can't be read. `before` is the whole table before the import. `repeats` are the numbers of
-    classes that other sources have too, by source.
+    `retained` are the scheduled classes that stay as they were, because rows that may hold these
+    classes can't be read. `before` is the whole table before the import. `repeats` are the numbers
+    of scheduled classes that other sources have too, by source.
     """
 
     plan: ImportPlan

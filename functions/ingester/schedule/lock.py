@@ -1,4 +1,4 @@
-"""The lock of the schedule: a row of its table that exists while an update runs."""
+"""The lock of the schedule: a row of its table that one update holds for a limited time."""
 
 from __future__ import annotations
 

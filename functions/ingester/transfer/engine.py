@@ -256,7 +256,11 @@ class _Run:
         raise TransferFailed("Nothing could be copied in the time that was left.")
 
     def _release_files(self) -> None:
-        """Cancel the running tasks, and keep or abort unfinished uploads."""
+        """Cancel the running tasks, and end the copies.
+
+        After a permanent failure of the run or of a file's own copy, its unfinished upload is
+        aborted. Otherwise the next run continues the upload.
+        """
         for file in self._files:
             file.cancel()
         wait(self._running, GRACE_SECONDS)

@@ -117,7 +117,8 @@ def check_boxes(file: File) -> None:
         TransferFailed: The file is a page (HTML, XML or JSON), is shorter than its size, has a box
             of an impossible length, or lacks the index or the samples.
         UnusableVideo: The file has too many boxes or two indexes; its index is too large,
-            compressed or impossible, or has too many frames; or the check takes too many reads.
+            compressed or impossible, or has too many samples; or the check reads too often or too
+            many bytes.
     """
     if file.peek(0, _HEADER_BYTES).lstrip()[:1] in _FIRST_BYTES_OF_TEXT:
         raise TransferFailed(

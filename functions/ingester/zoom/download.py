@@ -170,7 +170,7 @@ class ZoomFile:
         return self.open(first, last)
 
     def _find_address(self, first: int, last: int) -> tuple[urllib3.BaseHTTPResponse, _Address]:
-        """Follow the download_url; after a refusal or a page, once more with a fresh access.
+        """Follow the download_url, and again with a fresh access if Zoom refuses or sends a page.
 
         Raises:
             IngesterError: See `open`.

@@ -1,4 +1,4 @@
-"""Read and write the pause of all downloads, which is one item in the ledger's table."""
+"""Read and write the pause of all downloads after a 429 of Zoom, an item of the ledger's table."""
 
 from __future__ import annotations
 

@@ -71,4 +71,6 @@ def test_shape_of_a_log_message_has_placeholders_for_ids_times_and_numbers() -> 
         "attempt # of #, next try at #"
     )
     assert len(shape_of("x" * 10_000)) == 500
+    rest = " failed" * 100
+    assert shape_of(f"attempt 9{rest}") == shape_of(f"attempt 10{rest}")
     assert log_lines.REQUEST not in shape_of(log_lines.TIMED_OUT)

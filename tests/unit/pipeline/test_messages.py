@@ -262,7 +262,7 @@ def test_message_error_is_raised_when_a_message_is_nested_too_deeply() -> None:
     assert zip_id_of(text) is None
 
 
-def test_message_of_a_partial_ingest_needs_no_start_time() -> None:
+def test_message_of_a_partial_webhook_event_needs_no_start_time() -> None:
     # The downloader takes the start time from Zoom's API.
     text = json.dumps(OLD_DOWNLOAD | {"start_time": "", "is_partial": True})
     assert decode(text, DownloadMessage).start_time == ""

@@ -72,7 +72,7 @@ def test_recording_is_listed_only_in_the_group_of_its_newest_ingest_when_the_cau
     assert groups(first, second) == [["a2"]]
 
 
-def test_group_has_every_ingest_when_the_ingests_have_no_uuid() -> None:
+def test_group_of_a_cause_has_every_ingest_when_the_rows_have_no_recording_uuid() -> None:
     assert groups(
         failed("a", INVALID_SERIES, recording_id=""), failed("b", INVALID_SERIES, recording_id="")
     ) == [["a", "b"]]

@@ -313,7 +313,7 @@ INGESTS = st.builds(
 
 
 @given(st.lists(INGESTS, max_size=6, unique_by=lambda known: known.zip_id))
-def test_other_ingest_of_a_diagnosis_belongs_to_the_same_recording_and_needs_no_attention(
+def test_ingest_that_replaces_a_diagnosed_ingest_has_the_same_recording_and_needs_no_attention(
     rows: list[StatusRow],
 ) -> None:
     known = {row.zip_id: row for row in rows}

@@ -42,7 +42,7 @@ def test_concurrency_limit_goes_back_when_more_connections_bring_no_additional_t
     assert limit.connections == 8
 
 
-def test_concurrency_limit_goes_back_to_its_start_when_one_connection_fills_the_link() -> None:
+def test_concurrency_limit_returns_to_its_first_value_when_one_connection_fills_the_link() -> None:
     assert max(run(ConcurrencyLimit(4, 16), link(50e6, together=50e6), 10)[2:]) == 4
 
 

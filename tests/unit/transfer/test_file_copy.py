@@ -391,7 +391,7 @@ class TestRelease:
         assert file.release(abort=True) == 0
         assert aborted(file) == []
 
-    def test_release_aborts_the_upload_of_a_copy_in_progress(self) -> None:
+    def test_release_with_abort_aborts_the_upload_of_a_copy_in_progress(self) -> None:
         file = opened(file_copy(), plan_for(stored=2, marked=True))
         assert file.release(abort=True) == 0
         assert aborted(file) == ["u-1"]

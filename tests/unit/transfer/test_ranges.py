@@ -127,7 +127,7 @@ class TestContinues:
         assert harness.read(0, 1999) == part_of(0, 1999)
         assert harness.file.requested == [(0, 1999), *[(1000, 1999)] * 3]
 
-    def test_pauses_of_the_reader_stay_within_a_limit_that_doubles_with_each_failure(self) -> None:
+    def test_backoff_of_a_range_stays_within_a_limit_that_doubles_with_each_failure(self) -> None:
         harness = harness_of(*[Break(0)] * FAILURES)
         harness.read(0, 9)
         limits = [FIRST_PAUSE * 2**number for number in range(FAILURES)]

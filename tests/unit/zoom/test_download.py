@@ -61,7 +61,7 @@ class TestToken:
         assert TOKEN not in str(web.seen[0].query)
 
     @pytest.mark.parametrize("token", ["secret\nx", "secret x", "secret\u20ac"])
-    def test_file_refused_is_raised_without_the_token_when_the_token_is_invalid_in_a_header(
+    def test_error_about_a_token_that_no_header_can_have_does_not_contain_the_token(
         self, opener: Opener, web: Web, token: str
     ) -> None:
         malformed = replace(opener, access=Access(token, is_fresh=True))

@@ -260,7 +260,7 @@ class TestNames:
     )
     @example(prefix="attachment; ", rest="filename*=x'y'%ff.mp4")
     @example(prefix="attachment; ", rest="filename*0*=UTF-8''a; filename*1=.mp4")
-    def test_file_name_in_a_content_disposition_is_empty_or_has_an_extension_whatever_the_header(
+    def test_file_name_in_a_content_disposition_is_empty_or_has_an_extension_and_no_slash(
         self, prefix: str, rest: str
     ) -> None:
         name = name_in_disposition(f"{prefix}{rest}")

@@ -146,7 +146,7 @@ def test_names_of_a_webhook_event_fit_into_the_ledger_whatever_its_files_are(
     ],
     ids=str,
 )
-def test_has_video_is_none_when_only_unreadable_files_of_a_partial_ingest_could_be_videos(
+def test_has_video_is_none_when_only_unreadable_files_of_a_webhook_event_could_be_videos(
     files: Any, has_video: bool | None
 ) -> None:
     webhook_event = ingest(completed(recording_files=files, host_id=None))
@@ -154,7 +154,7 @@ def test_has_video_is_none_when_only_unreadable_files_of_a_partial_ingest_could_
     assert webhook_event.has_video is has_video
 
 
-def test_partial_ingest_names_mp4_and_chat_files_with_an_id_when_other_fields_are_missing() -> None:
+def test_partial_webhook_event_names_mp4_and_chat_files_when_it_lacks_other_fields() -> None:
     files = [
         mp4(),
         mp4("no-start", recording_start=None),
@@ -177,7 +177,7 @@ def test_partial_ingest_names_mp4_and_chat_files_with_an_id_when_other_fields_ar
     assert [file.recording_id for file in webhook_event.files] == ["file-1"]
 
 
-def test_partial_ingest_keeps_the_fields_that_can_be_read() -> None:
+def test_partial_webhook_event_keeps_the_fields_that_can_be_read() -> None:
     content = completed(id=str(MEETING), topic=5, start_time="now", duration=61.5, host_id="h")
     webhook_event = ingest(content)
     subject = webhook_event.subject

@@ -33,7 +33,9 @@ def test_schedule_update_is_refused_before_google_is_asked_when_the_stack_has_no
     assert user.stored() == {}
 
 
-def test_schedule_update_needs_no_token_when_the_stack_is_open(user: SheetUser) -> None:
+def test_schedule_update_needs_no_token_when_none_is_set_and_open_updates_are_allowed(
+    user: SheetUser,
+) -> None:
     configure(user, token="", is_open="true")
     user.sheet(row())
     assert user.update()[0] == 200

@@ -73,7 +73,7 @@ def test_recording_is_processed_as_before_when_it_is_recovered_before_its_reques
 
 
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED])
-def test_recovery_does_not_send_a_request_again_when_the_trash_did_not_end_the_request(
+def test_recovery_does_not_send_a_request_again_when_the_request_did_not_end_in_the_trash(
     end: End | None, aws: Cloud, post: Post
 ) -> None:
     post(completed())
