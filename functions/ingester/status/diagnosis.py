@@ -55,9 +55,10 @@ BEFORE_FILES = ZOOM_SIDE | {
 class Situation(Enum):
     """Situations of an ingest.
 
-    A new situation needs a case in `_own_situation`, a place in `NEEDS_ATTENTION` if a person has
-    to act, phrases in `status/advice.py`, a rank and words in `status/verdict.py`, and an example
-    in the tests. Tests fail until the new situation has phrases, words and an example.
+    A new situation needs a case in `_own_situation` (for an ignored ingest, a row in `_IGNORED`), a
+    place in `NEEDS_ATTENTION` if a person has to act, phrases in `status/advice.py`, a rank and
+    words in `status/verdict.py`, and an example in the tests. Tests fail until the new situation
+    has phrases, a rank, words and an example.
     """
 
     UNKNOWN = auto()

@@ -29,9 +29,11 @@ _ORDER = (
     {Situation.OPENCAST_DELETED},
     {Situation.AT_ZOOM},
     {Situation.IGNORED, Situation.NO_SCHEDULED_CLASS},
+    {Situation.SUPERSEDED, Situation.AWAITS_OTHER, Situation.NOT_NEEDED, Situation.UNKNOWN},
 )
-"""Situations from the most advanced to the least. All others rank last: SUPERSEDED, AWAITS_OTHER,
-NOT_NEEDED and UNKNOWN."""
+"""All situations from the most advanced to the least."""
+
+_RANKS = {situation: rank for rank, some in enumerate(_ORDER) for situation in some}
 
 _IGNORED = ("was ignored", "were ignored")
 _NO_CLASS = (
@@ -89,7 +91,7 @@ def verdict_of(
     """
     ordered = sorted(rows, key=requested)
     # `min` returns the first of equals, so reverse the order to get the newest.
-    deciding = min(reversed(ordered), key=lambda row: _rank(diagnoses[row.zip_id].situation))
+    deciding = min(reversed(ordered), key=lambda row: _RANKS[diagnoses[row.zip_id].situation])
     diagnosis = diagnoses[deciding.zip_id]
     position = ordered.index(deciding)
     clauses = [_head(deciding, diagnosis, write_time)]
@@ -137,10 +139,6 @@ def since_when(row: StatusRow) -> datetime:
 def requested(row: StatusRow) -> tuple[str, str]:
     """Return a key that sorts ingests by the time of their request, or else of their last write."""
     return row.ingest_request_time or timestamps.write(row.updated), row.zip_id
-
-
-def _rank(situation: Situation) -> int:
-    return next((rank for rank, some in enumerate(_ORDER) if situation in some), len(_ORDER))
 
 
 def _head(row: StatusRow, diagnosis: Diagnosis, write_time: Callable[[datetime], str]) -> str:
