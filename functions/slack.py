@@ -423,7 +423,7 @@ def _begin_lookup(
     The queries run while Slack is asked whether the user may see the answer.
 
     Returns:
-        The lookup; or a message if the request names no meeting.
+        The lookup; or a message if the request names no meeting, or is malformed.
     """
     try:
         button = read_button(interaction.value) if isinstance(interaction, Press) else None

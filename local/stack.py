@@ -185,7 +185,8 @@ class LocalStack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of invoke's tasks for this stack, with settings, secrets and access."""
+        """The environment of `invoke`'s commands for this stack, with settings, secrets and
+        credentials."""
         return {**self.settings, **self._operator(), STACK_VARIABLE: self.state.stack_name}
 
     def _start(self) -> None:

@@ -100,7 +100,7 @@ def requirers(lock: Path) -> set[tuple[str, str]]:
 
 
 def lock_problems(source: Path, root: Path = ROOT) -> list[str]:
-    """Return a sentence for each difference of a lock to its `.in` file or parent locks."""
+    """Return a sentence for each difference between a lock and its `.in` file or parent locks."""
     path = root / source
     lock = path.with_suffix(".txt")
     found = [

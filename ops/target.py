@@ -157,10 +157,13 @@ def staging_lifetime() -> timedelta:
 def existing_target(*, needs_code: bool = False) -> Target:
     """Return the stack for a command that changes nothing.
 
+    `needs_code` is whether the command uses the functions' packages in S3.
+
     Raises:
         SettingsError: A setting that the command needs is missing or wrong.
         ProfileNotFound: The profile doesn't exist.
         OpsError: The stack doesn't exist.
+        ClientError: CloudFormation can't be asked.
     """
     target = configured_target(needs_code=needs_code)
     require_stack(target)

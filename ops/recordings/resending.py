@@ -39,12 +39,13 @@ class Resender:
     clock: Callable[[], datetime] = now
 
     def recording(self, uuid: str) -> MeetingRecordings:
-        """Return a recording of which Zoom has finished all files.
+        """Return a recording whose MP4 and chat files Zoom has finished.
 
         Raises:
             OpsError: Zoom has no such recording.
-            ZoomUnreachable, ZoomRefused: Zoom's API can't be asked, or refuses the request.
-            NotReady: Zoom hasn't finished all files.
+            ZoomUnreachable, ZoomRefused: Zoom's API can't be asked, refuses the request, or answers
+                with a malformed list.
+            NotReady: Zoom has no files yet, or hasn't finished an MP4 or chat file.
         """
         found = self.zoom.recordings(uuid, seconds=ZOOM_SECONDS)
         if found is None:

@@ -261,7 +261,7 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
     },
 )
 def list_classes(_context: Context, meeting: str | None = None, json: bool = False) -> None:
-    """Show the classes of the schedule."""
+    """Show the scheduled classes."""
     number = None if meeting is None else str(arguments.meeting_number(meeting))
     meetings = ScheduleTable(schedule_of(existing_target())).all()
     chosen = [found for found in meetings if number in {None, found.zoom_series_id}]

@@ -149,7 +149,9 @@ def test_status_and_page_are_refused_when_the_address_is_not_allowed(
     ids=str,
 )
 @pytest.mark.usefixtures("refused")
-def test_ingest_is_refused_when_the_address_is_not_allowed(attack: Attack, target: Target) -> None:
+def test_route_ingest_is_refused_when_the_address_is_not_allowed(
+    attack: Attack, target: Target
+) -> None:
     target.assert_attack_refused(attack, INGEST)
 
 

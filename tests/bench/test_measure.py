@@ -78,7 +78,7 @@ class TestCheck:
         ids=["missing", "unexpected", "wrong size"],
     )
     @pytest.mark.parametrize("parts", [False, True])
-    def test_benchmark_finds_a_problem_when_a_key_or_size_is_wrong(
+    def test_benchmark_finds_a_problem_when_an_object_is_missing_or_unexpected_or_has_a_wrong_size(
         self, objects: list[S3Object], problem: str, parts: bool
     ) -> None:
         assert problem in problem_of(objects, Load("one", {"f": SIZE}), parts=parts)

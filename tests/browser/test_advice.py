@@ -96,7 +96,7 @@ def test_link_to_the_request_form_does_not_name_the_default_series(
 def test_a_recording_whose_ingest_has_an_unknown_outcome_may_be_requested_again(
     page: Page, site: Site, aws: Cloud
 ) -> None:
-    # The ledger knows the ingest, so another request starts no second ingest.
+    # The ledger knows the POST, so another request makes no second event in Opencast.
     week = Week(aws)
     week.begin("m==", timedelta(hours=8), "Sent, perhaps")
     reason = "The ingest was sent to Opencast: look for it in Opencast: an operator is needed"

@@ -70,7 +70,7 @@ def heard(videos: list[Path]) -> list[float]:
 
 
 def videos_in(stack: Stack, recording: ZoomRecording, made: Path, seed: str) -> list[Path]:
-    """Return the videos of a recording in Opencast, in the order in which Opencast joins them."""
+    """Return copies of the videos that Opencast got, in the order in which it joins them."""
     lecture = build_lecture(
         made,
         Lecture(meeting_id=recording.meeting_id, start_time=stack.start, seed=seed, **LECTURE),

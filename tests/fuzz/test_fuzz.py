@@ -73,9 +73,7 @@ def test_mutated_inputs_break_no_target_and_show_no_secret(name: str) -> None:
     assert problems == {}
 
 
-def test_fuzzed_uploads_are_posted_to_opencast_when_neither_messages_nor_answers_are_mutated() -> (
-    None
-):
+def test_upload_messages_of_the_fuzzer_lead_to_posts_when_recordings_are_long_enough() -> None:
     ingests: list[int] = []
     with LogInMemory():
         for message in payloads.upload_messages():

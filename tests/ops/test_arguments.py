@@ -76,7 +76,7 @@ def test_recording_uuid_accepts_a_link_to_the_page_of_the_recording(link: str) -
 @pytest.mark.parametrize(
     "text", ["855 5000 1111", JOIN_LINK, JOIN_LINK.removeprefix("https://"), f"x={JOIN_LINK}"]
 )
-def test_recording_uuid_names_the_command_for_meetings_when_the_text_has_a_meeting_number(
+def test_error_about_a_uuid_names_the_command_for_meetings_when_the_text_has_a_meeting_number(
     text: str,
 ) -> None:
     with pytest.raises(OpsError, match="`invoke recordings --meeting 85550001111` lists") as said:

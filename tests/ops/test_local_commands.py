@@ -65,7 +65,7 @@ def test_local_down_shows_progress_on_a_terminal(home: Path) -> None:
     assert said(local.take_down, home)[0] == "No local stack is up.\n"
 
 
-def test_the_text_after_the_demo_activates_the_environment_before_it_names_local_up() -> None:
+def test_text_after_the_demo_names_the_activation_of_the_environment_before_local_up() -> None:
     said = local.AFTER_THE_DEMO
     assert said.index("`. .venv/bin/activate`") < said.index("`invoke local.up`")
 

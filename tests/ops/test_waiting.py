@@ -16,7 +16,7 @@ from tests.ops.terminals import TerminalText
 
 
 class Shown:
-    """A waiting line that records when it is shown and removed."""
+    """A waiting line that records each time that it is shown or removed, in order."""
 
     def __init__(self) -> None:
         self.events: list[str] = []

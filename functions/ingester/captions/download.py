@@ -198,7 +198,7 @@ def with_captions(
 def _ask_now(message: DownloadMessage, deps: Dependencies) -> MeetingRecordings | str:
     """Ask Zoom about the recording, and return the answer, or why there is no answer.
 
-    No error stops the video.
+    No error here keeps the video from being staged.
     """
     if deps.time_left() < VIDEO_RESERVE_SECONDS:
         return NO_TIME

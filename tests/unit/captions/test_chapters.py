@@ -172,7 +172,7 @@ class TestRefusing:
         with pytest.raises(UnusableCaptions, match="more than 500 chapters"):
             read(items(*range(MAX_CHAPTERS + 1)))
 
-    def test_refusal_of_a_chapter_file_names_its_fields_and_no_values(self) -> None:
+    def test_refusal_of_a_chapter_file_names_only_plain_field_names_and_no_values(self) -> None:
         document = {"data": {"sections": [{"headline": "Secret", "at": 5, "Ada's <plan>": 1}]}}
         with pytest.raises(UnusableCaptions) as refused:
             read(document)

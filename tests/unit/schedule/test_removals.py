@@ -94,7 +94,8 @@ def test_removals_name_scheduled_classes_without_a_substitute_in_their_meeting(
         (["A M 9:30", "A W 9:30"], ["8: A M 9:30", "8: A W 9:30"], []),
         (["A M 9:30"], ["8: A2 M 9:30"], []),
         (["A M 9:30"], ["8: A M 9:30 300"], []),
-        # The scheduled class moves to a meeting that exists, or only one of two moves.
+        # The scheduled class moves to a meeting that exists, or only one of two scheduled classes
+        # moves.
         (["A M 9:30", "8: B W 9:30"], ["8: A M 9:30", "8: B W 9:30"], []),
         (["A M 9:30", "A W 9:30"], ["8: A M 9:30"], ["7: A (100) W 9:30 L"]),
         (["A M 9:30", "B W 9:30"], ["A M 9:30", "8: B W 9:30"], []),

@@ -270,5 +270,5 @@ def test_row_stays_when_a_late_chat_comes_for_a_recording_in_progress(
     request = record_of(aws).request(zip_id)
     assert (request.is_sent, request.end) == (True, None)
     assert set(record_of(aws).files) == {"file-1", "late"}
-    # Only Zoom's webhook events may bring late files.
+    # Only Zoom's webhook events may add files to a request that is under way.
     assert len(sent(aws)) == (2 if make is completed else 1)

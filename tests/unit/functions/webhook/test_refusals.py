@@ -173,7 +173,8 @@ def test_zoom_challenge_is_answered_with_the_secret_that_signed_it(
 def test_zoom_challenge_is_refused_when_its_token_does_not_look_like_a_token_of_zoom(
     token: object, post: Post, aws: Cloud
 ) -> None:
-    # The answer signs the token, so the token must not have the form of a text that Zoom signs.
+    # The answer contains a signature of the token, so the token must not have the form of a
+    # text that Zoom signs.
     body = {"event": "endpoint.url_validation", "payload": {"plainToken": token}}
     assert post(body) == 400
     assert untouched(aws)
