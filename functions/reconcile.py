@@ -424,7 +424,8 @@ class _Run:
             _post(body, newer)
 
     def _fail_recording(self, listed: ListedRecording, error: IngesterError) -> None:
-        self._fail(listed.uuid, f"{description_of(listed)} can't be requested: {error}")
+        with log.context(uuid=listed.uuid):
+            self._fail(listed.uuid, f"{description_of(listed)} can't be requested: {error}")
         self._missed.append(outcome_of(listed, f"failed: {error}"))
 
     def _fail(self, problem: str, text: str) -> None:

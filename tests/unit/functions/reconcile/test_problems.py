@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 import reconcile
+from ingester.log import JsonFormatter
 from ingester.reconcile.decisions import Decision, State
 from ingester.reconcile.state_table import KEY, ReconcileState
-from local.neighbours.https_server import Answer, json_answer
+from local.neighbours.https_server import Answer, Request, json_answer
 from local.neighbours.zoom_account import READ_FILES_SCOPE, USERS_SCOPES
 from local.neighbours.zoom_faults import Fault
 from tests.hooks import failing_table
@@ -113,9 +115,7 @@ def test_reconcile_requests_other_recordings_when_the_webhook_answers_502_for_on
     harness.begin()
     harness.zoom.add(named("first==", start_time="2026-10-14T15:01:00Z"))
     harness.zoom.add(named("last=="))
-    harness.hook.answers[:] = [
-        lambda request: Answer(502) if broken.encode() in request.body else OK
-    ]
+    harness.hook.answers[:] = [unanswered(broken)]
     report = harness.run()
     assert (report["handed_in"], report["failed"], report["message"]) == (1, 1, "")
     outcomes = {recording["uuid"]: recording["outcome"] for recording in report["recordings"]}
@@ -123,6 +123,21 @@ def test_reconcile_requests_other_recordings_when_the_webhook_answers_502_for_on
     assert list(outcomes.values()) == ["requested"]
     [error] = errors(caplog)
     assert "can't be requested: The webhook answered 502." in error
+
+
+@pytest.mark.parametrize("broken", ["first==", "last=="])
+def test_error_of_reconcile_has_the_uuid_of_the_recording_when_the_webhook_answers_502_for_it(
+    harness: Harness, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("first==", start_time="2026-10-14T15:01:00Z"))
+    harness.zoom.add(named("last=="))
+    harness.hook.answers[:] = [unanswered(broken)]
+    caplog.handler.setFormatter(JsonFormatter())
+    harness.run()
+    records = [json.loads(line) for line in caplog.text.splitlines()]
+    [error] = [record for record in records if record["level"] == "ERROR"]
+    assert error["uuid"] == broken
 
 
 def test_reconcile_reads_the_signing_key_again_when_it_was_rotated(harness: Harness) -> None:
@@ -283,6 +298,16 @@ def test_report_of_reconcile_has_the_error_that_stopped_the_run_when_the_run_is_
     harness.zoom.fail(Fault("status", where="api", status=503, times=100))
     with failing_table(harness.aws.recordings):
         assert harness.run(EVERY_HOUR)["message"] == "Zoom's API answered 503."
+
+
+def unanswered(*uuids: str) -> Callable[[Request], Answer]:
+    """Return the webhook's answers: 502 to requests for these recordings, 200 to any other."""
+
+    def answer(request: Request) -> Answer:
+        uuid = json.loads(request.body)["payload"]["object"]["uuid"]
+        return Answer(502) if uuid in uuids else OK
+
+    return answer
 
 
 def delete_state(
