@@ -18,6 +18,7 @@ from msgspec import Meta
 from ingester import timestamps
 from ingester.errors import BadRequest
 from ingester.ledger.record import Record
+from ingester.pipeline.messages import Uuid
 
 WAIT = timedelta(hours=1)
 """Time after a meeting's end in which reconcile waits for Zoom's webhook event.
@@ -58,7 +59,7 @@ class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
     `duration` is in minutes. `recording_files` are as Zoom's API returns them.
     """
 
-    uuid: Annotated[str, Meta(min_length=1)]
+    uuid: Uuid
     id: int
     start_time: str
     duration: Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
@@ -124,7 +125,7 @@ def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | Non
     """
     if baseline and listed.end < baseline:
         return Decision.TOO_OLD
-    if now < listed.end + WAIT:
+    if now - WAIT < listed.end:
         return Decision.RECENT
     files = listed.recording_files or []
     if not files or not all(_is_finished(file) for file in files):
@@ -158,7 +159,7 @@ def is_known(record: Record, listed: ListedRecording) -> bool:
     if is_taken_over or not any(request.is_sent for request in requests):
         return True
     return all(
-        file.get("id") in record.files
+        isinstance(file_id := file.get("id"), str) and file_id in record.files
         for file in listed.recording_files or []
         if _text(file, "file_type") in (VIDEO, "CHAT")
     )

@@ -21,6 +21,7 @@ from local.neighbours.zoom_faults import Fault
 from tests.hooks import failing_table
 from tests.unit.functions.reconcile.harness import EVERY_HOUR, SECONDS, Harness, named
 from tests.unit.functions.requesting import OK
+from tests.unit.zoom_account import file
 
 REFUSED = Answer(400, (), json.dumps({"message": "no field"}).encode())
 DELETED = "The item #reconcile in the table of recordings was deleted meanwhile."
@@ -74,6 +75,21 @@ def test_reconcile_requests_other_recordings_when_one_entry_of_the_zoom_list_is_
     assert harness.run()["handed_in"] == 1
     [error] = errors(caplog)
     assert "uuid odd==, id 95846636714, topic Odd" in error
+
+
+def test_reconcile_requests_other_recordings_when_the_id_of_one_file_is_no_text(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.begin()
+    odd: Any = ["f"]
+    harness.zoom.add(named("odd==", files=(replace(file("f"), file_id=odd),)))
+    harness.zoom.add(named("fine=="))
+    harness.note_request("odd==")
+    report = harness.run()
+    assert (report["handed_in"], report["failed"]) == (1, 1)
+    assert harness.requested_uuids() == ["fine=="]
+    [error] = errors(caplog)
+    assert "can't be requested: Zoom's answer lacks something" in error
 
 
 def test_run_of_reconcile_is_incomplete_and_the_next_run_retries_when_the_webhook_answers_502(
