@@ -15,6 +15,7 @@ import reconcile
 from ingester.log import JsonFormatter
 from ingester.reconcile.decisions import Decision, State
 from ingester.reconcile.state_table import KEY, ReconcileState
+from ingester.zoom.recording_list import ATTEMPTS
 from local.neighbours.https_server import Answer, Request, json_answer
 from local.neighbours.zoom_account import READ_FILES_SCOPE, USERS_SCOPES
 from local.neighbours.zoom_faults import Fault
@@ -154,6 +155,88 @@ def test_error_of_reconcile_has_the_uuid_of_the_recording_when_the_webhook_answe
     records = [json.loads(line) for line in caplog.text.splitlines()]
     [error] = [record for record in records if record["level"] == "ERROR"]
     assert error["uuid"] == broken
+
+
+def test_reconcile_requests_a_recording_when_the_webhook_answers_502_for_three_others_in_each_run(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.begin()
+    for number, uuid in enumerate(("a==", "b==", "c==", "d==")):
+        harness.zoom.add(named(uuid, topic=uuid, start_time=f"2026-10-14T15:0{9 - number}:00Z"))
+    harness.hook.answers[:] = [unanswered("a==", "b==", "c==")]
+    assert (harness.run()["handed_in"], harness.state()["unanswered"]) == (0, ["a==", "b==", "c=="])
+    assert not errors(caplog)
+    report = harness.run()
+    assert (report["handed_in"], report["failed"], report["is_complete"]) == (1, 3, False)
+    harness.note_request("d==")
+    assert harness.run()["failed"] == 3
+    assert [error[:3] for error in errors(caplog)] == ["a==", "b==", "c=="]
+
+
+def test_reconcile_logs_an_error_when_the_webhook_answers_502_for_the_only_recording_in_two_runs(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("a=="))
+    harness.hook.answers[:] = [Answer(502)]
+    assert (harness.run()["failed"], errors(caplog)) == (0, [])
+    report = harness.run()
+    assert (report["failed"], report["is_complete"]) == (1, False)
+    assert report["message"] == "The webhook answered 502."
+    [error] = errors(caplog)
+    assert "can't be requested: The webhook answered 502." in error
+
+
+def test_reconcile_requests_a_recording_after_one_502_when_three_others_get_502_in_each_run(
+    harness: Harness,
+) -> None:
+    harness.begin()
+    for number, uuid in enumerate(("a==", "b==", "c==", "once==")):
+        harness.zoom.add(named(uuid, start_time=f"2026-10-14T15:0{9 - number}:00Z"))
+    harness.hook.answers[:] = [unanswered("a==", "b==", "c==", "once==")]
+    harness.run()
+    harness.run()
+    assert harness.state()["unanswered"] == ["c==", "once==", "a==", "b=="]
+    harness.hook.answers[:] = [unanswered("a==", "b==", "c==")]
+    report = harness.run()
+    assert (report["handed_in"], report["failed"]) == (1, 3)
+
+
+def test_reconcile_requests_a_recording_after_a_502_when_the_list_of_another_user_fails(
+    harness: Harness,
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("a==", host_id="a"))
+    harness.zoom.set_user("b", "active")
+    harness.hook.answers[:] = [Answer(502)]
+    harness.run()
+    harness.hook.answers[:] = [OK]
+    # Skip the requests for the account's list, for two lists of users, and for the list of `a`.
+    harness.zoom.fail(Fault("status", where="api", status=500, skip=4, times=ATTEMPTS))
+    report = harness.run()
+    assert (report["handed_in"], report["is_complete"]) == (1, False)
+    assert report["message"] == "Zoom's API answered 500."
+
+
+def test_next_run_of_reconcile_tries_a_recording_in_its_turn_when_this_run_ended_before_it(
+    harness: Harness,
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("a==", host_id="a"))
+    harness.hook.answers[:] = [Answer(502)]
+    harness.run()
+    assert harness.state()["unanswered"] == ["a=="]
+    for uuid in ("b==", "c=="):
+        harness.zoom.add(named(uuid, host_id="b"))
+
+    def slow(_request: Request) -> Answer:
+        harness.watch.now += SECONDS
+        return OK
+
+    harness.hook.answers[:] = [slow]
+    assert harness.run()["handed_in"] == 1
+    # Otherwise a run that never has time for the whole list would never get to the recording.
+    assert harness.state()["unanswered"] == []
 
 
 def test_reconcile_reads_the_signing_key_again_when_it_was_rotated(harness: Harness) -> None:
