@@ -11,7 +11,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -258,6 +258,8 @@ class _Run:
         self._reported = state.told if state else {}
         self._found_before = frozenset(state.found) if state else frozenset()
         self._found: list[str] = []
+        self._unanswered_before = state.unanswered if state else []
+        self._untried = self._unanswered_before
         self._begin = begin
         self._has_since = has_since
         self._waits_for_zoom = waits_for_zoom
@@ -279,6 +281,7 @@ class _Run:
         self._new_problems: list[str] = []
         self._refusals = 0
         self._unanswered: list[tuple[ListedRecording, WebhookUnreachable]] = []
+        self._unanswered_uuids: list[str] = []
         self._error = ""
         self._is_complete = True
 
@@ -316,7 +319,7 @@ class _Run:
         )
 
     def _process_list(self) -> None:
-        for entry in self._list:
+        for entry in self._entries():
             if self._seconds_left() <= 0:
                 self._is_complete = False
                 return
@@ -331,7 +334,26 @@ class _Run:
                 self._count["listed"] += 1
                 with log.context(uuid=entry.uuid):
                     self._process_recording(entry)
-        self._is_complete = self._list.is_complete
+        self._is_complete = self._list.is_complete and not self._error
+
+    def _entries(self) -> Iterator[ListedRecording | UnreadableEntry]:
+        """Yield the entries of Zoom's list, with recordings unanswered in the last run at the end.
+
+        If Zoom doesn't provide the whole list, those that it listed are yielded nevertheless,
+        because the list of one user may fail in every run.
+        """
+        postponed: dict[str, ListedRecording] = {}
+        try:
+            for entry in self._list:
+                if isinstance(entry, ListedRecording) and entry.uuid in self._unanswered_before:
+                    postponed[entry.uuid] = entry
+                else:
+                    yield entry
+        except (ZoomUnreachable, ZoomRefused) as error:
+            self._stop(error)
+        self._untried = [uuid for uuid in self._unanswered_before if uuid in postponed]
+        while self._untried:
+            yield postponed[self._untried.pop(0)]
 
     def _process_recording(self, listed: ListedRecording) -> None:
         baseline = None if self._has_since or not self._state else self._state.baseline
@@ -342,6 +364,9 @@ class _Run:
                 decision = self._request_if_missed(listed)
         except WebhookUnreachable as error:
             self._unanswered.append((listed, error))
+            self._unanswered_uuids.append(listed.uuid)
+            if listed.uuid in self._unanswered_before:
+                self._fail_recording(listed, error)
             if len(self._unanswered) == MAX_UNANSWERED:
                 raise
             return
@@ -357,13 +382,16 @@ class _Run:
     def _judge_unanswered(self) -> None:
         """Count the recordings whose requests got a 5xx or no answer as failed.
 
+        Those that were unanswered in the last run too are counted already.
+
         Raises:
             WebhookUnreachable: The webhook has accepted no request of this run.
         """
         for listed, error in self._unanswered:
             if not self._count["handed_in"]:
                 raise error
-            self._fail_recording(listed, error)
+            if listed.uuid not in self._unanswered_before:
+                self._fail_recording(listed, error)
         self._unanswered.clear()
 
     def _request_if_missed(self, listed: ListedRecording) -> Decision:
@@ -424,7 +452,8 @@ class _Run:
             _post(body, newer)
 
     def _fail_recording(self, listed: ListedRecording, error: IngesterError) -> None:
-        self._fail(listed.uuid, f"{description_of(listed)} can't be requested: {error}")
+        with log.context(uuid=listed.uuid):
+            self._fail(listed.uuid, f"{description_of(listed)} can't be requested: {error}")
         self._missed.append(outcome_of(listed, f"failed: {error}"))
 
     def _fail(self, problem: str, text: str) -> None:
@@ -477,8 +506,18 @@ class _Run:
                 next_user=self._list.user,
                 told=with_reported(state.told, self._new_problems, self._now),
                 found=self._found_until_now(),
+                unanswered=self._unanswered_until_now(),
             )
         )
+
+    def _unanswered_until_now(self) -> list[str]:
+        """Return the uuids of the recordings that the next run tries last, in that order.
+
+        If unanswered requests ended the run, recordings that this run didn't try come first, so
+        that each recording has its turn.
+        """
+        is_ended = len(self._unanswered) == MAX_UNANSWERED
+        return [*(self._untried if is_ended else ()), *self._unanswered_uuids][:MAX_FOUND]
 
     def _found_until_now(self) -> list[str]:
         """Return the uuids of missed recordings that aren't requested yet, for the next run."""

@@ -233,6 +233,7 @@ def reconcile_item() -> dict[str, Any]:
         "next_user": "u1",
         "told": {"a problem": "2026-10-14T18:05:00Z"},
         "found": [UUID, "b=="],
+        "unanswered": ["b=="],
     }
 
 

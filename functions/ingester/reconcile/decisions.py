@@ -18,6 +18,7 @@ from msgspec import Meta
 from ingester import timestamps
 from ingester.errors import BadRequest
 from ingester.ledger.record import Record
+from ingester.pipeline.messages import Uuid
 
 WAIT = timedelta(hours=1)
 """Time after a meeting's end in which reconcile waits for Zoom's webhook event.
@@ -37,9 +38,9 @@ REPORT_INTERVAL = timedelta(days=1)
 """Time in which the same problem is logged as an error only once."""
 
 MAX_FOUND = 200
-"""Maximum number of uuids of found recordings in the state's item. Once a run has found so many
-recordings, it requests the ingest of the others without waiting for the next run, because so many
-missing webhook events aren't just late."""
+"""Maximum number of uuids of found or unanswered recordings in the state's item. Once a run has
+found so many recordings, it requests the ingest of the others without waiting for the next run,
+because so many missing webhook events aren't just late."""
 
 MAX_PROBLEMS = 200
 """Maximum number of problems in the state's item, some 20 KB. DynamoDB limits an item to 400 KB."""
@@ -58,7 +59,7 @@ class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
     `duration` is in minutes. `recording_files` are as Zoom's API returns them.
     """
 
-    uuid: Annotated[str, Meta(min_length=1)]
+    uuid: Uuid
     id: int
     start_time: str
     duration: Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
@@ -124,7 +125,7 @@ def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | Non
     """
     if baseline and listed.end < baseline:
         return Decision.TOO_OLD
-    if now < listed.end + WAIT:
+    if now - WAIT < listed.end:
         return Decision.RECENT
     files = listed.recording_files or []
     if not files or not all(_is_finished(file) for file in files):
@@ -158,7 +159,7 @@ def is_known(record: Record, listed: ListedRecording) -> bool:
     if is_taken_over or not any(request.is_sent for request in requests):
         return True
     return all(
-        file.get("id") in record.files
+        isinstance(file_id := file.get("id"), str) and file_id in record.files
         for file in listed.recording_files or []
         if _text(file, "file_type") in (VIDEO, "CHAT")
     )
@@ -207,6 +208,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             there; "" if the last run got through all users.
         told: Time at which each problem was last logged as an error, by problem.
         found: Uuids of missed recordings that the last runs found, but didn't request.
+        unanswered: Uuids of recordings whose requests got a 5xx or no answer in the last run. The
+            next run tries these recordings last.
     """
 
     baseline: _Stamp
@@ -215,6 +218,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_user: str = ""
     told: dict[str, _Stamp] = {}
     found: list[str] = []
+    unanswered: list[str] = []
 
 
 def is_due(reported: Mapping[str, str], problem: str, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ingester.errors import BadRequest
+from ingester.ledger.record import Record, with_files, with_sent
 from ingester.reconcile.decisions import (
     MAX_PROBLEMS,
     Check,
@@ -18,6 +19,7 @@ from ingester.reconcile.decisions import (
     check_of,
     decision_on,
     is_due,
+    is_known,
     since_of,
     with_reported,
 )
@@ -56,6 +58,7 @@ def test_decision_of_reconcile_depends_on_the_files_of_the_recording(
     [
         ("2026-10-14T16:30:00Z", None, Decision.MISSED),
         ("2026-10-14T16:30:01Z", None, Decision.RECENT),
+        ("9999-12-31T22:30:00Z", None, Decision.RECENT),
         ("2026-10-14T15:00:00Z", "16:00", Decision.MISSED),
         ("2026-10-14T15:00:00Z", "16:01", Decision.TOO_OLD),
         ("2026-10-14T17:00:00Z", "18:01", Decision.TOO_OLD),
@@ -66,6 +69,16 @@ def test_decision_of_reconcile_depends_on_the_end_of_the_recording_and_on_the_ba
 ) -> None:
     begin = datetime.fromisoformat(f"2026-10-14T{baseline}:00+00:00") if baseline else None
     assert decision_on(listed(VIDEO, start=start), NOW, begin) is decision
+
+
+@pytest.mark.parametrize("file_id", [["f"], {"f": 1}, 7, None, "other"])
+def test_recording_is_not_known_when_the_ledger_lacks_the_id_of_its_listed_file(
+    file_id: object,
+) -> None:
+    asked = with_files(Record(uuid="a=="), {"f": "x"}, NOW)
+    sent = with_sent(asked, "auto-ingest-a==", ["f"])
+    assert is_known(sent, listed({**VIDEO, "id": "f"}))
+    assert not is_known(sent, listed({**VIDEO, "id": file_id}))
 
 
 def test_problem_of_reconcile_is_due_to_be_logged_again_after_a_day() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ingester.errors import ZoomRefused, ZoomUnreachable
+from ingester.pipeline.messages import LONGEST_UUID
 from ingester.reconcile.decisions import ListedRecording, UnreadableEntry
 from ingester.settings import ZoomSecrets, ZoomSettings
 from ingester.zoom.api import ZoomApi
@@ -337,6 +338,14 @@ GOOD = {"uuid": "a==", "id": "958", "start_time": "2026-10-14T15:00:00Z", "durat
     ("entry", "name"),
     [
         ({**GOOD, "uuid": ""}, "id 958, start_time 2026-10-14T15:00:00Z"),
+        (
+            {**GOOD, "uuid": "a" * (LONGEST_UUID + 1)},
+            f"uuid {'a' * 80}, id 958, start_time 2026-10-14T15:00:00Z",
+        ),
+        (
+            {**GOOD, "uuid": "#reconcile"},
+            "uuid #reconcile, id 958, start_time 2026-10-14T15:00:00Z",
+        ),
         ({**GOOD, "duration": None}, "uuid a==, id 958, start_time 2026-10-14T15:00:00Z"),
         ({**GOOD, "duration": 1e300}, "uuid a==, id 958, start_time 2026-10-14T15:00:00Z"),
         ({**GOOD, "start_time": "today"}, "uuid a==, id 958, start_time today"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,14 +12,17 @@ from typing import Any
 import pytest
 
 import reconcile
+from ingester.log import JsonFormatter
 from ingester.reconcile.decisions import Decision, State
 from ingester.reconcile.state_table import KEY, ReconcileState
-from local.neighbours.https_server import Answer, json_answer
+from ingester.zoom.recording_list import ATTEMPTS
+from local.neighbours.https_server import Answer, Request, json_answer
 from local.neighbours.zoom_account import READ_FILES_SCOPE, USERS_SCOPES
 from local.neighbours.zoom_faults import Fault
 from tests.hooks import failing_table
 from tests.unit.functions.reconcile.harness import EVERY_HOUR, SECONDS, Harness, named
 from tests.unit.functions.requesting import OK
+from tests.unit.zoom_account import file
 
 REFUSED = Answer(400, (), json.dumps({"message": "no field"}).encode())
 DELETED = "The item #reconcile in the table of recordings was deleted meanwhile."
@@ -74,6 +78,21 @@ def test_reconcile_requests_other_recordings_when_one_entry_of_the_zoom_list_is_
     assert "uuid odd==, id 95846636714, topic Odd" in error
 
 
+def test_reconcile_requests_other_recordings_when_the_id_of_one_file_is_no_text(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.begin()
+    odd: Any = ["f"]
+    harness.zoom.add(named("odd==", files=(replace(file("f"), file_id=odd),)))
+    harness.zoom.add(named("fine=="))
+    harness.note_request("odd==")
+    report = harness.run()
+    assert (report["handed_in"], report["failed"]) == (1, 1)
+    assert harness.requested_uuids() == ["fine=="]
+    [error] = errors(caplog)
+    assert "can't be requested: Zoom's answer lacks something" in error
+
+
 def test_run_of_reconcile_is_incomplete_and_the_next_run_retries_when_the_webhook_answers_502(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -113,9 +132,7 @@ def test_reconcile_requests_other_recordings_when_the_webhook_answers_502_for_on
     harness.begin()
     harness.zoom.add(named("first==", start_time="2026-10-14T15:01:00Z"))
     harness.zoom.add(named("last=="))
-    harness.hook.answers[:] = [
-        lambda request: Answer(502) if broken.encode() in request.body else OK
-    ]
+    harness.hook.answers[:] = [unanswered(broken)]
     report = harness.run()
     assert (report["handed_in"], report["failed"], report["message"]) == (1, 1, "")
     outcomes = {recording["uuid"]: recording["outcome"] for recording in report["recordings"]}
@@ -123,6 +140,103 @@ def test_reconcile_requests_other_recordings_when_the_webhook_answers_502_for_on
     assert list(outcomes.values()) == ["requested"]
     [error] = errors(caplog)
     assert "can't be requested: The webhook answered 502." in error
+
+
+@pytest.mark.parametrize("broken", ["first==", "last=="])
+def test_error_of_reconcile_has_the_uuid_of_the_recording_when_the_webhook_answers_502_for_it(
+    harness: Harness, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("first==", start_time="2026-10-14T15:01:00Z"))
+    harness.zoom.add(named("last=="))
+    harness.hook.answers[:] = [unanswered(broken)]
+    caplog.handler.setFormatter(JsonFormatter())
+    harness.run()
+    records = [json.loads(line) for line in caplog.text.splitlines()]
+    [error] = [record for record in records if record["level"] == "ERROR"]
+    assert error["uuid"] == broken
+
+
+def test_reconcile_requests_a_recording_when_the_webhook_answers_502_for_three_others_in_each_run(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.begin()
+    for number, uuid in enumerate(("a==", "b==", "c==", "d==")):
+        harness.zoom.add(named(uuid, topic=uuid, start_time=f"2026-10-14T15:0{9 - number}:00Z"))
+    harness.hook.answers[:] = [unanswered("a==", "b==", "c==")]
+    assert (harness.run()["handed_in"], harness.state()["unanswered"]) == (0, ["a==", "b==", "c=="])
+    assert not errors(caplog)
+    report = harness.run()
+    assert (report["handed_in"], report["failed"], report["is_complete"]) == (1, 3, False)
+    harness.note_request("d==")
+    assert harness.run()["failed"] == 3
+    assert [error[:3] for error in errors(caplog)] == ["a==", "b==", "c=="]
+
+
+def test_reconcile_logs_an_error_when_the_webhook_answers_502_for_the_only_recording_in_two_runs(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("a=="))
+    harness.hook.answers[:] = [Answer(502)]
+    assert (harness.run()["failed"], errors(caplog)) == (0, [])
+    report = harness.run()
+    assert (report["failed"], report["is_complete"]) == (1, False)
+    assert report["message"] == "The webhook answered 502."
+    [error] = errors(caplog)
+    assert "can't be requested: The webhook answered 502." in error
+
+
+def test_reconcile_requests_a_recording_after_one_502_when_three_others_get_502_in_each_run(
+    harness: Harness,
+) -> None:
+    harness.begin()
+    for number, uuid in enumerate(("a==", "b==", "c==", "once==")):
+        harness.zoom.add(named(uuid, start_time=f"2026-10-14T15:0{9 - number}:00Z"))
+    harness.hook.answers[:] = [unanswered("a==", "b==", "c==", "once==")]
+    harness.run()
+    harness.run()
+    assert harness.state()["unanswered"] == ["c==", "once==", "a==", "b=="]
+    harness.hook.answers[:] = [unanswered("a==", "b==", "c==")]
+    report = harness.run()
+    assert (report["handed_in"], report["failed"]) == (1, 3)
+
+
+def test_reconcile_requests_a_recording_after_a_502_when_the_list_of_another_user_fails(
+    harness: Harness,
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("a==", host_id="a"))
+    harness.zoom.set_user("b", "active")
+    harness.hook.answers[:] = [Answer(502)]
+    harness.run()
+    harness.hook.answers[:] = [OK]
+    # Skip the requests for the account's list, for two lists of users, and for the list of `a`.
+    harness.zoom.fail(Fault("status", where="api", status=500, skip=4, times=ATTEMPTS))
+    report = harness.run()
+    assert (report["handed_in"], report["is_complete"]) == (1, False)
+    assert report["message"] == "Zoom's API answered 500."
+
+
+def test_next_run_of_reconcile_tries_a_recording_in_its_turn_when_this_run_ended_before_it(
+    harness: Harness,
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("a==", host_id="a"))
+    harness.hook.answers[:] = [Answer(502)]
+    harness.run()
+    assert harness.state()["unanswered"] == ["a=="]
+    for uuid in ("b==", "c=="):
+        harness.zoom.add(named(uuid, host_id="b"))
+
+    def slow(_request: Request) -> Answer:
+        harness.watch.now += SECONDS
+        return OK
+
+    harness.hook.answers[:] = [slow]
+    assert harness.run()["handed_in"] == 1
+    # Otherwise a run that never has time for the whole list would never get to the recording.
+    assert harness.state()["unanswered"] == []
 
 
 def test_reconcile_reads_the_signing_key_again_when_it_was_rotated(harness: Harness) -> None:
@@ -283,6 +397,16 @@ def test_report_of_reconcile_has_the_error_that_stopped_the_run_when_the_run_is_
     harness.zoom.fail(Fault("status", where="api", status=503, times=100))
     with failing_table(harness.aws.recordings):
         assert harness.run(EVERY_HOUR)["message"] == "Zoom's API answered 503."
+
+
+def unanswered(*uuids: str) -> Callable[[Request], Answer]:
+    """Return the webhook's answers: 502 to requests for these recordings, 200 to any other."""
+
+    def answer(request: Request) -> Answer:
+        uuid = json.loads(request.body)["payload"]["object"]["uuid"]
+        return Answer(502) if uuid in uuids else OK
+
+    return answer
 
 
 def delete_state(
