@@ -154,21 +154,27 @@ class CaptionsState(StrEnum):
     ADDED = "added"
     """State of captions that the event has, but that aren't published yet."""
 
+    REFUSED = "refused"
+    """State of captions that Opencast refused. The same files aren't POSTed again."""
+
     DONE = "done"
 
 
-class Captions(msgspec.Struct, frozen=True, kw_only=True):
+class Captions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The captions of one kind that an event has, or gets.
 
     Attributes:
         files: Ids of Zoom's files of which the captions are made.
         state: Progress of the captions.
         attempt: Id of the attempt that POSTed the captions; "" before the first.
+        problem: Sentences that say why Opencast refused the captions, or why captions in the state
+            DONE aren't published; "" without a problem.
     """
 
     files: tuple[str, ...]
     state: CaptionsState
     attempt: str = ""
+    problem: str = ""
 
 
 class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
