@@ -477,9 +477,13 @@ def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
 
     Each download starts with every file that the record has at that time and that no ingest record
     has. So the message of the newest download contains all of these files, except those that the
-    download noted as left out.
+    download noted as left out. If the request was ignored, the newest download may have sent no
+    message, so an older message isn't superseded.
     """
-    expected = set(record.request(zip_id).sent) - set(record.left_out) - _ingested_files(record)
+    request = record.request(zip_id)
+    if request.end is End.IGNORED:
+        return False
+    expected = set(request.sent) - set(record.left_out) - _ingested_files(record)
     return not expected <= files
 
 
