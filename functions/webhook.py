@@ -450,10 +450,18 @@ def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) 
         is_partial=True,
     )
     deps.status.report(zip_id, StatusChange(State.WEBHOOK_RECEIVED, replacing=ENDED))
+    now = deps.clock()
+
+    def accepted(record: Record) -> Record:
+        # An operator may have the recording forgotten after `_recover` has read the record. Then
+        # the record stays forgotten, and the downloader drops the message.
+        if record.forgotten:
+            return record
+        return ledger.with_request(record, zip_id, asked, now)
+
     # Accept the request only after the send. If the send fails, Zoom repeats the webhook event, and
     # the repeat has to find a request that was given up.
-    accept = partial(ledger.with_request, zip_id=zip_id, asked=asked, now=deps.clock())
-    _send(message, frozenset(), deps, accept)
+    _send(message, frozenset(), deps, accepted)
 
 
 def _reject(bad: BadIngest, deps: Dependencies) -> NoReturn:

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
 from ingester import log, timestamps
 from ingester.errors import (
     AskLater,
     IngestBroken,
+    IngesterError,
     IngestNotSent,
     IngestOutcomeUnknown,
     IngestRefused,
@@ -28,6 +30,7 @@ from ingester.ledger import record as ledger
 from ingester.ledger.record import Captions as SentCaptions
 from ingester.ledger.record import CaptionsState, IngestRecord, Record
 from ingester.ledger.table import Ledger
+from ingester.log import redact
 from ingester.opencast import mediapackage
 from ingester.opencast.client import Opencast, Parts
 from ingester.pipeline.messages import CHAPTERS, SUMMARIES, CaptionTrack, UploadMessage
@@ -176,10 +179,24 @@ def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
         return Done()
     if deps.opencast.has_active_workflow(media_package):
         raise AskLater("A workflow of the event is running")
-    problems = [_add_track(message.uuid, media_package, track, deps) for track in tracks]
-    problems.append(_publish(message.uuid, media_package, deps))
-    text = " ".join(filter(None, dict.fromkeys(problems)))
+    problems: list[str] = []
+    try:
+        for track in tracks:
+            problem = _add_track(message.uuid, media_package, track, deps)
+            problems.append(problem)
+        problems.append(_publish(message.uuid, media_package, deps))
+    except (IngesterError, BotoCoreError, ClientError):
+        # No later attempt may get further than this one, so write the problems into the row now.
+        # Log them only once, with the attempt that succeeds, because each such record is a mail.
+        if text := _text_of(problems):
+            deps.status.explain(ingest.zip_id, IN_OPENCAST, text)
+        raise
+    text = _text_of(problems)
     return _report_missing(ingest, text, deps) if text else Done()
+
+
+def _text_of(problems: Iterable[str]) -> str:
+    return " ".join(filter(None, dict.fromkeys(problems)))
 
 
 def _is_done(ingest: IngestRecord, track: CaptionTrack) -> bool:
@@ -191,7 +208,8 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     """Add captions to the event. Return the problem, or "" if there is no problem.
 
     The attempt is noted in the ledger before the POST, so that no other attempt adds the same
-    captions.
+    captions. Captions that Opencast has refused aren't POSTed again, unless they are made of other
+    files.
 
     Raises:
         AskLater: A workflow is running, or another process has changed the record.
@@ -199,45 +217,71 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     """
     record = deps.ledger.get(uuid)
     ingest = record.ingests.get(media_package)
-    known = ingest.captions.get(track.kind) if ingest else None
-    outcome_unknown = OUTCOME_UNKNOWN.format(_word_of(track.kind))
-    if ingest is None or (known and known.state is not CaptionsState.QUEUED):
-        was_sent = known is not None and known.state is CaptionsState.SENT
-        return outcome_unknown if was_sent else ""
+    if ingest is None:
+        return ""
+    known = ingest.captions.get(track.kind)
+    if known and not _may_be_posted(known, track):
+        is_unknown = known.state is CaptionsState.SENT
+        return OUTCOME_UNKNOWN.format(_word_of(track.kind)) if is_unknown else known.problem
     try:
         content = deps.staging.read(track.filename)
     except StagedFileLost as error:
         return f"Its {_word_of(track.kind)} stay outside: {error}"
     attempt = deps.new_id()
-
-    def noted(record: Record, state: CaptionsState) -> Record:
-        sent = SentCaptions(files=track.file_ids, state=state, attempt=attempt)
-        return ledger.with_captions(record, media_package, track.kind, sent)
-
-    if not deps.ledger.replace(record, noted(record, CaptionsState.SENT)):
+    sent = SentCaptions(files=track.file_ids, state=CaptionsState.SENT, attempt=attempt)
+    if not deps.ledger.replace(
+        record, ledger.with_captions(record, media_package, track.kind, sent)
+    ):
         # As in `IngestOnce`, the write may have succeeded although its answer was lost.
         now = deps.ledger.get(uuid).ingests.get(media_package)
         written = now.captions.get(track.kind) if now else None
         if written is None or written.attempt != attempt:
             raise AskLater("The recording's record in the ledger has just changed")
+    return _post(uuid, media_package, track, content, sent, deps)
+
+
+def _post(
+    uuid: str,
+    media_package: str,
+    track: CaptionTrack,
+    content: bytes,
+    sent: SentCaptions,
+    deps: Dependencies,
+) -> str:
+    """POST captions whose attempt is noted as `sent`, and note the outcome. See `_add_track`."""
+
+    def note(state: CaptionsState, problem: str = "") -> None:
+        captions = msgspec.structs.replace(sent, state=state, problem=problem)
+        deps.ledger.change(
+            uuid, lambda record: ledger.with_captions(record, media_package, track.kind, captions)
+        )
+
     flavor = mediapackage.caption_flavor(track.kind)
     tags = mediapackage.caption_tags(track.kind, deps.settings.captions_language)
     name = f"{track.kind}.vtt"
     try:
         is_added = deps.opencast.add_track(media_package, flavor, tags, name, content)
-    except (IngestRefused, IngestNotSent) as error:
-        deps.ledger.change(uuid, lambda record: noted(record, CaptionsState.QUEUED))
-        if isinstance(error, IngestNotSent):
-            raise
-        return f"Its {_word_of(track.kind)} stay outside: {error}"
+    except IngestNotSent:
+        note(CaptionsState.QUEUED)
+        raise
+    except IngestRefused as error:
+        problem = redact(f"Its {_word_of(track.kind)} stay outside: {error}")
+        note(CaptionsState.REFUSED, problem)
+        return problem
     except (IngestBroken, IngestOutcomeUnknown) as error:
-        return f"{error} {outcome_unknown}"
-    state = CaptionsState.ADDED if is_added else CaptionsState.QUEUED
-    deps.ledger.change(uuid, lambda record: noted(record, state))
+        return f"{error} {OUTCOME_UNKNOWN.format(_word_of(track.kind))}"
+    note(CaptionsState.ADDED if is_added else CaptionsState.QUEUED)
     if not is_added:
         raise AskLater("A workflow of the event is running")
     logger.info("Added %s to the event", track.kind)
     return ""
+
+
+def _may_be_posted(known: SentCaptions, track: CaptionTrack) -> bool:
+    """Return whether no POST of these captions has had, or may have had, a final outcome."""
+    if known.state is CaptionsState.REFUSED:
+        return known.files != track.file_ids
+    return known.state is CaptionsState.QUEUED
 
 
 def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
@@ -260,17 +304,18 @@ def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
         return ""
     added = _name_of_kinds(kinds)
     name = deps.settings.captions_workflow
-    text = ""
     if not name:
         text = f"Its {added} were added after the ingest. They wait for a workflow to publish them."
-    elif not deps.opencast.start_workflow(media_package, name):
-        text = f"Its {added} were added, but Opencast has no workflow {name} to publish them."
+    else:
+        text = _start_publishing(media_package, name, added, deps)
 
     def note(record: Record) -> Record:
         known_ingest = record.ingests.get(media_package)
         for kind, known in (known_ingest.captions if known_ingest else {}).items():
             if known.state is CaptionsState.ADDED:
-                done = msgspec.structs.replace(known, state=CaptionsState.DONE)
+                done = msgspec.structs.replace(
+                    known, state=CaptionsState.DONE, problem=redact(text)
+                )
                 record = ledger.with_captions(record, media_package, kind, done)
         return record
 
@@ -278,6 +323,16 @@ def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
     if not text:
         logger.info("The event's %s were added after the ingest", added)
     return text
+
+
+def _start_publishing(media_package: str, workflow: str, added: str, deps: Dependencies) -> str:
+    """Start the workflow that publishes captions. Return the problem; "" if there is none."""
+    try:
+        if deps.opencast.start_workflow(media_package, workflow):
+            return ""
+    except IngestRefused as error:
+        return f"Its {added} were added, but they aren't published: {error}"
+    return f"Its {added} were added, but Opencast has no workflow {workflow} to publish them."
 
 
 def _report_missing(

@@ -154,21 +154,27 @@ class CaptionsState(StrEnum):
     ADDED = "added"
     """State of captions that the event has, but that aren't published yet."""
 
+    REFUSED = "refused"
+    """State of captions that Opencast refused. The same files aren't POSTed again."""
+
     DONE = "done"
 
 
-class Captions(msgspec.Struct, frozen=True, kw_only=True):
+class Captions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The captions of one kind that an event has, or gets.
 
     Attributes:
         files: Ids of Zoom's files of which the captions are made.
         state: Progress of the captions.
         attempt: Id of the attempt that POSTed the captions; "" before the first.
+        problem: Sentences that say why Opencast refused the captions, or why captions in the state
+            DONE aren't published; "" without a problem.
     """
 
     files: tuple[str, ...]
     state: CaptionsState
     attempt: str = ""
+    problem: str = ""
 
 
 class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -471,9 +477,13 @@ def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
 
     Each download starts with every file that the record has at that time and that no ingest record
     has. So the message of the newest download contains all of these files, except those that the
-    download noted as left out.
+    download noted as left out. If the request was ignored, the newest download may have sent no
+    message, so an older message isn't superseded.
     """
-    expected = set(record.request(zip_id).sent) - set(record.left_out) - _ingested_files(record)
+    request = record.request(zip_id)
+    if request.end is End.IGNORED:
+        return False
+    expected = set(request.sent) - set(record.left_out) - _ingested_files(record)
     return not expected <= files
 
 

@@ -214,7 +214,8 @@ class RecordingTransfer:
                 is_json=file.captions_kind in JSON_KINDS,
             ),
             target_of=target_of,
-            expected_size=None if file.file_size is UNSET else file.file_size,
+            # A message of an earlier version has the size 0 if Zoom didn't know the size.
+            expected_size=file.known_size or None,
             most_bytes=most_bytes,
             inspect=inspect if file.is_mp4 else None,
             tolerated_errors=tolerated_errors,

@@ -272,9 +272,13 @@ class TestSuperseded:
         # The message with these files may never have reached the queue.
         assert not is_superseded(named(sent("a"), "b"), ZIP, set("a"))
 
-    @pytest.mark.parametrize("end", [End.FAILED, End.GONE])
-    def test_message_is_not_superseded_when_its_request_failed(self, end: End) -> None:
+    @pytest.mark.parametrize("end", End)
+    def test_message_is_not_superseded_when_its_request_has_ended(self, end: End) -> None:
         assert not is_superseded(with_end(sent("ab"), ZIP, end), ZIP, set("a"))
+
+    def test_message_is_superseded_when_its_ignored_request_is_in_progress_again(self) -> None:
+        ignored = with_end(sent("ab"), ZIP, End.IGNORED)
+        assert is_superseded(with_sent(ignored, ZIP, "c"), ZIP, set("ab"))
 
     @given(
         st.lists(st.sets(st.sampled_from("abcde"))),

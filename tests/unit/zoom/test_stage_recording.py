@@ -310,6 +310,13 @@ class TestChecks:
             recording.run(file_of(1, file_size=3))
         assert recording.keys == []
 
+    def test_view_is_staged_when_its_message_has_the_size_0(
+        self, recording: Recording, movie: Movie
+    ) -> None:
+        recording.web.pages = {"/1": ranged(movie(5))}
+        [staged] = recording.run(file_of(1, file_size=0))
+        assert recording.copying.stored()[staged.file.filename] == movie(5)
+
     def test_out_of_time_is_raised_when_the_time_runs_out_after_the_first_file(
         self, recording: Recording, movie: Movie
     ) -> None:

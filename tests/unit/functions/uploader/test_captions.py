@@ -250,7 +250,7 @@ class TestAddingLater:
         harness.fail("status", path="/api/events", method="POST", status=400, times=2)
         assert harness.take(late(harness))
         assert "Its captions stay outside: Opencast answered 400" in harness.outcome[1]
-        assert states(harness.own_ingest) == {"transcript": CaptionsState.QUEUED}
+        assert states(harness.own_ingest) == {"transcript": CaptionsState.REFUSED}
 
     @pytest.mark.parametrize("kind", ["close", "status"])
     def test_late_captions_are_not_posted_again_when_the_answer_is_lost(
@@ -352,7 +352,7 @@ class TestAddingOnlySome:
         assert published(harness) == ["transcript.vtt"]
         assert states(harness.own_ingest) == {
             "transcript": CaptionsState.DONE,
-            "closed_caption": CaptionsState.QUEUED,
+            "closed_caption": CaptionsState.REFUSED,
         }
         assert "Its captions stay outside: Opencast answered 400" in harness.outcome[1]
 
@@ -364,6 +364,51 @@ class TestAddingOnlySome:
         assert harness.take(late(harness, TRANSCRIPT, TYPED))
         assert published(harness) == ["closed_caption.vtt"]
         assert "Its captions stay outside: Opencast answered 400" in harness.outcome[1]
+
+    def test_row_names_captions_as_refused_and_as_unpublished_when_opencast_refuses_the_workflow(
+        self, harness: Harness
+    ) -> None:
+        fail_posts(harness, status=400)
+        harness.when_answered("/track", partial(refuse_workflows, harness))
+        message = late(harness, TRANSCRIPT, TYPED)
+        assert harness.take(message)
+        told = harness.outcome[1]
+        refused, unpublished = told.split(" Its ")
+        assert refused.startswith("Its captions stay outside: Opencast answered 400")
+        assert unpublished.startswith("captions were added, but they aren't published: Opencast")
+        assert states(harness.own_ingest) == {
+            "transcript": CaptionsState.REFUSED,
+            "closed_caption": CaptionsState.DONE,
+        }
+        assert harness.take(message, receive_count=2)
+        assert harness.outcome[1] == told
+
+    def test_refused_captions_are_not_posted_again_when_the_workflow_has_to_wait(
+        self, harness: Harness
+    ) -> None:
+        fail_posts(harness, status=400)
+        harness.when_answered("/track", harness.opencast.store.faults.clear)
+        harness.when_answered("/track", lambda: harness.fail("close", path="/api/workflows"))
+        message = late(harness, TRANSCRIPT, TYPED)
+        assert not harness.take(message)
+        told = harness.outcome[1]
+        assert told.startswith("Its captions stay outside: Opencast answered 400")
+        harness.opencast.store.faults.clear()
+        assert harness.take(message, receive_count=2)
+        assert published(harness) == ["closed_caption.vtt"]
+        assert harness.outcome[1] == told
+
+    def test_captions_of_other_files_are_posted_when_opencast_has_refused_earlier_ones(
+        self, harness: Harness
+    ) -> None:
+        fail_posts(harness, status=400)
+        assert harness.take(late(harness))
+        harness.opencast.store.faults.clear()
+        assert harness.take(late(harness))
+        assert not harness.opencast.added
+        assert harness.take(late(harness, {**TRANSCRIPT, "file_ids": ["t0", "t1", "t2"]}))
+        assert published(harness) == ["transcript.vtt"]
+        assert harness.own_ingest.captions["transcript"].problem == ""
 
     def test_added_captions_are_published_when_later_ones_are_gone_from_s3(
         self, harness: Harness
@@ -452,6 +497,12 @@ def die() -> None:
 def fail_posts(harness: Harness, status: int) -> None:
     """Make Opencast's event API answer all further POSTs with a status."""
     harness.fail("status", path="/api/events", method="POST", status=status, times=None)
+
+
+def refuse_workflows(harness: Harness) -> None:
+    """Let Opencast accept captions again, and make it refuse to start workflows."""
+    harness.opencast.store.faults.clear()
+    harness.fail("status", path="/api/workflows", status=403, times=None)
 
 
 def workflows_after_ingest(harness: Harness) -> int:

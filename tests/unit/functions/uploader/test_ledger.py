@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
 
+from ingester.ledger.record import End, with_end
 from tests.unit.functions.uploader.harness import (
     OTHER_ZIP_ID,
     OWN_ID,
@@ -37,6 +39,17 @@ class TestAMessageThatKnowsFewerFiles:
         assert harness.take(harness.message("active_speaker", "shared_screen"))
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert set(harness.own_ingest.files) == {SPEAKER, SCREEN}
+
+    def test_uploader_ingests_a_waiting_message_when_the_newer_download_was_ignored(
+        self, harness: Harness
+    ) -> None:
+        harness.accept(SPEAKER)
+        harness.send_late(SPEAKER, SCREEN)
+        harness.ledger.change(UUID, partial(with_end, zip_id=ZIP_ID, end=End.IGNORED))
+        harness.rewrite("IGNORED")
+        assert harness.take(harness.message("active_speaker"))
+        assert harness.outcome == ("SENT_TO_OPENCAST", "")
+        assert set(harness.own_ingest.files) == {SPEAKER}
 
     def test_row_does_not_change_when_the_superseded_message_comes_last(
         self, harness: Harness

@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 
-from ingester.ledger.record import as_forgotten
+from ingester.ledger.record import End, as_forgotten, with_end
 from tests.cloud import Clock, Cloud
+from tests.hooks import failing
 from tests.unit.functions.webhook.notifications import (
     ZIP_ID,
     Json,
@@ -49,6 +50,22 @@ def test_webhook_event_of_a_forgotten_recording_leaves_no_trace(
     before = record_of(aws)
     assert post(event) == status
     assert (aws.rows(), sent(aws), record_of(aws)) == ({}, [], before)
+
+
+def test_recording_stays_forgotten_when_an_operator_forgets_it_during_its_recovery(
+    aws: Cloud, clock: Clock, post: Post
+) -> None:
+    post(completed())
+    change_record(aws, partial(with_end, zip_id=ZIP_ID, end=End.GONE))
+
+    def meanwhile(_: Json) -> bool:
+        change_record(aws, partial(as_forgotten, now=clock()))
+        return False
+
+    with failing(aws.sqs, "sqs.SendMessage", "none", when=meanwhile):
+        assert post(recovered()) == 204
+    assert record_of(aws).forgotten
+    assert not record_of(aws).requests
 
 
 @pytest.mark.usefixtures("forgotten")
