@@ -41,8 +41,7 @@ def recording_uuid(text: str) -> str:
     if number := meeting_number_to_join(text):
         raise OpsError(f"This is the link to join meeting {number}. {_of_meeting(number)}")
     uuid = uuid_in(text).strip()
-    # No uuid contains a question mark, so what remains is a link without its `https://`.
-    if (text.strip() and not uuid) or "?" in uuid:
+    if text.strip() and not uuid:
         raise OpsError(
             "The link holds no meeting_id: paste the link to the recording's page in Zoom, or name "
             "its uuid."

@@ -90,6 +90,7 @@ def test_error_about_a_uuid_names_the_command_for_meetings_when_the_text_has_a_m
         "https://zoom.us/rec/share/x?pwd=s3cret",
         "zoom.us/rec/share/x?pwd=s3cret",
         f"zoom.us/rec/share/{'x' * 200}?pwd=s3cret",
+        "zoom.us/rec/share/s3cret",
         "https://zoom.us/rec/detail?meeting_id=https%3A%2F%2Fzoom.us%2F%3Fpwd%3Ds3cret",
     ],
 )

@@ -30,6 +30,7 @@ from ingester.errors import (
     OpencastRefused,
     OpencastUnreachable,
 )
+from ingester.log import redact
 from ingester.opencast.processing import News, Workflow, event_of, incident_text, workflow_of
 from ingester.settings import OpencastSettings, UploaderSecrets
 
@@ -467,8 +468,8 @@ def _was_never_sent(error: requests.RequestException) -> bool:
 
 
 def _text(response: requests.Response) -> str:
-    """Return an answer's body as one line of at most 200 characters."""
-    return re.sub(r"\s+", " ", response.text)[:200].strip() or "no text"
+    """Return an answer's body as one line of at most 200 characters, without secrets."""
+    return re.sub(r"\s+", " ", redact(response.text))[:200].strip() or "no text"
 
 
 def _workflow_id(response: requests.Response) -> str:

@@ -28,6 +28,10 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _SAFE_VIEW = re.compile(r"[A-Za-z0-9_()-]{1,100}")
 _EXTENSION = re.compile(r"[a-z0-9]{1,10}")
 _HASH_PREFIX = "sha256-"
+_LINK = re.compile(r"\?|\w\.[a-z]+(?::[0-9]+)?/", re.IGNORECASE)
+"""Part of a link that no uuid contains: a question mark, or the end of a host and a slash. A uuid
+is base64, which has no dots."""
+
 
 VIEWS = frozenset(
     {
@@ -91,18 +95,19 @@ def is_captions_zip_id(zip_id: str) -> bool:
 def uuid_in(text: str) -> str:
     """Return the uuid in a text that is a uuid or a link to a recording's page in Zoom.
 
-    Such a link has the uuid in its query, as `meeting_id`. The result is "" if the link has none. A
-    text that isn't a link is returned without the blanks around it.
+    Such a link has the uuid in its query, as `meeting_id`. The result is "" if the link has none,
+    also for a link without its `https://`. A text that isn't a link is returned without the blanks
+    around it.
     """
     text = text.strip()
-    if "://" not in text and "meeting_id=" not in text:
-        return text
-    try:
-        values = parse_qs(urlsplit(text).query).get("meeting_id", [""])
-    except ValueError:
-        return ""
-    # A uuid is base64, so a space stands for a `+` that the link doesn't encode.
-    return values[0].replace(" ", "+")
+    if "://" in text or "meeting_id=" in text:
+        try:
+            values = parse_qs(urlsplit(text).query).get("meeting_id", [""])
+        except ValueError:
+            return ""
+        # A uuid is base64, so a space stands for a `+` that the link doesn't encode.
+        text = values[0].replace(" ", "+")
+    return "" if _LINK.search(text) else text
 
 
 def is_meeting_number(text: str) -> bool:

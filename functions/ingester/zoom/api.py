@@ -22,6 +22,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingester import timestamps
 from ingester.errors import ZoomRefused, ZoomThrottles, ZoomUnreachable
+from ingester.log import redact
 from ingester.pipeline.messages import LARGEST_NUMBER, MeetingNumber, Minutes
 from ingester.retry import RandomSource, Sleep, retry_after, retrying, shortened_timeout
 from ingester.settings import ZoomSecrets, ZoomSettings
@@ -278,7 +279,9 @@ def problem_in(response: requests.Response) -> Problem:
 def refused(response: requests.Response) -> ZoomRefused:
     """Return the error for a refusal, with Zoom's message, and advice unless the status is 404."""
     problem = problem_in(response)
-    text = (problem.message or problem.reason or "no text")[:500].rstrip(" .")
+    # A gateway's message may contain our key, and answers and stored states repeat the error.
+    # Redaction precedes the cut, because it wouldn't find a part of the key.
+    text = redact(problem.message or problem.reason or "no text")[:500].rstrip(" .")
     status = response.status_code
     sentences = [f"Zoom's API answered {status}, code {problem.code}: {text}."]
     if problem.is_missing_scope:

@@ -22,6 +22,7 @@ from ingester.errors import (
     WebhookUnreachable,
     ZoomUnreachable,
 )
+from ingester.log import redact
 from ingester.retry import RandomSource, Sleep, retrying, shortened_timeout
 from ingester.zoom.api import MeetingRecordings
 from ingester.zoom.signature import signed_headers
@@ -157,8 +158,11 @@ class _Answer(msgspec.Struct):
 
 
 def _text(response: requests.Response) -> str:
-    """Return at most 200 characters of the answer's message, or else of the whole answer."""
+    """Return at most 200 characters of the answer's message, or else of the whole answer.
+
+    Secrets are removed.
+    """
     try:
-        return msgspec.json.decode(response.content, type=_Answer).message[:200]
+        return redact(msgspec.json.decode(response.content, type=_Answer).message)[:200]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return response.text[:200] or "nothing to ingest"
+        return redact(response.text)[:200] or "nothing to ingest"

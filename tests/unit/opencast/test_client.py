@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextvars import copy_context
 
 import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingester import log
 from ingester.errors import (
     IngestBroken,
     IngestNotSent,
@@ -259,6 +261,19 @@ class TestIngest:
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
         assert "400 to the ingest: Could not parse flavor xxx" in str(raised.value)
         assert len(str(raised.value)) < 300
+
+    @pytest.mark.parametrize("before", ["wrong: ", "x" * 190])
+    def test_ingest_refused_contains_no_part_of_a_secret_when_the_answer_repeats_the_secret(
+        self, before: str, opencast: Opencast, web: Web
+    ) -> None:
+        def check() -> None:
+            log.hide("S3cretPassword")
+            web.pages = {INGEST: text_answer(400, "text/plain", f"{before}S3cretPassword".encode())}
+            with pytest.raises(IngestRefused) as raised:
+                opencast.ingest("wf", [("title", "T")], read_seconds=5)
+            assert str(raised.value).endswith(f"400 to the ingest: {before}***")
+
+        copy_context().run(check)
 
     def test_workflow_name_is_encoded_as_one_path_segment(
         self, opencast: Opencast, web: Web

@@ -200,6 +200,14 @@ def test_check_of_a_subject_raises_value_error_when_its_start_time_is_invalid(st
         ("https://zoom.us/r", ""),
         ("https://zoom.us/r?meeting_id=", ""),
         ("https://[zoom?meeting_id=x", ""),
+        ("zoom.us/rec/share/token", ""),
+        ("US02web.ZOOM.us:443/rec/share/token", ""),
+        ("//zoom.us/rec/share/token", ""),
+        ("Topic: HIST zoom.us/rec/share/token Passcode: x", ""),
+        ("zoom.us?pwd=x", ""),
+        ("x?pwd=y", ""),
+        ("https://zoom.us/r?meeting_id=zoom.us%2Frec%2Fshare%2Ftoken", ""),
+        ("https://zoom.us/r?meeting_id=x%3Fpwd%3Dy", ""),
     ],
 )
 def test_uuid_is_read_from_a_text_or_link_and_is_empty_when_neither_has_a_uuid(
@@ -227,6 +235,14 @@ def test_meeting_number_has_only_digits_spaces_and_dashes(text: str, expected: b
 @given(st.binary(min_size=16, max_size=16))
 def test_uuid_is_not_taken_for_a_meeting_number_whatever_its_bytes(content: bytes) -> None:
     assert not is_meeting_number(b64encode(content).decode())
+
+
+@given(st.binary(min_size=16, max_size=16), st.sampled_from(["", "/", "//"]))
+def test_uuid_is_not_taken_for_a_link_whatever_its_bytes(content: bytes, slashes: str) -> None:
+    uuid = slashes + b64encode(content).decode()
+    assert uuid_in(uuid) == uuid
+    assert uuid_in(uuid.rstrip("=")) == uuid.rstrip("=")
+    assert uuid_in(zoom_page_of(uuid, "https://zoom.us")) == uuid
 
 
 @given(st.text())

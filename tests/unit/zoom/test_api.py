@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextvars import copy_context
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -15,6 +16,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingester import log
 from ingester.errors import ZoomRefused, ZoomUnreachable
 from ingester.retry import retry_after
 from ingester.settings import ZoomSecrets, ZoomSettings
@@ -264,6 +266,21 @@ def test_zoom_refused_is_raised_when_the_body_of_a_403_is_invalid(
     gateway.answers[:] = [type(json_answer(200, None))(403, (), body)]
     with pytest.raises(ZoomRefused, match="403"):
         clients.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=9)
+
+
+@pytest.mark.parametrize("before", ["Invalid key ", "x" * 490])
+@pytest.mark.parametrize("name", ["message", "reason"])
+def test_zoom_refused_contains_no_part_of_the_key_when_a_gateway_repeats_the_key(
+    name: str, before: str, gateway: Endpoint, clients: Clients
+) -> None:
+    def check() -> None:
+        log.hide("S3cretGatewayKey")
+        gateway.answers[:] = [json_answer(401, {name: f"{before}S3cretGatewayKey"})]
+        with pytest.raises(ZoomRefused) as refused:
+            clients.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=9)
+        assert f"code 0: {before}***. Check" in str(refused.value)
+
+    copy_context().run(check)
 
 
 def test_redirect_of_the_api_is_not_followed(gateway: Endpoint, clients: Clients) -> None:

@@ -127,6 +127,19 @@ def test_on_demand_request_gets_404_when_its_link_is_for_joining_the_meeting(
     assert not any("s3cret" in str(vars(record)) for record in caplog.records)
 
 
+@pytest.mark.parametrize(
+    "link", ["zoom.us/rec/share/s3cret", "zoom.us/rec/play/x?pwd=s3cret", "x?pwd=s3cret"]
+)
+def test_on_demand_request_gets_404_without_its_link_when_the_link_has_no_https(
+    harness: Harness, caplog: pytest.LogCaptureFixture, link: str
+) -> None:
+    caplog.set_level(0)
+    said = "The Zoom link holds no meeting_id. Paste the link to the recording's page in Zoom."
+    assert harness.ask({"uuid": link}) == (404, said)
+    assert not harness.zoom.requests
+    assert not any("s3cret" in str(vars(record)) for record in caplog.records)
+
+
 def test_on_demand_request_gets_400_with_the_name_of_the_field_when_the_series_is_no_id(
     harness: Harness,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import on_demand
 import webhook
+from ingester import log
 from ingester.ledger.record import Record
 from ingester.settings import OnDemandSecrets
 from ingester.status.advice import phrases
@@ -85,6 +87,21 @@ def test_on_demand_request_gets_500_and_its_row_has_the_reason_when_the_webhook_
     assert len(harness.hook.requests) == tries
     row = harness.row()
     assert (row["pipeline_state"], row["reason"]) == ("WEBHOOK_FAILED", message)
+
+
+@pytest.mark.parametrize("before", ["wrong: ", "x" * 190])
+@pytest.mark.parametrize("is_json", [True, False])
+def test_on_demand_answer_contains_no_part_of_the_key_when_the_answer_of_the_webhook_repeats_it(
+    is_json: bool, before: str, harness: Harness
+) -> None:
+    def check() -> None:
+        log.hide("S3cretSigningKey")
+        text = f"{before}S3cretSigningKey"
+        plain = text_answer(400, "text/plain", text.encode())
+        harness.hook.answers[:] = [json_answer(400, {"message": text}) if is_json else plain]
+        assert harness.ask() == (500, f"The webhook answered 400: {before}***")
+
+    copy_context().run(check)
 
 
 def test_on_demand_request_is_accepted_when_the_signing_key_was_rotated(harness: Harness) -> None:
