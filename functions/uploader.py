@@ -548,9 +548,10 @@ def _reason_of(error: IngesterError) -> str:
 def _retry_after_failure(
     error: IngesterError, message: UploadMessage, received: Received, deps: Dependencies
 ) -> Outcome:
-    """Count a failure of the recording in the ledger, and retry or give up.
+    """Count a failure of the request in the ledger, and retry or give up.
 
-    The message's receives don't count failures, because waiting spends receives, too.
+    The number of receives isn't the number of failures, because a message that waits is received
+    again.
     """
     try:
         record = deps.ledger.change(

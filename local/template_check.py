@@ -38,7 +38,7 @@ class TemplateCheck:
 def compare(
     template: Mapping[str, Any], physical: Mapping[str, str], client: Client
 ) -> TemplateCheck:
-    """Compare the cloud with a template, set a few missing properties, and return the result.
+    """Compare the local cloud with a template, set a few missing properties, and return the result.
 
     `physical` has the resources' names in the cloud by logical id.
     """

@@ -76,7 +76,7 @@ def _ms(moment: datetime) -> int:
 
 
 def in_order(lines: Iterable[Line]) -> list[Line]:
-    """Return lines of several functions sorted by their moments.
+    """Return lines of several functions, sorted by the lines' timestamps.
 
     A line without a timestamp of its own keeps its place before the next line of its stream, even
     if CloudWatch stored the whole log when the invocation ended (as the local cloud does).

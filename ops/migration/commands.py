@@ -41,7 +41,7 @@ MAX_NAMED = 20
 
 
 class Migration(Protocol):
-    """One kind of data to migrate; `thing` is its name for people."""
+    """A migration of one kind of data. `thing` is the name of the data for people."""
 
     @property
     def thing(self) -> str: ...

@@ -272,7 +272,7 @@ def _now() -> datetime:
 
 
 def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Interrupted) -> None:
-    """Redrive the selected messages, and print the result.
+    """Redrive the selected messages, or only select them in a dry run, and print the result.
 
     Raises:
         Exit: A signal interrupted the redrive (exit code 130).

@@ -80,7 +80,7 @@ class Opencast:
 
 @pytest.fixture(scope="module")
 def rows(home: Path, target: Target, movie: bytes) -> Iterator[dict[str, Mapping[str, object]]]:
-    """Yield the status rows by the names of the attacks, after each ingest was answered."""
+    """Yield the status rows by the names of the answers, after each ingest was answered."""
     opencast = Opencast(movie=movie)
     with served(opencast.answer, ensure_authority(home / "tls")) as port:
         url = f"https://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""Tests of the check of copies, and of runs and interrupted copies between both stand-ins."""
+"""Tests of the check of copies, and of runs and interrupted copies between the two peers."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def is_unfinished(file: File) -> bool:
 
 
 def has_whole_object(request: Request) -> bool:
-    """Return whether the object has valid values for all fields that an ingest requires."""
+    """Return whether all fields that an ingest requires, but for the uuid, are valid."""
     about = object_of(request)
     return (
         re.fullmatch(r"[0-9]+", str(about.get("id"))) is not None

@@ -120,7 +120,7 @@ def _account_list(driver: Driver) -> Iterator[None]:
 TRIGGERS = (
     Trigger(WEBHOOK, _lecture, _notify),
     Trigger(ON_DEMAND, _lecture_of_no_class, _ask),
-    # This way has no captions, because the proxies can't forward PutObject's chunked body.
+    # This recording has no captions, because the proxies can't forward PutObject's chunked body.
     Trigger(DOWNLOADER, _lecture, _notify, queue="download"),
     Trigger(
         UPLOADER,

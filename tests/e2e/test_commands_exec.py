@@ -114,7 +114,7 @@ def test_local_record_makes_only_one_request_of_an_upload_fail(
     assert asked.status_code != 503
 
 
-def test_a_recording_fails_for_good_with_a_mail_when_local_record_gives_it_a_missing_series(
+def test_a_permanent_failure_is_mailed_when_local_record_names_a_series_that_does_not_exist(
     stack: Stack, tmp_path: Path
 ) -> None:
     forget_faults(stack)

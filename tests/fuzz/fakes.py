@@ -264,7 +264,7 @@ class NoEngine:
     """A fake engine that opens each file and copies none of its bytes."""
 
     time_left: Any = no_time_limit
-    report: Any = lambda _: None  # Production replaces this default for an invocation.
+    report: Any = lambda _: None  # The downloader replaces this default in each invocation.
 
     def clock(self) -> float:
         return 0.0

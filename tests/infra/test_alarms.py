@@ -80,7 +80,7 @@ def test_the_prices_of_the_simulation_count_every_alarm(alarms: dict[str, Any]) 
     assert len(alarms) == ALARMS
 
 
-def test_alarms_watch_the_right_functions_routes_and_queues(
+def test_each_alarm_watches_the_function_route_or_queue_in_its_name(
     alarms: dict[str, Any],
 ) -> None:
     def dimension(name: str, key: str) -> str:

@@ -103,7 +103,7 @@ def test_recording_uuid_says_which_link_to_paste_when_the_link_names_no_recordin
 
 
 @pytest.mark.parametrize("meeting_id", ["x" * 201, "a%07b"])
-def test_recording_uuid_repeats_no_link_when_its_meeting_id_can_not_be_a_uuid(
+def test_recording_uuid_repeats_no_link_in_its_error_when_the_meeting_id_can_not_be_a_uuid(
     meeting_id: str,
 ) -> None:
     link = f"https://zoom.us/recording/detail?meeting_id={meeting_id}&pwd=s3cret"

@@ -167,7 +167,7 @@ def test_an_error_of_a_command_is_one_line_without_control_characters(
         ("denied", "these credentials lack that right"),
     ],
 )
-def test_an_error_of_a_command_has_advice_when_credentials_network_answer_or_right_is_missing(
+def test_an_error_of_a_command_has_advice_when_something_that_the_command_needs_is_missing(
     project: Path, how: str, advice: str
 ) -> None:
     code, _, err = invoke(project, "fail", how)

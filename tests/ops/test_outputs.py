@@ -144,7 +144,7 @@ def shell(
         shell_of_stack.setenv(name, value)
     shell_of_stack.chdir(tmp_path)
     shell_of_stack.setenv("LINES", "25")
-    # Prevent the moving line, which only a slow machine would show.
+    # Prevent the waiting line, which only a slow machine would show.
     shell_of_stack.setattr(waiting, "QUIET_SECONDS", 600.0)
     for number, reason in enumerate(("Invalid Opencast series id.", "Zoom answered 404. " * 5)):
         topic = "HIST E-1010 Mapping the Ocean, with a long title of its own"

@@ -156,7 +156,7 @@ class Cloud:
         return [*messages(self.download_dlq), *messages(self.upload_dlq)]
 
     def expire(self) -> None:
-        """Delete expired rows and messages, and with `for_judge` expired objects and uploads."""
+        """Delete expired rows and messages, and, for the judge, expired objects and uploads."""
         for row in self.status.expire():
             self.states.setdefault(str(row["zip_id"]), []).append((self.world.time, EXPIRED))
         self.events.expire()

@@ -91,8 +91,13 @@ class Container(Generic[Kept]):
     def rebuild_sparingly(self, seconds: float = SUSPICION_SECONDS) -> Kept:
         """Rebuild now, but at most once every `seconds`, and return the dependencies.
 
-        While AWS fails, the old dependencies are returned. Call this method when a secret may have
-        been rotated.
+        If AWS fails, return the old dependencies. Call this method when a secret may have been
+        rotated.
+
+        Raises:
+            BotoCoreError, ClientError: AWS fails, and there are no dependencies, or they are older
+                than LONGEST_SECONDS.
+            SettingsError: A setting or a secret is missing or wrong.
         """
         kept, now = self(), self._clock()
         if self._suspected is not None and now - self._suspected < seconds:

@@ -92,7 +92,7 @@ class _Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Moves(msgspec.Struct, frozen=True):
-    """The added scheduled class that each moved class became, and all of these added classes."""
+    """Moves of scheduled classes: each moved one with the added one, and all such added ones."""
 
     destinations: dict[_Entry, _Entry]
     arrived: frozenset[_Entry]
@@ -178,8 +178,8 @@ def _by_key(entries: Iterable[_Entry], strength: int) -> dict[_Key, list[_Entry]
 def _removed_entries(difference: _Difference, moves: _Moves) -> list[_Entry]:
     """Return the scheduled classes that a meeting loses, but not those with a new meeting or time.
 
-    The classes of a course changed only their time if the meeting gets at least as many other
-    classes of the course as it loses.
+    The scheduled classes of a course changed only their time if the meeting gets at least as many
+    others of the course as the meeting loses.
     """
     missing = [entry for entry in difference.gone if entry not in moves.destinations]
     losses = Counter(entry.owner for entry in missing)

@@ -1,4 +1,4 @@
-"""Tests of commands and presses in the Slack stand-in, and of the messages that follow."""
+"""Tests of commands and button presses in the Slack stand-in, and of the messages that follow."""
 
 import hashlib
 import hmac

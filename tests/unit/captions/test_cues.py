@@ -158,7 +158,7 @@ class TestRepairing:
         )
         assert cues == [(1000, 4000, "a"), (1000, 2000, "b"), (4000, 5000, "c")]
 
-    def test_cue_gets_the_default_duration_when_it_does_not_end_after_its_begin(self) -> None:
+    def test_cue_gets_the_default_duration_when_it_does_not_end_after_it_begins(self) -> None:
         cues = cues_of(("00:07.000", "00:02.000", "a"), ("00:20.000", "00:20.000", "b"))
         assert cues == [(7000, 7000 + DEFAULT_MS, "a"), (20000, 20000 + DEFAULT_MS, "b")]
 

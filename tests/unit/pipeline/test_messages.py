@@ -232,7 +232,7 @@ def test_error_names_the_missing_field_of_a_message_unless_the_field_has_a_defau
 
 
 @given(st.text(max_size=30))
-def test_message_error_is_raised_and_no_zip_id_is_found_when_a_text_is_not_a_message(
+def test_text_that_is_not_a_message_raises_message_error_and_has_no_zip_id(
     text: str,
 ) -> None:
     with pytest.raises(MessageError):

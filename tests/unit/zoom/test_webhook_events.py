@@ -229,7 +229,7 @@ def test_recording_event_is_unhandled_when_it_lacks_a_field(name: str) -> None:
     assert isinstance(parsed(content), Unhandled)
 
 
-def test_only_mp4_and_chat_files_are_read_and_a_missing_required_field_is_an_error() -> None:
+def test_only_mp4_and_chat_files_are_read_and_need_their_required_fields() -> None:
     others: list[Json] = [{"file_type": "M4A"}, {"file_type": "TIMELINE"}, {}]
     files = files_of([mp4(), *others, chat(file_type="Chat")])
     assert [file.recording_id for file in files] == ["file-1", "chat-1"]

@@ -184,7 +184,9 @@ def test_schedule_update_retains_the_scheduled_class_of_a_row_with_a_failed_form
 
 
 @pytest.mark.parametrize("cell", ["#REF!", "Loading..."])
-def test_schedule_update_leaves_out_a_name_whose_formula_failed(user: SheetUser, cell: str) -> None:
+def test_schedule_update_leaves_out_a_code_or_title_whose_formula_failed(
+    user: SheetUser, cell: str
+) -> None:
     user.sheet(row(cell, cell, "M"))
     status, text = user.update()
     assert (status, f"Course Code is {cell!r}: it was left out" in text) == (200, True)

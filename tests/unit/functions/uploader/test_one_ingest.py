@@ -308,7 +308,7 @@ class TestAnAnswerThatNeverCame:
     def test_outcome_is_unknown_when_a_proxy_answers_500_or_502(
         self, harness: Harness, status: int
     ) -> None:
-        # An error with a page is a proxy's error, so Opencast may still be working.
+        # An error with an HTML page comes from a proxy, so Opencast may still be working.
         harness.fail("status", status=status)
         assert not harness.take(harness.message())
         assert harness.outcome[0] == "UPLOADER_RECEIVED"

@@ -23,7 +23,9 @@ def levels(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("down")
-def test_row_has_the_start_of_the_outage_and_the_time_of_the_retry(harness: Harness) -> None:
+def test_row_has_the_start_of_the_opencast_outage_and_the_time_of_the_retry(
+    harness: Harness,
+) -> None:
     since = harness.clock()
     harness.clock.forward(hours=1)
     assert not harness.take(harness.message(), receive_count=7, first_received=since)

@@ -198,7 +198,7 @@ def test_invalid_request_is_mailed_when_it_has_the_zip_id_of_zoom(
     assert mailed.message.startswith("Bad webhook data: ")
 
 
-def test_invalid_request_is_not_mailed_when_the_recording_is_in_progress(
+def test_invalid_request_is_not_mailed_when_the_ingest_was_sent_to_opencast(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     put(aws, State.SENT_TO_OPENCAST)
