@@ -339,8 +339,8 @@ class _Run:
     def _entries(self) -> Iterator[ListedRecording | UnreadableEntry]:
         """Yield the entries of Zoom's list, with recordings unanswered in the last run at the end.
 
-        If Zoom doesn't provide the whole list, those that it listed are yielded nevertheless,
-        because the list of one user may fail in every run.
+        If Zoom's API can't be reached for the rest of the list, those that it listed are yielded
+        nevertheless, because the list of one user may fail in every run.
         """
         postponed: dict[str, ListedRecording] = {}
         try:
@@ -349,7 +349,7 @@ class _Run:
                     postponed[entry.uuid] = entry
                 else:
                     yield entry
-        except (ZoomUnreachable, ZoomRefused) as error:
+        except ZoomUnreachable as error:
             self._stop(error)
         self._untried = [uuid for uuid in self._unanswered_before if uuid in postponed]
         while self._untried:
@@ -465,11 +465,11 @@ class _Run:
         self._log_problem(problem, text, log.nonfatal(AGAIN, SEND_IT))
 
     def _stop(self, error: IngesterError) -> None:
-        """Note the error that stopped the run, and log an error if a person has to act."""
-        self._error = str(error)[:LONGEST_ERROR]
+        """Note the first error that stopped the run, and log an error if a person has to act."""
+        self._error = self._error or str(error)[:LONGEST_ERROR]
         self._is_complete = False
         if isinstance(error, ZoomRefused | KeyRefused):
-            self._log_problem(self._error[:200], f"Reconcile is stopped: {error}", STOPPED)
+            self._log_problem(str(error)[:200], f"Reconcile is stopped: {error}", STOPPED)
         else:
             logger.warning("Reconcile is stopped until its next run: %s", error)
 

@@ -20,6 +20,9 @@ from local.state import State
 
 Found = TypeVar("Found")
 
+ALIAS = "live"
+"""The alias of functions in the local cloud, which the stack's own triggers invoke."""
+
 POLL_SECONDS = 0.1
 REQUEST_SECONDS = 35.0
 
@@ -322,7 +325,7 @@ class Driver:
             DriverError: Reconcile failed or stopped early.
         """
         answer = self.client("lambda").invoke(
-            FunctionName=f"{self.state.stack_name}-zoom-reconcile", Payload=b"{}"
+            FunctionName=f"{self.state.stack_name}-zoom-reconcile", Qualifier=ALIAS, Payload=b"{}"
         )
         report: dict[str, Any] = msgspec.json.decode(answer["Payload"].read())
         if answer.get("FunctionError") or report["message"]:
@@ -342,6 +345,7 @@ class Driver:
         """
         answer = self.client("lambda").invoke(
             FunctionName=f"{self.state.stack_name}-zoom-follow",
+            Qualifier=ALIAS,
             Payload=msgspec.json.encode({"uuid": uuid} if uuid else {}),
         )
         report: dict[str, Any] = msgspec.json.decode(answer["Payload"].read())

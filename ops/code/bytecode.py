@@ -14,7 +14,7 @@ import hashlib
 import importlib.util
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -49,8 +49,7 @@ class Compiler:
         """
         result = subprocess.run(
             [self.program, "-S", SCRIPT, folder],
-            # Hash randomization changes the order of sets in bytecode.
-            env={"PYTHONHASHSEED": "0"},
+            env=_environment(os.environ),
             capture_output=True,
             text=True,
             check=False,
@@ -67,6 +66,16 @@ class Compiler:
     def compiled(self, source: PurePosixPath) -> PurePosixPath:
         """Return the path of a module's bytecode, given the path of its source."""
         return source.parent / "__pycache__" / f"{source.stem}.{self.tag}.pyc"
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a compiler, without settings of Python that change its work.
+
+    Hash randomization would change the order of sets in bytecode. The other variables stay, because
+    a `python3.13` of a version manager needs them.
+    """
+    kept = {name: text for name, text in environment.items() if not name.startswith("PYTHON")}
+    return {**kept, "PYTHONHASHSEED": "0"}
 
 
 def compiler_for(version: str, path: str | None = None) -> Compiler | None:

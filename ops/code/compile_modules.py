@@ -46,13 +46,13 @@ def compile_folder(folder: Path) -> None:
     """Write the bytecode of the modules below `folder` to `__pycache__`.
 
     A source that can't be compiled gets no bytecode, because some packages ship code for other
-    versions of Python.
+    versions of Python. CPython raises RecursionError or MemoryError for very deep expressions.
     """
     for path in sorted(folder.rglob("*.py")):
         source = path.read_bytes()
         try:
             content = bytecode(source, path.relative_to(folder).as_posix())
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         target = Path(importlib.util.cache_from_source(str(path)))
         target.parent.mkdir(exist_ok=True)

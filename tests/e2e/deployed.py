@@ -10,11 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from local.driver import Driver
+from local.driver import ALIAS, Driver
 from ops.grants_document import pairs
 from tests.infra.grants import POLICY, without
-
-ALIAS = "live"
 
 
 def cold_start(driver: Driver, function: str, **changes: Any) -> None:

@@ -7,7 +7,6 @@ from email.message import Message
 from pathlib import Path
 
 from cdk.names import LOG_NOTIFICATIONS
-from tests.e2e import deployed
 from tests.e2e.stack import Stack
 
 
@@ -68,7 +67,7 @@ def mailed_failure(stack: Stack) -> None:
     ended = {"UpdateExpression": "SET quiet_until = :now", "ExpressionAttributeValues": {":now": 0}}
     faults.update_item(Key={"fault": fault}, **ended)
     invoked = stack.driver.client("lambda").invoke(
-        FunctionName=stack.function(LOG_NOTIFICATIONS), Qualifier=deployed.ALIAS
+        FunctionName=stack.function(LOG_NOTIFICATIONS), Qualifier=ALIAS
     )
     assert "FunctionError" not in invoked, invoked["Payload"].read()
     subject, body = await_mail(stack, recording.uuid, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -113,6 +114,7 @@ def test_bytecode_is_the_same_when_the_sources_are_in_another_folder(
         "sets.py": f"x = {{{', '.join(repr(str(n)) for n in range(50))}}}\ny = 1 in {{1, 2, 3}}\n",
         "pkg/deep.py": "def a(b: int = 1) -> str:\n    return f'{b}' if b in {'a', 'b'} else ''\n",
         "broken.py": "def broken(:\n",
+        "deep.py": "x = " + "-" * 100_000 + "1\n",
     }
     made = []
     for folder in (tmp_path / "one", tmp_path / "a much longer name" / "two"):
@@ -123,7 +125,9 @@ def test_bytecode_is_the_same_when_the_sources_are_in_another_folder(
         made.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.pyc")})
     assert made[0] == made[1]
     assert set(map(str, made[0])) == {
-        str(this_python.compiled(PurePosixPath(name))) for name in sources if name != "broken.py"
+        str(this_python.compiled(PurePosixPath(name)))
+        for name in sources
+        if name not in {"broken.py", "deep.py"}
     }
 
 
@@ -156,6 +160,22 @@ def test_compile_says_why_bytecode_cannot_be_written(this_python: Compiler, tmp_
     (tmp_path / "__pycache__").write_text("This is no folder.")
     with pytest.raises(OpsError, match=r"can't compile the modules below .*: FileExistsError"):
         this_python.compile(tmp_path)
+
+
+def test_compiler_keeps_the_environment_that_its_program_needs(
+    this_python: Compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\n[ "$NEEDED" ] && exec {this_python.program} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("NEEDED", "yes")
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    source = tmp_path / "site" / "module.py"
+    source.parent.mkdir()
+    source.write_text("assert False, 'the assertion'\n")
+    replace(this_python, program=program).compile(source.parent)
+    compiled = tmp_path / "site" / this_python.compiled(PurePosixPath("module.py"))
+    assert b"the assertion" in compiled.read_bytes()
 
 
 def test_compiler_for_skips_programs_on_the_path_that_are_not_the_python_it_needs(

@@ -201,7 +201,7 @@ def _text_of(problems: Iterable[str]) -> str:
 
 def _is_done(ingest: IngestRecord, track: CaptionTrack) -> bool:
     known = ingest.captions.get(track.kind)
-    return known is not None and known.state is CaptionsState.DONE
+    return known is not None and known.state is CaptionsState.DONE and not known.is_refused
 
 
 def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Dependencies) -> str:
@@ -251,7 +251,9 @@ def _post(
     """POST captions whose attempt is noted as `sent`, and note the outcome. See `_add_track`."""
 
     def note(state: CaptionsState, problem: str = "") -> None:
-        captions = msgspec.structs.replace(sent, state=state, problem=problem)
+        captions = msgspec.structs.replace(
+            sent, state=state, is_refused=bool(problem), problem=problem
+        )
         deps.ledger.change(
             uuid, lambda record: ledger.with_captions(record, media_package, track.kind, captions)
         )
@@ -266,7 +268,7 @@ def _post(
         raise
     except IngestRefused as error:
         problem = redact(f"Its {_word_of(track.kind)} stay outside: {error}")
-        note(CaptionsState.REFUSED, problem)
+        note(CaptionsState.DONE, problem)
         return problem
     except (IngestBroken, IngestOutcomeUnknown) as error:
         return f"{error} {OUTCOME_UNKNOWN.format(_word_of(track.kind))}"
@@ -279,7 +281,7 @@ def _post(
 
 def _may_be_posted(known: SentCaptions, track: CaptionTrack) -> bool:
     """Return whether no POST of these captions has had, or may have had, a final outcome."""
-    if known.state is CaptionsState.REFUSED:
+    if known.is_refused:
         return known.files != track.file_ids
     return known.state is CaptionsState.QUEUED
 
@@ -304,10 +306,11 @@ def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
         return ""
     added = _name_of_kinds(kinds)
     name = deps.settings.captions_workflow
+    text = ""
     if not name:
         text = f"Its {added} were added after the ingest. They wait for a workflow to publish them."
-    else:
-        text = _start_publishing(media_package, name, added, deps)
+    elif not deps.opencast.start_workflow(media_package, name):
+        text = f"Its {added} were added, but Opencast has no workflow {name} to publish them."
 
     def note(record: Record) -> Record:
         known_ingest = record.ingests.get(media_package)
@@ -323,16 +326,6 @@ def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
     if not text:
         logger.info("The event's %s were added after the ingest", added)
     return text
-
-
-def _start_publishing(media_package: str, workflow: str, added: str, deps: Dependencies) -> str:
-    """Start the workflow that publishes captions. Return the problem; "" if there is none."""
-    try:
-        if deps.opencast.start_workflow(media_package, workflow):
-            return ""
-    except IngestRefused as error:
-        return f"Its {added} were added, but they aren't published: {error}"
-    return f"Its {added} were added, but Opencast has no workflow {workflow} to publish them."
 
 
 def _report_missing(

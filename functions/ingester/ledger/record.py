@@ -154,9 +154,6 @@ class CaptionsState(StrEnum):
     ADDED = "added"
     """State of captions that the event has, but that aren't published yet."""
 
-    REFUSED = "refused"
-    """State of captions that Opencast refused. The same files aren't POSTed again."""
-
     DONE = "done"
 
 
@@ -167,6 +164,8 @@ class Captions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         files: Ids of Zoom's files of which the captions are made.
         state: Progress of the captions.
         attempt: Id of the attempt that POSTed the captions; "" before the first.
+        is_refused: Whether Opencast refused the captions. Captions of the same files aren't POSTed
+            again. Their state is DONE, which earlier versions of this code can read, too.
         problem: Sentences that say why Opencast refused the captions, or why captions in the state
             DONE aren't published; "" without a problem.
     """
@@ -174,6 +173,7 @@ class Captions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: tuple[str, ...]
     state: CaptionsState
     attempt: str = ""
+    is_refused: bool = False
     problem: str = ""
 
 

@@ -250,7 +250,7 @@ class TestAddingLater:
         harness.fail("status", path="/api/events", method="POST", status=400, times=2)
         assert harness.take(late(harness))
         assert "Its captions stay outside: Opencast answered 400" in harness.outcome[1]
-        assert states(harness.own_ingest) == {"transcript": CaptionsState.REFUSED}
+        assert harness.own_ingest.captions["transcript"].is_refused
 
     @pytest.mark.parametrize("kind", ["close", "status"])
     def test_late_captions_are_not_posted_again_when_the_answer_is_lost(
@@ -350,10 +350,12 @@ class TestAddingOnlySome:
         harness.when_answered("/track", partial(fail_posts, harness, status=400))
         assert harness.take(late(harness, TRANSCRIPT, TYPED))
         assert published(harness) == ["transcript.vtt"]
-        assert states(harness.own_ingest) == {
-            "transcript": CaptionsState.DONE,
-            "closed_caption": CaptionsState.REFUSED,
+        captions = harness.own_ingest.captions
+        assert {kind: known.is_refused for kind, known in captions.items()} == {
+            "transcript": False,
+            "closed_caption": True,
         }
+        assert set(states(harness.own_ingest).values()) == {CaptionsState.DONE}
         assert "Its captions stay outside: Opencast answered 400" in harness.outcome[1]
 
     def test_added_captions_are_published_when_opencast_refuses_earlier_ones(
@@ -365,30 +367,13 @@ class TestAddingOnlySome:
         assert published(harness) == ["closed_caption.vtt"]
         assert "Its captions stay outside: Opencast answered 400" in harness.outcome[1]
 
-    def test_row_names_captions_as_refused_and_as_unpublished_when_opencast_refuses_the_workflow(
-        self, harness: Harness
-    ) -> None:
-        fail_posts(harness, status=400)
-        harness.when_answered("/track", partial(refuse_workflows, harness))
-        message = late(harness, TRANSCRIPT, TYPED)
-        assert harness.take(message)
-        told = harness.outcome[1]
-        refused, unpublished = told.split(" Its ")
-        assert refused.startswith("Its captions stay outside: Opencast answered 400")
-        assert unpublished.startswith("captions were added, but they aren't published: Opencast")
-        assert states(harness.own_ingest) == {
-            "transcript": CaptionsState.REFUSED,
-            "closed_caption": CaptionsState.DONE,
-        }
-        assert harness.take(message, receive_count=2)
-        assert harness.outcome[1] == told
-
+    @pytest.mark.parametrize("fault", [{"kind": "close"}, {"kind": "status", "status": 429}])
     def test_refused_captions_are_not_posted_again_when_the_workflow_has_to_wait(
-        self, harness: Harness
+        self, harness: Harness, fault: dict[str, Any]
     ) -> None:
         fail_posts(harness, status=400)
         harness.when_answered("/track", harness.opencast.store.faults.clear)
-        harness.when_answered("/track", lambda: harness.fail("close", path="/api/workflows"))
+        harness.when_answered("/track", lambda: harness.fail(**fault, path="/api/workflows"))
         message = late(harness, TRANSCRIPT, TYPED)
         assert not harness.take(message)
         told = harness.outcome[1]
@@ -497,12 +482,6 @@ def die() -> None:
 def fail_posts(harness: Harness, status: int) -> None:
     """Make Opencast's event API answer all further POSTs with a status."""
     harness.fail("status", path="/api/events", method="POST", status=status, times=None)
-
-
-def refuse_workflows(harness: Harness) -> None:
-    """Let Opencast accept captions again, and make it refuse to start workflows."""
-    harness.opencast.store.faults.clear()
-    harness.fail("status", path="/api/workflows", status=403, times=None)
 
 
 def workflows_after_ingest(harness: Harness) -> int:
