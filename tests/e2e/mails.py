@@ -7,6 +7,7 @@ from email.message import Message
 from pathlib import Path
 
 from cdk.names import LOG_NOTIFICATIONS
+from local.driver import ALIAS
 from tests.e2e.stack import Stack
 
 
