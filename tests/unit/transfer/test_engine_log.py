@@ -140,7 +140,7 @@ class TestContext:
         copying.zoom.configure(replace(ZOOM, ranges=False))
         copying.s3.configure(replace(S3, faults=(S3Fault(kind="status", nth=2, times=2),)))
         with log.context(uuid="u=="):
-            copying.run()
+            copying.run(budget=ONE_BY_ONE)
         written = [line for line in lines() if line["message"].startswith("Trying talk again")]
         assert len(written) == 2
         assert {line["uuid"] for line in written} == {"u=="}
