@@ -401,7 +401,7 @@ def test_every_route_but_the_webhook_and_the_preflight_is_throttled(template: Te
     }
 
 
-def test_exports_keep_their_names_and_lead_to_the_resources_of_the_stack(
+def test_exports_keep_their_names_and_lead_to_the_routes_and_queues_of_the_stack(
     template: Template,
 ) -> None:
     exports = {

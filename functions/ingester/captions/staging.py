@@ -61,8 +61,8 @@ class StagedCaptions:
 
     Attributes:
         tracks: The captions that are ready, at most one track of each kind; or the summaries.
-        waiting: Names of the files that Zoom hasn't finished or doesn't provide, or why none could
-            be staged.
+        waiting: What the captions wait for, in words for people: names of files that Zoom hasn't
+            finished or doesn't provide, or one sentence that says why no file could be staged.
         reasons: For each file or kind that can't be used, a sentence that says why.
     """
 

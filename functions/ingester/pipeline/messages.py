@@ -65,7 +65,8 @@ def captions_kind(file_type: str, recording_type: str) -> str:
 class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a recording in the download message.
 
-    `status` is set only while Zoom hasn't finished the file.
+    `recording_id` is the file's id at Zoom, not the recording's uuid. `status` is set only while
+    Zoom hasn't finished the file.
     """
 
     recording_id: str

@@ -116,6 +116,7 @@ class Worker:
         opened = [plan.body] if plan.body else []
 
         def once() -> None:
+            # The first attempt reads the body that the plan opened.
             with closing(opened.pop() if opened else self._reopen(plan)) as body:
                 size = PlainStream(
                     self.bucket,

@@ -54,7 +54,10 @@ def part_bytes(size: int) -> int:
 
 
 def parts_of(size: int) -> tuple[Part, ...]:
-    """Divide a file of `size` bytes into parts, in order. An empty file has no parts."""
+    """Divide a file of `size` bytes into parts, in order: large ones, and small ones at the end.
+
+    An empty file has no parts.
+    """
     large = part_bytes(size)
     end = size - min(size // END_SHARE, LONGEST_END)
     parts: list[Part] = []
