@@ -391,7 +391,7 @@ def _transfer(message: DownloadMessage, deps: Dependencies) -> RecordingTransfer
 
 
 def _captions_deps(deps: Dependencies) -> captions.Dependencies:
-    # A file of captions is too small to measure a speed, so only copies of videos have metrics.
+    # A file of captions is too small to measure a speed, so copies of captions have no metrics.
     limited = captions.captions_time_left(deps.engine.time_left, deps.engine.clock)
     quiet = replace(deps, engine=replace(deps.engine, report=lambda _: None, time_left=limited))
     return captions.Dependencies(

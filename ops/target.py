@@ -72,7 +72,7 @@ class Target:
 
 
 def _expect_owner(account: str, params: dict[str, Any], model: OperationModel, **_: object) -> None:
-    """Add the account that has to own the bucket to a request's parameters, if S3 accepts that."""
+    """Add the bucket's expected owner to a request's parameters, if the operation takes it."""
     known = model.input_shape.members if model.input_shape else {}
     for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if name in known:

@@ -180,7 +180,7 @@ def timestamp(seconds: float) -> str:
 
 
 class Store:
-    """The state of the stand-in. Any thread may call its methods."""
+    """The stand-in's state. Any thread may call the methods of `Store`."""
 
     def __init__(
         self,

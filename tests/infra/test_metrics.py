@@ -52,7 +52,7 @@ def test_resources_in_the_dimensions_of_metrics_exist_in_the_stack(
             assert value in [p[key] for p in template.of_type(resource_type).values()], metric
 
 
-def test_the_stage_measures_exactly_the_routes_whose_metrics_are_used(
+def test_the_api_gateway_stage_measures_exactly_the_routes_whose_metrics_are_used(
     used: list[UsedMetric], template: Template
 ) -> None:
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()

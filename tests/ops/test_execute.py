@@ -74,7 +74,7 @@ def nobody(_: str) -> tuple[int, str]:
     raise AssertionError("the API let the request in")
 
 
-def test_on_demand_posts_its_content_as_json_and_returns_the_message(
+def test_exec_on_demand_posts_its_content_as_json_and_returns_the_message(
     hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [json_answer(200, {"message": "Ingest accepted"})]
@@ -107,7 +107,7 @@ def test_exec_on_demand_reports_the_status_and_message_of_an_unsuccessful_answer
     assert str(error.value) == said.format("/live/new_recording answered")
 
 
-def test_on_demand_calls_the_function_directly_when_the_api_refuses_the_address(
+def test_exec_on_demand_calls_the_function_directly_when_the_api_refuses_the_address(
     hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [json_answer(403, {"Message": "User: anonymous is not authorized"})]
@@ -126,7 +126,7 @@ def test_on_demand_calls_the_function_directly_when_the_api_refuses_the_address(
         )
 
 
-def test_on_demand_says_that_the_api_can_not_be_reached(session: requests.Session) -> None:
+def test_exec_on_demand_says_that_the_api_can_not_be_reached(session: requests.Session) -> None:
     with pytest.raises(OpsError, match=r"127.0.0.1 can't be reached \(ConnectionError\)"):
         execute.request_ingest(CLOSED, {"uuid": UUID}, session, nobody)
 

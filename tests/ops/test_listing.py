@@ -69,7 +69,9 @@ def found(
     return [row.zip_id for row in listed]
 
 
-def test_recordings_finds_rows_by_meeting_uuid_and_time(status: StatusTable, clock: Clock) -> None:
+def test_invoke_recordings_finds_rows_by_meeting_uuid_and_time(
+    status: StatusTable, clock: Clock
+) -> None:
     everything = ["auto-ingest-b==", "on-demand-2", "on-demand-1", "auto-ingest-a=="]
     assert found(status, clock) == everything
     assert found(status, clock, hours=12) == everything[:2]
@@ -81,7 +83,7 @@ def test_recordings_finds_rows_by_meeting_uuid_and_time(status: StatusTable, clo
     assert found(status, clock, uuid="nobody") == []
 
 
-def test_recordings_skips_a_row_without_a_state(
+def test_invoke_recordings_skips_a_row_without_a_state(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     aws.status.put_item(Item={"zip_id": "auto-ingest-d==", "expiration": 1})
@@ -148,7 +150,7 @@ def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
         ),
     ],
 )
-def test_recordings_says_what_it_searched_when_it_finds_nothing(
+def test_invoke_recordings_says_what_it_searched_when_it_finds_nothing(
     options: list[str], said: str
 ) -> None:
     done = invoke("recordings", *options)
@@ -162,7 +164,7 @@ def next_steps(*options: str) -> dict[str, str | None]:
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_recordings_failed_lists_open_failures_with_their_next_steps(
+def test_invoke_recordings_failed_lists_open_failures_with_their_next_steps(
     begin_ingest: Callable[..., StatusTable],
 ) -> None:
     for uuid in ("gone", "settled", "awaited"):

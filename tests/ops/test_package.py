@@ -172,7 +172,7 @@ def shapes(model: bytes) -> dict[str, list[str]]:
 
 
 @by_name
-def test_the_endpoints_in_a_package_are_botocores_for_the_services_of_the_function(
+def test_a_package_has_the_same_endpoints_as_botocore_for_the_services_of_its_function(
     function: Function, built: Built
 ) -> None:
     files = entries(built[function.name])

@@ -106,7 +106,7 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def test_recordings_prints_a_block_for_each_recording_on_a_narrow_terminal(
+def test_invoke_recordings_prints_a_block_for_each_recording_on_a_narrow_terminal(
     printed: Printed,
 ) -> None:
     lines = plain(printed(listed(*TWICE), 80)).splitlines()
@@ -124,7 +124,9 @@ def test_recordings_prints_a_block_for_each_recording_on_a_narrow_terminal(
     ]
 
 
-def test_recordings_prints_a_table_with_verdicts_on_a_wide_terminal(printed: Printed) -> None:
+def test_invoke_recordings_prints_a_table_with_verdicts_on_a_wide_terminal(
+    printed: Printed,
+) -> None:
     text = plain(printed(listed(*TWICE), 130))
     assert "updated" in text
     assert text.index("In Opencast since") < text.index("Ignored (IGNORED)")
@@ -133,7 +135,7 @@ def test_recordings_prints_a_table_with_verdicts_on_a_wide_terminal(printed: Pri
     assert "since" not in plain(printed(listed(TWICE[1]), 130))
 
 
-def test_recordings_prints_either_blocks_or_a_table_when_a_topic_has_a_long_word(
+def test_invoke_recordings_prints_either_blocks_or_a_table_when_a_topic_has_a_long_word(
     printed: Printed,
 ) -> None:
     # The longest word of a column decides whether a table fits. A table must not mix with blocks.
@@ -147,7 +149,7 @@ def test_recordings_prints_either_blocks_or_a_table_when_a_topic_has_a_long_word
 
 @pytest.mark.parametrize("columns", [60, 80, 109, 110, 120, 160])
 @pytest.mark.parametrize("rows", [TWICE, FAILED, LONG_WORDS], ids=["twice", "failed", "long"])
-def test_recordings_breaks_no_word_on_a_terminal(
+def test_invoke_recordings_breaks_no_word_on_a_terminal(
     printed: Printed, columns: int, rows: tuple[StatusRow, ...]
 ) -> None:
     text = plain(printed(listed(*rows), columns))
@@ -160,7 +162,7 @@ def test_recordings_breaks_no_word_on_a_terminal(
 
 
 @pytest.mark.parametrize("columns", [80, 130])
-def test_recordings_prints_the_requested_series_beside_that_of_the_event(
+def test_invoke_recordings_prints_the_requested_series_beside_that_of_the_event(
     printed: Printed, columns: int
 ) -> None:
     asked = RequestOptions(oc_series_id="9999999")
@@ -180,7 +182,7 @@ WAITING = row(
 
 @pytest.mark.parametrize("columns", [80, 130, 0])
 @pytest.mark.parametrize("others", [(), TWICE[:1]], ids=["alone", "one of two"])
-def test_recordings_prints_the_time_of_the_next_attempt_once(
+def test_invoke_recordings_prints_the_time_of_the_next_attempt_once(
     printed: Printed,
     capsys: pytest.CaptureFixture[str],
     others: tuple[StatusRow, ...],
@@ -196,7 +198,7 @@ def test_recordings_prints_the_time_of_the_next_attempt_once(
     assert "attempt 2 of 12" in " ".join(text.split()) or columns == 130
 
 
-def test_recordings_prints_the_time_of_a_due_attempt_once(
+def test_invoke_recordings_prints_the_time_of_a_due_attempt_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     due = WAITING.retry_due.replace("18:40", "18:20")
@@ -207,7 +209,7 @@ def test_recordings_prints_the_time_of_a_due_attempt_once(
     assert "due since 2026-10-14T18:20:00Z" in text
 
 
-def test_recordings_prints_failures_in_red_only_on_a_terminal_with_colours(
+def test_invoke_recordings_prints_failures_in_red_only_on_a_terminal_with_colours(
     printed: Printed,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -221,7 +223,7 @@ def test_recordings_prints_failures_in_red_only_on_a_terminal_with_colours(
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_recordings_prints_one_line_with_codes_for_each_ingest_in_a_pipe(
+def test_invoke_recordings_prints_one_line_with_codes_for_each_ingest_when_its_output_is_piped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     known = row(State.DOWNLOADER_FAILED, "permanent failure: gone", topic="\x1b[2Jhidden")
@@ -237,7 +239,7 @@ def test_recordings_prints_one_line_with_codes_for_each_ingest_in_a_pipe(
     )
 
 
-def test_recordings_prints_advice_once_for_recordings_with_the_same_cause(
+def test_invoke_recordings_prints_advice_once_for_recordings_with_the_same_cause(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     show(listed(*FAILED))
@@ -267,7 +269,7 @@ def test_invoke_recordings_prints_advice_once_when_both_requests_of_a_recording_
     assert named == [f"95846636714 {again.recording_id} (+Zoom) Part 1"]
 
 
-def test_recordings_lists_files_and_a_link_when_a_recording_is_in_opencast() -> None:
+def test_invoke_recordings_lists_files_and_a_link_when_a_recording_is_in_opencast() -> None:
     there = TWICE[1]
     verdict = verdict_of([there], diagnose_each([there], [there], NOW, PATIENCE))
     post = Post(attempt="a", at="2026-10-14T17:30:00Z", outcome=Outcome.TAKEN)

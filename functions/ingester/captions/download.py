@@ -375,7 +375,7 @@ def _note_queued(
 
 
 def _expects_events(record: ledger.Record, age: timedelta) -> bool:
-    """Return whether a recording has events in Opencast, once no ingest is on its way.
+    """Return whether a recording has events in Opencast, unless an ingest is on its way.
 
     Raises:
         AskLater: An ingest is on its way, or its outcome is unknown. On the first day an ingest may

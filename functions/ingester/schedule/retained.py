@@ -24,12 +24,12 @@ class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
     """The readable fields of a row that can't be used but may hold a scheduled class.
 
     Attributes:
-        source: Source of the row's classes.
+        source: Source of the row's scheduled classes.
         meeting: Number of the meeting; "" if the link can't be read.
         course: The course; None if the cell holds no name.
         maybe_merged: Whether the row's link cell is empty, and so may be merged with a cell above.
             Then `meeting` is that of the row above, or "" if the row above has another course.
-        classes: The row's classes, if nothing but the link is missing.
+        classes: The row's scheduled classes, if nothing but the link is missing.
     """
 
     source: str
@@ -65,8 +65,9 @@ def retained_classes(
 ) -> list[RetainedClass]:
     """Return the table's scheduled classes that an import replaces and that an unread row may hold.
 
-    The returned classes have the source of the unread row, and their course and series filled in. A
-    class isn't retained if a class of the same meeting, course and time is in `read`.
+    The returned scheduled classes have the source of the unread row, and their course and series
+    filled in. A scheduled class isn't retained if `read` has one of the same meeting, course and
+    time.
     """
     read_classes, unread_rows = _ReadClasses(read), _UnreadRows(table, unread)
     retained: list[RetainedClass] = []

@@ -168,7 +168,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> 
     signature, timestamp = headers.get(SIGNATURE_HEADER, ""), headers.get(TIMESTAMP_HEADER, "")
     if not signature or not timestamp:
         raise Unauthorized("The request is not signed.")
-    # The SDK's verifier raises other errors if a header is malformed.
+    # The SDK's verifier raises ValueError or TypeError if a header is malformed.
     is_sane = signature.isascii() and re.fullmatch(r"[0-9]{1,12}", timestamp, re.ASCII)
     verifier = SignatureVerifier(secret, _FixedClock(now))
     try:

@@ -10,7 +10,7 @@ from ingester.pipeline.states import State
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change of a row's state. `at` is a UTC timestamp, and `reason` is truncated."""
+    """One write of a row's state. `at` is a UTC timestamp, and `reason` is truncated."""
 
     state: str
     at: str

@@ -1,4 +1,4 @@
-"""Complete a download message with Zoom's API, and get a fresh access to the message's files."""
+"""Complete a download message with Zoom's API, and get a new token and URLs for its files."""
 
 from __future__ import annotations
 

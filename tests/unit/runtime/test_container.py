@@ -162,7 +162,7 @@ def test_rebuild_or_none_returns_none_after_ten_rebuilds_within_a_minute(
     for moment in (10.0, 30.0, 59.9):
         building.now = moment
         assert [container.rebuild_or_none(), container()] == [None, kept]
-    # Each rebuild that is a minute old allows another rebuild.
+    # The limit counts only the rebuilds of the last minute.
     building.now = 60
     assert [container.rebuild_or_none(), container.rebuild_or_none()] == [kept + 1, None]
     building.now = 61

@@ -66,7 +66,7 @@ def test_unknown_state_and_time_of_request_are_called_unknown() -> None:
     assert lines(None)[:2] == ["Automated ingest, time of request unknown", "Unknown"]
 
 
-def test_on_demand_ingest_names_its_series() -> None:
+def test_slack_text_names_the_series_of_an_on_demand_ingest() -> None:
     shown = lines(State.SENT_TO_UPLOADER, origin="on_demand", oc_series_id="S1")
     assert shown[0].startswith("+Zoom ingest")
     assert "Opencast series: S1" in shown

@@ -103,7 +103,7 @@ def test_write_of_status_is_allowed_when_it_names_the_state_to_replace(status: S
 def test_status_row_keeps_a_known_time_of_the_request_unless_the_write_replaces_the_time(
     status: StatusTable, aws: Cloud, clock: Clock
 ) -> None:
-    # The function for "+Zoom" writes the time before it calls the webhook.
+    # On-demand writes the time before it calls the webhook.
     known = Requested.UNLESS_KNOWN
     status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=known))
     assert item(aws)["ingest_request_time"] == "2026-10-14T18:30:00Z"
@@ -408,7 +408,7 @@ def test_status_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
     assert row.steps_left_out == 46 - 40
     assert (row.state, row.reason) == (State.DOWNLOADER_FAILED, reasons[-1])
     assert len(json.dumps(aws.rows()[ZIP_ID], ensure_ascii=False).encode()) < 100_000
-    # A forbidden change is also dropped when the list of steps is full.
+    # A full list of steps is written by another expression, which needs the same condition.
     assert not status.write(ZIP_ID, StatusChange(State.SENT_TO_DOWNLOADER))
     assert status.get(ZIP_ID) == row
 

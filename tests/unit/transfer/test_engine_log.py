@@ -64,7 +64,7 @@ def test_log_of_the_engine_has_a_record_of_each_staged_file(copying: Copying, li
 def test_log_has_the_progress_after_each_part_when_a_part_takes_ten_seconds(
     copying: Copying, timed: TimedBucket, lines: Lines
 ) -> None:
-    # The engine logs the progress at most every five seconds.
+    # The engine logs the progress at most once every five seconds.
     talk = MemoryFile(Generated("talk", 12 * MIB))
     copies = [copying.copy_of(source=talk), copying.copy_of("chat")]
     copying.run(copies, clock=timed.clock, bucket=timed, budget=ONE_BY_ONE)

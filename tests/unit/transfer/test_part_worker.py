@@ -145,7 +145,7 @@ class TestPart:
         ],
         ids=["SlowDown", "refused", "reset"],
     )
-    def test_part_is_started_again_when_s3_fails(
+    def test_part_is_retried_when_s3_fails(
         self, harness: Harness, fault: dict[str, Any], throttled: int
     ) -> None:
         harness.fault(**fault)
