@@ -18,7 +18,7 @@ from msgspec import Meta
 from ingester import timestamps
 from ingester.errors import BadRequest
 from ingester.ledger.record import Record
-from ingester.pipeline.messages import Uuid
+from ingester.pipeline.messages import LARGEST_NUMBER, Uuid
 
 WAIT = timedelta(hours=1)
 """Time after a meeting's end in which reconcile waits for Zoom's webhook event.
@@ -175,6 +175,10 @@ def _text(file: Mapping[str, Any], name: str) -> str:
     return value.upper() if isinstance(value, str) else ""
 
 
+_Count = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
+"""A number that reconcile increments. Only an edited item can exceed the limits."""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Result of a run of reconcile without options, started by EventBridge or by an operator.
 
@@ -213,7 +217,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     baseline: _Stamp
-    version: int = 0
+    version: _Count = 0
     last: Run | None = None
     next_user: str = ""
     told: dict[str, _Stamp] = {}

@@ -133,6 +133,7 @@ class TestReading:
             {"version": "x"},
             # DynamoDB stores 38 digits, so no write could increment this number.
             {"version": 10**38 - 1},
+            {"version": -1},
             {"files": 7},
             {"files": {"f": {"name": "x"}}},
             {"files": {"f": {"name": "x", "at": "noon"}}},

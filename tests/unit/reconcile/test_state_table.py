@@ -63,7 +63,15 @@ def test_change_of_the_reconcile_item_raises_ledger_busy_when_other_runs_write_i
 
 @pytest.mark.parametrize(
     "item",
-    [{}, {"baseline": "now"}, {"baseline": 3}, {"baseline": FIRST.baseline, "last": "never"}],
+    [
+        {},
+        {"baseline": "now"},
+        {"baseline": 3},
+        {"baseline": FIRST.baseline, "last": "never"},
+        # DynamoDB stores 38 digits, so no write could increment the first of these numbers.
+        {"baseline": FIRST.baseline, "version": 10**38 - 1},
+        {"baseline": FIRST.baseline, "version": -1},
+    ],
 )
 def test_error_names_the_reconcile_item_when_the_item_is_invalid(
     item: dict[str, object], table: ReconcileState, aws: Cloud
