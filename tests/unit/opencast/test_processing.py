@@ -61,7 +61,7 @@ def test_a_workflow_is_refused_only_when_it_names_another_event(document: Any) -
         assert workflow_of(document, "mp").state is WorkflowState.FAILED
 
 
-def test_a_workflow_of_an_older_opencast_names_its_event_in_the_media_package() -> None:
+def test_a_workflow_is_refused_when_its_media_package_names_another_event() -> None:
     document = {"workflow": {"state": "FAILED", "mediapackage": {"id": "other"}}}
     with pytest.raises(ValueError, match="another event"):
         workflow_of(document, "mp")
