@@ -53,7 +53,9 @@ def test_answer_about_an_event_is_refused_when_it_names_another_event() -> None:
 @pytest.mark.parametrize(
     "document", [workflow(mediaPackageId="other"), workflow(mediaPackageId="", mediapackage="x")]
 )
-def test_a_workflow_is_refused_only_when_it_names_another_event(document: Any) -> None:
+def test_a_workflow_is_refused_when_it_names_another_event_but_not_when_it_names_no_event(
+    document: Any,
+) -> None:
     if document["workflow"]["mediaPackageId"]:
         with pytest.raises(ValueError, match="another event"):
             workflow_of(document, "mp")

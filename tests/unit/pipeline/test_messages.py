@@ -1,4 +1,4 @@
-"""Encoding and decoding of both queue messages, also in earlier versions or malformed."""
+"""Encoding and decoding of download and upload messages, some of them earlier or malformed."""
 
 from __future__ import annotations
 

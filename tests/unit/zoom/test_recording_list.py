@@ -256,7 +256,7 @@ def test_recording_list_skips_a_user_when_zoom_answers_404(site: Site) -> None:
 
 
 def uuids_before_the_error(recordings: RecordingList) -> list[str]:
-    """Return the uuids that a list yields. Assert that the list then raises Zoom's 500."""
+    """Assert that a list raises an error about a 500, and return the uuids listed before."""
     found: list[ListedRecording | UnreadableEntry] = []
     with pytest.raises(ZoomUnreachable, match="500"):
         found.extend(recordings)
