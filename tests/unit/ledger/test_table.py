@@ -119,7 +119,7 @@ class TestReading:
         assert written == msgspec.structs.replace(FULL, version=1)
         assert ledger.get(UUID) == written
 
-    def test_ledger_get_ignores_attributes_that_it_does_not_know(
+    def test_ledger_get_returns_the_record_when_the_item_has_unknown_attributes(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
         # A later version of this system may write more attributes.

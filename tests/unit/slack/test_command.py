@@ -47,7 +47,7 @@ def test_text_after_zip_is_read_as_a_meeting_number_or_a_call_for_help(
 
 
 @given(st.text("0123456789", min_size=10, max_size=11), st.data())
-def test_spaces_dashes_and_stars_between_the_digits_of_a_meeting_number_are_ignored(
+def test_spaces_dashes_and_stars_between_the_digits_of_a_meeting_number_are_skipped(
     digits: str, data: st.DataObject
 ) -> None:
     text = "".join(digit + data.draw(FILLING) for digit in digits)

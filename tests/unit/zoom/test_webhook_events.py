@@ -198,7 +198,7 @@ def test_duration_of_a_recording_is_0_when_the_field_is_not_a_valid_number_of_mi
     assert ingest(content).duration == 0
 
 
-def test_options_are_ignored_when_a_webhook_event_of_zoom_has_them() -> None:
+def test_options_are_dropped_when_a_webhook_event_of_zoom_has_them() -> None:
     content = completed(host_id=None)
     content["payload"] |= {"force": True, "override_series_id": "S", "zip_id": "x"}
     webhook_event = ingest(content)
