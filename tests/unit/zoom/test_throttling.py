@@ -73,7 +73,9 @@ def pause(aws: Cloud, clock: Clock) -> ZoomPause:
     return ZoomPause(aws.recordings, clock)
 
 
-def test_pause_of_downloads_holds_for_another_recording_as_well(pause: ZoomPause, clock: Clock) -> None:
+def test_pause_of_downloads_holds_for_another_recording_as_well(
+    pause: ZoomPause, clock: Clock
+) -> None:
     assert pause.seconds("one==") == 0
     assert 60 <= pause.begin("one==", None) <= 90
     assert 60 <= pause.seconds("two==") <= 90
