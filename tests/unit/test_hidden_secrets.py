@@ -72,7 +72,9 @@ def encoded(secret: str) -> Iterator[str]:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=8).map(str.strip))
-def test_secret_is_removed_by_its_value_in_each_encoding(secret: str) -> None:
+def test_redact_changes_a_text_that_contains_a_hidden_secret_in_one_of_many_encodings(
+    secret: str,
+) -> None:
     def check() -> None:
         hide(secret)
         for text in encoded(secret):

@@ -67,7 +67,7 @@ def test_every_metric_has_its_own_description() -> None:
     assert len({metric.meaning for metric in Metric}) == len(Metric)
 
 
-def test_metric_of_one_occurrence_is_left_out_when_its_value_is_missing() -> None:
+def test_metric_of_one_occurrence_is_left_out_when_nothing_happened() -> None:
     assert log_fields("test", NOW, count(Metric.MEETING_ENDED, None)) == {}
     assert count(Metric.MEETING_ENDED, "yes") == {Metric.MEETING_ENDED: 1.0}
 

@@ -44,7 +44,7 @@ from tests.waits import Stopwatch
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1969-12-31"])
-def test_time_of_a_recording_is_refused_when_its_year_is_out_of_range(text: str) -> None:
+def test_time_of_a_recording_is_refused_when_its_year_or_form_is_invalid(text: str) -> None:
     with pytest.raises(ValueError, match=r"no year|does not match"):
         timestamps.parse_recorded(text)
 
@@ -104,7 +104,7 @@ def test_entry_of_the_zoom_list_is_unreadable_when_a_field_cannot_be_parsed(mark
     assert getattr(_entry(entry), "name", "") == "an entry whose fields can't be read"
 
 
-def test_webhook_failed_quotes_the_body_when_its_json_is_nested_too_deeply() -> None:
+def test_text_of_a_webhook_answer_comes_from_its_body_when_its_json_is_nested_too_deeply() -> None:
     assert webhook_client._text(response({"content": {"a": DEEP}})).startswith('{"a": [[[')  # noqa: SLF001
 
 

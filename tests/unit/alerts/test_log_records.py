@@ -70,7 +70,7 @@ def test_routine_lines_of_lambda_become_no_records() -> None:
     assert records_of([*log_lines.ROUTINE, "", "\n", "  "]) == []
 
 
-def test_log_line_that_is_not_a_record_gets_the_level_that_its_text_names() -> None:
+def test_log_line_that_is_not_a_record_gets_the_level_that_its_text_names_or_else_info() -> None:
     lines = ["moov: ERROR at 12", "CRITICAL disk", "a WARNING", "ERRORS are no level", "hm"]
     assert [record.level.name for record in records_of(lines)] == [
         "ERROR",
@@ -81,7 +81,7 @@ def test_log_line_that_is_not_a_record_gets_the_level_that_its_text_names() -> N
     ]
 
 
-def test_malformed_log_record_is_parsed_as_text() -> None:
+def test_log_line_is_parsed_as_text_unless_it_is_a_json_object_with_a_known_level() -> None:
     lines = ["{", "{}", '{"level": 3}', log_lines.with_level(line_of(), "LOUD"), "[1]"]
     assert [record.message for record in records_of(lines)] == list(lines)
     [record] = records_of(['{"level": "error", "message": {"a": 1}, "uuid": null}'])

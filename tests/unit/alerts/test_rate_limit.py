@@ -89,7 +89,7 @@ def test_mail_waits_for_the_scheduled_run_when_other_mails_use_up_the_rate_limit
     assert aws.mails() == []
 
 
-def test_scheduled_run_claims_no_more_faults_than_it_can_mail(
+def test_two_scheduled_runs_mail_every_fault_once_when_mails_take_two_seconds(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     # A claim expires after 30 seconds. Another run would mail a fault whose claim has expired.

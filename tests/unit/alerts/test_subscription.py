@@ -48,7 +48,7 @@ def test_malformed_event_of_cloudwatch_logs_raises_message_error(event: dict[str
         batch_of(event)
 
 
-def test_cloudwatch_event_raises_message_error_when_its_decompressed_data_are_too_large() -> None:
+def test_event_of_cloudwatch_logs_raises_message_error_when_its_data_are_too_large() -> None:
     with pytest.raises(MessageError, match="larger than any"):
         batch_of({"awslogs": {"data": packed(b" " * (LARGEST + 1))}})
 

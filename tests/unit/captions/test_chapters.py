@@ -45,7 +45,7 @@ def items(*starts: object) -> list[dict[str, object]]:
 
 
 def player(*chapters: tuple[float, float, str]) -> dict[str, Any]:
-    """Return chapters, with times in seconds, in the form that Zoom's web player gets."""
+    """Return chapters (begin, end, title) in the form that Zoom's web player gets."""
     found = [
         {"startTime": begin, "endTime": end, "title": title, "chapter": "What was said"}
         for begin, end, title in chapters
@@ -106,7 +106,7 @@ class TestTimes:
         assert read(player((0, 20_000, "a"), (20_000, HOUR, "b"))) == [(0, "a"), (20_000, "b")]
         assert read(player((0, 20_000, "a")), length=30_000) == [(0, "a")]
 
-    def test_chapter_starts_beyond_the_video_are_read_as_seconds_when_the_recording_was_paused(
+    def test_chapter_starts_are_read_as_seconds_when_a_pause_puts_a_start_beyond_the_video(
         self,
     ) -> None:
         paused = items(0, 600, 5000)
@@ -183,7 +183,7 @@ class TestRefusing:
             read({f"field{number}": 1 for number in range(1000)})
         assert str(refused.value).count("field") == 21
 
-    def test_largest_chapter_files_are_refused_within_ten_seconds(self) -> None:
+    def test_chapter_files_of_more_than_four_mb_are_refused_within_ten_seconds(self) -> None:
         began = time.process_time()
         many = b",".join([b'{"start":1,"title":"' + b"<" * 200 + b'"}'] * 19_000)
         for content in (b"[" + many + b"]", b'"' + b"[" * 4_999_000 + b'"', b"1" * 4_999_000):

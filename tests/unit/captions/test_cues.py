@@ -72,7 +72,7 @@ class TestReading:
         with pytest.raises(UnusableCaptions, match="more than 20,000 captions"):
             read_cues(content)
 
-    def test_byte_order_mark_is_ignored_when_captions_are_read(self) -> None:
+    def test_byte_order_mark_is_skipped_when_captions_are_read(self) -> None:
         assert read_cues(b"\xef\xbb\xbf" + ZOOMS.encode()) == read_cues(ZOOMS.encode())
 
     def test_captions_are_read_whatever_their_line_endings(self) -> None:

@@ -54,7 +54,7 @@ def ingest(
 
 
 def failed() -> Record:
-    """Return the record of a request that failed once."""
+    """Return a record with one counted failure of a sent request."""
     record = with_request(EMPTY, ZIP, RequestOptions(), NOW)
     return with_failure(with_sent(record, ZIP, "f"), ZIP)
 
@@ -221,7 +221,7 @@ class TestAbsence:
             (ingest(post(), is_shown=True), 1, False, Absence.DELETED),
         ],
     )
-    def test_absence_of_an_event_depends_on_posts_their_age_and_whether_opencast_is_idle(
+    def test_absence_of_an_event_depends_on_its_ingest_record_the_time_and_whether_opencast_is_idle(
         self, known: IngestRecord, minutes: float, is_idle: bool | None, expected: Absence
     ) -> None:
         now = NOW + timedelta(minutes=minutes)
@@ -256,7 +256,7 @@ class TestAbsence:
             (ingest(post(), is_shown=True), False),
         ],
     )
-    def test_posts_may_be_lost_when_all_posts_are_refused_or_unanswered_for_15_minutes(
+    def test_posts_may_be_lost_when_no_post_is_confirmed_within_15_minutes(
         self, known: IngestRecord, expected: bool
     ) -> None:
         assert may_be_lost(known, NOW + POST_ARRIVAL_LIMIT) is expected

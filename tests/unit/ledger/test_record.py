@@ -194,7 +194,7 @@ class TestDuplicates:
 
 class TestEnds:
     @pytest.mark.parametrize("end", [End.FAILED, End.GONE])
-    def test_request_has_no_sent_files_when_it_failed(self, end: End) -> None:
+    def test_request_has_no_sent_files_when_its_end_is_failed_or_gone(self, end: End) -> None:
         record = with_end(with_failure(sent("ab"), ZIP), ZIP, end)
         assert record.request(ZIP) == Request(at=at(), asked=ASKED, end=end)
         assert not is_duplicate(record, ZIP, set("ab"))
@@ -229,7 +229,7 @@ class TestEnds:
         ("end", "expected"),
         [(None, False), (End.IGNORED, False), (End.FAILED, True), (End.GONE, True)],
     )
-    def test_recording_counts_as_requested_when_a_request_was_sent_or_failed(
+    def test_recording_counts_as_requested_when_a_request_was_sent_or_its_end_is_failed_or_gone(
         self, end: End | None, expected: bool
     ) -> None:
         # The webhook ignores a request without an MP4, and sends no message for this request.

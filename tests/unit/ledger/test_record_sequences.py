@@ -96,7 +96,7 @@ class Posts(RuleBasedStateMachine):
         self.record = with_answer(self.record, media_package, attempt, outcome, workflow)
         posts[attempt] = outcome
         if outcome is Outcome.TAKEN and not workflow:
-            # After a 409, any of the POSTs may have started the workflow.
+            # After a 409, any of the unanswered POSTs may have started the workflow.
             posts.update(dict.fromkeys(unanswered, Outcome.TAKEN))
 
     @rule(media_package=st.sampled_from(MEDIA_PACKAGES))

@@ -86,9 +86,9 @@ def with_file_sent(record: Record) -> Record:
 
 @contextmanager
 def lost_answer(aws: Cloud) -> Iterator[None]:
-    """Lose DynamoDB's answer to one write in the block, and make botocore's retry fail.
+    """Lose DynamoDB's answer to one write in the block, and raise the error of botocore's retry.
 
-    The retry fails because the first attempt has already written the record.
+    The retry would fail because the first attempt has already written the record.
     """
     client, left = aws.recordings.meta.client, [1]
 
@@ -119,7 +119,7 @@ class TestReading:
         assert written == msgspec.structs.replace(FULL, version=1)
         assert ledger.get(UUID) == written
 
-    def test_ledger_get_ignores_attributes_that_it_does_not_know(
+    def test_ledger_get_returns_the_record_when_the_item_has_unknown_attributes(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
         # A later version of this system may write more attributes.
@@ -131,7 +131,7 @@ class TestReading:
         "edited",
         [
             {"version": "x"},
-            # DynamoDB stores 38 digits, so no write could increment this number.
+            # DynamoDB can store this number, but the ledger accepts at most 10**18.
             {"version": 10**38 - 1},
             {"version": -1},
             {"files": 7},
@@ -304,10 +304,7 @@ class TestConflicts:
 
 
 class TestNoting:
-    """Tests of `change_or_log`, whose caller has already sent the next message.
-
-    An exception would make the received message visible again, beside the sent message.
-    """
+    """Tests of `change_or_log`, which logs a failure of AWS or of the ledger."""
 
     def test_ledger_change_or_log_writes_the_change(self, ledger: Ledger) -> None:
         ledger.change_or_log(UUID, with_file_sent)

@@ -77,7 +77,7 @@ def test_an_ingest_is_published_only_when_its_event_is_published(answer: News) -
 
 
 @pytest.mark.parametrize("own", [WorkflowState.RUNNING, WorkflowState.PAUSED])
-def test_earlier_publication_of_an_event_does_not_count_while_the_workflow_runs(
+def test_earlier_publication_of_an_event_does_not_count_until_the_workflow_has_ended(
     own: WorkflowState,
 ) -> None:
     event = Event(state=WorkflowState.SUCCEEDED, is_published=True)

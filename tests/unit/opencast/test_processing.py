@@ -45,7 +45,7 @@ def test_an_event_is_not_published_when_its_publications_are_not_a_list(publicat
     assert not event_of(document, "mp").is_published
 
 
-def test_answer_about_an_event_is_refused_when_it_names_another_event() -> None:
+def test_answer_about_an_event_is_rejected_when_it_names_another_event() -> None:
     with pytest.raises(ValueError, match="isn't about the event"):
         event_of({"identifier": "other"}, "mp")
 
@@ -53,7 +53,9 @@ def test_answer_about_an_event_is_refused_when_it_names_another_event() -> None:
 @pytest.mark.parametrize(
     "document", [workflow(mediaPackageId="other"), workflow(mediaPackageId="", mediapackage="x")]
 )
-def test_a_workflow_is_refused_only_when_it_names_another_event(document: Any) -> None:
+def test_a_workflow_is_rejected_when_it_names_another_event_but_not_when_it_names_no_event(
+    document: Any,
+) -> None:
     if document["workflow"]["mediaPackageId"]:
         with pytest.raises(ValueError, match="another event"):
             workflow_of(document, "mp")
@@ -61,7 +63,7 @@ def test_a_workflow_is_refused_only_when_it_names_another_event(document: Any) -
         assert workflow_of(document, "mp").state is WorkflowState.FAILED
 
 
-def test_a_workflow_of_an_older_opencast_names_its_event_in_the_media_package() -> None:
+def test_a_workflow_is_rejected_when_its_media_package_names_another_event() -> None:
     document = {"workflow": {"state": "FAILED", "mediapackage": {"id": "other"}}}
     with pytest.raises(ValueError, match="another event"):
         workflow_of(document, "mp")

@@ -1,4 +1,4 @@
-"""Encoding and decoding of both queue messages, also in earlier versions or malformed."""
+"""Encoding and decoding of download and upload messages, some of them earlier or malformed."""
 
 from __future__ import annotations
 
@@ -214,7 +214,9 @@ def test_message_is_the_same_when_it_is_encoded_and_decoded(
         ({"copying": {"since": START}}, "stored_bytes"),
     ],
 )
-def test_error_names_the_invalid_field_of_a_message(change: dict[str, Any], says: str) -> None:
+def test_error_names_the_invalid_field_of_a_message_or_its_value(
+    change: dict[str, Any], says: str
+) -> None:
     with pytest.raises(MessageError, match=says):
         decode(json.dumps(OLD_DOWNLOAD | change), DownloadMessage)
 
@@ -249,7 +251,7 @@ def test_text_that_is_not_a_message_raises_message_error_and_has_no_zip_id(
         ("[]", None),
     ],
 )
-def test_zip_id_is_read_from_a_malformed_message_when_the_message_has_one(
+def test_zip_id_is_read_from_a_malformed_message_when_the_zip_id_is_a_text(
     text: str, zip_id: str | None
 ) -> None:
     assert zip_id_of(text) == zip_id

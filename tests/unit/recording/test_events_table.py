@@ -1,4 +1,4 @@
-"""Unit test of the table of recording events, with an in-process DynamoDB."""
+"""Unit tests of the table of recording events, with an in-process DynamoDB."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_name_of_a_file_contains_its_view_and_start() -> None:
     assert name == "gallery_view of 2026-11-23T15:00:00Z"
 
 
-def test_name_of_a_view_gets_a_number_when_its_segment_has_the_view_twice() -> None:
+def test_name_of_a_view_gets_a_number_when_its_segment_has_the_view_more_than_once() -> None:
     other = "2026-11-23T15:30:00Z"
     files = [
         file(),
@@ -168,7 +168,7 @@ def test_names_of_views_of_a_segment_differ_whatever_the_recording_types(kinds: 
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(1.99, True), (2, False), (0, True)])
-def test_recording_is_too_short_when_it_is_shorter_than_the_minimum(
+def test_recording_is_too_short_below_the_minimum_but_not_at_the_minimum(
     minutes: float, expected: bool
 ) -> None:
     assert is_too_short(minutes, 2) is expected

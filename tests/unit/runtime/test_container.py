@@ -92,7 +92,7 @@ def test_rebuild_sparingly_builds_at_most_once_in_ten_seconds(
     assert container() == 4
 
 
-def test_rebuild_sparingly_builds_at_most_once_in_ten_seconds_while_aws_fails(
+def test_rebuild_sparingly_builds_nothing_for_ten_seconds_after_a_build_failed(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -149,7 +149,7 @@ def test_rebuild_or_none_raises_settings_error_when_a_secret_was_removed(
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_rebuild_or_none_returns_none_after_ten_rebuilds_within_a_minute(
+def test_rebuild_or_none_returns_none_after_ten_attempts_within_a_minute(
     fails: bool, building: Building, container: Container[int]
 ) -> None:
     container()
@@ -162,7 +162,7 @@ def test_rebuild_or_none_returns_none_after_ten_rebuilds_within_a_minute(
     for moment in (10.0, 30.0, 59.9):
         building.now = moment
         assert [container.rebuild_or_none(), container()] == [None, kept]
-    # The limit counts only the rebuilds of the last minute.
+    # The limit counts only the attempts of the last minute.
     building.now = 60
     assert [container.rebuild_or_none(), container.rebuild_or_none()] == [kept + 1, None]
     building.now = 61

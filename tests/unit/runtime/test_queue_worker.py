@@ -222,7 +222,7 @@ class TestErrors:
         assert isinstance(site.process(), Retry)
         assert isinstance(site.process(receive_count=LIMIT), GiveUp)
 
-    def test_reason_of_an_aws_error_names_its_operation(self, site: Site) -> None:
+    def test_reason_of_an_aws_error_on_the_dlq_is_the_text_of_aws_failed(self, site: Site) -> None:
         site.fail_with(THROTTLED)
         site.process(receive_count=LIMIT)
         assert site.dead()[0]["reason"] == str(AwsFailed.of(THROTTLED))
@@ -344,7 +344,9 @@ class TestNextMessage:
         assert self.left(site) == 1
 
 
-def test_message_is_retried_when_the_failure_policy_finds_the_ledger_busy(site: Site) -> None:
+def test_message_is_retried_until_its_last_receive_when_the_failure_policy_finds_the_ledger_busy(
+    site: Site,
+) -> None:
     site.fail_with(ZoomUnreachable("Zoom is down."))
     site.policy_fails_with = LedgerBusy("The record keeps changing.")
     assert isinstance(site.process(), Retry)

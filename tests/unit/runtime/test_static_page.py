@@ -11,7 +11,7 @@ from status_query import page_text
 EMPTY = "<!doctype html><title>x</title>"
 
 
-def test_page_allows_only_its_own_script_and_style() -> None:
+def test_page_allows_no_script_or_style_but_its_own() -> None:
     script, style = "run('ü');\n", "p { color: red }"
     html = f"{EMPTY}<style>{style}</style><script>{script}</script>"
     answer = page_answer(html)
@@ -56,7 +56,7 @@ def test_status_page_is_small_and_builds_no_html_from_text() -> None:
         "createContextualFragment javascript: setHTML"
     )
     assert [word for word in sinks.split() if word in html] == []
-    # The content security policy blocks other files, and attributes with script or style.
+    # The content security policy blocks scripts and styles in other files and in attributes.
     others = (" src=", "@import", "url(", " style=", " onclick=", "stylesheet")
     assert [word for word in others if word in html] == []
     assert html.count("<script>") == html.count("<script") == 1

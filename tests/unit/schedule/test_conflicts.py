@@ -1,4 +1,4 @@
-"""Conflicts between scheduled classes of one meeting at the same time."""
+"""Conflicts between scheduled classes at the same time, and repeated scheduled classes."""
 
 from __future__ import annotations
 

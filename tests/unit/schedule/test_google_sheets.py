@@ -169,7 +169,7 @@ def test_sheets_client_explains_the_refusal_and_does_not_retry_when_google_refus
         (json_answer(200, {"token_type": "Bearer"}), "No access token"),
     ],
 )
-def test_sheets_client_names_the_key_when_google_refuses_it(
+def test_sheets_client_names_the_key_when_google_gives_no_token_for_the_key(
     google_server: Google, ask: Ask, watch: Stopwatch, token: Answer, says: str
 ) -> None:
     google_server.answers(tabs([]), token=token)
@@ -311,7 +311,7 @@ def test_sheets_client_times_out_when_google_is_slow(
         watch.now += 20
         return tabs([])
 
-    # A clock that advances so far leaves no time for a retry.
+    # A sleep that takes a minute longer than requested leaves no time for a retry.
     watch.longer = 60
     google_server.answers(slow)
     with pytest.raises(SheetsTimedOut, match="did not answer in time"):

@@ -100,7 +100,7 @@ def test_match_finds_the_nearest_of_several_scheduled_classes() -> None:
 @pytest.mark.parametrize(
     "broken", [{"day": "X", "time": "9:30"}, {"day": "M", "time": "half past nine"}]
 )
-def test_match_ignores_a_scheduled_class_that_cannot_be_read(
+def test_match_skips_a_scheduled_class_that_cannot_be_read(
     broken: dict[str, str],
 ) -> None:
     good = a_class("M", "9:30")
@@ -108,13 +108,13 @@ def test_match_ignores_a_scheduled_class_that_cannot_be_read(
 
 
 @pytest.mark.parametrize("day", ["", "MT", "TW", "m"])
-def test_match_ignores_a_scheduled_class_whose_day_is_none_of_the_day_letters(day: str) -> None:
+def test_match_skips_a_scheduled_class_whose_day_is_none_of_the_day_letters(day: str) -> None:
     for local in ("2026-11-23T10:00:00", "2026-11-24T10:00:00"):
         assert found(local, a_class(day, "10:00")) is None
 
 
 @pytest.mark.parametrize("time", ["25:00", "24:00", "-1:30", "9:60", "9:-5"])
-def test_match_ignores_a_scheduled_class_whose_time_is_out_of_range(time: str) -> None:
+def test_match_skips_a_scheduled_class_whose_time_is_out_of_range(time: str) -> None:
     monday = datetime(2026, 11, 23, tzinfo=EASTERN)
     week = [monday + timedelta(minutes=20 * step) for step in range(7 * 72)]
     row = meeting(a_class("W", time))

@@ -1,4 +1,4 @@
-"""The choice of a recording's Opencast series from the request, the schedule or the fallback."""
+"""The choice of a recording's Opencast series from a message, the schedule or the fallback."""
 
 from __future__ import annotations
 

@@ -300,7 +300,7 @@ def test_sheet_parser_finds_columns_in_any_case_and_spacing(header: list[str]) -
     assert len(read(row(), header=header).pairs) == 2
 
 
-def test_sheet_parser_ignores_other_columns_and_the_order_of_columns() -> None:
+def test_sheet_parser_skips_other_columns_and_accepts_any_order_of_columns() -> None:
     header = ["Notes", *reversed(HEADER)]
     assert read(["x", *reversed(row())], header=header).pairs == read(row()).pairs
 

@@ -23,7 +23,7 @@ BAD = "<&>" * 400
 
 
 def check(message: Message) -> list[dict[str, Any]]:
-    """Assert that a message is within Slack's limits, and return its blocks.
+    """Assert that a message fits Slack's limits and has verbatim markup, and return its blocks.
 
     https://docs.slack.dev/reference/block-kit/blocks
     """

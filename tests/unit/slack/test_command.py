@@ -47,7 +47,7 @@ def test_text_after_zip_is_read_as_a_meeting_number_or_a_call_for_help(
 
 
 @given(st.text("0123456789", min_size=10, max_size=11), st.data())
-def test_spaces_dashes_and_stars_between_the_digits_of_a_meeting_number_are_ignored(
+def test_spaces_dashes_and_stars_between_the_digits_of_a_meeting_number_are_skipped(
     digits: str, data: st.DataObject
 ) -> None:
     text = "".join(digit + data.draw(FILLING) for digit in digits)
@@ -67,7 +67,9 @@ def test_text_after_zip_is_read_as_help_or_a_number_or_refused_whatever_its_char
     ("number", "text"),
     [(1234567890, "123 456 7890"), (12345678901, "123 4567 8901"), (123456789, "123456789")],
 )
-def test_meeting_number_is_written_as_zoom_shows_it(number: int, text: str) -> None:
+def test_meeting_number_of_10_or_11_digits_is_written_in_three_groups(
+    number: int, text: str
+) -> None:
     assert spaced(number) == text
 
 

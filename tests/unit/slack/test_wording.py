@@ -1,4 +1,4 @@
-"""The words for states, reasons and scheduled classes."""
+"""Texts in Slack's answers, such as those about states, reasons and scheduled classes."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_failed_ingest_says_whether_it_is_retried(state: State) -> None:
 def test_slack_says_that_an_operator_has_to_look_exactly_when_the_page_asks_for_attention(
     state: State, retry_due: str, again_in: State | None, later: timedelta, hours: int
 ) -> None:
-    # Producers read both, so Slack and the page must agree.
+    # Producers read Slack and the page, which must agree.
     row, now, patience = row_in(state, retry_due=retry_due), UPDATED + later, timedelta(hours=hours)
     row = msgspec.structs.replace(
         row, recording_id="u", meeting_id=1234567890, ingest_request_time="2026-10-14T18:00:00Z"

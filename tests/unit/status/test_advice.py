@@ -205,7 +205,7 @@ class TestEverySituation:
         (row(State.RECORDING_PROCESSING, hours=33), "Zoom never reported that it is complete"),
     ],
 )
-def test_phrase_for_operators_begins_as_the_situation_requires(
+def test_phrase_for_operators_depends_on_the_situation_and_the_row(
     known: StatusRow, start: str
 ) -> None:
     assert said(known).operator.startswith(start)

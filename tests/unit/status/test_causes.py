@@ -52,7 +52,7 @@ def test_failed_ingests_are_one_group_when_only_times_attempts_and_uuids_differ(
 
 
 def again(name: str, reason: str, **more: str) -> StatusRow:
-    """Return a failed second request for the recording of the ingest `name`."""
+    """Return the row of a second failed ingest of the recording of the ingest `name`."""
     return failed(f"{name}2", reason, recording_id=uuid_of(name), **more)
 
 

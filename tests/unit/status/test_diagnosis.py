@@ -179,7 +179,7 @@ class TestOthers:
         ],
         ids=lambda other: other.zip_id,
     )
-    def test_failed_ingest_is_superseded_by_a_later_ingest_in_opencast(
+    def test_failed_ingest_is_superseded_when_a_later_ingest_shows_the_recording_in_opencast(
         self, other: StatusRow
     ) -> None:
         diagnosis = diagnosis_of(FAILURE, other)
@@ -200,7 +200,9 @@ class TestOthers:
         ],
         ids=lambda other: other.zip_id,
     )
-    def test_failed_ingest_awaits_another_ingest_in_progress(self, other: StatusRow) -> None:
+    def test_failed_ingest_awaits_another_ingest_that_is_in_progress_or_retried(
+        self, other: StatusRow
+    ) -> None:
         diagnosis = diagnosis_of(FAILURE, other)
         assert diagnosis.situation is Situation.AWAITS_OTHER
         assert diagnosis.other is other
@@ -294,7 +296,7 @@ class TestOthers:
         gone = ingest("first", State.OPENCAST_DELETED, requested=9, changed=8)
         assert diagnosis_of(ignored, gone).situation is Situation.NO_SCHEDULED_CLASS
 
-    def test_stuck_row_is_not_superseded_by_an_earlier_success(self) -> None:
+    def test_ingest_that_never_completed_is_not_superseded_by_an_earlier_success(self) -> None:
         stuck = ingest("stuck", State.RECORDING_PROCESSING, requested=None, changed=30)
         earlier = ingest("earlier", SENT, requested=50, changed=49)
         assert diagnosis_of(stuck, earlier).situation is Situation.NEVER_COMPLETED
@@ -313,7 +315,7 @@ INGESTS = st.builds(
 
 
 @given(st.lists(INGESTS, max_size=6, unique_by=lambda known: known.zip_id))
-def test_ingest_that_replaces_a_diagnosed_ingest_has_the_same_recording_and_needs_no_attention(
+def test_other_ingest_of_a_diagnosis_has_the_same_recording_and_needs_no_attention(
     rows: list[StatusRow],
 ) -> None:
     known = {row.zip_id: row for row in rows}

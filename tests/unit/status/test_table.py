@@ -291,7 +291,7 @@ class TestReporting:
 
 
 def big_rows(aws: Cloud, clock: Clock, count: int) -> set[str]:
-    """Write rows of 300 KB, and return their `zip_id`s. A page of a query holds 1 MB.
+    """Write rows of 300 KB, and return their `zip_id`s. A page of a query holds at most 1 MB.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html
     """

@@ -71,7 +71,8 @@ def test_pages_of_the_status_table_have_every_row_once_and_the_newest_first(
 def test_no_query_of_the_status_table_has_a_range_that_ends_before_it_begins(
     aws: Cloud, rows: list[str]
 ) -> None:
-    # DynamoDB rejects a query with such a range. A client whose clock is ahead asks for one.
+    # DynamoDB rejects a range that ends before it begins. A client whose clock is ahead asks for
+    # such a range.
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
         for ahead in (timedelta(seconds=1), timedelta(minutes=5), timedelta(days=2)):
             assert read(aws, NOW + ahead, NOW, 2) == [[]]

@@ -50,7 +50,7 @@ def test_concurrency_limit_returns_to_its_first_value_when_one_connection_fills_
 def test_concurrency_limit_settles_where_the_link_gives_most_of_its_throughput(
     each: float, together: float, first: int
 ) -> None:
-    # A connection that adds less than a quarter of its share isn't worth its memory.
+    # A raise has to bring at least a quarter of the gain that equally fast connections would bring.
     over, most = link(each, together), 16
     limit = ConcurrencyLimit(first, most)
     settled = run(limit, over, 200)[100:]

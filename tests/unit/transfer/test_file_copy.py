@@ -175,7 +175,9 @@ class TestOrder:
 
 class TestInFlight:
     @pytest.mark.parametrize("size", [SIZE, 1_400_000_000, 10_000_000_000])
-    def test_parts_in_flight_are_a_quarter_of_the_file_and_at_least_eight(self, size: int) -> None:
+    def test_parts_in_flight_are_a_quarter_of_the_file_or_eight_parts_whichever_is_more(
+        self, size: int
+    ) -> None:
         # After a crash, the parts in flight have to be copied again.
         file = opened(file_copy(), plan_for(size, marked=True))
         begun = len(begin_all(file))
@@ -198,7 +200,9 @@ class TestInFlight:
             file.finish_task(None, None, running.pop(0))
         assert max(counts) > counts[0]
 
-    def test_share_of_parts_in_flight_is_at_most_a_quarter(self) -> None:
+    def test_limits_of_parts_in_flight_are_at_most_a_quarter_of_the_file_and_eight_parts(
+        self,
+    ) -> None:
         assert IN_FLIGHT_DIVISOR >= 4
         assert MIN_IN_FLIGHT <= 8
 

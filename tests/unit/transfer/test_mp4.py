@@ -183,7 +183,6 @@ class TestBroken:
     def test_error_of_s3_is_raised_unchanged_when_a_read_fails(
         self, whole: bytes, reads: int
     ) -> None:
-        # The error passes through libav, which calls the function that reads.
         file = Ranges(whole)
 
         def failing(offset: int, length: int) -> bytes:

@@ -294,7 +294,9 @@ class TestCancellation:
 
 
 class TestPlan:
-    def test_plan_is_retried_when_the_source_cannot_be_reached(self, copying: Copying) -> None:
+    def test_plan_is_retried_when_the_source_is_unreachable_or_the_transfer_fails(
+        self, copying: Copying
+    ) -> None:
         source = MemoryFile(TALK, script=[ZoomUnreachable("No."), TransferFailed("Not so.")])
         harness = Harness(copying, source)
         harness.worker.plan(overwrite=False)
@@ -330,7 +332,7 @@ class TestStream:
         assert len(streaming.waited) == 2
         assert all(body.is_closed for body in streaming.source.bodies)
 
-    def test_part_of_a_stream_is_sent_again_from_its_buffer_when_s3_refuses_it(
+    def test_part_of_a_stream_is_sent_again_from_its_buffer_when_s3_answers_503(
         self, streaming: Harness
     ) -> None:
         streaming.fault(kind="status", nth=3, times=2)

@@ -22,7 +22,10 @@ from tests.unit.transfer.copying import METADATA, S3, Copying, key_of
 from tests.unit.transfer.memory_source import VERSION, Break, MemoryBody, MemoryFile
 
 LENGTH = 600_000
-"""Length of a buffer in bytes. S3 allows small parts until an upload is completed."""
+"""Length of a buffer in bytes. S3 allows small parts until an upload is completed.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+"""
 TALK = Generated("talk", 4 * LENGTH + 77)
 
 
@@ -170,7 +173,7 @@ class TestRetries:
         assert sorted(streaming.upload.stored) == [1, 2]
         assert sum(part.length for part in streaming.upload.stored.values()) == shorter.size
 
-    def test_part_of_a_stream_is_sent_again_from_its_buffer_when_s3_refuses_it(
+    def test_part_of_a_stream_is_sent_again_from_its_buffer_when_s3_answers_503(
         self, copying: Copying, streaming: Streaming
     ) -> None:
         fault = S3Fault(kind="status", nth=2, times=2)

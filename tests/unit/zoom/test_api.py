@@ -346,7 +346,7 @@ def test_zoom_unreachable_is_raised_without_waiting_when_retry_after_exceeds_the
     assert watch.slept == []
 
 
-def test_timeout_of_each_api_request_ends_before_the_limit(
+def test_timeout_of_each_api_request_ends_at_the_limit_at_the_latest(
     zoom: ZoomStandIn, clients: Clients, session: TimedSession, watch: Stopwatch
 ) -> None:
     watch.longer = 2.0

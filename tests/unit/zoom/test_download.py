@@ -25,7 +25,7 @@ from tests.unit.zoom.pages import BEARER, DIGITS, TOKEN, Opener, page, ranged, r
 
 @pytest.fixture
 def opener(web: Web, http: urllib3.PoolManager) -> Opener:
-    """Return an opener whose access is fresh, so that no refusal causes a request for another."""
+    """Return an opener with a fresh access, which isn't replaced after a refusal."""
     return Opener(web, http)
 
 

@@ -107,7 +107,7 @@ class TestAnswers:
             file.open(5, 9)
 
     @pytest.mark.parametrize("content_range", ["bytes */0", "bytes */3", ""])
-    def test_html_body_of_a_416_is_ignored(
+    def test_html_body_of_a_416_does_not_count_as_a_page(
         self, opener: Opener, web: Web, content_range: str
     ) -> None:
         # Servers such as nginx send HTML with the status 416.

@@ -299,7 +299,9 @@ def test_host_is_read_from_a_url_without_its_secrets(url: str, host: str) -> Non
         "attachment; filename*=unknown-8bit''a.mp4",
     ],
 )
-def test_content_disposition_is_read_or_ignored_when_it_is_hostile(disposition: str) -> None:
+def test_file_name_is_empty_or_decoded_when_the_content_disposition_is_hostile(
+    disposition: str,
+) -> None:
     assert name_in_disposition(disposition) in ("", "a.mp4", "\ufffd\ufffd.mp4")
 
 

@@ -256,7 +256,7 @@ def test_recording_list_skips_a_user_when_zoom_answers_404(site: Site) -> None:
 
 
 def uuids_before_the_error(recordings: RecordingList) -> list[str]:
-    """Return the uuids that a list yields before it raises the error of Zoom's 500."""
+    """Assert that a list raises an error about a 500, and return the uuids listed before."""
     found: list[ListedRecording | UnreadableEntry] = []
     with pytest.raises(ZoomUnreachable, match="500"):
         found.extend(recordings)
@@ -282,7 +282,7 @@ def test_recording_list_ends_when_the_lists_of_three_users_in_a_row_fail(site: S
     assert recordings.user == "c"
 
 
-def test_recording_list_goes_on_when_zoom_refuses_a_list_between_three_failed_lists(
+def test_recording_list_continues_when_zoom_answers_404_between_three_failed_lists(
     site: Site,
 ) -> None:
     for name in ("a", "b", "c", "d", "e"):

@@ -29,12 +29,12 @@ def test_first_pause_of_downloads_lasts_the_seconds_of_retry_after_when_they_exc
     assert pause_after(None, NOW, 99.5).seconds == 100
 
 
-def test_downloads_that_zoom_refuses_together_share_one_pause() -> None:
+def test_downloads_that_zoom_throttles_together_share_one_pause() -> None:
     first = pause_after(None, NOW, None)
     assert pause_after(first, later(59), 500.0) == first
 
 
-def test_pause_of_downloads_doubles_up_to_a_maximum_when_zoom_refuses_after_a_pause() -> None:
+def test_pause_of_downloads_doubles_up_to_a_maximum_when_zoom_throttles_after_a_pause() -> None:
     pause, now, seconds = None, NOW, []
     for _ in range(6):
         pause = pause_after(pause, now, None)
@@ -43,7 +43,7 @@ def test_pause_of_downloads_doubles_up_to_a_maximum_when_zoom_refuses_after_a_pa
     assert seconds == [60, 120, 240, 480, LONGEST_SECONDS, LONGEST_SECONDS]
 
 
-def test_pause_of_downloads_is_a_minute_again_after_half_an_hour_without_a_refusal() -> None:
+def test_pause_of_downloads_is_a_minute_again_after_half_an_hour_without_a_429() -> None:
     pause = Pause(until=END, seconds=480)
     assert pause_after(pause, later(60 + 1799), None).seconds == LONGEST_SECONDS
     assert pause_after(pause, later(60 + 1800), None).seconds == 60
@@ -73,7 +73,9 @@ def pause(aws: Cloud, clock: Clock) -> ZoomPause:
     return ZoomPause(aws.recordings, clock)
 
 
-def test_pause_of_downloads_holds_for_every_recording(pause: ZoomPause, clock: Clock) -> None:
+def test_pause_of_downloads_holds_for_another_recording_as_well(
+    pause: ZoomPause, clock: Clock
+) -> None:
     assert pause.seconds("one==") == 0
     assert 60 <= pause.begin("one==", None) <= 90
     assert 60 <= pause.seconds("two==") <= 90

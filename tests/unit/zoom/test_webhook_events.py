@@ -154,7 +154,7 @@ def test_has_video_is_none_when_only_unreadable_files_of_a_webhook_event_could_b
     assert webhook_event.has_video is has_video
 
 
-def test_partial_webhook_event_names_mp4_and_chat_files_when_it_lacks_other_fields() -> None:
+def test_partial_webhook_event_names_mp4_files_that_lack_fields_other_than_their_id() -> None:
     files = [
         mp4(),
         mp4("no-start", recording_start=None),
@@ -191,14 +191,14 @@ def test_partial_webhook_event_keeps_the_fields_that_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("duration", [True, False, "60", None, -1, 1_000_001, [], {}])
-def test_duration_of_a_recording_is_0_when_the_field_is_not_a_number_of_minutes(
+def test_duration_of_a_recording_is_0_when_the_field_is_not_a_valid_number_of_minutes(
     duration: Any,
 ) -> None:
     content = completed(duration=duration, host_id=None)
     assert ingest(content).duration == 0
 
 
-def test_options_are_ignored_when_a_webhook_event_of_zoom_has_them() -> None:
+def test_options_are_dropped_when_a_webhook_event_of_zoom_has_them() -> None:
     content = completed(host_id=None)
     content["payload"] |= {"force": True, "override_series_id": "S", "zip_id": "x"}
     webhook_event = ingest(content)
