@@ -70,6 +70,7 @@ class Cloud:
         """Delete and return every visible message of a queue.
 
         Each message has its parsed `body`, its `reason` (attribute FailedReason) and its `group`.
+        A message without a reason or a group has None instead.
         """
         found: list[dict[str, Any]] = []
         while True:

@@ -46,7 +46,7 @@ class Web:
         return page if isinstance(page, Answer) else page(request)
 
     def tokens(self) -> list[tuple[str, str]]:
-        """Return the path and the Authorization header, or "", of every request so far."""
+        """Return the path and the Authorization header, or "", of every request in `seen`."""
         return [(request.path, request.headers.get("Authorization", "")) for request in self.seen]
 
     def forget(self) -> None:

@@ -1,9 +1,9 @@
 """Cases that are derived from recorded cases, and to which several rules apply.
 
 Every run derives the same cases. Section 3 of the specification says how the first system reacted:
-an unreadable body left no trace, a file that lacked a field made the row fail, and a repeat put a
-second message on the queue. An object that lacked a field made the row fail or left it unchanged,
-so this module derives both cases.
+an unreadable body left no trace, a file that lacked a field set the row to WEBHOOK_FAILED, and a
+repeat put a second message on the queue. An object that lacked a field set the row to
+WEBHOOK_FAILED or left the row unchanged, so this module derives both cases.
 """
 
 from __future__ import annotations

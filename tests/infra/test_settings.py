@@ -240,7 +240,7 @@ def test_a_webhook_token_is_required_unless_unsigned_webhooks_are_allowed() -> N
 
 
 @pytest.mark.parametrize("kind", ["", "ecs"])
-def test_opencast_base_url_is_missing_until_the_cluster_is_looked_up(kind: str) -> None:
+def test_opencast_base_url_is_missing_when_the_cluster_is_not_looked_up_yet(kind: str) -> None:
     [problem] = problems(OPENCAST_BASE_URL="", OC_CLUSTER_NAME="oc-prod", STACK_TYPE=kind)
     assert problem.startswith("OPENCAST_BASE_URL is missing, and the address of the Opencast")
     assert "`invoke stack.diff`" in problem

@@ -195,5 +195,5 @@ def test_architecture_md_has_a_row_for_every_function() -> None:
     assert sorted(modules) == sorted(function.module for function in FUNCTIONS)
 
 
-def test_costs_md_has_the_number_of_alarms_that_the_capacity_document_counts() -> None:
+def test_costs_md_has_the_number_of_alarms_in_the_prices_of_the_simulation() -> None:
     assert f", {ALARMS} alarms " in (ROOT / "docs/costs.md").read_text()

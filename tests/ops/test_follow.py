@@ -259,7 +259,7 @@ def test_record_of_returns_an_empty_record_when_the_ledger_can_not_be_read(
         (State.WEBHOOK_FAILED, "", "exec.webhook"),
     ],
 )
-def test_following_a_recording_names_the_next_command_in_its_error(
+def test_following_a_recording_names_the_next_command_if_any_in_its_error(
     state: State, reason: str, advice: str
 ) -> None:
     with pytest.raises(OpsError) as said:
@@ -284,7 +284,7 @@ def test_following_a_recording_asks_opencast_with_backoff_until_the_ingest_is_pu
 
 
 @pytest.mark.parametrize("state", [State.OPENCAST_FAILED, State.OPENCAST_DELETED])
-def test_following_a_recording_raises_an_error_when_opencast_failed_or_deleted_the_ingest(
+def test_following_a_recording_raises_an_error_when_the_ingest_failed_or_was_deleted_in_opencast(
     state: State,
 ) -> None:
     reads = ScriptedReads(row(state, "Opencast's operation encode failed."))

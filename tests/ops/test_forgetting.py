@@ -54,7 +54,7 @@ POST = Post(attempt="a", at="2026-10-14T12:30:00Z")
 
 
 class Stack:
-    """A stack with two recordings of one meeting, each with two ingests and all kinds of traces."""
+    """A stack with two recordings of one meeting, each with the traces that `add` writes."""
 
     def __init__(self, aws: Cloud, clock: Clock) -> None:
         self.aws, self.clock = aws, clock
@@ -71,7 +71,7 @@ class Stack:
         clock.forward(hours=3)
 
     def add(self, uuid: str, start: str) -> None:
-        """Add a recording that is in Opencast, with all kinds of traces."""
+        """Add a recording that is in Opencast, with its record, rows, files and failed messages."""
         file_id = f"file-of-{uuid[:3]}"
         record = ledger.with_files(Record(uuid=uuid), {file_id: "speaker"}, self.clock())
         for zip_id in (automated_zip_id(uuid), f"on-demand-{uuid[:3]}"):
@@ -98,7 +98,10 @@ class Stack:
         self.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
 
     def left(self) -> str:
-        """Return items of tables, keys of the bucket and messages on the DLQs, as text."""
+        """Return items of tables, keys of the bucket and messages on the DLQs, as text.
+
+        Also delete these messages.
+        """
         tables = (self.aws.status, self.aws.recordings, self.aws.events)
         items = [item for table in tables for item in table.scan()["Items"]]
         versions = self.aws.s3.list_object_versions(Bucket=BUCKET)
