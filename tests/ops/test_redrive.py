@@ -148,7 +148,7 @@ def test_redrive_leaves_messages_on_the_dlq_that_arrived_after_its_start(downloa
     assert downloads.visible(downloads.dead_url) == 1
 
 
-def test_redrive_prints_the_number_of_moved_messages_when_it_is_interrupted(
+def test_redrive_reports_the_number_of_moved_messages_when_it_is_interrupted(
     queues: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(3):
@@ -166,7 +166,7 @@ def test_redrive_prints_the_number_of_moved_messages_when_it_is_interrupted(
     assert (queues.visible(queues.dead_url), queues.visible(queues.live_url)) == (2, 1)
 
 
-def test_redrive_prints_the_number_of_moved_messages_when_it_fails(downloads: Queues) -> None:
+def test_redrive_reports_the_number_of_moved_messages_when_it_fails(downloads: Queues) -> None:
     downloads.add_to_dlq(body(1))
     downloads.aws.sqs.delete_queue(QueueUrl=downloads.live_url)
     with pytest.raises(OpsError, match=r"^Stopped: .* 0 moved, the rest is where it was\.$"):
