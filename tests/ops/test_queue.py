@@ -163,7 +163,7 @@ def test_selection_of_accepts_one_valid_option_and_refuses_wrong_or_several_opti
             queue.selection_of(limit, uuid, every=every)
 
 
-def test_queue_retry_says_why_no_message_was_redriven(
+def test_report_nothing_says_why_no_message_was_redriven(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     queue.report_nothing(UPLOADS, Selection(), (), 0)

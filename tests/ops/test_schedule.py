@@ -31,7 +31,7 @@ def import_csv(table: Any, path: Path, **how: bool) -> ImportReport:
 
 
 def row(meeting: int = 86168921331, changes: Mapping[str, str] | None = None) -> list[str]:
-    """Return a valid row of the sheet with some cells changed."""
+    """Return a row of the sheet with valid cells, some of which `changes` may replace."""
     cells = {
         "Course Code": "HIST E-1010",
         "Type": "lecture",
