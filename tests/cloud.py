@@ -123,7 +123,7 @@ class Cloud:
 
 
 def plain(value: Any) -> Any:
-    """Return a value with DynamoDB's Decimals as ints."""
+    """Return a value with DynamoDB's Decimals as ints, except for the Decimals in sets."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):

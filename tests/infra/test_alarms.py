@@ -1,4 +1,4 @@
-"""Tests of the alarms: their limits, their topic, and their advice to operators."""
+"""Tests of the alarms, such as their limits, their topic, and their advice to operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the API's resource policy: who may call each route, and which requests are denied."""
+"""Tests of the API's resource policy, such as who may call each route, and the policy's size."""
 
 from __future__ import annotations
 

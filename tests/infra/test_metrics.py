@@ -1,4 +1,4 @@
-"""Tests of the metrics in alarms and dashboard."""
+"""Tests of the dashboard, and of the metrics in alarms and dashboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of queues, tables, bucket, API, exports and build project in the template."""
+"""Tests of the template's resources, such as queues, tables, bucket and API, and of its exports."""
 
 from __future__ import annotations
 

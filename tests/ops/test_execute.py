@@ -1,4 +1,4 @@
-"""Tests of `invoke exec.…`: requests, direct calls, resent webhook events, printed results."""
+"""Tests of `invoke exec.…`, such as its requests, direct calls and resent webhook events."""
 
 from __future__ import annotations
 

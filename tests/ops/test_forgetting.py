@@ -1,4 +1,4 @@
-"""Tests of `invoke recordings.forget`: removed traces, kept traces, and refusals."""
+"""Tests of `invoke recordings.forget`, such as removed traces, kept traces, and refusals."""
 
 from __future__ import annotations
 

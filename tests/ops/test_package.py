@@ -1,4 +1,4 @@
-"""Tests that packages of functions are reproducible, complete, and free of unneeded files."""
+"""Tests of packages, such as that they are reproducible, complete, and free of unneeded files."""
 
 from __future__ import annotations
 
