@@ -19,7 +19,7 @@ WITHOUT_AWS = {
     *("local.up", "local.down", "local.status", "local.env", "local.demo"),
     *("local.record", "local.fail", "audit"),
 }
-"""Commands that work without AWS."""
+"""Commands that don't require AWS credentials."""
 
 REQUIRED = {
     "codebuild": ["main"],

@@ -89,7 +89,7 @@ class Google:
         return service_key(f"{self.web.url}{TOKEN}")
 
     def answers(self, *values: Page, token: Page = GOOD_TOKEN) -> None:
-        """Set batchGet's answers, the last of which repeats, and the token endpoint's answers.
+        """Set batchGet's answers, the last of which repeats, and the token endpoint's answer.
 
         Also forget earlier requests.
         """

@@ -158,7 +158,7 @@ def test_a_download_of_a_derived_case_does_what_the_first_system_did_except_for_
 def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
     """Process a case's message, and check the row, any upload message and the message's files.
 
-    Nothing is checked if the pipeline found a scheduled class that the first system didn't find.
+    These checks are left out if the pipeline found a scheduled class that the first system missed.
     """
     message = case["message"]
     files = {file["download_url"]: file for file in message["recording_files"]}

@@ -113,7 +113,7 @@ def _follow(history: RowHistory, request: Request, outcome: Outcome, recorded: i
 
 
 def _is_ours(request: Request, recorded: int) -> bool:
-    """Return whether the webhook accepts a request that the first system refused."""
+    """Return whether the webhook treats a request as valid that the first system refused."""
     return recorded == 400 and (rules.is_asked_of_zoom(request) or rules.is_fixed(request))
 
 

@@ -139,7 +139,7 @@ def _is_whole(file: File, *, unfinished_may_lack: bool) -> bool:
 
 
 def is_fixed(request: Request) -> bool:
-    """Return whether the specification accepts an ingest that the first system refused.
+    """Return whether a rule marked [fixed] removes the first system's reason to refuse an ingest.
 
     Section 3, about an ingest that lacks nothing else: files other than MP4s and chats "need
     nothing [fixed]". A file whose status isn't `completed` is accepted only in Zoom's own webhook

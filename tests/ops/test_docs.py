@@ -147,7 +147,7 @@ def test_start_pages_link_the_page_for_each_group_of_readers(document: str) -> N
     assert all(f"{name})" in text for name in groups)
 
 
-def test_zoom_md_lists_the_webhook_events_about_recordings_and_meetings() -> None:
+def test_zoom_md_lists_the_webhook_events_about_recordings_meetings_and_webinars() -> None:
     text = (ROOT / "docs" / "zoom.md").read_text("utf-8")
     events = re.findall(r"^ *\| [^|`]+ \| `([a-z._]+)` \|", text, re.MULTILINE)
     handled = {zoom_events.COMPLETED, zoom_events.TRANSCRIPT_COMPLETED, *zoom_events.STATUS_EVENTS}

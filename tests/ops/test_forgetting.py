@@ -71,7 +71,10 @@ class Stack:
         clock.forward(hours=3)
 
     def add(self, uuid: str, start: str) -> None:
-        """Add a recording that is in Opencast, with its record, rows, files and failed messages."""
+        """Add a recording that is in Opencast.
+
+        The recording has a record, rows, a recording event, staged files and failed messages.
+        """
         file_id = f"file-of-{uuid[:3]}"
         record = ledger.with_files(Record(uuid=uuid), {file_id: "speaker"}, self.clock())
         for zip_id in (automated_zip_id(uuid), f"on-demand-{uuid[:3]}"):

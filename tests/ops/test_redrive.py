@@ -21,7 +21,7 @@ from tests.hooks import failing
 from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Queues, body
 
 
-def test_redrive_moves_the_first_message_unchanged_and_rewinds_its_row(queues: Queues) -> None:
+def test_redrive_moves_the_first_message_unchanged_and_sets_its_row_back(queues: Queues) -> None:
     failed = {DOWNLOADS: State.DOWNLOADER_FAILED, UPLOADS: State.UPLOADER_FAILED}[queues.pair]
     queues.row(1, State.SENT_TO_DOWNLOADER)
     queues.status.write("auto-ingest-uuid-1==", StatusChange(failed, "down", failed_again=True))
