@@ -58,7 +58,7 @@ def invoke(
 ) -> Ended:
     """Run a command of `invoke` in this process, with the settings of this environment.
 
-    `output` and `errors` are the classes of the streams in place of stdout and stderr.
+    `output` and `errors` are the types of the streams in place of stdout and stderr.
     """
     out, err, code = output(), errors(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

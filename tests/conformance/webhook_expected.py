@@ -113,7 +113,7 @@ def _follow(history: RowHistory, request: Request, outcome: Outcome, recorded: i
 
 
 def _is_ours(request: Request, recorded: int) -> bool:
-    """Return whether the webhook treats a request as valid that the first system refused."""
+    """Return whether a request is valid for the webhook, though the first system refused it."""
     return recorded == 400 and (rules.is_asked_of_zoom(request) or rules.is_fixed(request))
 
 

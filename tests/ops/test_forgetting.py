@@ -200,7 +200,8 @@ def test_forgetting_removes_captions_that_neither_the_record_nor_a_row_names(sta
 def test_forgetting_keeps_files_of_another_meeting_whose_captions_have_the_same_made_up_id(
     stack: Stack,
 ) -> None:
-    # Zoom lists closed captions without an id, so the pipeline makes an id from their start time.
+    # Zoom lists closed captions without an id, so the pipeline makes an id from the file's type and
+    # start time.
     (made,) = captions_among(
         [
             {

@@ -110,8 +110,7 @@ print(stack_exists(target.client("cloudformation"), "zip-test"))
 def run_slowly(folder: Path, code: str) -> str:
     """Run Python code on a terminal, and return its output without escape sequences.
 
-    The slow program may end as soon as the terminal has got two pieces of output since the
-    program's start.
+    The slow program may end as soon as the terminal has got output twice since the program's start.
     """
     for name in ("slow", "npm"):
         path = folder / name
