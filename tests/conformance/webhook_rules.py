@@ -171,7 +171,7 @@ def is_asked_of_zoom(request: Request) -> bool:
 def has_surely_no_video(request: Request) -> bool:
     """Return whether all files are readable, and none is a video.
 
-    The webhook doesn't ask Zoom's API about such a request.
+    The webhook sends no message for such a request, so nothing asks Zoom's API about the request.
     """
     files = object_of(request).get("recording_files")
     return (

@@ -33,7 +33,7 @@ SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
 GENERATED = {".local", ".venv", ".venv-cloud", ".venv-docs", "cdk.out", "dist", "node_modules"}
 TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
-"""Suffixes by which a name without a folder counts as a file of this project."""
+"""Suffixes by which a path counts as a file of this project, even if its folder is unknown."""
 
 
 def name(path: Path) -> str:
@@ -72,7 +72,7 @@ def test_the_picture_of_the_demo_shows_only_passed_checks() -> None:
 
 
 def test_readme_and_contributing_list_the_environments_of_tox() -> None:
-    # `make test` runs the environments in this order, and each environment can run alone.
+    # `make test` starts the environments in this order, and each environment can run alone.
     found = re.search(r"^env_list = (.+)$", (ROOT / "tox.ini").read_text(), re.MULTILINE)
     environments = found[1].split(", ") if found else []
     for document in ("README.md", "CONTRIBUTING.md"):
