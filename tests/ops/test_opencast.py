@@ -180,7 +180,7 @@ def test_the_look_up_of_an_ecs_cluster_names_missing_parts(ec2: Any, cloudformat
         ({"DestinationCidrBlock": "10.1.0.0/16", "NatGatewayId": "nat-1"}, False),
     ],
 )
-def test_subnets_behind_nat_have_a_route_to_a_nat_gateway(
+def test_subnets_behind_nat_have_an_active_default_route_to_a_nat_gateway(
     route: dict[str, str], taken: bool
 ) -> None:
     tables = [{"Routes": [route], "Associations": [{"Main": True}]}]
