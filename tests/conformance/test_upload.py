@@ -208,7 +208,7 @@ def _with_unknown_type(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("case", lone_unknown_videos())
-def test_an_upload_sends_the_only_video_as_presenter_when_its_type_is_unknown(
+def test_an_upload_sends_a_lone_unknown_video_as_presenter_unless_opencast_has_the_recording(
     case: Case, aws: Cloud, clock: Clock
 ) -> None:
     check(case, aws, clock)
