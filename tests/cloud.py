@@ -70,6 +70,7 @@ class Cloud:
         """Delete and return every visible message of a queue.
 
         Each message has its parsed `body`, its `reason` (attribute FailedReason) and its `group`.
+        A message without a reason or a group has None instead.
         """
         found: list[dict[str, Any]] = []
         while True:
@@ -122,7 +123,7 @@ class Cloud:
 
 
 def plain(value: Any) -> Any:
-    """Return a value with DynamoDB's Decimals as ints."""
+    """Return a value with DynamoDB's Decimals as ints, except for the Decimals in sets."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -19,7 +19,7 @@ WITHOUT_AWS = {
     *("local.up", "local.down", "local.status", "local.env", "local.demo"),
     *("local.record", "local.fail", "audit"),
 }
-"""Commands that work without AWS."""
+"""Commands that don't require AWS credentials."""
 
 REQUIRED = {
     "codebuild": ["main"],
@@ -58,7 +58,7 @@ def invoke(
 ) -> Ended:
     """Run a command of `invoke` in this process, with the settings of this environment.
 
-    `output` and `errors` are the classes of the streams in place of stdout and stderr.
+    `output` and `errors` are the types of the streams in place of stdout and stderr.
     """
     out, err, code = output(), errors(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -42,7 +42,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Return the certificate authority of all servers on loopback, which their clients trust."""
+    """Return the certificate authority that the clients of all servers on loopback trust."""
     return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 

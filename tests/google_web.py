@@ -54,7 +54,7 @@ def row(
     link: str = "https://zoom.us/j/86168921331?pwd=topsecret",
     series: str = "https://oc.example.edu/engage/ui/index.html#/2026/01/12345",
 ) -> list[str]:
-    """Return a valid row of a schedule."""
+    """Return a row of a schedule. The default values make a valid row."""
     return [course, kind, day, start, link, series]
 
 
@@ -89,13 +89,16 @@ class Google:
         return service_key(f"{self.web.url}{TOKEN}")
 
     def answers(self, *values: Page, token: Page = GOOD_TOKEN) -> None:
-        """Set batchGet's answers, the last of which repeats, and forget earlier requests."""
+        """Set batchGet's answers, the last of which repeats, and the token endpoint's answer.
+
+        Also forget earlier requests.
+        """
         self.web.forget()
         self.urls.clear()
         self.web.pages = {TOKEN: token, VALUES: list(values)}
 
     def asked(self) -> list[dict[str, list[str]]]:
-        """Return the query parameters of all batchGet requests so far."""
+        """Return the query parameters of each batchGet request since the last call of `answers`."""
         return [parse_qs(urlsplit(url).query) for url in self.urls if VALUES in url]
 
 

@@ -50,7 +50,7 @@ def build_once(_: Path) -> list[Package]:
 
 @contextmanager
 def stack_folder(kept: Path) -> Iterator[Path]:
-    """Yield a folder for a stack: in memory if that has room and can run programs, or else `kept`.
+    """Yield a folder for a stack: in MEMORY if there is room and programs may run, or else `kept`.
 
     Some file systems take minutes to delete the tens of thousands of unpacked files. When the block
     ends, the logs in memory are copied to `kept`.

@@ -23,7 +23,7 @@ class Web:
     """A web server with two names, `url` (127.0.0.1) and `other` (localhost).
 
     `pages` are the answers by path. If a path has a list, the server gives the list's answers in
-    order and repeats the last.
+    order and repeats the last. The server answers 404 to all other paths.
     """
 
     port: int = 0
@@ -46,7 +46,7 @@ class Web:
         return page if isinstance(page, Answer) else page(request)
 
     def tokens(self) -> list[tuple[str, str]]:
-        """Return the path and the Authorization header, or "", of every request so far."""
+        """Return the path and the Authorization header, or "", of every request in `seen`."""
         return [(request.path, request.headers.get("Authorization", "")) for request in self.seen]
 
     def forget(self) -> None:

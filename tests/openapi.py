@@ -21,7 +21,11 @@ def document() -> Mapping[str, Any]:
 
 
 def resolved(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the target of a reference within the document, or the value itself."""
+    """Return the target of a reference within the document, or the value itself.
+
+    Raises:
+        KeyError: The document lacks the target.
+    """
     while "$ref" in value:
         found: Any = document()
         for part in value["$ref"].removeprefix("#/").split("/"):
@@ -43,7 +47,7 @@ def contents(method: str, path: str, status: int) -> Mapping[str, Any]:
     """Return the contents of an answer by content type.
 
     Raises:
-        KeyError: The document lacks the operation or its status.
+        KeyError: The document lacks the operation, its status, or the target of a reference.
     """
     answer = operations()[method, path]["responses"][str(status)]
     return dict(resolved(answer).get("content", {}))

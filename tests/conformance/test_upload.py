@@ -165,9 +165,9 @@ def kept_videos(case: Case) -> list[str]:
 def new_choice(case: Case) -> list[list[str]] | None:
     """Return the form's expected file parts if no video has a known type, otherwise None.
 
-    None means that the recorded parts are right. Section 7 of the specification, "changed since": a
-    video of an unknown type becomes the presenter if no video has a known type. The first system
-    found no presenter among such videos and sent no file.
+    Section 7 of the specification, "changed since": a video of an unknown type becomes the
+    presenter if no video has a known type. The first system found no presenter among such videos
+    and sent no file.
     """
     kept, videos = kept_files(case), kept_videos(case)
     if not all(view.startswith("unrecognized_type_") for view in videos):
@@ -208,14 +208,14 @@ def _with_unknown_type(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("case", lone_unknown_videos())
-def test_an_upload_sends_the_only_video_as_presenter_when_its_type_is_unknown(
+def test_an_upload_sends_a_lone_unknown_video_as_presenter_unless_opencast_has_the_recording(
     case: Case, aws: Cloud, clock: Clock
 ) -> None:
     check(case, aws, clock)
 
 
 def comparable(part: list[str], case: Case) -> list[str]:
-    """Return a form part (name, value) without values that differ in every run.
+    """Check a form part (name, value), and return the part without a value that differs per run.
 
     `s3:<key>` replaces a presigned URL, and "random" replaces a random media package id.
     """

@@ -1,7 +1,7 @@
 """Tests that the webhook does with random requests what the first system did.
 
-For each allowed difference, a rule in `webhook_rules.py` quotes the specification.
-`webhook_derived.py` derives further cases, to which several rules apply.
+`webhook_rules.py` and `webhook_expected.py` quote the specification's rules for the allowed
+differences. `webhook_derived.py` derives further cases, to which several rules apply.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The recorded cases of the first system. Files of the same form may replace the cases' files.
 
-The tests that use the cases quote the specification of the system that replaced the first system.
-The specification isn't in the repository.
+Several tests that use the cases quote the specification of the system that replaced the first
+system. The specification isn't in the repository.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Cases that are derived from recorded cases, and to which several rules apply.
 
 Every run derives the same cases. Section 3 of the specification says how the first system reacted:
-an unreadable body left no trace, a file that lacked a field made the row fail, and a repeat put a
-second message on the queue. An object that lacked a field made the row fail or left it unchanged,
-so this module derives both cases.
+an unreadable body left no trace, a file that lacked a field set the row to WEBHOOK_FAILED, and a
+repeat put a second message on the queue. An object that lacked a field set the row to
+WEBHOOK_FAILED or left the row unchanged, so this module derives both cases.
 """
 
 from __future__ import annotations
@@ -137,7 +137,13 @@ def _without_host_after_status(source: Case, *, fails: bool) -> Case:
 
 
 def _other_file_lacks(source: Case, *, with_status: bool = False, unfinished: bool = False) -> Case:
-    """Return a refused ingest in which a file that is neither MP4 nor chat lacks a field."""
+    """Return a case of a refused ingest in which a file that is neither MP4 nor chat lacks a field.
+
+    Args:
+        source: The case with the ingest.
+        with_status: Whether a recording event comes before the ingest.
+        unfinished: Whether Zoom still processes one MP4 or chat of a `recording.completed`.
+    """
     case = _ingest_alone(source)
     request = case["steps"][0]["request"]
     if unfinished and request["event"] == rules.COMPLETED:

@@ -64,7 +64,10 @@ class Expected:
 
 
 def expected_of(case: Case) -> Expected:
-    """Return the messages and rows that the webhook has to write for a case."""
+    """Return the messages and rows that the webhook has to write for a case.
+
+    Also check that each recorded message belongs to a request.
+    """
     recorded: Iterator[Message] = iter(case["download_queue"])
     found = Expected({}, [])
     for step in case["steps"]:
@@ -110,7 +113,7 @@ def _follow(history: RowHistory, request: Request, outcome: Outcome, recorded: i
 
 
 def _is_ours(request: Request, recorded: int) -> bool:
-    """Return whether the webhook accepts a request that the first system refused."""
+    """Return whether a request is valid for the webhook, though the first system refused it."""
     return recorded == 400 and (rules.is_asked_of_zoom(request) or rules.is_fixed(request))
 
 
@@ -156,7 +159,7 @@ def check_rows(expected: Expected, rows: list[Row], recorded_rows: list[Row]) ->
 
 
 def _check_subject(history: RowHistory, row: Row) -> None:
-    """Check that each attribute of SUBJECT has the value of one of the row's requests."""
+    """Check each attribute of SUBJECT against the values that the row may have."""
     for name in SUBJECT:
         assert str(row.get(name, "")) in history.may_say(name)
 

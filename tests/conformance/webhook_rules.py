@@ -1,7 +1,8 @@
 """Rules for allowed differences between the webhook and the first system for the same request.
 
-Each rule depends on the content of one request, never on a case's number. So other recorded cases
-pass too, and several rules may apply to one case. The rules quote sections of the specification.
+Each rule depends on one request and the first system's answer, never on a case's number. So other
+recorded cases pass too, and several rules may apply to one case. The rules quote sections of the
+specification.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def is_unfinished(file: File) -> bool:
 
 
 def has_whole_object(request: Request) -> bool:
-    """Return whether all fields that an ingest requires, but for the uuid, are valid."""
+    """Return whether all fields that an ingest's object requires, but for the uuid, are valid."""
     about = object_of(request)
     return (
         re.fullmatch(r"[0-9]+", str(about.get("id"))) is not None
@@ -138,7 +139,7 @@ def _is_whole(file: File, *, unfinished_may_lack: bool) -> bool:
 
 
 def is_fixed(request: Request) -> bool:
-    """Return whether the specification accepts an ingest that the first system refused.
+    """Return whether a rule marked [fixed] removes the first system's reason to refuse an ingest.
 
     Section 3, about an ingest that lacks nothing else: files other than MP4s and chats "need
     nothing [fixed]". A file whose status isn't `completed` is accepted only in Zoom's own webhook
@@ -170,7 +171,7 @@ def is_asked_of_zoom(request: Request) -> bool:
 def has_surely_no_video(request: Request) -> bool:
     """Return whether all files are readable, and none is a video.
 
-    The webhook doesn't ask Zoom's API about such a request.
+    The webhook sends no message for such a request, so nothing asks Zoom's API about the request.
     """
     files = object_of(request).get("recording_files")
     return (
@@ -205,7 +206,7 @@ def outcome(request: Request, recorded: int) -> Outcome:
 
 
 def makes_a_failed_row(request: Request) -> bool:
-    """Return whether a refused ingest writes a failed row.
+    """Return whether the webhook writes a failed row for a refused ingest.
 
     Section 3: "state `WEBHOOK_FAILED` ("Bad webhook data"; the row is made if it isn't there and
     `uuid` and `id` can be read [fixed])".

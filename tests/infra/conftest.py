@@ -13,7 +13,7 @@ from tests.infra.template import SETTINGS, STACK, Changed, Template, synthesize
 
 @pytest.fixture(scope="session")
 def template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the path of a template that is made from a `.env`, without AWS credentials."""
+    """Synthesize a template from a `.env`, without AWS credentials. Return the template's path."""
     folder = tmp_path_factory.mktemp("synth")
     env_file = folder / "settings.env"
     env_file.write_text("".join(f"{name}='{value}'\n" for name, value in SETTINGS.items()))

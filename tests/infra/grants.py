@@ -17,7 +17,10 @@ POLICY = "grants"
 
 
 def grants(template: Template) -> list[Grant]:
-    """Return all grants of all functions, with the stack's ARNs."""
+    """Return all grants of all functions, with ARNs of the stack STACK in an example account.
+
+    Also check that each function's role has one inline policy, with the name POLICY.
+    """
     for role in template.of_type("AWS::IAM::Role").values():
         if role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {
             "Service": "lambda.amazonaws.com"

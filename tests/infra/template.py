@@ -64,22 +64,22 @@ class Template:
 
     @property
     def functions(self) -> dict[str, Any]:
-        """The functions' properties by name."""
+        """The functions' properties by short name."""
         return self.named("AWS::Lambda::Function", "FunctionName")
 
     @property
     def queues(self) -> dict[str, Any]:
-        """The queues' properties by name."""
+        """The queues' properties by short name."""
         return self.named("AWS::SQS::Queue", "QueueName")
 
     @property
     def tables(self) -> dict[str, Any]:
-        """The tables' properties by name."""
+        """The tables' properties by short name."""
         return self.named("AWS::DynamoDB::Table", "TableName")
 
     @property
     def alarms(self) -> dict[str, Any]:
-        """The alarms' properties by name."""
+        """The alarms' properties by short name."""
         return self.named("AWS::CloudWatch::Alarm", "AlarmName")
 
     def api_paths(self) -> dict[str, str]:
@@ -102,7 +102,7 @@ def synthesize(
 ) -> Template:
     """Return the template for SETTINGS after `changes` ("" removes a setting).
 
-    `env_file` has settings that SETTINGS lacks.
+    Settings that SETTINGS lacks come from `env_file`, or from the cached look-up beside this file.
     """
     settings = load({**SETTINGS, **(changes or {})}, env_file)
     build(settings, outdir=folder).synth()

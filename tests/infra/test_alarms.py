@@ -1,4 +1,4 @@
-"""Tests of the alarms: their limits, their topic, and their advice to operators."""
+"""Tests of the alarms, such as their limits, their topic, and their advice to operators."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_prices_of_the_simulation_count_every_alarm(alarms: dict[str, Any]) 
     assert len(alarms) == ALARMS
 
 
-def test_each_alarm_watches_the_function_route_or_queue_in_its_name(
+def test_an_alarm_about_a_function_route_or_queue_watches_the_right_one(
     alarms: dict[str, Any],
 ) -> None:
     def dimension(name: str, key: str) -> str:
@@ -134,7 +134,7 @@ def test_no_alarm_watches_for_an_idle_reconcile_when_reconcile_is_off(changed: C
     assert "recordings-reconciled" in off
 
 
-def test_a_second_alarm_begins_at_least_three_days_before_failed_messages_are_lost(
+def test_a_second_alarm_begins_three_days_or_more_before_a_failed_message_or_its_files_are_deleted(
     alarms: dict[str, Any], template: Template
 ) -> None:
     # After some days, SQS deletes a failed download's message, and S3 deletes a failed upload's

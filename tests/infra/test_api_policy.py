@@ -1,4 +1,4 @@
-"""Tests of the API's resource policy: who may call each route, and which requests are denied."""
+"""Tests of the API's resource policy, such as who may call each route, and the policy's size."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OPEN = {
 """Routes that anyone may call, because they check signatures or tokens, or answer a preflight."""
 
 ONLY_ALLOWED = {("POST", "ingest"), ("GET", "status"), ("GET", "")}
-"""Routes that only `INGEST_ALLOWED_IPS` may call."""
+"""Routes that only the addresses in `INGEST_ALLOWED_IPS` may call."""
 
 EVERY_ROUTE = sorted(OPEN | ONLY_ALLOWED)
 
@@ -72,7 +72,10 @@ def matches(pattern: str, resource: str) -> bool:
 
 
 def effects(policy: Mapping[str, Any], resource: str, address: str) -> Iterator[str]:
-    """Yield the effects of the statements that apply to a request."""
+    """Yield the effects of the statements that apply to a request.
+
+    Also check that each statement is about the invocation of the API by any caller.
+    """
     for statement in policy["Statement"]:
         assert statement["Principal"] in ("*", {"AWS": "*"})
         assert statement["Action"] == "execute-api:Invoke"
@@ -110,7 +113,7 @@ def test_addresses_in_the_allowed_ips_may_call_every_route(
 
 
 @pytest.mark.parametrize(("method", "path"), EVERY_ROUTE)
-def test_addresses_outside_the_allowed_ips_may_call_only_the_routes_that_check_requests(
+def test_addresses_outside_the_allowed_ips_may_call_only_the_open_routes(
     template: Template, method: str, path: str
 ) -> None:
     for address in (STRANGER, "192.0.2.8", "2001:db8::1"):
@@ -183,7 +186,7 @@ def test_every_route_is_denied_in_another_stage(
         lambda path: f"{path}s",
     ],
 )
-def test_another_spelling_of_a_route_is_denied(
+def test_a_misspelled_path_of_a_route_is_denied(
     template: Template, spell: Callable[[str], str], address: str
 ) -> None:
     for method, path in EVERY_ROUTE:

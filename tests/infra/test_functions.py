@@ -1,4 +1,4 @@
-"""Tests of the functions in the template: their properties, grants and invocations."""
+"""Tests of the functions in the template, such as their properties, grants and invocations."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_only_lambda_may_assume_the_roles_of_the_functions(template: Template) -
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
-def test_queues_invoke_the_release_alias_with_one_message_each(template: Template) -> None:
+def test_each_invocation_by_a_queue_has_one_message_and_uses_the_alias(template: Template) -> None:
     mappings = template.of_type("AWS::Lambda::EventSourceMapping")
     max_concurrency = {}
     for mapping in mappings.values():
@@ -238,7 +238,7 @@ def test_follow_runs_every_minute_only_when_it_is_on(template: Template, changed
 
 
 def test_invocations_of_the_slack_function_by_itself_are_never_retried(template: Template) -> None:
-    # A retry would post Slack's answer twice.
+    # A retry would post the answer to Slack a second time.
     [config] = template.of_type("AWS::Lambda::EventInvokeConfig").values()
     function = template.resources[config["FunctionName"]["Ref"]]["Properties"]
     assert template.short(function["FunctionName"]) == "slack"
@@ -254,7 +254,7 @@ def test_the_lock_of_the_schedule_outlives_the_function_that_holds_it(template: 
     assert seconds < LEASE_SECONDS < COMMAND_SECONDS
 
 
-def test_all_log_groups_keep_records_for_six_months_by_default(template: Template) -> None:
+def test_all_log_groups_keep_records_for_180_days_by_default(template: Template) -> None:
     groups = template.named("AWS::Logs::LogGroup", "LogGroupName")
     expected = {f"/aws/lambda/{STACK}-{function.name}" for function in FUNCTIONS}
     [api] = template.of_type("AWS::ApiGateway::RestApi")

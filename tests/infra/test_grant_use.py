@@ -24,7 +24,7 @@ NAMES = Names(STACK)
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> list[Grant]:
-    """Return the grants of a stack with all optional grants."""
+    """Return the grants of a stack whose uploader and follow function run in Opencast's VPC."""
     changes = {"OC_SUBNET_IDS": "subnet-1", "OC_SECURITY_GROUP_ID": "sg-1"}
     return grants(synthesize(tmp_path_factory.mktemp("synth"), changes))
 
@@ -57,6 +57,6 @@ def test_every_entry_of_the_tables_in_the_end_to_end_tests_belongs_to_a_grant(
 
 
 @pytest.mark.parametrize("key", HELD_BY_UNIT_TESTS, ids=str)
-def test_a_grant_without_a_scenario_names_a_test_that_exists(key: tuple[str, str, str]) -> None:
+def test_the_unit_test_of_a_grant_without_a_scenario_exists(key: tuple[str, str, str]) -> None:
     path, _, name = HELD_BY_UNIT_TESTS[key].partition("::")
     assert f"def {name}(" in (Path(__file__).parents[2] / path).read_text("utf-8")

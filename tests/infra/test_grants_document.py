@@ -108,7 +108,7 @@ def test_the_table_of_grants_refuses_a_statement_that_it_cannot_show(
         list(grants_document.pairs({"Statement": [statement]}))
 
 
-def test_the_table_of_grants_ignores_denials() -> None:
+def test_the_table_of_grants_leaves_denials_out() -> None:
     denial = {"Effect": "Deny", "Action": "a:X", "Resource": "r"}
     assert not list(grants_document.pairs({"Statement": [denial]}))
 

@@ -1,4 +1,4 @@
-"""Tests of the metrics in alarms and dashboard."""
+"""Tests of the dashboard, and of the metrics in alarms and dashboard."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_dashboard_shows_every_function_queue_and_table(template: Template) 
         assert {properties[key] for properties in template.of_type(resource_type).values()} <= shown
 
 
-def test_statistics_have_names_that_cloudwatch_knows(used: list[UsedMetric]) -> None:
+def test_the_statistics_of_metrics_have_names_that_cloudwatch_knows(used: list[UsedMetric]) -> None:
     for metric in used:
         assert re.fullmatch(STATISTICS, metric.statistic), metric
 

@@ -1,6 +1,6 @@
 """Checks of the stack by cdk-nag's AwsSolutions rules. REASONS justifies each accepted finding.
 
-A reason without a finding is an error, too. Only this test uses cdk-nag.
+A reason without a finding is an error, too. Only this module uses cdk-nag.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EVERYTHING = {
     "OC_SECURITY_GROUP_ID": "sg-0123456789abcdef0",
     "CODEBUILD_SOURCE_URL": "https://github.com/example/zip",
 }
-"""Settings of a stack with all optional resources."""
+"""Settings of a stack with functions in Opencast's VPC, and with CodeBuild's source."""
 
 SELF_AUTHENTICATING = (
     "Zoom, Slack and Opencast can't sign in with IAM or Cognito. The functions check each request "
@@ -107,7 +107,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
     folder = tmp_path_factory.mktemp("nag")
     app = build(load(EVERYTHING, None), outdir=folder)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    # `synth` raises an error for every finding, also for accepted findings.
+    # `synth` raises an error even if REASONS accepts all findings.
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         app.synth()
     report = json.loads((folder / "validation-report.json").read_text())

@@ -1,4 +1,4 @@
-"""Tests of alerts in the template: the topic, and the log records that are mailed."""
+"""Tests of alerts in the template, such as the topic, and the log records that are mailed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_log_notifications_gets_the_logs_of_all_other_functions(template: Templa
         for each in filters
     ]
     others = [function for function in FUNCTIONS if function != LOG_NOTIFICATIONS]
-    # A log group may have two filters. A site needs the second filter to ship its logs.
+    # A log group may have two filters. A site may need the second filter to ship its logs.
     assert sorted(groups) == sorted(f"/aws/lambda/{STACK}-{other.name}" for other in others)
     for each in filters:
         alias = template.resources[each["DestinationArn"]["Ref"]]

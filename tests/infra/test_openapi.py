@@ -54,7 +54,7 @@ def raised(tree: ast.Module) -> Iterator[type[errors.RequestError]]:
 
 
 MAKES_AN_ANSWER = {"Answer", "json_answer", "_message", "_text_answer", "AwsFailure"}
-"""Functions whose first argument, or whose argument `status`, is the status of an answer."""
+"""Functions and types whose first argument, or argument `status`, is the status of an answer."""
 
 
 def answered(tree: ast.Module) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Tests of queues, tables, bucket, API, exports and build project in the template."""
+"""Tests of the template's resources, such as queues, tables, bucket and API, and of its exports."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_queues_are_encrypted_and_both_main_queues_have_dead_letter_queues(
     ("patience", "outage", "limit"),
     [("0.25", "1", 82), ("6", "24", 358), ("20", "72", 982), ("168", "72", 1000)],
 )
-def test_the_receive_limit_of_the_upload_queue_covers_the_longest_waits_for_opencast(
+def test_the_receive_limit_of_the_upload_queue_covers_the_waits_for_opencast_or_is_1000(
     changed: Changed, patience: str, outage: str, limit: int
 ) -> None:
     template = changed(
@@ -253,7 +253,7 @@ def test_the_template_has_no_resources_of_cdk_itself(template: Template) -> None
     assert "BootstrapVersion" not in template.text
 
 
-def test_each_route_of_the_api_calls_the_alias_of_its_function(template: Template) -> None:
+def test_each_route_but_the_preflight_calls_the_alias_of_its_function(template: Template) -> None:
     [api] = template.of_type("AWS::ApiGateway::RestApi").values()
     assert api["Name"] == f"{STACK}-api"
     methods = methods_of(template)

@@ -1,4 +1,4 @@
-"""Tests of weak settings, which are refused or accepted by name."""
+"""Tests that weak settings are named, and that some are refused unless accepted by name."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_usual_settings_are_not_weak(changes: dict[str, str]) -> None:
     assert problems(**changes) == ()
 
 
-def test_an_open_endpoint_that_a_setting_allows_is_named_as_weak_but_not_refused() -> None:
+def test_an_allowed_open_endpoint_is_weak_but_not_refused_outside_production() -> None:
     doors = {
         "ALLOW_UNSIGNED_WEBHOOKS": "true",
         "WEBHOOK_VALIDATION_SECRET_TOKEN": "",
@@ -116,7 +116,7 @@ def test_all_weak_settings_are_named_in_one_error() -> None:
     ]
 
 
-def test_only_settings_that_can_be_weak_may_be_accepted() -> None:
+def test_allow_weak_settings_takes_only_settings_that_can_be_weak() -> None:
     assert set(RULES) <= set(TABLE)
     for name in ("*", "ALL", "STACK_NAME", "ingest_allowed_ips"):
         [problem] = problems(ALLOW_WEAK_SETTINGS=name)

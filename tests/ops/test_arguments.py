@@ -58,7 +58,7 @@ def test_recording_uuid_refuses_text_that_can_not_be_a_uuid(text: str) -> None:
         arguments.recording_uuid(text)
 
 
-def test_recording_uuid_ignores_surrounding_spaces() -> None:
+def test_recording_uuid_removes_surrounding_spaces() -> None:
     assert arguments.recording_uuid(" /Aimtz4gZlGg+ue//k7qppQ==\n") == "/Aimtz4gZlGg+ue//k7qppQ=="
 
 
@@ -135,7 +135,7 @@ def test_meeting_number_refuses_text_that_can_not_be_a_meeting_number(text: str)
 
 @given(st.text(st.characters(exclude_categories=())))
 @example("\x1b]0;title\x07\r\u202e\u2028\ud800")
-def test_printable_text_has_no_control_characters(text: str) -> None:
+def test_printable_text_is_at_most_one_line_without_escape_and_can_be_encoded(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable() or set(shown) - set(" \u3000\xa0") != set()
     assert len(shown.splitlines()) <= 1

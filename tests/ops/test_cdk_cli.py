@@ -63,7 +63,7 @@ def test_confirm_deployment_ends_the_command_when_the_operator_interrupts_the_qu
     assert left.value.code == 130
 
 
-def test_stack_update_shows_its_changes_before_it_asks_for_confirmation(tmp_path: Path) -> None:
+def test_confirm_deployment_shows_the_changes_before_it_asks(tmp_path: Path) -> None:
     shown = tmp_path / "shown"
     made = cli(tmp_path, f"echo $1 $2 > {shown}")
     at_question = []

@@ -141,7 +141,9 @@ def test_a_command_shows_its_help(name: str, order: str) -> None:
     assert done.out.startswith(f"Usage: invoke {name}")
 
 
-def test_help_is_shown_when_the_option_follows_the_arguments_of_a_command(tmp_path: Path) -> None:
+def test_help_is_shown_when_dash_dash_help_follows_the_arguments_of_a_command(
+    tmp_path: Path,
+) -> None:
     good_files(tmp_path)
     done = invoke(*words("schedule.csv-import", tmp_path), "--help")
     assert done.out.startswith("Usage: invoke schedule.csv-import")

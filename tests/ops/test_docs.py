@@ -33,7 +33,7 @@ SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
 GENERATED = {".local", ".venv", ".venv-cloud", ".venv-docs", "cdk.out", "dist", "node_modules"}
 TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
-"""Suffixes by which a name without a folder counts as a file of this project."""
+"""Suffixes by which a path counts as a file of this project, even if its folder is unknown."""
 
 
 def name(path: Path) -> str:
@@ -72,7 +72,7 @@ def test_the_picture_of_the_demo_shows_only_passed_checks() -> None:
 
 
 def test_readme_and_contributing_list_the_environments_of_tox() -> None:
-    # `make test` runs the environments in this order, and each environment can run alone.
+    # `make test` starts the environments in this order, and each environment can run alone.
     found = re.search(r"^env_list = (.+)$", (ROOT / "tox.ini").read_text(), re.MULTILINE)
     environments = found[1].split(", ") if found else []
     for document in ("README.md", "CONTRIBUTING.md"):
@@ -147,7 +147,7 @@ def test_start_pages_link_the_page_for_each_group_of_readers(document: str) -> N
     assert all(f"{name})" in text for name in groups)
 
 
-def test_zoom_md_lists_the_webhook_events_about_recordings_and_meetings() -> None:
+def test_zoom_md_lists_the_webhook_events_about_recordings_meetings_and_webinars() -> None:
     text = (ROOT / "docs" / "zoom.md").read_text("utf-8")
     events = re.findall(r"^ *\| [^|`]+ \| `([a-z._]+)` \|", text, re.MULTILINE)
     handled = {zoom_events.COMPLETED, zoom_events.TRANSCRIPT_COMPLETED, *zoom_events.STATUS_EVENTS}
@@ -195,5 +195,5 @@ def test_architecture_md_has_a_row_for_every_function() -> None:
     assert sorted(modules) == sorted(function.module for function in FUNCTIONS)
 
 
-def test_costs_md_has_the_number_of_alarms_that_the_capacity_document_counts() -> None:
+def test_costs_md_has_the_number_of_alarms_in_the_prices_of_the_simulation() -> None:
     assert f", {ALARMS} alarms " in (ROOT / "docs/costs.md").read_text()

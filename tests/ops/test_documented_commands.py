@@ -46,12 +46,12 @@ SHOWN_BY_NAME = {f"logs.{function.task}": "logs.all" for function in FUNCTIONS} 
 
 
 def command_lines(document: Path) -> Iterator[tuple[str, bool]]:
-    """Yield each command line in a document, and whether the line is in an indented block."""
+    """Yield each command line of PROGRAMS in a document, and whether an indented block has it."""
     for span, line in re.findall(
         r"`([^`\n]+)`|^ {4,}(.+)$", document.read_text("utf-8"), re.MULTILINE
     ):
         text = re.sub(r"^\$ |^[A-Z_]+=\S+ (?=invoke)", "", (span or line).strip())
-        # Text after several spaces is a description. Text after > or | belongs to another program.
+        # Text after several spaces or a # is a description. Text after > or | is for the shell.
         text = re.split(r"\s{3,}|\s#|\s[>|]\s| \\$", text)[0]
         if PROGRAMS.match(f"{text} "):
             yield text.removeprefix(".venv/bin/"), bool(line)

@@ -1,4 +1,4 @@
-"""Tests of `invoke exec.…`: requests, direct calls, resent webhook events, printed results."""
+"""Tests of `invoke exec.…`, such as its requests, direct calls and resent webhook events."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def nobody(_: str) -> tuple[int, str]:
     raise AssertionError("the API let the request in")
 
 
-def test_exec_on_demand_posts_its_content_as_json_and_returns_the_message(
+def test_request_ingest_posts_its_content_as_json_and_returns_the_message(
     hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [json_answer(200, {"message": "Ingest accepted"})]
@@ -98,7 +98,7 @@ def test_exec_on_demand_posts_its_content_as_json_and_returns_the_message(
         (Answer(302), "{} 302: nothing more"),
     ],
 )
-def test_exec_on_demand_reports_the_status_and_message_of_an_unsuccessful_answer(
+def test_request_ingest_reports_the_status_and_message_of_an_unsuccessful_answer(
     answer: Answer, said: str, hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [answer]
@@ -107,7 +107,7 @@ def test_exec_on_demand_reports_the_status_and_message_of_an_unsuccessful_answer
     assert str(error.value) == said.format("/live/new_recording answered")
 
 
-def test_exec_on_demand_calls_the_function_directly_when_the_api_refuses_the_address(
+def test_request_ingest_calls_the_function_directly_when_the_api_refuses_the_address(
     hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [json_answer(403, {"Message": "User: anonymous is not authorized"})]
@@ -126,7 +126,7 @@ def test_exec_on_demand_calls_the_function_directly_when_the_api_refuses_the_add
         )
 
 
-def test_exec_on_demand_says_that_the_api_can_not_be_reached(session: requests.Session) -> None:
+def test_request_ingest_says_that_the_api_can_not_be_reached(session: requests.Session) -> None:
     with pytest.raises(OpsError, match=r"127.0.0.1 can't be reached \(ConnectionError\)"):
         execute.request_ingest(CLOSED, {"uuid": UUID}, session, nobody)
 
@@ -200,7 +200,7 @@ def test_a_direct_call_has_a_longer_timeout_than_the_function_and_is_never_retri
 
 
 @pytest.mark.parametrize("message", ["done", "nothing waiting"])
-def test_a_direct_call_returns_the_message_when_the_function_succeeds(message: str) -> None:
+def test_result_message_returns_the_message_when_the_function_succeeds(message: str) -> None:
     assert execute.result_message("f", {"message": message}) == message
 
 
@@ -217,7 +217,7 @@ def test_a_direct_call_returns_the_message_when_the_function_succeeds(message: s
         {"batchItemFailures": []},
     ],
 )
-def test_a_direct_call_raises_an_error_when_the_answer_reports_no_success(answer: Any) -> None:
+def test_result_message_raises_an_error_when_the_answer_reports_no_success(answer: Any) -> None:
     with pytest.raises(OpsError, match=r"^f: "):
         execute.result_message("f", answer)
 
@@ -308,7 +308,7 @@ def test_resending_a_webhook_event_fails_when_zoom_has_not_finished_the_recordin
     assert not hook.requests
 
 
-def test_resending_a_webhook_event_reports_why_the_webhook_refuses_it(
+def test_resending_a_webhook_event_reports_that_the_webhook_refuses_it_or_can_not_be_reached(
     sender: Resender, zoom: ZoomStandIn, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     zoom.add(recording(file("audio", "M4A", "audio_only"), uuid="audio=="))
@@ -360,7 +360,7 @@ def test_the_resender_has_the_secrets_of_the_stack_and_their_repr_hides_them(
         ),
     ],
 )
-def test_the_uuid_argument_of_exec_commands_may_be_a_uuid_or_a_link(text: str, uuid: str) -> None:
+def test_uuid_of_accepts_a_uuid_or_a_link(text: str, uuid: str) -> None:
     assert uuid_of(text) == uuid
 
 
@@ -368,7 +368,7 @@ def test_the_uuid_argument_of_exec_commands_may_be_a_uuid_or_a_link(text: str, u
     "text",
     ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999, "95846636714"],
 )
-def test_exec_commands_fail_with_a_one_line_error_when_the_argument_contains_no_uuid(
+def test_uuid_of_raises_a_one_line_error_when_the_text_contains_no_uuid(
     text: str,
 ) -> None:
     with pytest.raises(OpsError) as said:

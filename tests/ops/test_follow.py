@@ -202,7 +202,7 @@ def test_the_outcome_of_following_is_shorter_when_the_ledger_has_no_ingest_of_th
         ({"h14": Outcome.TAKEN, "h16": Outcome.REFUSED}, "2026-11-24T15:00:00Z", True),
     ],
 )
-def test_the_outcome_of_following_is_an_error_only_when_the_ingest_was_posted_before_the_request(
+def test_following_a_recording_in_opencast_is_an_error_only_when_its_post_preceded_the_request(
     posts: dict[str, Outcome], requested: str, is_earlier: bool
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="T", ingest_request_time=requested)
@@ -259,7 +259,7 @@ def test_record_of_returns_an_empty_record_when_the_ledger_can_not_be_read(
         (State.WEBHOOK_FAILED, "", "exec.webhook"),
     ],
 )
-def test_following_a_recording_names_the_next_command_in_its_error(
+def test_following_a_recording_names_the_next_command_if_any_in_its_error(
     state: State, reason: str, advice: str
 ) -> None:
     with pytest.raises(OpsError) as said:
@@ -284,7 +284,7 @@ def test_following_a_recording_asks_opencast_with_backoff_until_the_ingest_is_pu
 
 
 @pytest.mark.parametrize("state", [State.OPENCAST_FAILED, State.OPENCAST_DELETED])
-def test_following_a_recording_raises_an_error_when_opencast_failed_or_deleted_the_ingest(
+def test_following_a_recording_raises_an_error_when_the_ingest_failed_or_was_deleted_in_opencast(
     state: State,
 ) -> None:
     reads = ScriptedReads(row(state, "Opencast's operation encode failed."))

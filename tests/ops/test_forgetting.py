@@ -1,4 +1,4 @@
-"""Tests of `invoke recordings.forget`: removed traces, kept traces, and refusals."""
+"""Tests of `invoke recordings.forget`, such as removed traces, kept traces, and refusals."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ POST = Post(attempt="a", at="2026-10-14T12:30:00Z")
 
 
 class Stack:
-    """A stack with two recordings of one meeting, each with two ingests and all kinds of traces."""
+    """A stack with two recordings of one meeting, each with the traces that `add` writes."""
 
     def __init__(self, aws: Cloud, clock: Clock) -> None:
         self.aws, self.clock = aws, clock
@@ -71,7 +71,10 @@ class Stack:
         clock.forward(hours=3)
 
     def add(self, uuid: str, start: str) -> None:
-        """Add a recording that is in Opencast, with all kinds of traces."""
+        """Add a recording that is in Opencast.
+
+        The recording has a record, rows, a recording event, staged files and failed messages.
+        """
         file_id = f"file-of-{uuid[:3]}"
         record = ledger.with_files(Record(uuid=uuid), {file_id: "speaker"}, self.clock())
         for zip_id in (automated_zip_id(uuid), f"on-demand-{uuid[:3]}"):
@@ -98,7 +101,10 @@ class Stack:
         self.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
 
     def left(self) -> str:
-        """Return items of tables, keys of the bucket and messages on the DLQs, as text."""
+        """Return items of tables, keys of the bucket and messages on the DLQs, as text.
+
+        Also delete these messages.
+        """
         tables = (self.aws.status, self.aws.recordings, self.aws.events)
         items = [item for table in tables for item in table.scan()["Items"]]
         versions = self.aws.s3.list_object_versions(Bucket=BUCKET)
@@ -194,7 +200,8 @@ def test_forgetting_removes_captions_that_neither_the_record_nor_a_row_names(sta
 def test_forgetting_keeps_files_of_another_meeting_whose_captions_have_the_same_made_up_id(
     stack: Stack,
 ) -> None:
-    # Zoom lists closed captions without an id, so the pipeline makes an id from their start time.
+    # Zoom lists closed captions without an id, so the pipeline makes an id from the file's type and
+    # start time.
     (made,) = captions_among(
         [
             {

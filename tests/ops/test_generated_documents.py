@@ -35,7 +35,7 @@ stack.deploy
 recordings recordings.forget secrets.status secrets.rotate migrate
 local.up local.demo local.down local.status local.env
 """.split()
-"""Commands that sites use. They may be neither removed nor renamed."""
+"""Commands that sites use, and that may be neither removed nor renamed."""
 
 OPTIONS = {
     "codebuild": "-r --revision",

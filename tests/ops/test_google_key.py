@@ -72,7 +72,7 @@ def without(name: str) -> dict[str, Any]:
         ({**KEY, "more": "secretsecret" * 400}, "larger than the 4096 bytes"),
     ],
 )
-def test_save_creds_refuses_a_file_without_a_google_key_and_quotes_nothing_of_its_content(
+def test_read_key_refuses_a_file_without_a_usable_google_key_and_quotes_nothing_of_its_content(
     tmp_path: Path, content: object, why: str
 ) -> None:
     with pytest.raises(OpsError, match=why) as error:
@@ -81,7 +81,7 @@ def test_save_creds_refuses_a_file_without_a_google_key_and_quotes_nothing_of_it
     assert "secretsecret" not in str(error.value)
 
 
-def test_save_creds_refuses_a_file_with_a_number_of_too_many_digits(tmp_path: Path) -> None:
+def test_read_key_refuses_a_file_with_a_number_of_too_many_digits(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     path.write_text('{"type": ' + "9" * 5000 + "}")
     with pytest.raises(OpsError, match="this is no JSON") as error:

@@ -38,7 +38,7 @@ watching = False
 
 
 def modules(root: Path, folder: Path) -> list[str]:
-    """Return the dotted names of all modules below a folder, relative to a source root."""
+    """Return the dotted names, from a source root, of a folder's modules other than `__main__`."""
     found = []
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts

@@ -69,7 +69,7 @@ def found(
     return [row.zip_id for row in listed]
 
 
-def test_invoke_recordings_finds_rows_by_meeting_uuid_and_time(
+def test_rows_of_recordings_are_found_by_meeting_uuid_and_time(
     status: StatusTable, clock: Clock
 ) -> None:
     everything = ["auto-ingest-b==", "on-demand-2", "on-demand-1", "auto-ingest-a=="]
@@ -83,7 +83,7 @@ def test_invoke_recordings_finds_rows_by_meeting_uuid_and_time(
     assert found(status, clock, uuid="nobody") == []
 
 
-def test_invoke_recordings_skips_a_row_without_a_state(
+def test_a_status_row_without_a_state_is_not_found(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     aws.status.put_item(Item={"zip_id": "auto-ingest-d==", "expiration": 1})

@@ -109,7 +109,7 @@ def test_local_record_names_only_the_wrong_option_and_its_range(
     assert said_in_a_line(invoke("local.record", *options)) == line
 
 
-def test_the_help_of_local_commands_has_ranges_and_defaults() -> None:
+def test_commands_md_has_ranges_and_defaults_of_local_commands() -> None:
     shown = (ROOT / "docs" / "commands.md").read_text()
     assert "1 to 60 (default 2)" in shown
     assert "1 to 20 (default 1)" in shown
@@ -144,5 +144,5 @@ def test_the_addresses_of_the_local_stack_come_with_a_line_about_the_certificate
     assert ".local/tls/ca.crt" in out
 
 
-def test_local_down_says_that_logs_and_mails_are_kept() -> None:
+def test_the_help_of_local_down_says_that_logs_and_mails_are_kept() -> None:
     assert "logs and mails are kept" in invoke("local.down", "--help").out

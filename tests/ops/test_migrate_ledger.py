@@ -32,7 +32,7 @@ NOW = "2026-10-14T18:30:00Z"
 
 
 def is_taken_again(stacks: Stacks, *files: dict[str, Any]) -> bool:
-    """Post Zoom's webhook event, and return whether the webhook sends a message for it."""
+    """Post Zoom's webhook event, and return whether the webhook has sent a message so far."""
     answer = post_webhook(
         webhook_dependencies(stacks.aws, stacks.clock), completed(*(files or (mp4(), chat())))
     )
@@ -160,7 +160,7 @@ def test_migrate_keeps_a_row_whose_request_is_in_the_ledger(stacks: Stacks) -> N
     assert stacks.aws.rows()[ZIP_ID] == plain(ours)
 
 
-def test_migrate_keeps_the_ingest_of_another_request(stacks: Stacks) -> None:
+def test_migrate_keeps_the_ingest_record_of_another_request(stacks: Stacks) -> None:
     posts = (Post(attempt="a", at=NOW, outcome=Outcome.TAKEN),)
     ingest = IngestRecord(zip_id=OTHER_ID, series="S", files={"f": "a file"}, posts=posts)
 

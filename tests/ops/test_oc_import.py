@@ -172,7 +172,7 @@ def test_oc_import_adds_the_path_unless_the_address_already_ends_with_series_jso
     assert endpoint.host == url.split("/")[2]
 
 
-def test_oc_import_ignores_the_path_option_when_the_address_ends_with_series_json(
+def test_oc_import_does_not_use_the_path_option_when_the_address_ends_with_series_json(
     listing: ClassListing, session: requests.Session
 ) -> None:
     listing.classes = [listed()]
@@ -331,7 +331,7 @@ anything = st.recursive(
         st.just(listed()) | anything | st.fixed_dictionaries(dict.fromkeys(listed(), anything))
     )
 )
-def test_parse_returns_each_entry_as_valid_scheduled_classes_or_as_skipped_when_it_has_any_content(
+def test_parse_returns_each_entry_of_any_content_as_valid_scheduled_classes_or_as_skipped(
     rows: list[object],
 ) -> None:
     parsed = parse("oc", rows)

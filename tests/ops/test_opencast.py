@@ -180,7 +180,7 @@ def test_the_look_up_of_an_ecs_cluster_names_missing_parts(ec2: Any, cloudformat
         ({"DestinationCidrBlock": "10.1.0.0/16", "NatGatewayId": "nat-1"}, False),
     ],
 )
-def test_subnets_behind_nat_have_a_route_to_a_nat_gateway(
+def test_subnets_behind_nat_have_an_active_default_route_to_a_nat_gateway(
     route: dict[str, str], taken: bool
 ) -> None:
     tables = [{"Routes": [route], "Associations": [{"Main": True}]}]
@@ -264,14 +264,14 @@ def test_settings_override_the_cached_location_of_opencast(env_file: Path) -> No
 @pytest.mark.parametrize(
     "changes", [{"OC_CLUSTER_NAME": "oc-dev", "STACK_TYPE": "ecs"}, {"STACK_TYPE": ""}]
 )
-def test_the_cached_location_of_opencast_is_ignored_when_the_settings_name_another_cluster_or_type(
+def test_the_cached_location_of_opencast_is_not_used_when_the_settings_name_another_cluster_or_type(
     env_file: Path, changes: dict[str, str]
 ) -> None:
     with pytest.raises(SettingsError, match="wasn't looked up yet"):
         load(settings_of(**changes), env_file)
 
 
-def test_the_cached_location_of_opencast_is_ignored_when_an_address_is_given(
+def test_the_cached_location_of_opencast_is_not_used_when_an_address_is_given(
     env_file: Path,
 ) -> None:
     given = settings_of(

@@ -175,7 +175,11 @@ def steady(printed: str) -> str:
 
 
 def pages(run: Callable[[type[io.StringIO]], str], shell: pytest.MonkeyPatch) -> str:
-    """Return the output of `run` at 80 and 120 columns, in colour and in a pipe, with titles."""
+    """Return the output of `run` at 80 and 120 columns, in colour and in a pipe, with titles.
+
+    Also check that a terminal breaks no word, that NO_COLOR prevents colours, and that a pipe gets
+    no escape sequences.
+    """
     shell.setenv("TERM", "xterm-256color")
     shell.setenv("NO_COLOR", "1")
     shell.setenv("COLUMNS", "80")

@@ -1,4 +1,4 @@
-"""Tests that packages of functions are reproducible, complete, and free of unneeded files."""
+"""Tests of packages, such as that they are reproducible, complete, and free of unneeded files."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def copied_project(tmp_path: Path) -> Path:
 
 
 def entries(made: package.Package) -> dict[str, bytes]:
-    """Return a zip's files by name."""
+    """Return the contents of a package's files by name."""
     with zipfile.ZipFile(made.path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -100,7 +100,7 @@ for name, module in sorted(sys.modules.items()):
 def test_a_package_runs_alone_with_exactly_its_modules_and_services(
     function: Function, built: Built, tmp_path: Path
 ) -> None:
-    # The program has only Python, the unpacked zip, and an empty environment.
+    # The program has only Python, the unpacked package, and an empty environment.
     made = built[function.name]
     with zipfile.ZipFile(made.path) as archive:
         archive.extractall(tmp_path)
@@ -326,7 +326,9 @@ def test_package_build_keeps_packages_whose_sources_are_unchanged(
     assert kept == {f"{f.name}.zip" for f in FUNCTIONS if f is not STATUS_QUERY}
 
 
-def test_a_package_is_built_again_when_a_source_moves_to_another_folder(tmp_path: Path) -> None:
+def test_the_fingerprint_of_a_package_changes_when_a_source_moves_to_another_folder(
+    tmp_path: Path,
+) -> None:
     files = [PurePath("old", "same.py"), PurePath("new", "same.py")]
     for file in files:
         (tmp_path / file).parent.mkdir()
@@ -344,7 +346,7 @@ def test_a_package_has_the_size_and_hash_of_its_file(built: Built) -> None:
         assert base64.b64decode(made.sha256) == hashlib.sha256(content).digest()
 
 
-def test_zip_entries_are_sorted_and_have_fixed_times_and_modes(built: Built) -> None:
+def test_the_files_in_a_package_are_sorted_and_have_fixed_times_and_modes(built: Built) -> None:
     with zipfile.ZipFile(built[WEBHOOK.name].path) as archive:
         infos = archive.infolist()
     assert [info.filename for info in infos] == sorted(info.filename for info in infos)

@@ -38,9 +38,9 @@ def copy(tmp_path: Path) -> Path:
 
 
 def rewrite(path: Path, changes: dict[str, bytes | None]) -> None:
-    """Change or add files of a zip, or remove files whose content is None.
+    """Change or add files of a package, or remove files whose content is None.
 
-    The zip keeps its comment, so a build treats the zip as up to date.
+    The package keeps its comment, so a build treats the package as up to date.
     """
     before = path.with_suffix(".before")
     path.rename(before)
@@ -66,7 +66,9 @@ def test_package_verify_names_each_file_that_differs(made: package.Package, copy
     ]
 
 
-def test_zips_differ_when_their_files_are_the_same_and_their_bytes_are_not(tmp_path: Path) -> None:
+def test_packages_differ_when_their_files_are_the_same_and_their_bytes_are_not(
+    tmp_path: Path,
+) -> None:
     for name, method in (("a.zip", zipfile.ZIP_STORED), ("b.zip", zipfile.ZIP_DEFLATED)):
         with zipfile.ZipFile(tmp_path / name, "w", method) as archive:
             archive.writestr("x.py", b"pass")

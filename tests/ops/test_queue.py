@@ -147,7 +147,7 @@ def test_sqs_queue_raises_an_error_that_names_the_queue_when_the_queue_is_missin
         SqsQueue(aws.sqs, "gone")
 
 
-def test_queue_retry_accepts_one_option_of_selection_and_refuses_several() -> None:
+def test_selection_of_accepts_one_valid_option_and_refuses_wrong_or_several_options() -> None:
     assert queue.selection_of(3, None, every=False) == Selection(most=3)
     assert queue.selection_of(None, None, every=False) == Selection(most=1)
     assert queue.selection_of(None, " u== ", every=False) == Selection(most=None, uuid="u==")
@@ -163,7 +163,7 @@ def test_queue_retry_accepts_one_option_of_selection_and_refuses_several() -> No
             queue.selection_of(limit, uuid, every=every)
 
 
-def test_queue_retry_says_why_no_message_was_redriven(
+def test_report_nothing_says_why_no_message_was_redriven(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     queue.report_nothing(UPLOADS, Selection(), (), 0)

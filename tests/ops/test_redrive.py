@@ -21,7 +21,7 @@ from tests.hooks import failing
 from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Queues, body
 
 
-def test_redrive_moves_the_first_message_unchanged_and_rewinds_its_row(queues: Queues) -> None:
+def test_redrive_moves_the_first_message_unchanged_and_sets_its_row_back(queues: Queues) -> None:
     failed = {DOWNLOADS: State.DOWNLOADER_FAILED, UPLOADS: State.UPLOADER_FAILED}[queues.pair]
     queues.row(1, State.SENT_TO_DOWNLOADER)
     queues.status.write("auto-ingest-uuid-1==", StatusChange(failed, "down", failed_again=True))
@@ -148,7 +148,7 @@ def test_redrive_leaves_messages_on_the_dlq_that_arrived_after_its_start(downloa
     assert downloads.visible(downloads.dead_url) == 1
 
 
-def test_redrive_prints_the_number_of_moved_messages_when_it_is_interrupted(
+def test_redrive_reports_the_number_of_moved_messages_when_it_is_interrupted(
     queues: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(3):
@@ -166,7 +166,7 @@ def test_redrive_prints_the_number_of_moved_messages_when_it_is_interrupted(
     assert (queues.visible(queues.dead_url), queues.visible(queues.live_url)) == (2, 1)
 
 
-def test_redrive_prints_the_number_of_moved_messages_when_it_fails(downloads: Queues) -> None:
+def test_redrive_reports_the_number_of_moved_messages_when_it_fails(downloads: Queues) -> None:
     downloads.add_to_dlq(body(1))
     downloads.aws.sqs.delete_queue(QueueUrl=downloads.live_url)
     with pytest.raises(OpsError, match=r"^Stopped: .* 0 moved, the rest is where it was\.$"):

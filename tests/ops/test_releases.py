@@ -38,7 +38,7 @@ THREE = (WEBHOOK, DOWNLOADER, UPLOADER)
 
 
 def package(code: str) -> bytes:
-    """Return a zip whose one file has the content `code`. The same code gives the same bytes."""
+    """Return a package whose one file has the content `code`. Equal code gives equal bytes."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr(zipfile.ZipInfo("code.py"), code)
@@ -241,7 +241,7 @@ def test_a_changed_setting_waits_for_a_release_when_unreleased_code_is_deployed(
     assert stack.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_the_debug_command_changes_only_its_variable_in_alias_and_latest(stack: Stack) -> None:
+def test_set_debug_changes_only_its_variable_in_alias_and_latest(stack: Stack) -> None:
     move = stack.debug(WEBHOOK, "1")
     assert move
     assert (move.before, move.after) == ("1", "2")
@@ -253,7 +253,7 @@ def test_the_debug_command_changes_only_its_variable_in_alias_and_latest(stack: 
     assert stack.code(WEBHOOK, stack.runs(WEBHOOK)) == stack.code(WEBHOOK, "1")
 
 
-def test_the_debug_command_keeps_unreleased_code_in_latest(stack: Stack) -> None:
+def test_set_debug_keeps_unreleased_code_in_latest(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     assert stack.debug(WEBHOOK, "1")
@@ -269,7 +269,7 @@ class Killed(BaseException):
 
 
 class KilledHalfWay(Archive):
-    """An archive that kills the debug command before the command restores `$LATEST`."""
+    """An archive that raises Killed in `set_debug` before `$LATEST` is restored."""
 
     def backup(self, function: Function) -> LatestBackup | None:
         if super().backup(function):
@@ -277,7 +277,7 @@ class KilledHalfWay(Archive):
         return None
 
 
-def test_the_next_command_restores_latest_when_the_debug_command_was_killed(stack: Stack) -> None:
+def test_restore_latest_restores_unreleased_code_after_set_debug_was_killed(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     before = stack.releases.latest(WEBHOOK)
@@ -291,7 +291,7 @@ def test_the_next_command_restores_latest_when_the_debug_command_was_killed(stac
     assert not restore_latest(stack.releases, WEBHOOK, stack.archive)
 
 
-def test_the_debug_command_changes_nothing_when_the_archive_lacks_the_package(stack: Stack) -> None:
+def test_set_debug_changes_nothing_when_the_archive_lacks_the_package(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     key = NAMES.archive_key(WEBHOOK, stack.code(WEBHOOK, "1"))
     stack.s3.delete_object(Bucket=BUCKET, Key=key)
@@ -309,7 +309,7 @@ CHANGES: dict[str, Callable[[Stack], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_command_that_releases_raises_an_error_when_somebody_else_moves_the_alias_meanwhile(
+def test_a_release_raises_an_error_when_somebody_else_moves_the_alias_meanwhile(
     stack: Stack, change: str
 ) -> None:
     stack.deploy(WEBHOOK, "second")
@@ -336,7 +336,7 @@ def test_lacks_alias_is_true_when_the_alias_has_another_name(stack: Stack) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_the_debug_command_restores_latest_before_a_signal_ends_it(
+def test_set_debug_each_restores_latest_before_a_signal_ends_it(
     stack: Stack, number: signal.Signals
 ) -> None:
     stack.deploy(WEBHOOK, "second")
@@ -351,7 +351,7 @@ def test_the_debug_command_restores_latest_before_a_signal_ends_it(
     assert stack.releases.released(DOWNLOADER).variables["DEBUG"] == ""
 
 
-def test_the_debug_command_fails_when_a_signal_arrives_during_its_last_function(
+def test_set_debug_each_raises_exit_when_a_signal_arrives_during_its_last_function(
     stack: Stack,
 ) -> None:
     publishing = "before-call.lambda.PublishVersion"

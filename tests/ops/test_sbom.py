@@ -26,7 +26,7 @@ by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: fu
 
 
 def site_of(function: Function) -> Path:
-    """Return the folder in which the function's lock is installed for this machine."""
+    """Install a function's lock for this machine unless it is cached, and return the folder."""
     return install(lock_of(function, ROOT), host(), ROOT / CACHE)
 
 
@@ -89,7 +89,9 @@ def test_the_sbom_of_schedule_update_lists_the_openssl_of_cryptography() -> None
     assert re.fullmatch(r"[1-9][0-9]*\.[0-9]+\.[0-9]+", openssl["version"])
 
 
-def test_an_sbom_is_written_beside_its_zip_with_the_same_bytes_each_time(tmp_path: Path) -> None:
+def test_an_sbom_is_written_beside_its_package_with_the_same_bytes_each_time(
+    tmp_path: Path,
+) -> None:
     package = Package(WEBHOOK.name, tmp_path / "zoom-webhook.zip", 0, SHA256)
     path = write_sbom(package, site_of(WEBHOOK))
     assert path == tmp_path / "zoom-webhook.cdx.json"

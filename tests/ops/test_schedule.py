@@ -31,7 +31,7 @@ def import_csv(table: Any, path: Path, **how: bool) -> ImportReport:
 
 
 def row(meeting: int = 86168921331, changes: Mapping[str, str] | None = None) -> list[str]:
-    """Return a valid row of the sheet with some cells changed."""
+    """Return a row of the sheet with valid cells, some of which `changes` may replace."""
     cells = {
         "Course Code": "HIST E-1010",
         "Type": "lecture",
@@ -174,7 +174,7 @@ def test_a_dry_run_of_csv_import_reports_changes_and_makes_none(
 def said_of_import(
     aws: Cloud, path: Path, capsys: pytest.CaptureFixture[str], **how: bool
 ) -> list[str]:
-    """Import a CSV file, and return the lines about scheduled classes that another source has."""
+    """Import a CSV file, and return the texts about scheduled classes that another source has."""
     capsys.readouterr()
     show(import_csv(aws.schedule, path, **how), dry_run=False)
     said = " ".join(capsys.readouterr().out.split())

@@ -1,4 +1,4 @@
-"""Tests of CSV files as spreadsheets write them, and of files that aren't CSV."""
+"""Tests of CSV files as spreadsheets write them, of files that aren't CSV, and of a bad address."""
 
 from __future__ import annotations
 

@@ -40,7 +40,9 @@ def test_schedule_list_and_schedule_export_show_the_imported_scheduled_classes(
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_schedule_list_marks_a_scheduled_class_that_gets_no_recordings(tmp_path: Path) -> None:
+def test_schedule_list_has_a_note_beside_a_scheduled_class_that_gets_no_recordings(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "fall.csv"
     path.write_text(SHEET + ROW + ROW.replace("HIST", "ARTS").replace("12345", "54321"))
     assert invoke("schedule.csv-import", str(path)).code == 0

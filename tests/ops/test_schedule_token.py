@@ -17,7 +17,7 @@ OWN_TOKEN = "a-token-of-the-site-itself"
 
 
 def site(**changes: str) -> Settings:
-    """Return settings without a schedule token, with `changes`."""
+    """Return settings with `changes`, and without a schedule token unless `changes` has one."""
     return load({**SETTINGS, SCHEDULE_TOKEN: "", **changes}, None)
 
 

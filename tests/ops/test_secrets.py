@@ -66,7 +66,7 @@ def test_every_secret_is_read_by_a_function() -> None:
     assert {name for read in READ_BY.values() for name in read} == {*SECRETS, SIGNING_KEY}
 
 
-def test_secrets_rotate_refuses_an_unknown_name_without_repeating_it() -> None:
+def test_check_name_refuses_an_unknown_name_without_repeating_it() -> None:
     for name in ("", " ", "APIGEE", "apigee_key", VALUE):
         with pytest.raises(OpsError, match="There is no secret of this name") as said:
             check_name(name, keep_old=False)
@@ -76,7 +76,7 @@ def test_secrets_rotate_refuses_an_unknown_name_without_repeating_it() -> None:
 
 
 @pytest.mark.parametrize("name", [*SECRETS, SIGNING_KEY])
-def test_secrets_rotate_can_keep_the_old_value_only_of_the_webhook_token(name: str) -> None:
+def test_check_name_allows_keep_old_only_for_the_webhook_token(name: str) -> None:
     check_name(name, keep_old=False)
     if name == WEBHOOK_TOKEN:
         check_name(name, keep_old=True)
@@ -85,7 +85,7 @@ def test_secrets_rotate_can_keep_the_old_value_only_of_the_webhook_token(name: s
             check_name(name, keep_old=True)
 
 
-def test_secrets_rotate_reads_the_new_value_from_a_terminal_or_a_pipe() -> None:
+def test_read_value_reads_the_new_secret_from_a_terminal_or_a_pipe() -> None:
     prompts: list[str] = []
 
     def ask(prompt: str) -> str:
@@ -99,23 +99,23 @@ def test_secrets_rotate_reads_the_new_value_from_a_terminal_or_a_pipe() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n", "a\nb\n", "a\x00b", "x" * 5000, "a\x1bb"])
-def test_secrets_rotate_refuses_text_that_can_not_be_a_secret(text: str) -> None:
+def test_read_value_refuses_text_that_can_not_be_a_secret(text: str) -> None:
     with pytest.raises(OpsError, match="nothing was changed") as said:
         read_value("APIGEE_KEY", io.StringIO(text), refuse)
     assert "xxx" not in str(said.value)
 
 
-def test_secrets_rotate_refuses_an_empty_answer() -> None:
+def test_read_value_refuses_an_empty_answer() -> None:
     with pytest.raises(OpsError, match="empty"):
         read_value("APIGEE_KEY", Terminal(), lambda _: " ")
 
 
-def test_secrets_rotate_replaces_the_signing_key_completely() -> None:
+def test_new_value_replaces_the_signing_key_completely() -> None:
     assert new_value(SIGNING_KEY, "k1", "k2", keep_old=False) == "k2"
     assert new_value(SIGNING_KEY, "", "k1", keep_old=False) == "k1"
 
 
-def test_secrets_rotate_keeps_old_webhook_tokens_only_with_keep_old() -> None:
+def test_new_value_keeps_old_webhook_tokens_only_with_keep_old() -> None:
     assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=False) == "b"
     assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=True) == "b,a"
     assert new_value(WEBHOOK_TOKEN, "a, c", "b", keep_old=True) == "b,a,c"
@@ -128,7 +128,7 @@ def test_secrets_rotate_keeps_old_webhook_tokens_only_with_keep_old() -> None:
     st.sampled_from("abcdef"),
     st.booleans(),
 )
-def test_secrets_rotate_puts_the_new_webhook_token_first_and_only_once(
+def test_new_value_puts_the_new_webhook_token_first_and_only_once(
     old: list[str], new: str, keep: bool
 ) -> None:
     before = ",".join(dict.fromkeys(old))
@@ -141,7 +141,7 @@ def test_secrets_rotate_puts_the_new_webhook_token_first_and_only_once(
     assert sorted(found) == sorted({new, *(split(before) if keep else ())})
 
 
-def test_secrets_rotate_refuses_unset_equal_and_too_long_values() -> None:
+def test_new_value_refuses_unset_equal_and_too_long_secrets() -> None:
     with pytest.raises(OpsError, match=r"isn't set.*`invoke stack.update`"):
         new_value("APIGEE_KEY", "", VALUE, keep_old=False)
     with pytest.raises(OpsError, match="this value already") as said:

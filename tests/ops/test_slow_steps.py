@@ -110,8 +110,7 @@ print(stack_exists(target.client("cloudformation"), "zip-test"))
 def run_slowly(folder: Path, code: str) -> str:
     """Run Python code on a terminal, and return its output without escape sequences.
 
-    The slow program may end as soon as the terminal has got two pieces of output since the
-    program's start.
+    The slow program may end as soon as the terminal has got output twice since the program's start.
     """
     for name in ("slow", "npm"):
         path = folder / name
@@ -163,7 +162,7 @@ def test_a_deployment_prints_changed_resources_and_logs_the_whole_output(tmp_pat
     assert (tmp_path / ".local" / "cdk.log").read_text() == f"{CHANGES}\n"
 
 
-def test_stack_diff_prints_the_output_of_the_cdk_cli(tmp_path: Path) -> None:
+def test_show_differences_prints_the_output_of_the_cdk_cli(tmp_path: Path) -> None:
     assert "zip-test.ExportsApi = abc\r\n" in run_slowly(tmp_path, DIFF)
 
 

@@ -1,4 +1,4 @@
-"""Tests of the checks and preparations of `invoke stack.…`."""
+"""Tests of `invoke stack.…`, such as its checks, its preparations, and a deletion's dry run."""
 
 from __future__ import annotations
 
