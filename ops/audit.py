@@ -2,7 +2,7 @@
 
 Both tools ask a service on the internet. A mirror without the data answers like a service that
 knows no vulnerability. So each tool also asks about the control: a release with a known
-vulnerability. The command ignores an answer that doesn't report the control.
+vulnerability. If an answer doesn't report the control, the command counts no release as checked.
 """
 
 from __future__ import annotations
@@ -240,10 +240,11 @@ def _missed_control(control: tuple[str, str]) -> str:
 
 
 def conclude(reports: list[Report]) -> None:
-    """Print the vulnerabilities, and end the command with the exit code of the result.
+    """Print the vulnerabilities, and end the command unless the result is CLEAN.
 
     Raises:
-        Exit: A package is vulnerable, or some packages couldn't be checked.
+        Exit: A package is vulnerable, or some packages couldn't be checked. The exit code is the
+            result.
     """
     found = [each for report in reports for each in report.found]
     if found:
@@ -267,7 +268,7 @@ def conclude(reports: list[Report]) -> None:
 
 
 def ask(name: str, tool: Tool, root: Path, environment: Mapping[str, str]) -> Report:
-    """Run a tool while the terminal shows that it runs, and return the tool's report."""
+    """Run a tool, show on stderr that the tool is running, and return the tool's report."""
     with terminal.working(f"Asking about known vulnerabilities: {name}"):
         return tool(root, environment)
 

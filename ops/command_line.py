@@ -104,7 +104,8 @@ class Machine(ParseMachine):
         """Read the next word. After a command, `--help` works even if arguments are missing.
 
         Raises:
-            ParseError: No command, argument or option has this name.
+            ParseError: The word isn't valid here, for example because no command, argument or
+                option has this name.
         """
         self.token = token
         if (
@@ -161,7 +162,8 @@ class Machine(ParseMachine):
         """Set the current option's value.
 
         Raises:
-            ParseError: The option needs a number, and the value isn't a number.
+            ParseError: The option needs a number, and the value isn't a number; or the option takes
+                no value; or the value may be meant as something else.
         """
         try:
             super().see_value(value)
@@ -230,7 +232,7 @@ class CommandLine(Program):
         """Handle `--version`, turn `--dry` into `--dry-run`, and refuse options without effect.
 
         Raises:
-            Exit: The version was printed.
+            Exit: Something was printed in place of running the commands, such as the version.
             ParseError: An option has no effect here, a command has no dry run, or `--help` names an
                 unknown command.
         """
@@ -317,7 +319,8 @@ def adapt_invoke() -> None:
 def add_underscored(context: ParserContext) -> None:
     """Add the ALIASES of a command, and spellings of its names and options with underscores.
 
-    Both are kept for compatibility: documents of sites contain `exec.on_demand --oc_workflow=X`.
+    Aliases and spellings are kept for compatibility: documents of sites contain
+    `exec.on_demand --oc_workflow=X`.
     """
     known = [str(context.name), *context.aliases, *ALIASES.get(str(context.name), ())]
     others = {underscored(name) for name in known} - set(known)

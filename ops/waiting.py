@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import boto3
 
 QUIET_SECONDS = 0.5
-"""Seconds without a line on the terminal, after which the line for a pending request is shown."""
+"""Minimum seconds before the line is shown, since the command began or the line was removed."""
 
 
 class WaitingLine:
@@ -41,7 +41,10 @@ class WaitingLine:
         self._is_shown = False
 
     def begin(self, **_: object) -> None:
-        """Count a request, and show the line if the terminal shows no line for `QUIET_SECONDS`."""
+        """Count a request, and show the line if a request is pending when `QUIET_SECONDS` are over.
+
+        The line isn't shown while a slow step shows a line or a bar of its own.
+        """
         with self._lock:
             self._pending += 1
             if self._timer is None:
@@ -58,7 +61,7 @@ class WaitingLine:
                 self._remove()
 
     def reset(self) -> None:
-        """Remove the line, forget pending requests, and begin a new quiet time.
+        """Remove the line, forget pending requests, and count `QUIET_SECONDS` from now on.
 
         ^C ends a request without a call of `end`.
         """
