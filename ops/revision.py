@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def revision() -> str:
-    """Return this checkout's tag or commit, with `-dirty` after changes of files; "" if git fails."""
+    """Return this checkout's tag or commit, `-dirty` if files have changes; "" if git fails."""
     git = ["git", "-C", str(ROOT), "describe", "--tags", "--always", "--dirty"]
     try:
         return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()

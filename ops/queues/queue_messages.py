@@ -157,8 +157,8 @@ class QueueCounts:
     """SQS's approximate counts of a queue's messages.
 
     `at` is the time by SQS's clock, rounded up to seconds. If SQS sent no date, `at` is a second
-    after the time by this machine's clock. `receive_limit` is the number of receives after which the queue's function no longer processes a
-    message; 0 for a DLQ.
+    after the time by this machine's clock. `receive_limit` is the number of receives after which
+    the queue's function no longer processes a message; 0 for a DLQ.
     """
 
     waiting: int
@@ -241,7 +241,7 @@ class SqsQueue:
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.handle)
 
     def send(self, body: str, **fifo: str) -> None:
-        """Send a message. For a FIFO queue, `fifo` has the ids of message group and deduplication."""
+        """Send a message. `fifo` has the ids of group and deduplication, for a FIFO queue."""
         self._sqs.send_message(QueueUrl=self._url, MessageBody=body, **fifo)  # type: ignore[arg-type]
 
 

@@ -157,7 +157,8 @@ class Redrive:
     def _redrive(self, message: QueueMessage, row: StatusRow | None, held: HeldMessages) -> None:
         """Set the row back, send a message to its queue, and delete the message from the DLQ.
 
-        If the send fails, the row gets its earlier state again.
+        The row stays if the uploader will drop the message. If the send fails, a row that was set
+        back gets its earlier state again.
         """
         is_rewound = row is not None and not self._is_dropped(message) and self._rewind(row)
         try:

@@ -71,7 +71,10 @@ def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
     """Yield a row of the schedule table as lines of the CSV, one for each of its scheduled classes.
 
     The first system's rows have one course and one series for the whole meeting. A scheduled class
-    with a source has its own course or none.
+    with a source has its own course, or no course.
+
+    Raises:
+        AttributeError, KeyError, TypeError: The row is malformed.
     """
     for event in row.get("events", ()):
         shared = "" if event.get("source") else row.get("course_code", "")

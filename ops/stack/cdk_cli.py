@@ -64,7 +64,7 @@ STEPS = re.compile(r"(\x1b\[[0-9;]*m)*(start: |success: |Hold on while we create
 
 
 def _ignore(_line: str) -> None:
-    """Ignore a line of output."""
+    """Do nothing with a line of output."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class CdkCli:
             self.run("destroy", stack_name, "--force", log=log, on_line=on_line)
 
     def open_log(self) -> IO[bytes]:
-        """Return the emptied file for the CLI's own output."""
+        """Open the file for the CLI's own output, and empty the file."""
         path = self.output.parent / ".local" / "cdk.log"
         path.parent.mkdir(exist_ok=True)
         return path.open("wb")

@@ -133,7 +133,11 @@ def pipeline_stacks(cloudformation: CloudFormationClient) -> set[str]:
 
 
 def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> Overview:
-    """Return the stack's current state, with the given `weak_settings`."""
+    """Return the stack's current state, with the given `weak_settings`.
+
+    Raises:
+        ClientError: AWS refuses a request.
+    """
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     stack = found["Stacks"][0]
     names = target.names
