@@ -2,7 +2,8 @@
 
 Both tools ask a service on the internet. A mirror without the data answers like a service that
 knows no vulnerability. So each tool also asks about the control: a release with a known
-vulnerability. If an answer doesn't report the control, the command counts no release as checked.
+vulnerability. If a tool's answer doesn't report the control, the report says that nothing was
+checked.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ class Machine(ParseMachine):
 
         Raises:
             ParseError: The option needs a number, and the value isn't a number; or the option takes
-                no value; or the value may be meant as something else.
+                no value; or the value is ambiguous.
         """
         try:
             super().see_value(value)
@@ -232,7 +232,7 @@ class CommandLine(Program):
         """Handle `--version`, turn `--dry` into `--dry-run`, and refuse options without effect.
 
         Raises:
-            Exit: Something was printed in place of running the commands, such as the version.
+            Exit: No command is to run, for example because the version was printed.
             ParseError: An option has no effect here, a command has no dry run, or `--help` names an
                 unknown command.
         """

@@ -180,7 +180,7 @@ def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bo
 def show_blocks(
     shown: Console, title: str, names: Sequence[str], rows: Sequence[Sequence[Text]]
 ) -> None:
-    """Print a title, and a block for each row: the first cell, then names and texts of the others.
+    """Print a title and a block for each row: the first cell, and the other cells with their names.
 
     Cells without content are left out. If a row has only two cells, the second cell's name is left
     out. If the terminal has room, the two cells are printed beside each other, even if the second
@@ -372,7 +372,10 @@ class Activity:
         self._print_line(fitted(line, self._out))
 
     def answer(self, line: str) -> None:
-        """Print a line of the command's answer: on stderr if stdout is a terminal, or on stdout."""
+        """Print a line of the command's answer on stdout.
+
+        If stdout is a terminal, print the line on stderr instead, above the line of the step.
+        """
         if sys.stdout.isatty():
             self.say(line)
         else:

@@ -33,8 +33,8 @@ def set_debug(
 
     Raises:
         OpsError, ClientError: AWS refuses a step; or the function, its alias or a package is
-            missing; or Lambda got another package; or somebody else moved the alias. This function
-            has moved the alias only if the last step fails, which restores `$LATEST`.
+            missing; or Lambda got another package; or somebody else moved the alias. After an
+            error, this function has moved the alias only if the restore of `$LATEST` failed.
     """
     restore_latest(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)

@@ -282,8 +282,8 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
     `invoke local.env` sets that variable, because the local cloud's functions run on this machine.
 
     Raises:
-        OpsError: `PACKAGE_PLATFORM` isn't empty, `lambda` or `host`, or it is `host` without the
-            local cloud's `AWS_ENDPOINT_URL`.
+        OpsError: `PACKAGE_PLATFORM` is neither empty nor `lambda` nor `host`, or is `host` without
+            the local cloud's `AWS_ENDPOINT_URL`.
     """
     wanted = environment.get("PACKAGE_PLATFORM", "")
     if wanted in {"", "lambda"}:

@@ -257,9 +257,9 @@ def pipeline(
 
 
 def _follow(target: Target, uuid: str, zip_id: str) -> None:
-    """Follow an ingest until its row has ended, and then in Opencast if the stack follows ingests.
+    """Follow an ingest to its end, and print the outcome.
 
-    Print the outcome.
+    If the stack follows ingests, the end is the ingest's result in Opencast.
 
     Raises:
         OpsError: The ingest failed, was in Opencast before the request, or can't be followed.
@@ -331,7 +331,7 @@ def result_message(name: str, answer: Any) -> str:
     """Return a function's message about its work.
 
     Raises:
-        OpsError: The answer has none of the GOOD_ANSWERS.
+        OpsError: The answer's message isn't one of the GOOD_ANSWERS.
     """
     message = answer.get("message") if isinstance(answer, dict) else None
     if message not in GOOD_ANSWERS:

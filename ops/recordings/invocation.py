@@ -31,7 +31,7 @@ def call(client: LambdaClient, name: str, qualifier: str, event: object) -> Any:
 
     Raises:
         OpsError: There is no such function, version or alias, or the function ended with an error.
-            In the second case, the text has the function's error.
+            If the function ended with an error, the text has that error.
     """
     try:
         answer = client.invoke(

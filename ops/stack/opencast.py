@@ -65,6 +65,7 @@ def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
         OpsError: The location can't be found, or the cache can't be written.
         SettingsError: `.env` isn't UTF-8.
         ProfileNotFound: The profile doesn't exist.
+        ClientError: AWS refuses a request.
     """
     given = given_settings(environment, env_file)
     if not needs_lookup(given) or cached_settings(given, env_file):
@@ -187,6 +188,7 @@ def _exports(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]
 
     Raises:
         OpsError: The stack doesn't exist.
+        ClientError: CloudFormation refuses the request for another reason.
     """
     try:
         [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
