@@ -210,7 +210,7 @@ class CommandLine(Program):
         super().execute()
 
     def _update_core_context(self, context: ParserContext, new_args: Any) -> None:
-        # invoke parses its own options before it loads tasks.py, so that context lacks `--yes`.
+        # invoke parses its own options before it loads tasks.py. So their context lacks `--yes`.
         if "yes" not in context.args:
             context.add_arg(new_args["yes"])
         super()._update_core_context(context, new_args)

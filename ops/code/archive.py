@@ -65,7 +65,7 @@ class Archive:
         )
 
     def backup(self, function: Function) -> LatestBackup | None:
-        """Return the backup that has to be restored to `$LATEST`; None if no backup has to be.
+        """Return the backup that has to be restored to `$LATEST`; None if there is no such backup.
 
         Raises:
             ClientError: S3 refuses the request for another reason than a missing object.

@@ -49,7 +49,7 @@ class Logs:
     ) -> Iterator[Line]:
         """Yield a function's lines from `begin` to `end`, in the order of CloudWatch's times.
 
-        Both times are inclusive. If `end` is None, the newest lines are included. `pattern`
+        `begin` and `end` are inclusive. If `end` is None, the newest lines are included. `pattern`
         is a filter pattern, and `stream` the name of a log stream; "" for no filter. If the log
         group doesn't exist, nothing is yielded.
         """
@@ -140,8 +140,8 @@ def recording_lines(
     """Return one recording's lines in the logs of `functions`, in order.
 
     `zip_ids` are the known ingests. Ingests that the recording's records name are searched for,
-    too. The result includes lines of the same invocations that name no recording, such as a crash
-    or a timeout.
+    too. The result includes lines of the same invocations that name no recording, such as the
+    lines of a crash or a timeout.
     """
     found: dict[str, Line] = {}
     searched: set[str] = set()

@@ -241,7 +241,7 @@ class SqsQueue:
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.handle)
 
     def send(self, body: str, **fifo: str) -> None:
-        """Send a message. `fifo` has the ids of group and deduplication, for a FIFO queue."""
+        """Send a message. A FIFO queue needs `MessageGroupId` and `MessageDeduplicationId`."""
         self._sqs.send_message(QueueUrl=self._url, MessageBody=body, **fifo)  # type: ignore[arg-type]
 
 

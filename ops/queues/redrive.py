@@ -157,8 +157,12 @@ class Redrive:
     def _redrive(self, message: QueueMessage, row: StatusRow | None, held: HeldMessages) -> None:
         """Set the row back, send a message to its queue, and delete the message from the DLQ.
 
-        The row stays if the uploader will drop the message. If the send fails, a row that was set
-        back gets its earlier state again.
+        The row stays as it is if the uploader will drop the message. If the send fails, a row that
+        was set back gets its earlier state again.
+
+        Raises:
+            BotoCoreError, ClientError: The message can't be sent.
+            OpsError: The message was sent, but can't be deleted from the DLQ.
         """
         is_rewound = row is not None and not self._is_dropped(message) and self._rewind(row)
         try:

@@ -257,12 +257,12 @@ def pipeline(
 
 
 def _follow(target: Target, uuid: str, zip_id: str) -> None:
-    """Follow an ingest to its end, and print the outcome.
+    """Follow an ingest's row until the ingest ends, and print the outcome.
 
-    If the stack follows ingests, the end is the ingest's result in Opencast.
+    If the stack follows the ingest in Opencast, wait for the result there, too.
 
     Raises:
-        OpsError: The ingest failed, was in Opencast before the request, or can't be followed.
+        OpsError: See `following.follow`, `following.outcome` and `following.follow_in_opencast`.
     """
     table = StatusTable(target.table(target.names.status_table), now)
     logs = Logs(target.client("logs"), target.names)

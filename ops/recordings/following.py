@@ -1,4 +1,4 @@
-"""Follow a recording's row in the status table until the ingest ends, and then in Opencast."""
+"""Follow an ingest: first by its row in the status table, then in Opencast."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def shown_reason(row: StatusRow, listed: Listed, verdict: Verdict | None = None)
 
 
 def steps_of(rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]) -> dict[str, str]:
-    """Return the operator's next step for each ingest that needs one, by zip id."""
+    """Return the operator's next step for each ingest that needs a step, by zip id."""
     said = {row.zip_id: phrases(row, diagnoses[row.zip_id]).operator for row in rows}
     return {zip_id: step for zip_id, step in said.items() if step}
 

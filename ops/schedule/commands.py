@@ -69,8 +69,8 @@ def import_classes(
 ) -> ImportReport:
     """Import scheduled classes in place of those from the same source.
 
-    A row that can't be read keeps its scheduled class. With `replace_all`, the imported classes
-    replace those from every source. A dry run writes nothing.
+    A row that can't be read keeps its scheduled class. With `replace_all`, the import replaces the
+    scheduled classes from every source. A dry run writes nothing.
 
     Raises:
         OpsError: The import failed, and nothing was changed.
