@@ -66,7 +66,7 @@ class Vulnerability:
 class Report:
     """A tool's findings. `checked` is the number of checked releases.
 
-    `problem` says why the tool didn't check the other releases; "" if the tool checked all releases.
+    `problem` says why the tool left releases unchecked; "" if the tool checked all releases.
     """
 
     tool: str

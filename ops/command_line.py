@@ -199,7 +199,7 @@ class CommandLine(Program):
     """The program `invoke` with this project's parser, options and help."""
 
     def core_args(self) -> list[Argument]:
-        """Return the options that every command accepts."""
+        """Return invoke's own options, and `--yes`."""
         yes = Argument(names=("yes", "y"), kind=bool, default=False, help=YES_HELP)
         return [*super().core_args(), yes]
 
@@ -210,7 +210,7 @@ class CommandLine(Program):
         super().execute()
 
     def _update_core_context(self, context: ParserContext, new_args: Any) -> None:
-        # invoke parses its own options before it loads tasks.py. So their context lacks `--yes`.
+        # invoke parses its own options before it loads tasks.py. So `context` lacks `--yes`.
         if "yes" not in context.args:
             context.add_arg(new_args["yes"])
         super()._update_core_context(context, new_args)

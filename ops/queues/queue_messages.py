@@ -53,8 +53,8 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-s
 class QueuePair:
     """A queue and its DLQ.
 
-    `sent` is the state of an ingest whose message waits. `taken` is the state after the function
-    has received the message.
+    `sent` is the state of an ingest whose message waits. `taken` is the state in which the
+    function's work on the message begins.
     """
 
     command: str

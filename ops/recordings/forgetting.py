@@ -146,7 +146,7 @@ class Places:
                 yield StagedUpload(found["Key"], found["UploadId"])
 
     def remove(self, uuid: str, traces: Traces) -> int:
-        """Remove the traces and the messages on the DLQs, and mark the record as forgotten.
+        """Remove the traces and the recording's messages on DLQs, and mark the record as forgotten.
 
         Return the number of removed messages.
 
