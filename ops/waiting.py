@@ -90,7 +90,7 @@ LINE = WaitingLine(lambda: terminal.moving_line("Waiting for AWS"))
 
 
 def show_waiting(session: boto3.Session) -> None:
-    """Show the line during the requests of a session's clients, if stderr is a terminal."""
+    """Show the line during slow requests of a session's clients, if stderr can show moving lines."""
     if not terminal.has_moving_lines():
         return
     # A profile may ask for an MFA code on the terminal, which the line would overwrite. STS refuses
