@@ -100,7 +100,7 @@ def build(
 
 
 def build_showing(functions: Sequence[Function], platform: Platform, out: Path) -> list[Package]:
-    """Build packages of this checkout, and show progress on stderr. For `Raises`, see `build`."""
+    """Build packages of this checkout, and show progress on stderr. For errors, see `build`."""
     if platform.compiler is None:
         terminal.say(NO_BYTECODE)
     with terminal.working(f"Building packages: {len(functions)}"):

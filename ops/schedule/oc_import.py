@@ -120,7 +120,7 @@ def fetch(endpoint: Endpoint, session: requests.Session) -> list[Any]:
 
     Raises:
         OpsError: The list can't be read or is incomplete. An import replaces scheduled classes, so
-            an incomplete list would remove some.
+            an incomplete list would remove some of them.
     """
     session.auth = HTTPDigestAuth(endpoint.user, endpoint.password)
     session.headers.update({"X-Requested-Auth": "Digest", "Accept": "application/json"})

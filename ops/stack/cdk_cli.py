@@ -21,7 +21,7 @@ QUIET = {
     "CDK_DISABLE_CLI_TELEMETRY": "true",
     "NODE_NO_WARNINGS": "1",
     "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "1",
-    # jsii, which aws-cdk-lib uses, warns about each version of Node that isn't named here.
+    # jsii, which aws-cdk-lib uses, would warn about old and untested versions of Node.
     "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
     "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
