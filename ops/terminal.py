@@ -49,10 +49,10 @@ LONGEST_NAME = 20
 """Maximum length in characters of a cell with spaces that stays on one line."""
 
 FAILED_STYLE = "bold red"
-"""Style of a failure in an answer."""
+"""Style of a failure in a table or block."""
 
 ERROR_STYLE = "red"
-"""Style of the error with which a command ends."""
+"""Style of the error with which a command ends, and of a sentence about a failure."""
 
 LEAST_ROOM = 30
 """Minimum width in characters of the second of two cells beside each other."""
