@@ -2,7 +2,8 @@
 
 Both tools ask a service on the internet. A mirror without the data answers like a service that
 knows no vulnerability. So each tool also asks about the control: a release with a known
-vulnerability. The command ignores an answer that doesn't report the control.
+vulnerability. If a tool's answer doesn't report the control, the report says that nothing was
+checked.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Vulnerability:
 class Report:
     """A tool's findings. `checked` is the number of checked releases.
 
-    `problem` says why the tool didn't check the other releases; "" if the tool checked all.
+    `problem` says why the tool left releases unchecked; "" if the tool checked all releases.
     """
 
     tool: str
@@ -240,10 +241,11 @@ def _missed_control(control: tuple[str, str]) -> str:
 
 
 def conclude(reports: list[Report]) -> None:
-    """Print the vulnerabilities, and end the command with the exit code of the result.
+    """Print the vulnerabilities, and end the command unless the result is CLEAN.
 
     Raises:
-        Exit: A package is vulnerable, or some packages couldn't be checked.
+        Exit: A package is vulnerable, or some packages couldn't be checked. The exit code is the
+            result.
     """
     found = [each for report in reports for each in report.found]
     if found:
@@ -267,7 +269,7 @@ def conclude(reports: list[Report]) -> None:
 
 
 def ask(name: str, tool: Tool, root: Path, environment: Mapping[str, str]) -> Report:
-    """Run a tool while the terminal shows that it runs, and return the tool's report."""
+    """Run a tool, show on stderr that the tool is running, and return the tool's report."""
     with terminal.working(f"Asking about known vulnerabilities: {name}"):
         return tool(root, environment)
 

@@ -104,7 +104,8 @@ class Machine(ParseMachine):
         """Read the next word. After a command, `--help` works even if arguments are missing.
 
         Raises:
-            ParseError: No command, argument or option has this name.
+            ParseError: The word isn't valid here, for example because no command, argument or
+                option has this name.
         """
         self.token = token
         if (
@@ -161,7 +162,8 @@ class Machine(ParseMachine):
         """Set the current option's value.
 
         Raises:
-            ParseError: The option needs a number, and the value isn't a number.
+            ParseError: The option needs a number, and the value isn't a number; or the option takes
+                no value; or the value is ambiguous.
         """
         try:
             super().see_value(value)
@@ -197,7 +199,7 @@ class CommandLine(Program):
     """The program `invoke` with this project's parser, options and help."""
 
     def core_args(self) -> list[Argument]:
-        """Return the options that every command accepts."""
+        """Return invoke's own options, and `--yes`."""
         yes = Argument(names=("yes", "y"), kind=bool, default=False, help=YES_HELP)
         return [*super().core_args(), yes]
 
@@ -208,7 +210,7 @@ class CommandLine(Program):
         super().execute()
 
     def _update_core_context(self, context: ParserContext, new_args: Any) -> None:
-        # invoke parses its own options before it loads tasks.py, so that context lacks `--yes`.
+        # invoke parses its own options before it loads tasks.py. So `context` lacks `--yes`.
         if "yes" not in context.args:
             context.add_arg(new_args["yes"])
         super()._update_core_context(context, new_args)
@@ -230,7 +232,7 @@ class CommandLine(Program):
         """Handle `--version`, turn `--dry` into `--dry-run`, and refuse options without effect.
 
         Raises:
-            Exit: The version was printed.
+            Exit: No command is to run, for example because the version was printed.
             ParseError: An option has no effect here, a command has no dry run, or `--help` names an
                 unknown command.
         """
@@ -317,7 +319,8 @@ def adapt_invoke() -> None:
 def add_underscored(context: ParserContext) -> None:
     """Add the ALIASES of a command, and spellings of its names and options with underscores.
 
-    Both are kept for compatibility: documents of sites contain `exec.on_demand --oc_workflow=X`.
+    Aliases and spellings are kept for compatibility: documents of sites contain
+    `exec.on_demand --oc_workflow=X`.
     """
     known = [str(context.name), *context.aliases, *ALIASES.get(str(context.name), ())]
     others = {underscored(name) for name in known} - set(known)

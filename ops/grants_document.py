@@ -102,8 +102,8 @@ def grants(resources: Mapping[str, Any], stack: str) -> list[Grant]:
     """Return all grants of a template's functions. ARNs contain the examples ACCOUNT and REGION.
 
     Raises:
-        ValueError: A role has other policies than one inline policy, or a statement that the table
-            can't show.
+        ValueError: A role has other policies than one inline policy, or a policy has a part that
+            the table can't show, such as a condition.
     """
     found = []
     for resource in resources.values():
@@ -119,7 +119,7 @@ def grants(resources: Mapping[str, Any], stack: str) -> list[Grant]:
 
 
 def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each (action, resource) that a policy allows. Deny statements are ignored.
+    """Yield each (action, resource) that a policy allows. Deny statements are left out.
 
     Raises:
         ValueError: A statement has a condition, or another element that the table can't show.
@@ -175,6 +175,9 @@ def rows(found: Collection[Grant], stack: str, condition: str = "") -> list[Row]
     """Return the rows of the grants `found`, first the rows that all functions share.
 
     `condition` is the text that names the settings which add the grants; "" for no settings.
+
+    Raises:
+        ValueError: KINDS has no kind for a resource.
     """
     of_function = {
         function: list(_rows_of(function, found, stack, condition)) for function in FUNCTIONS
@@ -191,7 +194,11 @@ def rows(found: Collection[Grant], stack: str, condition: str = "") -> list[Row]
 def _rows_of(
     function: Function, found: Iterable[Grant], stack: str, condition: str
 ) -> Iterator[Row]:
-    """Yield a function's rows. Resources of one kind with the same actions share a row."""
+    """Yield a function's rows. Resources of one kind with the same actions share a row.
+
+    Raises:
+        ValueError: KINDS has no kind for a resource.
+    """
     actions: dict[str, list[str]] = {}
     for grant in sorted(found):
         if grant.function == function.name:
@@ -255,7 +262,11 @@ def synthesized(extra: Mapping[str, str]) -> dict[str, Any]:
 
 
 def all_rows() -> list[Row]:
-    """Return the rows of the table. Rows of optional settings are at the end."""
+    """Return the rows of the table. Rows of optional settings are at the end.
+
+    Raises:
+        ValueError: See `grants` and `rows`.
+    """
     usual = grants(synthesized({}), STACK)
     found = rows(usual, STACK)
     for condition, extra in OPTIONAL.items():

@@ -217,8 +217,9 @@ def record(
 
 
 def outlook(uuid: str, minutes: int, fail: str | None, minimum: float) -> list[str]:
-    """Return sentences about a recording that is too short or gets a failure; else [].
+    """Return sentences about a recording that is too short or gets a failure.
 
+    The result is [] for any other recording.
     `minimum` is the stack's MINIMUM_DURATION, in minutes.
     """
     if minutes < minimum:
@@ -259,12 +260,20 @@ def zone_of(stack: LocalStack) -> ZoneInfo:
 
 
 def running_zone() -> ZoneInfo:
-    """Return the time zone of the running stack's schedule."""
+    """Return the time zone of the running stack's schedule.
+
+    Raises:
+        SettingsError: See `running_settings`.
+    """
     return ZoneInfo(running_settings().local_time_zone)
 
 
 def running_settings() -> Settings:
-    """Return the settings of the running stack."""
+    """Return the settings of the running stack.
+
+    Raises:
+        SettingsError: Settings are missing or wrong.
+    """
     return load(given_settings({}, HOME / local_state.ENVIRONMENT), None)
 
 

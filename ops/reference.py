@@ -38,7 +38,11 @@ TITLES = {
 
 
 def document(root: Collection) -> str:
-    """Return the text of docs/commands.md."""
+    """Return the text of docs/commands.md.
+
+    Raises:
+        ValueError: A group of commands has no title.
+    """
     return "\n".join(pages(root)).rstrip() + "\n"
 
 

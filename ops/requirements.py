@@ -121,7 +121,7 @@ def lock_problems(source: Path, root: Path = ROOT) -> list[str]:
 def unmet_requirements(
     wanted: dict[str, Requirement], pins: dict[str, Requirement]
 ) -> Iterator[str]:
-    """Yield a sentence for each requirement without a pin, or with a pin that doesn't meet it."""
+    """Yield a sentence for each requirement that no pin meets."""
     for name, requirement in wanted.items():
         if name not in pins:
             yield f"{name} is asked for and not pinned"

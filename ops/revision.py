@@ -9,7 +9,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def revision() -> str:
-    """Return this checkout's tag or commit, with `-dirty` if files have changes; "" without git."""
+    """Return this checkout's tag or commit; "" if git fails.
+
+    If files have changes, the text ends with `-dirty`.
+    """
     git = ["git", "-C", str(ROOT), "describe", "--tags", "--always", "--dirty"]
     try:
         return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()

@@ -95,8 +95,12 @@ class Step:
     def run(self) -> None:
         """Fill the folder, and write its stamp.
 
-        The folder is emptied first if the interpreter has changed, or no installation was finished.
-        An interrupted run leaves no stamp, so the next run fills the folder again.
+        The folder is emptied first if the interpreter or the folder's path has changed, or no
+        installation was finished. An interrupted run leaves no stamp, so the next run fills the
+        folder again.
+
+        Raises:
+            SetupError: A command of the installation failed.
         """
         current_stamp = self.current_stamp()
         if Path(self.folder).is_symlink():
@@ -155,7 +159,13 @@ def python_in(folder: str) -> str:
 
 
 def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
-    """Fill `.venv` with the tools of developers and operators, and the local stack's programs."""
+    """Fill `.venv` with the tools of developers and operators, and the local stack's programs.
+
+    Then run `ops.warm_up`.
+
+    Raises:
+        SetupError: A command of the installation failed.
+    """
     python = python_in(folder)
     lock = str(DEV_LOCK)
     if fresh:
@@ -176,6 +186,9 @@ def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
     """Fill `.venv-cloud` with only the local cloud's packages.
 
     Functions in the local cloud can import every package of that environment.
+
+    Raises:
+        SetupError: A command of the installation failed.
     """
     shutil.rmtree(folder, ignore_errors=True)
     python = python_in(folder)
@@ -187,7 +200,11 @@ def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
 
 
 def install_docs(folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """Fill `.venv-docs` with the tools that build the website of the documents."""
+    """Fill `.venv-docs` with the tools that build the website of the documents.
+
+    Raises:
+        SetupError: A command of the installation failed.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     call([interpreter_outside(), "-m", "venv", folder], log)
     pip = [python_in(folder), "-m", "pip"]
@@ -196,7 +213,11 @@ def install_docs(folder: str, _fresh: bool, log: BinaryIO) -> None:
 
 
 def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """Fill `node_modules` with the CDK's command line."""
+    """Fill `node_modules` with the CDK's command line.
+
+    Raises:
+        SetupError: npm failed.
+    """
     # By default npm waits a minute before its last attempt, even without a network.
     call(
         [
@@ -236,7 +257,7 @@ def check_node() -> str:
     """Check that Node and npm can be used, and return Node's version, such as "Node 22".
 
     Raises:
-        SetupError: Node is missing or too old, or npm is missing.
+        SetupError: Node is missing, broken or too old, or npm is missing.
     """
     for program in ("node", "npm"):
         if not shutil.which(program):

@@ -51,7 +51,7 @@ class Target:
         return self.session.client(service, config=config)  # type: ignore[call-overload]
 
     def own_s3(self) -> S3Client:
-        """Return an S3 client that refuses a bucket of another account.
+        """Return an S3 client whose requests fail for a bucket of another account.
 
         Another account may own a bucket with the name of a bucket that was deleted or never made.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
@@ -72,7 +72,7 @@ class Target:
 
 
 def _expect_owner(account: str, params: dict[str, Any], model: OperationModel, **_: object) -> None:
-    """Add the bucket's expected owner to a request's parameters, if the operation takes it."""
+    """Add the buckets' expected owner to a request, if the operation has such parameters."""
     known = model.input_shape.members if model.input_shape else {}
     for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if name in known:
@@ -108,16 +108,20 @@ def configured_target(*, needs_code: bool = False) -> Target:
 def opencast_patience() -> timedelta:
     """Return the time for which an upload waits for an ingest whose outcome is unknown.
 
-    The time comes from the shell and `.env`.
+    The time comes from the shell or `.env`, or is the default.
 
     Raises:
-        SettingsError: The text of `OC_INGEST_PATIENCE_HOURS` is wrong.
+        SettingsError: The text of `OC_INGEST_PATIENCE_HOURS` is wrong, or `.env` isn't UTF-8.
     """
     return timedelta(hours=_configured("OC_INGEST_PATIENCE_HOURS"))
 
 
 def opencast_address() -> str:
-    """Return the setting of Opencast's address in the shell or `.env`; "" if it isn't set."""
+    """Return Opencast's address from the shell or `.env`; "" if the address isn't set.
+
+    Raises:
+        SettingsError: `.env` isn't UTF-8.
+    """
     return str(given_settings(os.environ, ENV_FILE).get("OPENCAST_BASE_URL", "")).strip()
 
 
@@ -125,7 +129,7 @@ def log_retention() -> timedelta:
     """Return the retention of the stack's logs, by the shell and `.env`.
 
     Raises:
-        SettingsError: The text of `LOG_RETENTION_DAYS` is wrong.
+        SettingsError: The text of `LOG_RETENTION_DAYS` is wrong, or `.env` isn't UTF-8.
     """
     return timedelta(days=_configured("LOG_RETENTION_DAYS"))
 
@@ -134,7 +138,7 @@ def _configured(name: str) -> Any:
     """Return the value of a setting in the shell or `.env`, or its default.
 
     Raises:
-        SettingsError: The setting's text is wrong.
+        SettingsError: The setting's text is wrong, or `.env` isn't UTF-8.
     """
     reader = Reader(given_settings(os.environ, ENV_FILE))
     value = reader.read(TABLE[name])
@@ -146,7 +150,7 @@ def staging_lifetime() -> timedelta:
     """Return the time for which the staging bucket keeps files that Opencast hasn't taken.
 
     Raises:
-        SettingsError: The text of `STAGING_DAYS` is wrong.
+        SettingsError: The text of `STAGING_DAYS` is wrong, or `.env` isn't UTF-8.
     """
     reader = Reader(given_settings(os.environ, ENV_FILE))
     days = reader.read(TABLE["STAGING_DAYS"])
@@ -177,6 +181,8 @@ def target_to_change(*, needs_code: bool = False) -> Target:
         SettingsError: A setting that the command needs is missing or wrong.
         ProfileNotFound: The profile doesn't exist.
         OpsError: The stack doesn't exist, or the operator doesn't confirm the change.
+        ClientError: CloudFormation can't be asked.
+        EOFError: Nobody is at the terminal to confirm the change.
     """
     target = configured_target(needs_code=needs_code)
     begin_change(target, given_settings(os.environ, ENV_FILE), ask_on_terminal)
@@ -190,6 +196,7 @@ def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
 
     Raises:
         OpsError: The stack doesn't exist, or the operator doesn't confirm the change.
+        ClientError: CloudFormation can't be asked.
     """
     announce(target)
     require_stack(target)
@@ -209,7 +216,11 @@ def is_interactive(given: Mapping[str, str]) -> bool:
 
 
 def may_ask() -> bool:
-    """Return whether commands may ask questions, by the shell and `.env`."""
+    """Return whether commands may ask questions, by the shell and `.env`.
+
+    Raises:
+        SettingsError: `.env` isn't UTF-8.
+    """
     return is_interactive(given_settings(os.environ, ENV_FILE))
 
 

@@ -49,10 +49,10 @@ LONGEST_NAME = 20
 """Maximum length in characters of a cell with spaces that stays on one line."""
 
 FAILED_STYLE = "bold red"
-"""Style of a failure in an answer."""
+"""Style of a failure in a table or block."""
 
 ERROR_STYLE = "red"
-"""Style of the error with which a command ends."""
+"""Style of the error with which a command ends, and of a sentence about a failure."""
 
 LEAST_ROOM = 30
 """Minimum width in characters of the second of two cells beside each other."""
@@ -180,10 +180,11 @@ def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bo
 def show_blocks(
     shown: Console, title: str, names: Sequence[str], rows: Sequence[Sequence[Text]]
 ) -> None:
-    """Print a block for each row: the first cell, and a line with name and text of each other cell.
+    """Print a title and a block for each row: the first cell, and the other cells with their names.
 
-    Cells without content are left out. The name is left out if a row has only two cells, which are
-    beside each other if the second has room there.
+    Cells without content are left out. If a row has only two cells, the second cell's name is left
+    out. If the terminal has room, the two cells are printed beside each other, even if the second
+    cell has no content.
     """
     shown.print(Text(title, style="bold"))
     only = len(names) == 2
@@ -211,7 +212,7 @@ def show_blocks(
 
 
 def _label_width(width: int, rows: Sequence[Sequence[Text]]) -> int:
-    """Return the width of the first of two columns, or 0 if the second has no room beside it."""
+    """Return the width of the first of two columns, or 0 if a line has no room for both columns."""
     label = max((cell_len(first.plain) for first, _ in rows), default=0) + 2
     words = (word for _, second in rows for word in second.plain.split())
     needed = max(LEAST_ROOM, *(cell_len(word) for word in words), 0)
@@ -221,8 +222,8 @@ def _label_width(width: int, rows: Sequence[Sequence[Text]]) -> int:
 def wrapped(text: Text, width: int) -> list[Text]:
     """Return a text's lines, wrapped between words to `width` characters.
 
-    A word that is longer than `width` stays whole. A command in backticks stays whole if a line has
-    room for it.
+    A word that is longer than `width` stays whole. A command in backticks stays whole if the
+    command isn't longer than `width`.
     """
     # rich's own `wrap` breaks long words.
     words = (
@@ -356,7 +357,7 @@ class Activity:
     Args:
         print_line: A function that prints a line above the line that shows the step.
         change: A function that replaces the text of the line that shows the step.
-        out: The stream to which both print.
+        out: The stream on which the lines are shown.
     """
 
     def __init__(
@@ -371,7 +372,10 @@ class Activity:
         self._print_line(fitted(line, self._out))
 
     def answer(self, line: str) -> None:
-        """Print a line of the command's answer, on stdout if stdout isn't a terminal."""
+        """Print a line of the command's answer on stdout.
+
+        If stdout is a terminal, print the line on stderr instead, above the line of the step.
+        """
         if sys.stdout.isatty():
             self.say(line)
         else:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import boto3
 
 QUIET_SECONDS = 0.5
-"""Seconds without a line on the terminal, after which the line for a pending request is shown."""
+"""Minimum seconds before the line is shown, since the command began or the line was removed."""
 
 
 class WaitingLine:
@@ -41,7 +41,10 @@ class WaitingLine:
         self._is_shown = False
 
     def begin(self, **_: object) -> None:
-        """Count a request, and show the line if the terminal shows no line for `QUIET_SECONDS`."""
+        """Count a request, and show the line if a request is pending when `QUIET_SECONDS` are over.
+
+        The line isn't shown while a slow step shows a line or a bar of its own.
+        """
         with self._lock:
             self._pending += 1
             if self._timer is None:
@@ -58,7 +61,7 @@ class WaitingLine:
                 self._remove()
 
     def reset(self) -> None:
-        """Remove the line, forget pending requests, and begin a new quiet time.
+        """Remove the line, forget pending requests, and count `QUIET_SECONDS` from now on.
 
         ^C ends a request without a call of `end`.
         """
@@ -87,7 +90,7 @@ LINE = WaitingLine(lambda: terminal.moving_line("Waiting for AWS"))
 
 
 def show_waiting(session: boto3.Session) -> None:
-    """Show the line during the requests of a session's clients, if stderr is a terminal."""
+    """Show the line during a session's slow requests, if stderr can show a moving line."""
     if not terminal.has_moving_lines():
         return
     # A profile may ask for an MFA code on the terminal, which the line would overwrite. STS refuses

@@ -29,7 +29,11 @@ def fetch_packages() -> None:
 
 
 def main() -> None:
-    """Fetch the packages, and load the CDK, in parallel."""
+    """Fetch the packages, and load the CDK, in parallel.
+
+    Raises:
+        OpsError: A lock can't be installed.
+    """
     os.environ.update(QUIET)
     with ThreadPoolExecutor() as pool:
         fetched = pool.submit(fetch_packages)

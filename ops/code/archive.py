@@ -56,7 +56,7 @@ class Archive:
         return key
 
     def write_backup(self, function: Function, backup: LatestBackup | None) -> None:
-        """Write the backup of `$LATEST`. If `backup` is None, no backup has to be restored."""
+        """Write the backup of `$LATEST`; None says that no backup has to be restored."""
         content = {"key": backup.key, "configuration": backup.configuration} if backup else None
         self.s3.put_object(
             Bucket=self.bucket,
@@ -65,7 +65,7 @@ class Archive:
         )
 
     def backup(self, function: Function) -> LatestBackup | None:
-        """Return the backup that has to be restored to `$LATEST`; None if no backup has to be.
+        """Return the backup that has to be restored to `$LATEST`; None if there is no such backup.
 
         Raises:
             ClientError: S3 refuses the request for another reason than a missing object.
@@ -86,7 +86,7 @@ def archive_of(target: Target) -> Archive:
 
 
 def restore_latest(releases: Releases, function: Function, archive: Archive) -> bool:
-    """Restore `$LATEST` from its backup, and return whether there was a backup.
+    """Restore `$LATEST` from its backup, empty the backup, and return whether there was a backup.
 
     Raises:
         OpsError: Lambda got another package than that of the backup.

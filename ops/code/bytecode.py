@@ -1,10 +1,11 @@
 """Bytecode in packages, so that a cold start doesn't compile the modules that it imports.
 
 Lambda's file system is read-only. Without bytecode in the package, each cold start spends most of
-its time on compiling the modules that it imports. A package holds the bytecode of every module that
-an import of the function's module imports. The package also holds all sources, so that another
-version of Python can compile the sources, and tracebacks show lines. Python doesn't compare
-bytecode and sources (unchecked hashes, PEP 552), because a zip holds both from the same build.
+its time on compiling the modules that it imports. A package holds the bytecode of those of its
+modules that an import of the function's module imports, if the build found a compiler. The package
+also holds the sources, so that another version of Python can compile the sources, and tracebacks
+show lines. Python doesn't compare bytecode and sources (unchecked hashes, PEP 552), because a zip
+holds both from the same build.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Compiler:
         bytecode, because some packages ship code for other versions of Python.
 
         Raises:
-            OpsError: The files can't be written. The text has Python's reason.
+            OpsError: Python ended with an error, such as when a file can't be written. The text has
+                Python's reason.
         """
         result = subprocess.run(
             [self.program, "-S", SCRIPT, folder],

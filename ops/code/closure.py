@@ -10,8 +10,8 @@ from pathlib import Path
 def closure(module: str, root: Path) -> list[Path]:
     """Return the files, relative to the source root, that an import of `module` may import.
 
-    Imports inside functions count. Imports under `if TYPE_CHECKING` don't. A module's files include
-    the `__init__.py` of its packages.
+    Imports inside functions count. Imports under `if TYPE_CHECKING` don't. The files of an imported
+    module include the `__init__.py` of its packages.
 
     Raises:
         FileNotFoundError: The module doesn't exist.

@@ -35,7 +35,8 @@ class Build:
         The new lines are lines of the build's log, and a line for each phase that has ended.
 
         Raises:
-            ClientError: The build's log exists, but can't be read.
+            ClientError: AWS refuses a request, for another reason than that the log doesn't exist
+                yet.
         """
         (build,) = self.codebuild.batch_get_builds(ids=[self.build_id])["builds"]
         return [*self._log(build), *self._ended(build)], build
@@ -77,6 +78,7 @@ def follow(build: Build, say: Say, sleep: Callable[[float], None]) -> None:
 
     Raises:
         OpsError: The build doesn't succeed.
+        ClientError: See `Build.poll`.
     """
     while True:
         lines, found = build.poll()
@@ -91,7 +93,10 @@ def follow(build: Build, say: Say, sleep: Callable[[float], None]) -> None:
 
 
 def _failure(build: Mapping[str, Any]) -> str:
-    """Return the phase that failed and CodeBuild's reason; "" if no phase failed."""
+    """Return the first phase that ended without success, with CodeBuild's reasons.
+
+    The result is "" if there is no such phase.
+    """
     for phase in build.get("phases", ()):
         if phase.get("phaseStatus") not in {None, "SUCCEEDED", "IN_PROGRESS"}:
             said = "; ".join(

@@ -33,8 +33,9 @@ def bytecode(source: bytes, name: str) -> bytes:
     """Return the content of a .pyc file. Tracebacks show the module's path `name`.
 
     Raises:
-        SyntaxError: The source is for another version of Python.
+        SyntaxError: The source isn't valid in this version of Python.
         ValueError: The source has null bytes.
+        RecursionError, MemoryError: The source has very deep expressions.
     """
     tree = without_docstrings(ast.parse(source, name))
     code = compile(tree, name, "exec", dont_inherit=True)
@@ -46,7 +47,7 @@ def compile_folder(folder: Path) -> None:
     """Write the bytecode of the modules below `folder` to `__pycache__`.
 
     A source that can't be compiled gets no bytecode, because some packages ship code for other
-    versions of Python. CPython raises RecursionError or MemoryError for very deep expressions.
+    versions of Python.
     """
     for path in sorted(folder.rglob("*.py")):
         source = path.read_bytes()

@@ -29,12 +29,12 @@ def set_debug(
     The result is None if `$LATEST` and the released version had the value already.
 
     `$LATEST` is backed up before the command replaces its code, so the next command can restore
-    `$LATEST` if this command is killed.
+    `$LATEST` if this command is killed. A backup that a killed command left is restored first.
 
     Raises:
         OpsError, ClientError: AWS refuses a step; or the function, its alias or a package is
-            missing; or somebody else moved the alias. The alias is unchanged, unless the step that
-            failed is the last: restoring `$LATEST`.
+            missing; or Lambda got another package; or somebody else moved the alias. After an
+            error, this function has moved the alias only if the restore of `$LATEST` failed.
     """
     restore_latest(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)
@@ -62,6 +62,7 @@ def publish_released(releases: Releases, function: Function, released: Code) -> 
 
     Raises:
         OpsError: Somebody else moved the alias meanwhile.
+        ClientError: `$LATEST` has other code.
     """
     version = releases.publish(function, released, released.description)
     return releases.move(function, version, expected=released.version)
@@ -72,7 +73,8 @@ def set_debug_each(
 ) -> None:
     """Set `DEBUG` in one function after the other, and print a line for each.
 
-    A first signal takes effect only before the next function, so that `$LATEST` is restored.
+    A first signal takes effect only when the work on the current function has ended, so that
+    `$LATEST` is restored.
 
     Raises:
         Exit: A signal arrived (exit code 130).
@@ -97,7 +99,10 @@ def set_debug_each(
 
 
 def set_debug_all(value: str) -> None:
-    """Set `DEBUG` in every function: "1" switches debug logging on, "" off."""
+    """Set `DEBUG` in every function: "1" switches debug logging on, "" off.
+
+    For errors, see `target_to_change` and `set_debug_each`.
+    """
     target = target_to_change(needs_code=True)
     set_debug_each(releases_of(target), FUNCTIONS, value, archive_of(target))
 

@@ -28,8 +28,8 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
     """Deploy this checkout's code, and return the functions whose `$LATEST` had other code.
 
     Raises:
-        OpsError: A package can't be built or uploaded, a function doesn't exist, or Lambda got
-            another package.
+        OpsError: `PACKAGE_PLATFORM` is wrong, a package can't be built or uploaded, a function
+            doesn't exist, or Lambda got another package.
     """
     releases = releases_of(target)
     restore_all_latest(target, functions)
@@ -74,7 +74,7 @@ def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None
     """Deploy functions, and release them if `do_release`.
 
     Raises:
-        SettingsError: A setting that the command needs is missing or wrong.
+        SettingsError, ProfileNotFound, ClientError, EOFError: See `target_to_change`.
         OpsError: The stack doesn't exist, the operator doesn't confirm the change, or deploying or
             releasing a function failed.
     """
@@ -104,7 +104,8 @@ def release_functions(target: Target, functions: Sequence[Function], description
     Raises:
         ReleaseStopped: A function can't be released. The functions before that function are
             released.
-        OpsError: Another function, which the index has to name, or its alias doesn't exist.
+        OpsError: Lambda got another package than that of a backup; or another function, which the
+            index has to name, or its alias doesn't exist.
     """
     releases = releases_of(target)
     restore_all_latest(target, functions)
@@ -136,7 +137,11 @@ def unknown_release(name: str, known: Mapping[str, str]) -> OpsError:
 
 
 def show_release(releases: Releases, functions: Sequence[Function]) -> None:
-    """Print the moves of the alias that a release would make."""
+    """Print where each function's alias points, and whether a release would move the alias.
+
+    Raises:
+        OpsError: A function or its alias doesn't exist.
+    """
     for function in functions:
         latest, released = releases.latest(function), releases.released(function)
         is_new = not latest.is_same(released)
@@ -148,7 +153,11 @@ def show_release(releases: Releases, functions: Sequence[Function]) -> None:
 
 
 def show_roll_back(releases: Releases, versions: Mapping[Function, str]) -> None:
-    """Print the version of each function that would run after going back to `versions`."""
+    """Print the version of each function that would run after going back to `versions`.
+
+    Raises:
+        OpsError: A function or its alias doesn't exist.
+    """
     for function, version in versions.items():
         before = releases.released(function).version
         terminal.say(f"{function.name}: {releases.alias} would go {before} → {version}")
@@ -158,6 +167,9 @@ def report_changed_settings(releases: Releases, move: AliasMove) -> None:
     """Print the names of the settings that a move to an earlier version changes.
 
     Each version keeps the settings with which it was published.
+
+    Raises:
+        OpsError: The function doesn't exist, or has no version with one of the move's numbers.
     """
     function = move.function
     before = releases.version(function, move.before).variables

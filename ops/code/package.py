@@ -80,7 +80,7 @@ def build(
     """Build the functions' zips for a platform into the folder `out`, unless they are up to date.
 
     Raises:
-        OpsError: A lock can't be installed.
+        OpsError: A lock can't be installed, or bytecode can't be made.
         FileNotFoundError: A function's module doesn't exist.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def build(
 
 
 def build_showing(functions: Sequence[Function], platform: Platform, out: Path) -> list[Package]:
-    """Build packages of this checkout, and show progress on stderr. For `Raises`, see `build`."""
+    """Build packages of this checkout, and show progress on stderr. For errors, see `build`."""
     if platform.compiler is None:
         terminal.say(NO_BYTECODE)
     with terminal.working(f"Building packages: {len(functions)}"):
@@ -108,7 +108,11 @@ def build_showing(functions: Sequence[Function], platform: Platform, out: Path) 
 
 
 def sources(function: Function, root: Path) -> list[Path]:
-    """Return the files of the source root that a function's package holds."""
+    """Return the files of the source root that a function's package holds.
+
+    Raises:
+        FileNotFoundError: The function's module doesn't exist.
+    """
     return [*closure(function.module, root), *(Path(file) for file in function.files)]
 
 
@@ -128,6 +132,9 @@ def pack(
     """Build one function's zip from its source files `own`, unless the zip is up to date.
 
     The lock `parsing` is held while sources are parsed.
+
+    Raises:
+        OpsError: The function's lock can't be installed, or bytecode can't be made.
     """
     source = root / "functions"
     site = install(lock_of(function, root), platform, root / CACHE)
@@ -149,7 +156,10 @@ def pack(
 def _own_files(
     own: Sequence[PurePath], source: Path, platform: Platform, folder: Path
 ) -> dict[str, Path]:
-    """Return the project's files by their names in the zip, with bytecode made in `folder`."""
+    """Copy the files `own` to `folder`, and return the copies by their names in the zip.
+
+    The result includes the bytecode of the copied modules if the platform has a compiler.
+    """
     for file in own:
         copied = folder / file
         copied.parent.mkdir(parents=True, exist_ok=True)
@@ -178,7 +188,7 @@ def _lock_files(
 def fingerprint(
     function: Function, platform: Platform, site: Path, own: Sequence[PurePath], source: Path
 ) -> bytes:
-    """Return the comment of a zip: a hash of recipe, function, lock, compiler and sources.
+    """Return the comment of a zip: a hash of recipe, function, lock, platform and sources.
 
     The sources are the files `own` in the folder `source`.
     """
@@ -231,7 +241,8 @@ def verify_packages(
     temporary folder.
 
     Raises:
-        OpsError: The packages differ. The text names each file that differs.
+        OpsError: The packages differ, or a package can't be built. If the packages differ, the
+            text lists the differences.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = copy or Path(temporary)
@@ -271,8 +282,8 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
     `invoke local.env` sets that variable, because the local cloud's functions run on this machine.
 
     Raises:
-        OpsError: `PACKAGE_PLATFORM` has another value, or is `host` without the local cloud's
-            `AWS_ENDPOINT_URL`.
+        OpsError: `PACKAGE_PLATFORM` is neither empty nor `lambda` nor `host`, or is `host` without
+            the local cloud's `AWS_ENDPOINT_URL`.
     """
     wanted = environment.get("PACKAGE_PLATFORM", "")
     if wanted in {"", "lambda"}:

@@ -30,8 +30,8 @@ CONFIGURATION_PARTS = ("Environment", "Timeout", "MemorySize", "Handler", "Runti
 class Code:
     """A version of a function, or its `$LATEST`: the code's hash, and the CONFIGURATION_PARTS.
 
-    `modified` is Lambda's time of the last change (ISO 8601). `description` and `revision` are ""
-    if Lambda's answer lacks them.
+    `modified` is Lambda's time of the last change (ISO 8601). `description`, `modified` and
+    `revision` are "" if Lambda's answer lacks them.
     """
 
     version: str
@@ -78,7 +78,10 @@ class AliasMove:
 
 
 class ReleaseStopped(OpsError):
-    """An error that stopped a release of several functions. The text names the moved functions."""
+    """An error that stopped `release_all`, `roll_back` or `apply_changed_settings`.
+
+    The text names the functions whose alias has moved, and the functions that are left.
+    """
 
     def __init__(
         self, error: Exception, moved: Sequence[AliasMove], left: Sequence[Function]
@@ -159,7 +162,8 @@ class Releases:
     def publish(self, function: Function, expected: Code, description: str = "") -> str:
         """Publish `$LATEST`, whose code has to be that of `expected`. Return the version's number.
 
-        If nothing changed since the newest version, Lambda returns that version's number.
+        The function waits until the version is active. If nothing changed since the newest version,
+        Lambda returns that version's number.
 
         Raises:
             ClientError: `$LATEST` has other code.
@@ -182,6 +186,8 @@ class Releases:
         Raises:
             OpsError: The alias doesn't point to `expected` any more, because somebody else has
                 moved it.
+            ClientError: The alias doesn't exist, or somebody else changes the alias at the same
+                time.
         """
         name = self.name(function)
         before = self._lambda.get_alias(FunctionName=name, Name=self.alias)
@@ -207,6 +213,7 @@ class Releases:
         Raises:
             OpsError: The function or the alias doesn't exist, or somebody else moved the alias
                 meanwhile.
+            ClientError: Somebody else deploys, or changes the alias, at the same time.
         """
         latest, released = self.latest(function), self.released(function)
         if latest.is_same(released):
@@ -362,7 +369,6 @@ def apply_changed_settings(
     waiting: list[Function] = []
 
     def release_settings(function: Function) -> AliasMove:
-        """Release a function's changed settings, or add the function to `waiting`."""
         latest, released = releases.latest(function), releases.released(function)
         if latest.debug != released.debug:
             wanted = latest.with_debug(released.debug)["Environment"]

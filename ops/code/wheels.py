@@ -83,7 +83,7 @@ def install(lock: Path, platform: Platform, root: Path) -> Path:
     always complete, because `install` renames a finished folder into place.
 
     Raises:
-        OpsError: pip failed. The text has pip's reason.
+        OpsError: pip failed, or the bytecode can't be made. The text has the reason.
     """
     folder = root / f"{platform.label}-{lock_hash(lock)}"
     if folder.is_dir():
@@ -147,11 +147,12 @@ def files_to_ship(
 def is_needed(path: PurePosixPath, function: Function) -> bool:
     """Return whether a package needs an installed file.
 
-    Besides tests, examples, scripts, stubs, Cython's sources and SHADOWING_PACKAGES, a package
-    needs none of these files:
+    Besides tests, examples, scripts, stubs, `py.typed`, Cython's sources and SHADOWING_PACKAGES, a
+    package needs none of these files:
 
     - bytecode, except the files that `files_to_ship` adds
-    - botocore's and boto3's models of services that the function doesn't use, and their examples
+    - botocore's and boto3's models of services that the function doesn't use, and the examples
+      of all services
     - googleapiclient's documents of unused Google APIs (110 MB)
     - dateutil's own time zones, which botocore never reads
     - tzdata's lists of zones, countries and leap seconds, because `zoneinfo` reads only the files

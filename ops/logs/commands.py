@@ -106,7 +106,7 @@ def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bo
     If `watched`, show new records until ^C.
 
     Raises:
-        SettingsError: A setting that the command needs is missing or wrong.
+        SettingsError, ProfileNotFound, ClientError: See `existing_target`.
         OpsError: `since` isn't a period, or the stack doesn't exist.
         Exit: ^C was pressed while `watched`.
     """

@@ -49,7 +49,7 @@ class Logs:
     ) -> Iterator[Line]:
         """Yield a function's lines from `begin` to `end`, in the order of CloudWatch's times.
 
-        Both times are inclusive. If `end` is None, the newest lines are included. `pattern`
+        `begin` and `end` are inclusive. If `end` is None, the newest lines are included. `pattern`
         is a filter pattern, and `stream` the name of a log stream; "" for no filter. If the log
         group doesn't exist, nothing is yielded.
         """
@@ -78,8 +78,9 @@ def _ms(moment: datetime) -> int:
 def in_order(lines: Iterable[Line]) -> list[Line]:
     """Return lines of several functions, sorted by the lines' timestamps.
 
-    A line without a timestamp of its own keeps its place before the next line of its stream, even
-    if CloudWatch stored the whole log when the invocation ended (as the local cloud does).
+    A line of Lambda's has no timestamp of its own. Such a line keeps its place before the next line
+    of its stream, even if CloudWatch stored the whole log when the invocation ended (as the local
+    cloud does).
     """
     settled: list[Line] = []
     earliest: dict[tuple[str, str], datetime] = {}
@@ -110,8 +111,9 @@ def watch(
 ) -> Iterator[list[Line]]:
     """Yield batches of lines without end, each line once, beginning with the lines since `begin`.
 
-    Each round reads from LATEST_ARRIVAL before the previous round, and leaves out known lines. So a
-    log event that appears at most LATEST_ARRIVAL late isn't missed.
+    Each further round reads from LATEST_ARRIVAL before the previous round, or from a later `begin`,
+    and leaves out known lines. So a log event that appears at most LATEST_ARRIVAL late isn't
+    missed.
     """
     seen: dict[str, datetime] = {}
     start = begin
@@ -138,8 +140,8 @@ def recording_lines(
     """Return one recording's lines in the logs of `functions`, in order.
 
     `zip_ids` are the known ingests. Ingests that the recording's records name are searched for,
-    too. The result includes lines of the same invocations that name no recording, such as a crash
-    or a timeout.
+    too. The result includes lines of the same invocations that name no recording, such as the
+    lines of a crash or a timeout.
     """
     found: dict[str, Line] = {}
     searched: set[str] = set()

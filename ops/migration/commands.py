@@ -47,7 +47,10 @@ class Migration(Protocol):
     def thing(self) -> str: ...
 
     def copy(self, *, dry_run: bool, on_progress: Callable[[int, int], None]) -> Tally:
-        """Copy the data, or only count it. `on_progress` gets (rows done, rows in all)."""
+        """Copy the data, or only count the rows if `dry_run`, and return the counts.
+
+        `on_progress` gets the numbers of processed rows and of all rows.
+        """
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) 
 
     Raises:
         OpsError: `old_stack` is the target, or can't be a stack's name, or a table doesn't exist.
+        ClientError: DynamoDB refuses a request.
     """
     if old_stack == target.place.stack_name:
         raise OpsError(
@@ -164,7 +168,10 @@ def _progress(bar: Progress, thing: str) -> Callable[[int, int], None]:
 
 
 def show(tallies: list[Tally], old_stack: str, *, dry_run: bool) -> None:
-    """Print the counts of each table, and the rows that an operator should look at."""
+    """Print the counts of each table, and rows that an operator should look at.
+
+    At most MAX_NAMED rows of each table are printed.
+    """
     head = "would be copied" if dry_run else "copied"
     terminal.show(
         f"From {old_stack}",

@@ -244,7 +244,7 @@ def event_rules(now: datetime) -> Rules:
 
 
 def _times(item: Item) -> list[tuple[int, str]]:
-    """Return a row's recording events as (Unix seconds, name); [] if one can't be read."""
+    """Return a row's recording events as (Unix seconds, name); [] if the row can't be read."""
     try:
         return [
             (int(event["timestamp"]), str(event["event"]))

@@ -37,7 +37,7 @@ SENT = IN_OPENCAST | {
     State.SENT_TO_UPLOADER,
     State.UPLOADER_RECEIVED,
 }
-"""States of a request that is in the old stack's queues or in Opencast."""
+"""States of a request that is in the old stack's queues, or that Opencast has taken."""
 
 NO_UUID = f"{UNREADABLE}: it names no recording"
 
@@ -95,7 +95,7 @@ def uuid_of(row: StatusRow) -> str:
 
 
 def request_of(row: StatusRow) -> Request | None:
-    """Return the request of a row; None if the old stack hasn't processed the webhook event."""
+    """Return the request of a row; None if the row adds no request to the ledger."""
     request = Request(at=_requested_at(row), asked=row.asked, is_taken_over=True)
     if row.state in SENT or retry_at(row):
         return replace(request, is_sent=True)

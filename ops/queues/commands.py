@@ -62,15 +62,19 @@ class QueueView:
 
 
 def view_both(target: Target, pair: QueuePair, limit: int) -> tuple[QueueView, QueueView]:
-    """Return the views of a queue (see `view_queue`) and of its DLQ."""
+    """Return the views of a queue (see `view_queue`) and of its DLQ.
+
+    Raises:
+        OpsError: A queue doesn't exist.
+    """
     sqs = target.client("sqs")
     return view_queue(SqsQueue(sqs, pair.queue), limit), view_dlq(SqsQueue(sqs, pair.dlq), limit)
 
 
 def view_queue(queue: SqsQueue, limit: int) -> QueueView:
-    """Return the view of a source queue with up to `limit` messages, at most ten.
+    """Return the view of a live queue with up to `limit` messages, at most ten.
 
-    Messages are received only if one waits. Each shown message is received once more.
+    Messages are received only if a message waits. Each shown message is received once more.
     """
     counts = queue.counts()
     seen = tuple(queue.peek(limit)) if counts.waiting else ()
@@ -124,7 +128,7 @@ def as_json(views: Sequence[QueueView]) -> dict[str, Any]:
 
 
 def show(views: Sequence[QueueView]) -> None:
-    """Print views as tables."""
+    """Print views as tables, and remarks below the tables."""
     terminal.show(
         "Queues",
         ("queue", "waiting", "in flight", "delayed"),
@@ -208,7 +212,12 @@ def remarks(view: QueueView) -> list[str]:
 
 
 def show_views(pair_of: PairOf, limit: int, *, json: bool) -> None:
-    """Print the messages of a queue and its DLQ, as tables or as JSON."""
+    """Print the messages of a queue and its DLQ, as tables or as JSON.
+
+    Raises:
+        SettingsError, ProfileNotFound, ClientError: See `existing_target`.
+        OpsError: The limit is below 1, or the stack or a queue doesn't exist.
+    """
     check_limit(limit)
     target = existing_target()
     with terminal.working("Looking at the queues"):
@@ -247,7 +256,7 @@ def redrive_dlq(pair_of: PairOf, selection: Selection, *, dry_run: bool) -> None
     """Redrive messages of a DLQ. In a dry run, only show these messages.
 
     Raises:
-        SettingsError: A setting that the command needs is missing or wrong.
+        SettingsError, ProfileNotFound, ClientError, EOFError: See `target_to_change`.
         OpsError: The stack or a queue doesn't exist, the operator doesn't confirm the change, the
             redrive failed, or the selected recording has no message in the DLQ.
         Exit: A signal interrupted the redrive (exit code 130).

@@ -53,8 +53,8 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-s
 class QueuePair:
     """A queue and its DLQ.
 
-    `sent` is the state of an ingest whose message waits. `taken` is the state after the function
-    has received the message.
+    `sent` is the state of an ingest whose message waits. `taken` is the state in which the
+    function's work on the message begins.
     """
 
     command: str
@@ -156,9 +156,9 @@ def _content(body: str) -> Mapping[str, Any] | None:
 class QueueCounts:
     """SQS's approximate counts of a queue's messages.
 
-    `at` is the time by SQS's clock (this machine's, if SQS sent no date), rounded up to seconds.
-    `receive_limit` is the number of receives after which the queue's function no longer processes a
-    message; 0 for a DLQ.
+    `at` is the time by SQS's clock, rounded up to seconds. If SQS sent no date, `at` is a second
+    after the time by this machine's clock. `receive_limit` is the number of receives after which
+    the queue's function no longer processes a message; 0 for a DLQ.
     """
 
     waiting: int
@@ -174,7 +174,7 @@ class QueueCounts:
 
 
 class SqsQueue:
-    """A client of one SQS queue. `take` waits `poll_seconds` for messages.
+    """A client of one SQS queue. `take` waits at most `poll_seconds` for messages.
 
     Raises:
         OpsError: The queue doesn't exist.
@@ -241,7 +241,7 @@ class SqsQueue:
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.handle)
 
     def send(self, body: str, **fifo: str) -> None:
-        """Send a message. `fifo` has `MessageGroupId` and `MessageDeduplicationId`."""
+        """Send a message. A FIFO queue needs `MessageGroupId` and `MessageDeduplicationId`."""
         self._sqs.send_message(QueueUrl=self._url, MessageBody=body, **fifo)  # type: ignore[arg-type]
 
 

@@ -155,7 +155,15 @@ class Redrive:
         )
 
     def _redrive(self, message: QueueMessage, row: StatusRow | None, held: HeldMessages) -> None:
-        """Send a message to its queue, and delete it from the dead-letter queue."""
+        """Set the row back, send a message to its queue, and delete the message from the DLQ.
+
+        The row stays as it is if the uploader will drop the message. If the send fails, a row that
+        was set back gets its earlier state again.
+
+        Raises:
+            BotoCoreError, ClientError: The message can't be sent.
+            OpsError: The message was sent, but can't be deleted from the DLQ.
+        """
         is_rewound = row is not None and not self._is_dropped(message) and self._rewind(row)
         try:
             self._send(message)
@@ -174,7 +182,10 @@ class Redrive:
             ) from error
 
     def _is_dropped(self, message: QueueMessage) -> bool:
-        """Return whether the uploader will drop a message as superseded."""
+        """Return whether the uploader will drop a message as superseded.
+
+        The result is False if the ledger can't be read.
+        """
         upload = upload_message_in(message)
         if upload is None or not self.pair.is_fifo:
             return False
@@ -185,7 +196,10 @@ class Redrive:
         return is_superseded(record, upload.zip_id, set(files_of(upload)))
 
     def _rewind(self, row: StatusRow) -> bool:
-        """Set the row to the state of a queued message, unless the ingest got further."""
+        """Set the row to the state of a queued message, unless the ingest got further.
+
+        Return whether the row was changed.
+        """
         change = StatusChange(self.pair.sent, RETRIED)
         if row.state in ENDED or row.state is self.pair.taken:
             change = replace(change, replacing=frozenset({row.state}))
@@ -232,7 +246,7 @@ def _count_of_files(message: QueueMessage) -> int:
 
 
 def arrived_since(message: QueueMessage, begin: datetime, moved: Sequence[QueueMessage]) -> bool:
-    """Return whether a message was moved to the DLQ after `begin`, by SQS's clock in whole seconds.
+    """Return whether a message was sent to the DLQ at or after `begin`, by SQS's clock.
 
     Within CLOCK_TOLERANCE before `begin`, a message counts as new if its body was redriven before.
     """

@@ -18,7 +18,7 @@ def since(text: str) -> timedelta:
     """Return the period that a text like `30s`, `10m`, `2h` or `7d` means.
 
     Raises:
-        OpsError: The text isn't a period.
+        OpsError: The text isn't a period, or the period is zero or longer than LONGEST_DAYS.
     """
     found = re.fullmatch(r"([0-9]{1,9})\s*([smhd])", text.strip().lower())
     if found:

@@ -69,7 +69,7 @@ def request_ingest(
     If the API refuses this machine's address (403), `call_directly` sends the body instead.
 
     Raises:
-        OpsError: The request can't be sent, or the answer's status isn't 200.
+        OpsError: The request gets no answer, or the answer's status isn't 200.
     """
     body = json.dumps(content)
     try:
@@ -111,7 +111,11 @@ def message_in(body: str) -> str:
 
 
 def call_on_demand(client: LambdaClient, name: str, alias: str, body: str) -> tuple[int, str]:
-    """Call the on-demand function without the API, and return the answer's status and body."""
+    """Call the on-demand function without the API, and return the answer's status and body.
+
+    Raises:
+        OpsError: See `invocation.call`.
+    """
     event = {
         "httpMethod": "POST",
         "path": "/ingest",
@@ -253,7 +257,13 @@ def pipeline(
 
 
 def _follow(target: Target, uuid: str, zip_id: str) -> None:
-    """Follow an ingest until Opencast has it, or has published it if the stack follows ingests."""
+    """Follow an ingest's row until the ingest ends, and print the outcome.
+
+    If the stack follows the ingest in Opencast, wait for the result there, too.
+
+    Raises:
+        OpsError: See `following.follow`, `following.outcome` and `following.follow_in_opencast`.
+    """
     table = StatusTable(target.table(target.names.status_table), now)
     logs = Logs(target.client("logs"), target.names)
     with terminal.working("Following the recording") as activity:
@@ -273,7 +283,10 @@ def _follow(target: Target, uuid: str, zip_id: str) -> None:
 
 
 def _copy_lines(logs: Logs, row: StatusRow) -> list[Line]:
-    """Return the downloader's lines about a copy; [] if no copy runs or the log can't be read."""
+    """Return the downloader's lines about a row's copy.
+
+    The result is [] if the downloader isn't at work on the row, or if the log can't be read.
+    """
     if row.state is not State.OC_SERIES_FOUND:
         return []
     (pattern,) = filter_patterns([("zip_id", row.zip_id)])
@@ -301,7 +314,7 @@ def process_one(target: Target, function: Function, qualifier: str, event: dict[
     """Have a function process one message of its queue, and print the result.
 
     Raises:
-        OpsError: The function can't be called, or reports a failure.
+        OpsError: The function can't be called, ends with an error, or reports a failure.
         Exit: ^C was pressed. The function keeps running.
     """
     name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias
@@ -318,7 +331,7 @@ def result_message(name: str, answer: Any) -> str:
     """Return a function's message about its work.
 
     Raises:
-        OpsError: The function reports a failure.
+        OpsError: The answer's message isn't one of the GOOD_ANSWERS.
     """
     message = answer.get("message") if isinstance(answer, dict) else None
     if message not in GOOD_ANSWERS:

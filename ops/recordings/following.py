@@ -1,4 +1,4 @@
-"""Follow a recording's row of the status table until its ingest ends, and then in Opencast."""
+"""Follow an ingest: first by its row in the status table, then in Opencast."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COPYING = "Copying"
 """Message of the downloader's records on the progress of a copy (`transfer/engine.py`)."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
-"""Seconds between two calls of the function `follow`: at first, and at most."""
+"""Seconds between two polls of an ingest in Opencast: at first, and at most."""
 
 
 def lines(row: StatusRow) -> list[str]:
@@ -75,9 +75,9 @@ def follow(
 
 
 def progress(row: StatusRow, lines: Iterable[Line]) -> str:
-    """Return the words for a row's state, with the progress of the copy of its files.
+    """Return the words for a row's state, with the progress of a copy if files are being copied.
 
-    `lines` are the lines of the downloader's log about the row. The newest line counts.
+    `lines` are the lines of the downloader's log about the row. The last line about a copy counts.
     """
     records = [line.record for line in lines if line.record]
     copying = [record for record in records if record.get("message") == COPYING]

@@ -51,7 +51,10 @@ MESSAGE_LIFE = timedelta(days=14)
 """Time after which SQS deletes a message (cdk/queues.py)."""
 
 MOST_KEYS = 1000
-"""S3's limit of objects in one DeleteObjects."""
+"""S3's limit of objects in one DeleteObjects.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+"""
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ class Places:
                 yield StagedUpload(found["Key"], found["UploadId"])
 
     def remove(self, uuid: str, traces: Traces) -> int:
-        """Remove the traces and the messages on the DLQs, and mark the record as forgotten.
+        """Remove the traces and the recording's messages on DLQs, and mark the record as forgotten.
 
         Return the number of removed messages.
 
@@ -203,7 +206,7 @@ def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
 
 
 def _folder(key: str) -> str:
-    """Return the part of a key that all staged files of a recording have in common."""
+    """Return the part of a key before its last slash."""
     return key.rpartition("/")[0]
 
 
@@ -272,7 +275,8 @@ def summary(traces: Traces) -> str:
 def remaining_traces(uuid: str, when: datetime, retention: timedelta) -> list[str]:
     """Return lines about the traces that remain after `when`, and about how long they stay.
 
-    `retention` is that of the logs."""
+    `retention` is the time for which CloudWatch keeps the logs.
+    """
     until = {
         name: (when + life).strftime("%Y-%m-%d")
         for name, life in (
@@ -305,7 +309,11 @@ def remaining_traces(uuid: str, when: datetime, retention: timedelta) -> list[st
 
 
 def places_of(target: Target) -> Places:
-    """Return the places in which a stack keeps traces of recordings."""
+    """Return the places in which a stack keeps traces of recordings.
+
+    Raises:
+        OpsError: A dead-letter queue doesn't exist.
+    """
     names, sqs = target.names, target.client("sqs")
     pairs = (queue_messages.downloads(names), queue_messages.uploads(names))
     return Places(
@@ -342,6 +350,7 @@ def confirm(uuid: str, traces: Traces) -> None:
 
     Raises:
         OpsError: The answer isn't yes.
+        EOFError: Nobody is at the terminal.
     """
     terminal.say(summary(traces))
     if ask_on_terminal(f"Forget {uuid}? This can't be undone. [y/N] ").strip().lower() != "y":

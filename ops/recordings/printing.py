@@ -1,4 +1,4 @@
-"""Print recordings: blocks on a narrow terminal, a table on a wide one, plain lines in a pipe."""
+"""Print recordings: blocks on a narrow terminal, a table on a wide terminal, lines in a pipe."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Listed:
     """Ingests to print, with the diagnoses of all ingests of their recordings.
 
     `rows` are the ingests to print. `every` has all ingests of the same recordings, and may have
-    ingests of others. `links` are lines about a recording, by its uuid.
+    ingests of other recordings. `links` are lines about a recording, by its uuid.
     """
 
     rows: Sequence[StatusRow]
@@ -106,13 +106,13 @@ def shown_reason(row: StatusRow, listed: Listed, verdict: Verdict | None = None)
 
 
 def steps_of(rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]) -> dict[str, str]:
-    """Return the operator's next step for each ingest that needs one, by zip id."""
+    """Return the operator's next step for each ingest that needs a step, by zip id."""
     said = {row.zip_id: phrases(row, diagnoses[row.zip_id]).operator for row in rows}
     return {zip_id: step for zip_id, step in said.items() if step}
 
 
 def short_time(wire: str) -> str:
-    """Return a timestamp for a table, without `T`, seconds and `Z`."""
+    """Return a timestamp for a table, without `T`, seconds and `Z`; "-" for an empty text."""
     return printable(wire[:16].replace("T", " ")) or "-"
 
 
@@ -185,7 +185,10 @@ def _ingest(row: StatusRow, listed: Listed, verdict: Verdict | None) -> Text:
 
 
 def table_of(listed: Listed) -> list[tuple[str | Text, ...]]:
-    """Return the table's rows: one for each ingest, after a verdict if a recording has several."""
+    """Return the table's rows: a row for each ingest.
+
+    If several ingests of a recording are shown, a row with the verdict precedes their rows.
+    """
     verdicts = listed.verdicts()
     rows: list[tuple[str | Text, ...]] = []
     for recording in listed.recordings():

@@ -65,7 +65,8 @@ class Resender:
         to write the row.
 
         Raises:
-            WebhookFailed, WebhookUnreachable: The webhook doesn't accept the webhook event.
+            WebhookFailed, WebhookUnreachable: The webhook doesn't accept the webhook event, or
+                can't be reached.
         """
         zip_id = automated_zip_id(recording.uuid)
         options = IngestOptions(

@@ -19,7 +19,7 @@ def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:
     own = status.get(automated_zip_id(uuid))
     if own and own.meeting_id:
         rows = status.of_meeting(own.meeting_id)
-        # The index lags behind the table, usually by a second, so it may lack the row just read.
+        # The index lags behind the table, usually by a second, so the index may lack this row.
         rows += [own] if own.zip_id not in {row.zip_id for row in rows} else []
     else:
         rows = status.updated_since(now - STATUS_RETENTION)

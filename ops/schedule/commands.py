@@ -69,8 +69,8 @@ def import_classes(
 ) -> ImportReport:
     """Import scheduled classes in place of those from the same source.
 
-    A row that can't be read keeps its scheduled class. With `replace_all`, the imported classes
-    replace those from every source. A dry run writes nothing.
+    A row that can't be read keeps its scheduled class. With `replace_all`, the import replaces the
+    scheduled classes from every source. A dry run writes nothing.
 
     Raises:
         OpsError: The import failed, and nothing was changed.
@@ -126,8 +126,11 @@ def schedule_of(target: Target) -> Table:
 def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpoint:
     """Return the endpoint of DCE's list of scheduled classes, with the stack's user.
 
-    If `address` is None, the stack's own Opencast is asked. The password comes from SSM, or from
-    the settings if SSM has none.
+    If `address` is None, the endpoint is in the stack's own Opencast. The password comes from SSM,
+    or from the settings if SSM has no password.
+
+    Raises:
+        OpsError: See `oc_import.endpoint_of`.
     """
     given = given_settings(os.environ, ENV_FILE)
     if address is None:

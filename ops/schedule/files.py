@@ -49,7 +49,7 @@ def read_csv(path: Path) -> Sheet:
 
 
 def _separator(text: str) -> str:
-    """Return the most frequent separator of the header. Spreadsheets outside the US write `;`."""
+    """Return the most frequent separator of the header. In some countries, spreadsheets use `;`."""
     header = text.partition("\n")[0]
     return max(SEPARATORS, key=header.count)
 
@@ -140,7 +140,11 @@ def _kind(value: Any) -> str:
 
 
 def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
-    """Return the scheduled classes of objects with the sheet's columns, parsed as its rows."""
+    """Return the scheduled classes of objects with the sheet's columns, parsed as its rows.
+
+    Raises:
+        OpsError: The objects can't be read as rows of the sheet.
+    """
     rows = [_columns(name, number, entry) for number, entry in enumerate(entries, start=1)]
     present: set[str] = set().union(*rows)
     header = [column for column in COLUMNS if column in present] or ["(none)"]
@@ -165,7 +169,11 @@ def _without_header(parsed: ParsedSheet) -> ParsedSheet:
 
 
 def _columns(name: str, number: int, entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return an object's cells by the sheet's columns, without names that aren't columns."""
+    """Return an object's cells by the sheet's columns, without names that aren't columns.
+
+    Raises:
+        OpsError: A cell is an object, a list or a truth value.
+    """
     cells: dict[str, str] = {}
     for written, value in entry.items():
         column = " ".join(str(written).lower().split())
@@ -183,9 +191,9 @@ def _cell(name: str, number: int, column: str, value: Any) -> str:
 def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) -> ParsedSheet:
     """Return the scheduled classes of rows of a schedule table.
 
-    If a scheduled class has no course or series, the row's is used, because the first system keeps
-    both in the row. Rows without scheduled classes or without a meeting are skipped, as are
-    unreadable scheduled classes.
+    If a scheduled class has no course or series, the row's course or series is used, because the
+    first system keeps course and series in the row. Rows without scheduled classes or without a
+    meeting are skipped, as are unreadable scheduled classes.
     """
     classes: list[ParsedClass] = []
     skipped: list[SkippedRow] = []
@@ -244,7 +252,7 @@ def _problem(scheduled: ScheduledClass) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a scalar as text, or "" for any other value."""
+    """Return a text or number as a text without spaces around it; "" for any other value."""
     if value is None or isinstance(value, dict | list | set | bool):
         return ""
     return encodable(str(value).strip())

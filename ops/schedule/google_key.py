@@ -42,8 +42,8 @@ def read_key(path: Path) -> GoogleKey:
     """Return a service account's key from the file that Google's console saved.
 
     Raises:
-        OpsError: The file can't be read or isn't a service account's key. The text repeats nothing
-            of the file's content.
+        OpsError: The file can't be read, isn't a service account's key, or is too large for SSM.
+            The text repeats nothing of the file's content.
     """
     text = read_text(path, "take it as Google's console saved it")
     advice = (

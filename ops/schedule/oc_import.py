@@ -1,7 +1,8 @@
-"""Read the schedule from DCE's own Opencast, whose search endpoint lists each scheduled class.
+"""Read the schedule from DCE's own Opencast, whose search endpoint lists the scheduled classes.
 
-The answer is an object `helixEvents` with `total` and `resultSet`. Each entry of `resultSet` is a
-scheduled class, with `zoomLink`, `seriesId`, `seriesNumber`, `day` and `time`.
+The answer is an object `helixEvents` with `total` and `resultSet`. Each entry of `resultSet` has
+`zoomLink`, `seriesId`, `seriesNumber`, `day` and `time`. An entry with several days becomes several
+scheduled classes.
 """
 
 from __future__ import annotations
@@ -115,11 +116,11 @@ def _parts(address: str) -> SplitResult:
 
 
 def fetch(endpoint: Endpoint, session: requests.Session) -> list[Any]:
-    """Return every scheduled class that the endpoint lists.
+    """Return every entry of the endpoint's listing.
 
     Raises:
         OpsError: The list can't be read or is incomplete. An import replaces scheduled classes, so
-            an incomplete list would remove some.
+            an incomplete list would remove some of them.
     """
     session.auth = HTTPDigestAuth(endpoint.user, endpoint.password)
     session.headers.update({"X-Requested-Auth": "Digest", "Accept": "application/json"})
@@ -179,7 +180,7 @@ def _page(endpoint: Endpoint, session: requests.Session, offset: int) -> _Page:
 def _read(content: Any) -> _Page:
     """Return the page of the listing in an answer.
 
-    If the listing has one scheduled class, `resultSet` is an object and not a list, because
+    If the listing has one entry, `resultSet` is an object and not a list, because
     Opencast's JSON is made from XML.
 
     Raises:
@@ -301,7 +302,10 @@ def time_of(text: str) -> str:
 
 
 def _hour(hour: int, half: str) -> int:
-    """Return the hour of the day, or 24 for an invalid hour. `half` is "a", "p" or ""."""
+    """Return the hour of the day; more than 23 if `hour` is invalid.
+
+    `half` is "a" or "p" in lower or upper case, or "".
+    """
     if not half:
         return hour
     return hour % 12 + (12 if half in "pP" else 0) if 1 <= hour <= 12 else 24

@@ -14,7 +14,9 @@ FIRST_SYSTEM_NAME = "first-system"
 
 
 def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Remove the scheduled classes whose source is `source`. Others of the same meeting stay.
+    """Remove the scheduled classes of `source`, unless `dry_run`, and return a report.
+
+    Scheduled classes of other sources stay, also in the same meeting.
 
     Raises:
         OpsError: No scheduled class has this source. The text lists the sources of the schedule.

@@ -21,7 +21,7 @@ QUIET = {
     "CDK_DISABLE_CLI_TELEMETRY": "true",
     "NODE_NO_WARNINGS": "1",
     "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "1",
-    # jsii, which aws-cdk-lib uses, warns about each version of Node that isn't named here.
+    # jsii, which aws-cdk-lib uses, would warn about old and untested versions of Node.
     "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
     "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
@@ -64,7 +64,7 @@ STEPS = re.compile(r"(\x1b\[[0-9;]*m)*(start: |success: |Hold on while we create
 
 
 def _ignore(_line: str) -> None:
-    """Ignore a line of output."""
+    """Do nothing with a line of output."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class CdkCli:
             self.run("destroy", stack_name, "--force", log=log, on_line=on_line)
 
     def open_log(self) -> IO[bytes]:
-        """Return the emptied file for the CLI's own output."""
+        """Open the file for the CLI's own output, and empty the file."""
         path = self.output.parent / ".local" / "cdk.log"
         path.parent.mkdir(exist_ok=True)
         return path.open("wb")

@@ -153,7 +153,8 @@ def upload_code_and_secrets(
     """Build and upload the packages of `functions`, and write the secrets for a deployment.
 
     Raises:
-        OpsError: The packages can't be built or uploaded, or wouldn't run in Lambda.
+        OpsError: `PACKAGE_PLATFORM` is wrong, or the packages can't be built or uploaded, or
+            wouldn't run in Lambda.
     """
     platform = package.platform_of(os.environ)
     check_platform(settings, platform)
@@ -178,6 +179,7 @@ def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, b
 
     Raises:
         OpsError: The stack's existence isn't as expected, or the change isn't confirmed.
+        ProfileNotFound, ClientError, EOFError: See `target_to_change`.
     """
     target = target_of(settings.place)
     name, region = settings.stack_name, settings.place.region
@@ -215,6 +217,7 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
     Raises:
         SettingsError: Settings are missing or wrong.
         OpsError: A check, an upload, the deployment or the release of settings failed.
+        ProfileNotFound, ClientError, EOFError: See `target_to_change`.
         Exit: The operator doesn't consent, or pressed ^C. A deployment that has begun continues.
     """
     opencast.ensure_location(os.environ, ENV_FILE)
@@ -254,7 +257,7 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
 def changes_to(activity: terminal.Activity) -> OnLine:
     """Return a function that prints changes of resources.
 
-    The function takes a line of the CDK's output. It prints nothing if the line reports no change.
+    The function takes a line of the CDK's output, and prints nothing if the line reports no change.
     """
 
     def show(line: str) -> None:
@@ -444,6 +447,7 @@ def confirm_deletion(target: Target, *, there: bool) -> None:
 
     Raises:
         OpsError: The answer isn't the stack's name, or a production change isn't confirmed.
+        EOFError: Nobody is at the terminal.
     """
     name = target.place.stack_name
     confirm_production(name, ask_on_terminal)

@@ -29,7 +29,10 @@ EC2Client = Any
 """The type of boto3's client of EC2, whose type stubs aren't installed."""
 
 MOST_SUBNETS = 16
-"""Lambda's limit of subnets for one function."""
+"""Lambda's limit of subnets for one function.
+
+https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html
+"""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,14 @@ class Location:
 def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
     """Look up and cache Opencast's location, unless the settings or the cache have it.
 
-    With wrong settings this function does nothing, because `load_settings` reports all of them.
+    If the place or `STACK_TYPE` is set wrongly, this function does nothing, because `load_settings`
+    reports all wrong settings.
 
     Raises:
-        OpsError: The location can't be found.
+        OpsError: The location can't be found, or the cache can't be written.
+        SettingsError: `.env` isn't UTF-8.
+        ProfileNotFound: The profile doesn't exist.
+        ClientError: AWS refuses a request.
     """
     given = given_settings(environment, env_file)
     if not needs_lookup(given) or cached_settings(given, env_file):
@@ -110,10 +117,10 @@ def write_cache(path: Path, found: Location, cluster: str, *, is_ecs: bool, regi
 def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
     """Return the location of an OpsWorks cluster's admin node, by the tags of its instances.
 
-    The tags don't name the network, so the location has none.
+    The tags don't name the network, so the location has no network.
 
     Raises:
-        OpsError: There is no admin node, or more than one, or the node has no host name.
+        OpsError: There is no admin node, or more than one node, or the node has no valid host name.
     """
     pages = ec2.get_paginator("describe_instances").paginate(
         Filters=[
@@ -153,7 +160,8 @@ def ecs_location(
     If `subnets` (OC_SUBNET_IDS) are given, no subnets are looked up.
 
     Raises:
-        OpsError: A part of the location is missing.
+        OpsError: The cluster's stack or a part of the location is missing, or the host name isn't
+            valid.
     """
     exports = _exports(cloudformation, f"opencast-ecs-{cluster}-database")
     wanted = {
@@ -176,7 +184,12 @@ def ecs_location(
 
 
 def _exports(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]:
-    """Return a stack's exports by name."""
+    """Return a stack's exports by name.
+
+    Raises:
+        OpsError: The stack doesn't exist.
+        ClientError: CloudFormation refuses the request for another reason.
+    """
     try:
         [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
@@ -227,7 +240,7 @@ def subnets_behind_nat(
 ) -> tuple[str, ...]:
     """Return the subnets, sorted, whose default route leads to a NAT gateway.
 
-    The main route table is that of a subnet without a table of its own.
+    A subnet without a route table of its own uses the VPC's main route table.
     """
     own: dict[str, bool] = {}
     main = False

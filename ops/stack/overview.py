@@ -133,7 +133,11 @@ def pipeline_stacks(cloudformation: CloudFormationClient) -> set[str]:
 
 
 def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> Overview:
-    """Return the stack's current state, with the given `weak_settings`."""
+    """Return the stack's current state, with the given `weak_settings`.
+
+    Raises:
+        ClientError: AWS refuses a request, and the overview has no sentence about the refusal.
+    """
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     stack = found["Stacks"][0]
     names = target.names
@@ -287,8 +291,8 @@ def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, boo
 
     If the topic is missing or has no subscriber, add a sentence to `problems`.
 
-    SNS sets the subscription of a mailbox with too many mails back to pending, and deletes it after
-    48 hours.
+    SNS sets the subscription of a mailbox with too many mails back to pending, and deletes the
+    subscription after 48 hours. https://repost.aws/knowledge-center/sns-email-subscription-disabled
     """
     _, partition, _, region, account, _ = stack_arn.split(":", 5)
     topic = f"arn:{partition}:sns:{region}:{account}:{target.names.topic}"
@@ -335,7 +339,7 @@ def reconcile_sentence(target: Target, releases: Releases, now: datetime) -> str
 
 
 def show(found: Overview) -> None:
-    """Print the state as tables."""
+    """Print the state as tables and sentences."""
     has_failed = "FAILED" in found.state or "ROLLBACK" in found.state
     terminal.say(f"{found.stack}: {found.state}", failed=has_failed)
     _show_outputs(found.outputs)

@@ -106,6 +106,7 @@ def delete_below(s3: S3Client, bucket: str, prefix: str) -> None:
     """Delete a bucket's files whose keys begin with `prefix`.
 
     Raises:
+        ClientError: S3 refuses a request, for example because the bucket doesn't exist.
         OpsError: S3 refuses a deletion.
     """
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
