@@ -149,7 +149,9 @@ class TestFalseStarts:
         harness.take(self.short(harness.message(segments=2), "active_speaker", seconds=60.0))
         assert len(harness.opencast.ingests[0].files) == 2
 
-    def test_recording_is_ignored_when_every_segment_is_too_short(self, harness: Harness) -> None:
+    def test_recording_is_ignored_when_its_only_segment_is_too_short(
+        self, harness: Harness
+    ) -> None:
         message = harness.message("active_speaker", "chat_file")
         assert harness.take(self.short(message, "active_speaker"))
         assert harness.outcome == ("IGNORED", "Recording <2 minutes")

@@ -23,7 +23,7 @@ def levels(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("down")
-def test_row_has_the_start_of_the_opencast_outage_and_the_time_of_the_retry(
+def test_row_has_the_start_of_the_wait_and_the_time_of_the_retry_when_opencast_is_down(
     harness: Harness,
 ) -> None:
     since = harness.clock()

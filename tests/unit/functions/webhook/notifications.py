@@ -1,4 +1,4 @@
-"""Webhook events of Zoom and of the pipeline, and functions that read tables and queues."""
+"""Webhook events of Zoom and of the pipeline, and functions for tables and queues."""
 
 from __future__ import annotations
 

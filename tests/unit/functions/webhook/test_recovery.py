@@ -203,7 +203,7 @@ def test_series_of_the_operator_is_kept_when_the_request_of_zoom_is_sent_again(
     assert (message["on_demand_series_id"], message["on_demand_ingest"]) == ("S-1", False)
 
 
-def test_each_gone_recording_is_sent_again_when_one_webhook_event_recovers_several(
+def test_each_gone_recording_is_sent_again_when_one_webhook_event_names_several_recordings(
     aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==", "c==")
@@ -221,7 +221,7 @@ def test_each_gone_recording_is_sent_again_when_one_webhook_event_recovers_sever
 def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
     aws: Cloud, post: Post
 ) -> None:
-    # The webhook event of the removal may be lost, or come after the download.
+    # The webhook event of the removal may be lost.
     post(completed())
     change_record(aws, partial(ledger.with_end, zip_id=ZIP_ID, end=End.GONE))
     put(aws, State.DOWNLOADER_FAILED, reason="permanent failure")

@@ -59,7 +59,7 @@ def test_webhook_request_gets_400_when_its_body_can_not_be_parsed(
 
 
 @pytest.mark.parametrize("forged", ["missing", "wrong", "old", "early", "other body"])
-def test_webhook_request_gets_401_before_its_body_is_parsed_when_its_signature_is_wrong(
+def test_webhook_request_gets_401_before_its_body_is_parsed_when_it_has_no_valid_signature(
     forged: str, aws: Cloud, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     unknown = {"event": "user.created"}
@@ -74,7 +74,7 @@ def test_webhook_request_gets_401_before_its_body_is_parsed_when_its_signature_i
     assert untouched(aws)
 
 
-def test_on_demand_request_gets_401_when_it_is_not_signed_with_the_pipeline_signing_key(
+def test_on_demand_request_is_accepted_only_when_it_is_signed_with_the_pipeline_signing_key(
     aws: Cloud, post: Post
 ) -> None:
     assert post(on_demand(), key=ZOOM_SECRET) == 401
@@ -107,7 +107,7 @@ def test_on_demand_request_needs_a_signature_when_unsigned_webhook_events_are_al
 
 
 @pytest.mark.parametrize("event", ["recording.renamed", "user.created"])
-def test_webhook_event_gets_204_when_the_pipeline_ignores_its_kind(
+def test_webhook_event_gets_204_when_the_pipeline_does_not_use_its_kind(
     event: str, aws: Cloud, post: Post
 ) -> None:
     assert post({"event": event}) == 204
@@ -139,7 +139,9 @@ def test_webhook_event_gets_400_when_it_has_no_payload_or_names_no_recording(
     assert untouched(aws)
 
 
-def test_on_demand_request_gets_400_when_it_has_no_download_token(aws: Cloud, post: Post) -> None:
+def test_on_demand_request_gets_400_when_it_has_no_valid_download_token(
+    aws: Cloud, post: Post
+) -> None:
     for token in (None, "", 5):
         assert post(on_demand() | {"download_token": token}) == 400
     assert post(without(on_demand(), "download_token")) == 400
