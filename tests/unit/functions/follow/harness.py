@@ -66,11 +66,11 @@ class Harness:
         assert self.uploader.take(self.uploader.message(uuid=uuid, zip_id=zip_id))
 
     def run(self, uuid: str = "") -> dict[str, Any]:
-        """Run once as the EventBridge rule does, or as an operator does for one recording."""
+        """Run once, by the EventBridge rule or for an operator's `uuid`, and return the answer."""
         return follow.answer({"uuid": uuid} if uuid else EVERY_MINUTE, self.deps())
 
     def run_after(self, **time: float) -> dict[str, Any]:
-        """Move the clock forward, and run once."""
+        """Move the clock forward, run once, and return the answer."""
         self.clock.now += timedelta(**time)
         return self.run()
 

@@ -79,7 +79,7 @@ def test_on_demand_request_gets_500_when_zoom_fails(fault: Fault, harness: Harne
 
 
 def test_on_demand_request_ends_before_its_deadline_when_zoom_is_slow(harness: Harness) -> None:
-    # The first backoff takes so long that only 0.2 s remain for the next attempt.
+    # The first backoff takes so long that less than a second remains for the next attempt.
     harness.watch.longer = 10.3
     harness.zoom.fail(Fault("status", "api", status=502))
     harness.zoom.fail(Fault("slow", "api", times=9, seconds=3))

@@ -26,7 +26,7 @@ BODY = b"user_id=U111&channel_id=C&channel_name=zip&response_url=https%3A%2F%2F1
 
 
 def refused(answer: dict[str, Any]) -> str:
-    """Return the text of a refusal, and check that only the user sees it."""
+    """Return the text of an answer, and check that only the user sees the answer."""
     assert set(answer) == {"response_type", "replace_original", "text"}
     assert (answer["response_type"], answer["replace_original"]) == ("ephemeral", False)
     return str(answer["text"])
@@ -76,7 +76,9 @@ def test_slack_request_gets_401_when_its_body_was_changed(harness: Harness) -> N
     )
 
 
-def test_slack_request_is_refused_when_its_body_is_not_text(harness: Harness) -> None:
+def test_slack_request_gets_401_when_its_body_is_not_text_and_its_signature_is_wrong(
+    harness: Harness,
+) -> None:
     event = {"headers": signed(harness), "body": "//79", "isBase64Encoded": True}
     assert slack.respond(event, harness.deps).status == 401
 

@@ -248,7 +248,7 @@ def test_recording_is_ignored_when_it_has_no_mp4(aws: Cloud, post: Post) -> None
 def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_webhook_event(
     aws: Cloud, post: Post
 ) -> None:
-    # The downloader fetches every file that the recording's record in the ledger names.
+    # The downloader asks Zoom for files that the ledger names and the message lacks.
     assert post(completed(chat())) == 204
     assert post(completed(mp4())) == 200
     assert set(record_of(aws).files) == {"chat-1", "file-1"}

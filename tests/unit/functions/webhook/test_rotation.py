@@ -51,7 +51,10 @@ class Warm:
         )
 
     def answer(self, content: Any, key: str = "", *, late: int = 0) -> Answer:
-        """Answer a request that was signed with `key`, `late` seconds ago; unsigned without `key`."""
+        """Answer a request, signed with `key` if it isn't empty.
+
+        `late` is the age of the signature in seconds.
+        """
         event = raw(content)
         now = self.clock().timestamp() - late
         if key:
