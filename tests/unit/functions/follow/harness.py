@@ -79,7 +79,7 @@ class Harness:
         return sum(self.run_after(hours=1).get("asked", 0) for _ in range(round(days * 24)))
 
     def end_workflow(self, uuid: str = UUID, **change: Any) -> None:
-        """End the workflow of a recording now: successfully, or as `change` says."""
+        """Let the workflow of a recording succeed now, or change the workflow as `change` says."""
         wanted = WorkflowChange(mediapackage_id=media_package_id(uuid), seconds=0, **change)
         self.opencast.store.change_workflows(wanted)
 

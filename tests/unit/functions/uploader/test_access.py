@@ -86,7 +86,7 @@ class TestIsItThere:
 
 
 class TestSigningIn:
-    def test_digest_challenge_is_requested_once(self, harness: Harness) -> None:
+    def test_uploader_gets_only_one_digest_challenge_for_a_message(self, harness: Harness) -> None:
         harness.take(harness.message())
         challenged = [request for request in harness.opencast.requests if request.status == 401]
         assert len(challenged) == 1

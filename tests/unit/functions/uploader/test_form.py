@@ -114,7 +114,7 @@ class TestTheParts:
 
 
 class TestChat:
-    def test_chat_is_sent_as_a_track_when_the_setting_is_track(self, harness: Harness) -> None:
+    def test_chat_is_sent_as_a_track_when_oc_chat_as_is_track(self, harness: Harness) -> None:
         # Opencast without DCE's changes silently drops an attachment.
         harness.opencast.set(dce=False)
         harness.settings["oc_chat_as"] = "track"

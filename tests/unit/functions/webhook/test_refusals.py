@@ -89,7 +89,7 @@ def test_on_demand_request_is_accepted_only_when_it_is_signed_with_the_pipeline_
     ("secrets", "unsigned", "status"),
     [("", True, 204), ("", False, 401), (ZOOM_SECRET, True, 401), (ZOOM_SECRET, False, 401)],
 )
-def test_unsigned_webhook_event_is_accepted_only_when_a_setting_allows_it_and_no_secret_is_set(
+def test_unsigned_webhook_event_is_accepted_only_when_allowed_and_when_no_webhook_token_is_set(
     secrets: str, unsigned: bool, status: int, aws: Cloud, clock: Clock
 ) -> None:
     deps = webhook_dependencies(aws, clock, secrets=secrets, unsigned=unsigned)
@@ -182,7 +182,7 @@ def test_zoom_challenge_is_refused_when_its_token_does_not_look_like_a_token_of_
     assert untouched(aws)
 
 
-def test_zoom_challenge_gets_204_when_there_is_no_secret(aws: Cloud, clock: Clock) -> None:
+def test_zoom_challenge_gets_204_when_no_webhook_token_is_set(aws: Cloud, clock: Clock) -> None:
     deps = webhook_dependencies(aws, clock, secrets="", unsigned=True)
     assert webhook.respond(raw(challenge()), deps).status == 204
 

@@ -27,7 +27,7 @@ class Warm:
     """A warm container of the webhook.
 
     The container starts with Zoom's secret token `known` and the pipeline's signing key `own`. SSM
-    has the values in `there`. `looks` counts the reads of SSM.
+    has the values in `there`. `looks` counts the reads of SSM, also those that fail.
     """
 
     def __init__(
