@@ -172,7 +172,7 @@ class TestMalformedMessages:
 
 
 class TestTooManyRequests:
-    """Answers of 429, after which all messages wait without using up a receive."""
+    """Answers of 429, after which messages wait without using up a receive."""
 
     @pytest.mark.parametrize("is_partial", [False, True], ids=["of a file", "of the API"])
     def test_request_waits_in_a_fresh_message_when_zoom_answers_429(

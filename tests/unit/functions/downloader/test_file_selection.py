@@ -162,7 +162,7 @@ class TestAMessageThatKnowsFewerFiles:
 class TestAFileThatZoomDoesNotListYet:
     @pytest.fixture
     def lagging(self, harness: Harness, lecture: Recording) -> RecordingFile:
-        """Make Zoom name a file that its API doesn't list yet, and return the file."""
+        """Note files in the ledger, and return the file that Zoom's API doesn't list yet."""
         named = only(lecture, "active_speaker", "shared_screen", "chat_file")
         harness.accept(named, *named.files)
         harness.zoom.add(only(lecture, "active_speaker", "chat_file"))
@@ -271,7 +271,7 @@ class TestAFileThatAnIngestHolds:
 
     @pytest.fixture
     def late(self, harness: Harness, lecture: Recording) -> dict[str, Any]:
-        """Note an ingest of two videos, of which Zoom lists one; return the message of a chat."""
+        """Note an ingest of two videos, of which Zoom lists one; return a message of only a chat."""
         files = only(lecture, "active_speaker", "shared_screen", "chat_file")
         speaker, screen = (
             staged(lecture, view=view, segment=0) for view in ("active_speaker", "shared_screen")

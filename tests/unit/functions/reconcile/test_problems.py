@@ -1,4 +1,4 @@
-"""Failures of reconcile, caused by single recordings, Zoom, the webhook or the state."""
+"""Failures of reconcile, such as of single recordings, Zoom, the webhook or the state."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class SheetUser:
         self.google.answers(tabs([header, *rows]))
 
     def stored(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the scheduled classes in the table, by meeting number."""
+        """Return each row's scheduled classes by the row's key: a meeting number, or the lock's key."""
         rows = [plain(item) for item in self.aws.schedule.scan()["Items"]]
         return {row["zoom_series_id"]: row.get("events", []) for row in rows}
 

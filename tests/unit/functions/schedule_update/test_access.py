@@ -1,4 +1,4 @@
-"""Failures of Google, refusals of Google's key or the script's token, and the handler."""
+"""Updates that are refused or fail, new keys and tokens, and the handler."""
 
 from __future__ import annotations
 

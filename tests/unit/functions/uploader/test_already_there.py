@@ -44,7 +44,7 @@ def error_record(caplog: pytest.LogCaptureFixture, part: str) -> LogRecord:
 
 
 class TestAnEventThatTheLedgerDoesNotKnow:
-    def test_message_is_ignored_when_opencast_has_an_event_that_the_ledger_does_not_know(
+    def test_request_is_ignored_when_opencast_has_an_event_that_the_ledger_does_not_know(
         self, harness: Harness
     ) -> None:
         harness.has_event()
@@ -57,7 +57,7 @@ class TestAnEventThatTheLedgerDoesNotKnow:
 
 
 class TestAnotherRequestsIngest:
-    def test_message_is_ignored_when_another_request_has_ingested_the_recording(
+    def test_request_is_ignored_when_another_request_has_ingested_the_recording(
         self, harness: Harness, other: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(other)

@@ -1,4 +1,4 @@
-"""The uploader's retries, the reasons in the row, and failed messages."""
+"""The uploader's retries, the reasons in the row, and messages that are given up."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ class TestTheStatusTable:
             assert harness.take(harness.message())
         assert len(harness.dead()) == 1
 
-    def test_message_is_ignored_when_its_row_can_not_be_written(self, harness: Harness) -> None:
+    def test_request_is_ignored_when_its_row_can_not_be_written(self, harness: Harness) -> None:
         harness.has_event()
         with failing_table(harness.aws.status):
             assert harness.take(harness.message())

@@ -1,4 +1,4 @@
-"""The order of the webhook's writes for a request, and the effect of a failed write."""
+"""The order of the webhook's writes for a request, and failures of the tables and the queue."""
 
 from __future__ import annotations
 
