@@ -271,7 +271,7 @@ class TestAFileThatAnIngestHolds:
 
     @pytest.fixture
     def late(self, harness: Harness, lecture: Recording) -> dict[str, Any]:
-        """Note an ingest of two videos, of which Zoom lists one; return a message of only a chat."""
+        """Note an ingest of two videos, of which Zoom lists one; return a message of one chat."""
         files = only(lecture, "active_speaker", "shared_screen", "chat_file")
         speaker, screen = (
             staged(lecture, view=view, segment=0) for view in ("active_speaker", "shared_screen")

@@ -303,7 +303,7 @@ def test_on_demand_request_gets_500_when_the_ledger_can_not_confirm_that_it_was_
 
     def is_own(params: dict[str, Any]) -> bool:
         reads.append(params)
-        # The first two reads are the on-demand function's and that of the accepting webhook.
+        # The on-demand function and the webhook each read the record once before reads fail.
         return problem == "fails" and len(reads) > 2
 
     with failing_table(harness.aws.recordings, "GetItem", is_own):

@@ -50,7 +50,7 @@ class SheetUser:
         self.google.answers(tabs([header, *rows]))
 
     def stored(self) -> dict[str, list[dict[str, Any]]]:
-        """Return each row's scheduled classes by the row's key: a meeting number, or the lock's key."""
+        """Return the scheduled classes of each row of the table, by the row's key."""
         rows = [plain(item) for item in self.aws.schedule.scan()["Items"]]
         return {row["zoom_series_id"]: row.get("events", []) for row in rows}
 

@@ -65,7 +65,7 @@ WHOLE: Json = {
     "host_id": "host",
     "recording_files": ["file-1"],
 }
-"""The message of a partial webhook event, without `received_time` and `zoom_processing_minutes`.
+"""A partial message with no empty field, without `received_time` and `zoom_processing_minutes`.
 
 The files are given by their ids.
 """

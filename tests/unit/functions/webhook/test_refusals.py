@@ -1,4 +1,4 @@
-"""Requests that the webhook refuses, and Zoom's challenge."""
+"""Requests that the webhook refuses or doesn't use, and Zoom's challenge."""
 
 from __future__ import annotations
 
