@@ -105,7 +105,10 @@ def test_message_goes_to_the_dlq_with_its_reason_at_its_last_receive(harness: Ha
 
 
 def run_third_receive(harness: Harness, **attributes: str) -> dict[str, Any]:
-    """Run an invocation for a message's third receive, with these `attributes` of the record."""
+    """Run an invocation for a message's third receive, and return its answer to Lambda.
+
+    `attributes` are further attributes of the message's record.
+    """
     taken = harness.receive(harness.message(), 3)
     record = {
         "messageId": taken.message_id,
