@@ -55,7 +55,7 @@ def test_mail_names_the_recording_and_the_command_for_a_retry(
     assert "$252Faws$252Flambda$252Fzip-zoom-uploader/log-events/2026$252F10" in body
 
 
-def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_record_has_no_zip_id(
+def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_log_record_has_no_zip_id(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     failed_upload(deps)
@@ -65,7 +65,7 @@ def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_record_has_no
     assert "Recording: Oceans\n" in aws.mails()[0][1]
 
 
-def test_each_fault_has_one_mail_which_has_the_number_of_records_when_there_are_several(
+def test_each_fault_has_one_mail_which_has_the_number_of_log_records_when_there_are_several(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]

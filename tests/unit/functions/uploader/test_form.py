@@ -97,7 +97,7 @@ class TestTheParts:
         harness.take(harness.message(**asked))
         assert harness.opencast.ingests[0].workflow_asked == used
 
-    def test_presigned_urls_are_valid_as_long_as_an_ingest_may_take(self, harness: Harness) -> None:
+    def test_presigned_urls_are_valid_for_oc_ingest_patience_hours(self, harness: Harness) -> None:
         sent: list[str] = []
         harness.when_answered("/ingest/", lambda: None)
         harness.session.hooks["response"].append(
