@@ -69,7 +69,9 @@ def test_on_demand_request_gets_400_when_the_recording_has_no_video(
         Fault("early_close", "api", times=9, after_bytes=5),
     ],
 )
-def test_on_demand_request_gets_500_when_zoom_fails(fault: Fault, harness: Harness) -> None:
+def test_on_demand_request_gets_500_when_zoom_refuses_or_fails(
+    fault: Fault, harness: Harness
+) -> None:
     harness.zoom.fail(fault)
     status, message = harness.ask()
     assert (status, "Zoom" in message) == (500, True)

@@ -196,7 +196,7 @@ def test_slack_answer_says_that_the_button_is_of_another_version_when_its_value_
     assert "another version" in refused(message)
 
 
-def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_lists_no_groups(
+def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_refuses_to_list_groups(
     harness: Harness, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = {"ok": False, "error": "missing_scope", "needed": "usergroups:read"}
