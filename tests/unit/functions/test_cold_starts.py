@@ -66,7 +66,7 @@ def test_malformed_message_goes_to_the_dlq_in_a_new_container(
     ("name", "setting"), [("downloader", "STAGING_BUCKET"), ("uploader", "OPENCAST_BASE_URL")]
 )
 @pytest.mark.usefixtures("environment")
-def test_error_names_a_missing_setting(
+def test_handler_raises_an_error_that_names_the_missing_setting(
     name: str, setting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(setting)
@@ -75,7 +75,7 @@ def test_error_names_a_missing_setting(
         module.handler({}, Context())
 
 
-def test_error_names_a_missing_secret(environment: Cloud) -> None:
+def test_uploader_raises_an_error_that_names_the_missing_secret(environment: Cloud) -> None:
     environment.ssm.delete_parameter(Name="/zoom-ingester/test/OPENCAST_API_PASSWORD")
     module = cold("uploader")
     with pytest.raises(SettingsError, match="OPENCAST_API_PASSWORD"):

@@ -55,7 +55,7 @@ def test_mail_names_the_recording_and_the_command_for_a_retry(
     assert "$252Faws$252Flambda$252Fzip-zoom-uploader/log-events/2026$252F10" in body
 
 
-def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_record_has_no_zip_id(
+def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_log_record_has_no_zip_id(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     failed_upload(deps)
@@ -65,7 +65,7 @@ def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_record_has_no
     assert "Recording: Oceans\n" in aws.mails()[0][1]
 
 
-def test_each_fault_has_one_mail_which_has_the_number_of_records_when_there_are_several(
+def test_each_fault_has_one_mail_which_has_the_number_of_log_records_when_there_are_several(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]
@@ -100,7 +100,8 @@ def test_repeats_of_a_fault_become_one_mail_with_a_count(
 def test_few_mails_are_sent_when_many_recordings_fail_at_the_same_time(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    # SNS drops a mailbox that gets more than ten mails in a second (see `rate_limit.py`).
+    # SNS deletes the subscription of a mailbox that gets more than ten mails in a second, if nobody
+    # confirms the subscription again (see `rate_limit.py`).
     for first in range(0, 30, 10):
         log_notifications.mail_faults(log_event(*failures_of(range(first, first + 10))), deps)
     subjects = [subject for subject, _ in aws.mails()]
@@ -160,7 +161,7 @@ def test_mail_about_many_faults_is_sent_later_when_sns_refused_it(
 
 
 @pytest.mark.parametrize("operations", [("UpdateItem",), ("GetItem",), ("UpdateItem", "GetItem")])
-def test_fault_is_mailed_when_a_table_fails(
+def test_fault_is_mailed_when_the_tables_fail(
     aws: Cloud, deps: log_notifications.Dependencies, operations: tuple[str, ...]
 ) -> None:
     line = failed_upload(deps)

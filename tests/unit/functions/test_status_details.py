@@ -84,7 +84,7 @@ def test_status_page_has_words_for_every_state_and_the_number_of_steps_before_a_
     assert f"steps_left_out ? {FIRST_STEPS} : 0" in page
 
 
-def test_status_details_have_all_fields_of_an_ingest(
+def test_status_details_have_the_known_fields_of_an_ingest(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
@@ -327,7 +327,7 @@ def test_status_list_looks_up_no_more_meetings_than_the_maximum(
     few = replace(deps, meetings_looked_up=3)
     for meeting in range(few.meetings_looked_up + 1):
         later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
-    # The list looks up the meetings of the newest rows first.
+    # Among failures, the list looks up the meetings of the newest rows first.
     query = {"since": SINCE, "open": "true"}
     answer = status_query.respond({"resource": "/status", "queryStringParameters": query}, few)
     ingests = {

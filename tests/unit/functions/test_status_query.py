@@ -62,7 +62,7 @@ def test_status_query_gets_400_when_a_parameter_is_missing_or_invalid(ask: Ask) 
         assert "meeting_id" in body["message"] or (name == "seconds" and name in body["message"])
 
 
-def test_status_answer_has_no_records_when_nothing_is_known_of_a_meeting(ask: Ask) -> None:
+def test_status_answer_is_empty_when_no_ingest_is_known(ask: Ask) -> None:
     assert ask({"meeting_id": "95846636714"}) == (200, {"records": None})
     assert ask({"seconds": "3600"}) == (200, {"records": {"meetings": []}})
 

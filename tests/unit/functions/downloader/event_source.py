@@ -75,9 +75,10 @@ class EventSource:
         self._harness.aws.sends.clear()
 
     def deliver(self, seconds: float, *, crashes: bool = False) -> Delivery | None:
-        """Run one invocation of `seconds` with a message, or return None if no message is visible.
+        """Run one invocation of `seconds` with a message, and return the delivery.
 
-        An invocation that `crashes` does all of its work, but its message becomes visible again.
+        The result is None if no message is visible. An invocation that `crashes` does all of its
+        work, but its message becomes visible again.
         """
         harness, queue = self._harness, self._harness.aws.download_queue
         answer = harness.aws.sqs.receive_message(

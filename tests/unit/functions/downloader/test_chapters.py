@@ -106,7 +106,7 @@ class TestBesideTheVideo:
         harness.take(harness.message(lecture))
         assert set(tracks(harness)) == {"transcript", "chapters"}
 
-    def test_no_chapters_are_requested_or_staged_when_chapters_are_off(
+    def test_no_chapters_are_staged_and_no_message_waits_for_chapters_when_chapters_are_off(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.settings |= {"ingest_chapters": False, "ingest_captions": True}

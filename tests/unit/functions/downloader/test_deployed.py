@@ -45,7 +45,7 @@ class Function:
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Iterator[Printed]:
-    """Yield a function that returns the text printed since its last call. Restore the loggers."""
+    """Yield a function that returns the text printed since its last call; restore the loggers."""
     with container():
         yield lambda: capsys.readouterr().out
 

@@ -23,7 +23,7 @@ def end_of(harness: Harness, recording: Recording) -> tuple[End | None, bool]:
 
 @pytest.fixture
 def accepted(harness: Harness, small: Recording) -> dict[str, Any]:
-    """Return the message of a request that is in the ledger."""
+    """Note a request in the ledger, and return its message."""
     harness.accept(small, *small.files)
     return harness.message(small)
 
@@ -172,7 +172,7 @@ class TestTheLedger:
         assert len(harness.uploads()) == 1
         assert harness.record(small).left_out == (chat.file_id,)
 
-    def test_message_is_done_when_only_the_end_of_its_request_can_not_be_written(
+    def test_message_needs_no_retry_when_only_the_end_of_its_request_can_not_be_written(
         self, harness: Harness, accepted: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         with failing_table(harness.aws.recordings):

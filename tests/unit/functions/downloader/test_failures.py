@@ -93,7 +93,7 @@ class TestFailuresThatMayPass:
         assert change["QueueUrl"] == harness.aws.download_queue
         assert change["VisibilityTimeout"] == 120
 
-    def test_message_goes_to_the_dlq_with_a_reason_when_its_last_receive_fails(
+    def test_message_goes_to_the_dlq_with_a_reason_when_the_attempt_at_its_last_receive_fails(
         self, harness: Harness, small: Recording
     ) -> None:
         # Otherwise SQS would move the message to the dead-letter queue without a reason.
@@ -172,7 +172,7 @@ class TestMalformedMessages:
 
 
 class TestTooManyRequests:
-    """Answers of 429, after which all messages wait without using up a receive."""
+    """Answers of 429, after which messages wait without using up a receive."""
 
     @pytest.mark.parametrize("is_partial", [False, True], ids=["of a file", "of the API"])
     def test_request_waits_in_a_fresh_message_when_zoom_answers_429(

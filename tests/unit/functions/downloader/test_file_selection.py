@@ -68,7 +68,7 @@ class TestANewMessageOfSomeFiles:
 
     @pytest.fixture
     def first(self, harness: Harness, small: Recording) -> dict[str, Any]:
-        """Return the message of a new webhook event that names only the first file."""
+        """Accept a new webhook event that names only the first file, and return its message."""
         harness.accept(small, small.files[0])
         message = with_files_of(harness.message(small), small.files[0])
         return message | {"received_time": timestamps.write(harness.clock())}
@@ -162,7 +162,7 @@ class TestAMessageThatKnowsFewerFiles:
 class TestAFileThatZoomDoesNotListYet:
     @pytest.fixture
     def lagging(self, harness: Harness, lecture: Recording) -> RecordingFile:
-        """Return a file that Zoom has named in a webhook event, but doesn't list yet."""
+        """Note files in the ledger, and return the file that Zoom's API doesn't list yet."""
         named = only(lecture, "active_speaker", "shared_screen", "chat_file")
         harness.accept(named, *named.files)
         harness.zoom.add(only(lecture, "active_speaker", "chat_file"))
@@ -271,7 +271,7 @@ class TestAFileThatAnIngestHolds:
 
     @pytest.fixture
     def late(self, harness: Harness, lecture: Recording) -> dict[str, Any]:
-        """Return the message of a late webhook event that names only the chat."""
+        """Note an ingest of two videos, of which Zoom lists one; return a message of one chat."""
         files = only(lecture, "active_speaker", "shared_screen", "chat_file")
         speaker, screen = (
             staged(lecture, view=view, segment=0) for view in ("active_speaker", "shared_screen")

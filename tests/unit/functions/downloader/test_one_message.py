@@ -70,7 +70,7 @@ def test_malformed_message_goes_to_the_dlq_once_when_its_row_can_not_be_written(
     assert len(harness.dead()) == 1
 
 
-def test_failed_message_is_retried_when_its_row_can_not_be_written(
+def test_message_is_retried_after_a_failure_when_its_row_can_not_be_written(
     harness: Harness, small: Recording
 ) -> None:
     harness.zoom.fail(Fault(kind="status", status=500, times=99))
@@ -79,7 +79,7 @@ def test_failed_message_is_retried_when_its_row_can_not_be_written(
 
 
 @pytest.mark.parametrize("change", [{"duration": 1}, {"ignore_schedule": True}])
-def test_message_of_an_ignored_recording_is_done_when_its_row_can_not_be_written(
+def test_message_of_an_ignored_recording_needs_no_retry_when_its_row_can_not_be_written(
     harness: Harness, small: Recording, change: dict[str, Any]
 ) -> None:
     harness.settings["default_series_id"] = ""
@@ -87,7 +87,7 @@ def test_message_of_an_ignored_recording_is_done_when_its_row_can_not_be_written
     assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_message_of_a_removed_recording_is_done_when_its_row_can_not_be_written(
+def test_message_of_a_removed_recording_needs_no_retry_when_its_row_can_not_be_written(
     harness: Harness, small: Recording
 ) -> None:
     harness.notice(small, "The recording was moved to the trash in Zoom")

@@ -44,7 +44,7 @@ def test_message_goes_to_the_dlq_when_zoom_answers_with_pages_for_all_files(
 
 
 @pytest.mark.parametrize("kind", ["html", "status"])
-def test_recording_waits_when_zoom_does_not_deliver_a_file_within_the_first_hour(
+def test_recording_waits_in_the_first_hour_when_zoom_does_not_deliver_a_file(
     harness: Harness, lecture: Recording, kind: str
 ) -> None:
     gone = staged(lecture, view="shared_screen", segment=0)

@@ -21,7 +21,9 @@ from tests.unit.functions.downloader.harness import (
 
 
 class TestTheWholeWay:
-    def test_each_file_is_staged_unchanged(self, harness: Harness, lecture: Recording) -> None:
+    def test_each_video_and_chat_is_staged_unchanged(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
         message = harness.message(lecture)
         assert harness.take(message)
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
@@ -77,10 +79,10 @@ class TestTheWholeWay:
             "2026-10-14T10:00:12Z",
         )
 
-    def test_late_files_overwrite_no_staged_object(
+    def test_second_message_with_fewer_files_overwrites_no_staged_object(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        # Without the first segment in the message, the second segment has the number 0.
+        # If the message weren't completed, the second segment would have the number 0.
         message = harness.message(lecture)
         harness.take(message)
         before = harness.objects()
@@ -178,7 +180,7 @@ class TestTheHandler:
         assert sent["body"]["opencast_series_id"] == "20260177777"
 
     @pytest.mark.parametrize("limit", [12, 1])
-    def test_overrides_of_an_operator_stay_with_a_failed_message(
+    def test_overrides_of_an_operator_stay_with_a_message_that_is_retried_or_given_up(
         self, harness: Harness, small: Recording, limit: int
     ) -> None:
         # The changed message is on the queue or, after the last attempt, on the DLQ.

@@ -204,7 +204,7 @@ class TestLeftOut:
         assert note(harness) == told
         assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
-    def test_row_and_message_say_that_summaries_are_unknown_when_the_invocation_has_no_time_left(
+    def test_message_says_that_summaries_are_unknown_when_the_invocation_has_no_time_left(
         self, harness: Harness, lecture: Recording
     ) -> None:
         source = EventSource(harness)

@@ -209,7 +209,7 @@ def test_on_demand_request_is_accepted_when_every_answer_of_the_webhook_is_lost(
 
 
 @pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "SENT_TO_OPENCAST"])
-def test_on_demand_request_fails_when_only_the_status_row_says_that_it_was_accepted(
+def test_on_demand_request_gets_500_when_only_the_status_row_says_that_it_was_accepted(
     before: str, harness: Harness
 ) -> None:
     # Decisions read the ledger, not the status row. Here, no message is on the queue.
@@ -226,7 +226,7 @@ def test_on_demand_request_fails_when_only_the_status_row_says_that_it_was_accep
     assert harness.row()["pipeline_state"] == before
 
 
-def test_on_demand_request_fails_when_the_ledger_knows_only_another_request_for_the_recording(
+def test_on_demand_request_gets_500_when_the_ledger_has_only_another_request_for_the_recording(
     harness: Harness,
 ) -> None:
     harness.hook.answers[:] = [real_webhook(harness)]
@@ -286,7 +286,7 @@ def test_on_demand_answer_has_the_failure_of_the_webhook_when_the_status_table_f
 
 
 @pytest.mark.parametrize("problem", ["fails", "can't be read"])
-def test_on_demand_request_fails_when_the_ledger_can_not_confirm_that_it_was_accepted(
+def test_on_demand_request_gets_500_when_the_ledger_can_not_confirm_that_it_was_accepted(
     problem: str, harness: Harness
 ) -> None:
     take = losing_its_answer(real_webhook(harness))
@@ -303,7 +303,7 @@ def test_on_demand_request_fails_when_the_ledger_can_not_confirm_that_it_was_acc
 
     def is_own(params: dict[str, Any]) -> bool:
         reads.append(params)
-        # The webhook reads the record twice: to accept the request, and to note the sent message.
+        # The on-demand function and the webhook each read the record once before reads fail.
         return problem == "fails" and len(reads) > 2
 
     with failing_table(harness.aws.recordings, "GetItem", is_own):

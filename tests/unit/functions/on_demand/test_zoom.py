@@ -69,7 +69,9 @@ def test_on_demand_request_gets_400_when_the_recording_has_no_video(
         Fault("early_close", "api", times=9, after_bytes=5),
     ],
 )
-def test_on_demand_request_gets_500_when_zoom_fails(fault: Fault, harness: Harness) -> None:
+def test_on_demand_request_gets_500_when_zoom_refuses_or_fails(
+    fault: Fault, harness: Harness
+) -> None:
     harness.zoom.fail(fault)
     status, message = harness.ask()
     assert (status, "Zoom" in message) == (500, True)
@@ -79,7 +81,7 @@ def test_on_demand_request_gets_500_when_zoom_fails(fault: Fault, harness: Harne
 
 
 def test_on_demand_request_ends_before_its_deadline_when_zoom_is_slow(harness: Harness) -> None:
-    # The first backoff takes so long that only 0.2 s remain for the next attempt.
+    # The first backoff takes so long that less than a second remains for the next attempt.
     harness.watch.longer = 10.3
     harness.zoom.fail(Fault("status", "api", status=502))
     harness.zoom.fail(Fault("slow", "api", times=9, seconds=3))

@@ -52,8 +52,8 @@ class Harness(RequestingHarness):
         Args:
             event: The event of an operator, or None for the event of the EventBridge rule.
             seconds: The time that the run may take.
-            is_found: Whether an earlier run has found all of Zoom's recordings. It has no effect
-                on an operator's run, or if the state wasn't written yet.
+            is_found: Whether an earlier run has found all of Zoom's recordings. The argument has no
+                effect on an operator's run, or if the state wasn't written yet.
         """
         if is_found and event is None and "Item" in self.aws.recordings.get_item(Key={"uuid": KEY}):
             self.aws.recordings.update_item(

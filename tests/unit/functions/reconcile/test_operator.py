@@ -61,7 +61,7 @@ def test_reconcile_by_an_operator_requests_recordings_from_before_the_baseline(
         report = harness.run({"since": "5d"})
     assert (report["since"], report["handed_in"]) == ("2026-10-09T18:30:00Z", 1)
     assert harness.requested_uuids() == ["old=="]
-    # A run of an operator writes no metric for the alarm, and doesn't count as a scheduled run.
+    # A run with `since` writes no metric for the alarm, and isn't noted in the state.
     assert "RecordingsReconciled" not in vars(caplog.records[-1])
     assert "last" not in harness.state() or not harness.state()["last"]
 

@@ -1,4 +1,4 @@
-"""Failures of reconcile, caused by single recordings, Zoom, the webhook or the state."""
+"""Failures of reconcile, such as of single recordings, Zoom, the webhook or the state."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def test_run_of_reconcile_is_incomplete_and_the_next_run_retries_when_the_webhoo
     assert report["message"] == "The webhook answered 502."
     assert harness.state()["last"]["error"] == "The webhook answered 502."
     assert set(harness.requested_uuids()) == {"a==", "b=="}
-    # The next run retries, so no error is logged. Only a complete run writes the alarm's metric.
+    # The next run retries, so no error is logged. A run that ends with an error and has requested
+    # nothing writes no metric for the alarm.
     assert not errors(caplog)
     assert "RecordingsReconciled" not in vars(caplog.records[-1])
     harness.hook.answers[:] = [OK]
@@ -218,7 +219,7 @@ def test_reconcile_requests_a_recording_after_a_502_when_the_list_of_another_use
     assert report["message"] == "Zoom's API answered 500."
 
 
-def test_next_run_of_reconcile_tries_a_recording_in_its_turn_when_this_run_ended_before_it(
+def test_reconcile_no_longer_postpones_a_recording_when_a_run_ended_before_the_recording(
     harness: Harness,
 ) -> None:
     harness.begin()
@@ -325,7 +326,7 @@ def test_reconcile_requests_nothing_when_its_state_is_unreadable(
     assert len(errors(caplog)) == 1
 
 
-def test_run_of_reconcile_answers_with_the_reason_when_another_run_deletes_the_first_state(
+def test_run_of_reconcile_answers_with_the_reason_when_the_state_of_another_run_was_deleted(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -373,7 +374,7 @@ def test_report_of_reconcile_says_that_the_run_is_not_noted_when_the_state_becam
     assert len(errors(caplog)) == 1
 
 
-def test_run_of_reconcile_sends_no_metric_when_it_is_not_noted(
+def test_run_of_reconcile_that_requested_nothing_sends_no_metric_when_it_is_not_noted(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Otherwise no alarm would say that the run's findings are lost again and again.

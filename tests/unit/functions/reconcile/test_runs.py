@@ -51,7 +51,7 @@ def test_missed_recording_is_requested_when_a_second_run_of_reconcile_finds_it(
     assert harness.state()["found"] == []
 
 
-def test_next_run_of_reconcile_requests_a_recording_when_its_request_failed(
+def test_next_run_of_reconcile_requests_a_recording_when_the_webhook_answered_its_request_with_500(
     harness: Harness,
 ) -> None:
     harness.begin()
@@ -199,7 +199,7 @@ def test_reconcile_logs_a_metric_of_0_when_no_recording_was_missed(
     assert last == {"at": "2026-10-14T18:30:00Z", "how": "users"}
 
 
-def test_reconcile_stops_before_its_deadline_and_the_next_run_continues(
+def test_reconcile_begins_no_request_after_its_deadline_and_the_next_run_continues(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()

@@ -50,7 +50,7 @@ class SheetUser:
         self.google.answers(tabs([header, *rows]))
 
     def stored(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the scheduled classes in the table, by meeting number."""
+        """Return the scheduled classes of each row of the table, by the row's key."""
         rows = [plain(item) for item in self.aws.schedule.scan()["Items"]]
         return {row["zoom_series_id"]: row.get("events", []) for row in rows}
 

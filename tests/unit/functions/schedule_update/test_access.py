@@ -1,4 +1,4 @@
-"""Failures of Google, refusals of Google's key or the script's token, and the handler."""
+"""Updates that are refused or fail, new keys and tokens, and the handler."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from tests.waits import Stopwatch
         (json_answer(200, {"valueRanges": []}), 503, "0 tabs instead of 1"),
     ],
 )
-def test_schedule_update_answers_with_the_reason_and_changes_nothing_when_google_fails(
+def test_schedule_update_answers_with_the_reason_and_changes_nothing_when_google_refuses_or_fails(
     user: SheetUser, answer: Answer, status: int, says: str
 ) -> None:
     user.google.answers(answer)
@@ -134,7 +134,7 @@ def test_schedule_update_uses_a_replaced_google_key_in_the_request_that_needs_it
 @pytest.mark.parametrize(
     ("first", "renewing", "second", "status"), [(6, 2, 6, 200), (10, 0, 6, 504), (6, 9, 0, 502)]
 )
-def test_schedule_update_stays_within_one_deadline_when_it_tries_a_second_google_key(
+def test_schedule_update_stays_within_one_deadline_when_it_needs_a_second_google_key(
     user: SheetUser, first: int, renewing: int, second: int, status: int
 ) -> None:
     # After 29 seconds, API Gateway would answer without the reason:

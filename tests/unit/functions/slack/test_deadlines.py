@@ -108,7 +108,7 @@ def test_slash_command_is_answered_after_a_slow_start_when_it_needs_no_lookup(
     assert not slow.is_set()
 
 
-def test_slash_command_is_answered_later_when_the_cold_start_took_too_long(
+def test_slash_command_is_only_acknowledged_when_the_cold_start_took_too_long(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     # The function's clock stands still at 2.1 s after the request reached API Gateway.

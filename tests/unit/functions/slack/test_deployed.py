@@ -121,7 +121,7 @@ def test_deployed_slack_function_posts_the_answer_in_its_second_invocation(
 
 @pytest.mark.usefixtures("now")
 @pytest.mark.parametrize("is_later", [False, True])
-def test_each_log_record_names_the_slack_user(
+def test_log_records_about_a_request_name_the_slack_user(
     handler: Handler, harness: Harness, capsys: pytest.CaptureFixture[str], is_later: bool
 ) -> None:
     # Threads call Slack, and their log records have to name the user as well.

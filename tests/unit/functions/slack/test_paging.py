@@ -29,7 +29,7 @@ def shown(message: dict[str, Any]) -> list[int]:
     ]
 
 
-def test_paging_shows_each_recording_once_while_new_recordings_arrive(
+def test_paging_neither_repeats_nor_skips_recordings_while_new_recordings_arrive(
     harness: Harness, lecture: Put
 ) -> None:
     for number in range(1, 15):

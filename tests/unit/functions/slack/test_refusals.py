@@ -26,7 +26,7 @@ BODY = b"user_id=U111&channel_id=C&channel_name=zip&response_url=https%3A%2F%2F1
 
 
 def refused(answer: dict[str, Any]) -> str:
-    """Return the text of a refusal, and check that only the user sees it."""
+    """Return the text of an answer, and check that only the user sees the answer."""
     assert set(answer) == {"response_type", "replace_original", "text"}
     assert (answer["response_type"], answer["replace_original"]) == ("ephemeral", False)
     return str(answer["text"])
@@ -76,7 +76,9 @@ def test_slack_request_gets_401_when_its_body_was_changed(harness: Harness) -> N
     )
 
 
-def test_slack_request_is_refused_when_its_body_is_not_text(harness: Harness) -> None:
+def test_slack_request_gets_401_when_its_body_is_not_text_and_its_signature_is_wrong(
+    harness: Harness,
+) -> None:
     event = {"headers": signed(harness), "body": "//79", "isBase64Encoded": True}
     assert slack.respond(event, harness.deps).status == 401
 
@@ -194,7 +196,7 @@ def test_slack_answer_says_that_the_button_is_of_another_version_when_its_value_
     assert "another version" in refused(message)
 
 
-def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_lists_no_groups(
+def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_refuses_to_list_groups(
     harness: Harness, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = {"ok": False, "error": "missing_scope", "needed": "usergroups:read"}

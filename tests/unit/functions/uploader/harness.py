@@ -152,7 +152,7 @@ class Harness:
         return SourceQueue(deps.uploads, deps.dead_letters, deps.settings.upload_receive_limit)
 
     def receive(self, message: Any, receive_count: int = 1) -> Received:
-        """Send a message and receive it, so that it is in flight."""
+        """Send a message, and return it as received, so that the message is in flight."""
         unique = str(next(_numbers))
         self.aws.sqs.send_message(
             QueueUrl=self.aws.upload_queue,

@@ -79,14 +79,14 @@ class TestIsItThere:
         harness.take(harness.message())
         assert harness.asked("/api/events/") > harness.asked("/api/info/me/roles") == 1
 
-    def test_message_is_ingested_when_the_roles_can_be_read_later(self, harness: Harness) -> None:
+    def test_recording_is_ingested_when_the_roles_can_be_read_later(self, harness: Harness) -> None:
         harness.fail("maintenance", path="/api/info/", times=1)
         assert not harness.take(harness.message())
         assert harness.take(harness.message(), receive_count=2)
 
 
 class TestSigningIn:
-    def test_digest_challenge_is_requested_once(self, harness: Harness) -> None:
+    def test_uploader_gets_only_one_digest_challenge_for_a_message(self, harness: Harness) -> None:
         harness.take(harness.message())
         challenged = [request for request in harness.opencast.requests if request.status == 401]
         assert len(challenged) == 1

@@ -27,7 +27,7 @@ ANOTHER_SERIES = "20260100000"
 
 @pytest.fixture
 def other(harness: Harness) -> dict[str, Any]:
-    """Return the message of another request for the same recording."""
+    """Write the row of another request for the same recording, and return its message."""
     harness.put_row(OTHER_ZIP_ID)
     return harness.message(zip_id=OTHER_ZIP_ID)
 
@@ -44,7 +44,7 @@ def error_record(caplog: pytest.LogCaptureFixture, part: str) -> LogRecord:
 
 
 class TestAnEventThatTheLedgerDoesNotKnow:
-    def test_message_is_ignored_when_opencast_has_an_event_that_the_ledger_does_not_know(
+    def test_request_is_ignored_when_opencast_has_an_event_that_the_ledger_does_not_know(
         self, harness: Harness
     ) -> None:
         harness.has_event()
@@ -57,7 +57,7 @@ class TestAnEventThatTheLedgerDoesNotKnow:
 
 
 class TestAnotherRequestsIngest:
-    def test_message_is_ignored_when_another_request_has_ingested_the_recording(
+    def test_request_is_ignored_when_another_request_has_ingested_the_recording(
         self, harness: Harness, other: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(other)
@@ -98,7 +98,7 @@ class TestAnotherRequestsIngest:
         )
         assert harness.posts == 1
 
-    def test_message_is_ingested_when_opencast_refused_the_post_of_another_request(
+    def test_recording_is_ingested_when_opencast_refused_the_post_of_another_request(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.fail("status", status=400)
@@ -110,7 +110,7 @@ class TestAnotherRequestsIngest:
         assert harness.outcome_of(OTHER_ZIP_ID) == ("IGNORED", "Already in opencast")
         assert len(harness.opencast.ingests) == 1
 
-    def test_message_is_ingested_under_the_same_id_when_the_post_of_another_request_was_lost(
+    def test_recording_is_ingested_under_the_same_id_when_the_post_of_another_request_was_lost(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.be_silent()
@@ -244,7 +244,7 @@ class TestLateFiles:
         assert harness.take(second_alone(both))
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_message_goes_to_the_dlq_after_five_failures_when_its_ingest_is_done(
+    def test_message_goes_to_the_dlq_after_five_failures_when_its_recording_was_ingested_before(
         self, harness: Harness
     ) -> None:
         harness.take(harness.message("active_speaker"))

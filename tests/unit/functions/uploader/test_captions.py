@@ -97,7 +97,9 @@ class TestInTheForm:
             id_of("active_speaker", 1),
         }
 
-    def test_form_and_ledger_have_no_captions_when_captions_are_off(self, harness: Harness) -> None:
+    def test_ledger_has_neither_timeline_nor_captions_when_the_message_has_no_field_for_captions(
+        self, harness: Harness
+    ) -> None:
         harness.take(harness.message(segments=2))
         assert not harness.part("tag")
         assert harness.asked("/info/") == 0
@@ -253,7 +255,7 @@ class TestAddingLater:
         assert harness.own_ingest.captions["transcript"].is_refused
 
     @pytest.mark.parametrize("kind", ["close", "status"])
-    def test_late_captions_are_not_posted_again_when_the_answer_is_lost(
+    def test_late_captions_are_not_posted_again_when_the_outcome_of_their_post_is_unknown(
         self, harness: Harness, kind: Any
     ) -> None:
         ingest(harness)
@@ -334,10 +336,7 @@ class TestAddingLater:
 
 
 class TestAddingOnlySome:
-    """Late captions of two kinds, of which Opencast gets only one.
-
-    The captions that were added are published once.
-    """
+    """Late captions that can't all be added and published at the first attempt."""
 
     @pytest.fixture(autouse=True)
     def ingested(self, harness: Harness) -> None:
@@ -489,7 +488,7 @@ def workflows_after_ingest(harness: Harness) -> int:
 
 
 def published(harness: Harness) -> list[str]:
-    """Return the names of the captions that Opencast has, if one workflow has published them."""
+    """Check that one workflow has started since the ingest, and return the added files' names."""
     assert workflows_after_ingest(harness) == 1
     return [added.file.name for added in harness.opencast.added]
 

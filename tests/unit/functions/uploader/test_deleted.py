@@ -43,7 +43,7 @@ def test_deleted_event_is_reported_and_not_ingested_again(
     assert harness.record.request(ZIP_ID).end is End.IGNORED
 
 
-def test_redriven_message_is_not_posted_again_after_the_event_was_deleted_in_opencast(
+def test_redriven_message_causes_no_second_post_after_the_event_was_deleted_in_opencast(
     harness: Harness,
 ) -> None:
     ingest_and_delete(harness)

@@ -1,4 +1,4 @@
-"""The uploader's retries, the reasons in the row, and failed messages."""
+"""The uploader's retries, the reasons in the row, and messages that are given up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, ZIP_ID, 
 
 
 class TestCounting:
-    """Failures that Opencast reports, as opposed to outages."""
+    """The count of a request's failures, and the end of its retries."""
 
     def test_message_goes_to_the_dlq_after_five_failures(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403, times=None)
@@ -122,7 +122,9 @@ class TestCounting:
         assert dead["reason"] == reason
         assert harness.posts_of == {OWN_ID: ["unknown"]}
 
-    def test_message_goes_to_the_dlq_when_its_last_receive_fails(self, harness: Harness) -> None:
+    def test_message_goes_to_the_dlq_when_the_attempt_at_its_last_receive_fails(
+        self, harness: Harness
+    ) -> None:
         harness.fail("status", path="/series/", status=403)
         assert harness.take(harness.message(), receive_count=50)
         assert "attempt 1 of 5, no more retries: an operator is needed" in harness.outcome[1]
@@ -180,7 +182,7 @@ class TestTheHandler:
         assert answer == {"batchItemFailures": [{"itemIdentifier": "waits"}]}
 
     @pytest.mark.parametrize(("fails", "left"), [(False, 0), (True, 1)])
-    def test_call_of_an_operator_deletes_a_message_only_when_it_is_done(
+    def test_call_of_an_operator_leaves_a_message_on_the_queue_only_when_it_has_to_be_retried(
         self, harness: Harness, fails: bool, left: int
     ) -> None:
         if fails:

@@ -97,7 +97,7 @@ class TestTheParts:
         harness.take(harness.message(**asked))
         assert harness.opencast.ingests[0].workflow_asked == used
 
-    def test_presigned_urls_are_valid_as_long_as_an_ingest_may_take(self, harness: Harness) -> None:
+    def test_presigned_urls_are_valid_for_oc_ingest_patience_hours(self, harness: Harness) -> None:
         sent: list[str] = []
         harness.when_answered("/ingest/", lambda: None)
         harness.session.hooks["response"].append(
@@ -114,7 +114,7 @@ class TestTheParts:
 
 
 class TestChat:
-    def test_chat_is_sent_as_a_track_when_the_setting_is_track(self, harness: Harness) -> None:
+    def test_chat_is_sent_as_a_track_when_oc_chat_as_is_track(self, harness: Harness) -> None:
         # Opencast without DCE's changes silently drops an attachment.
         harness.opencast.set(dce=False)
         harness.settings["oc_chat_as"] = "track"
@@ -149,7 +149,9 @@ class TestFalseStarts:
         harness.take(self.short(harness.message(segments=2), "active_speaker", seconds=60.0))
         assert len(harness.opencast.ingests[0].files) == 2
 
-    def test_recording_is_ignored_when_every_segment_is_too_short(self, harness: Harness) -> None:
+    def test_recording_is_ignored_when_its_only_segment_is_too_short(
+        self, harness: Harness
+    ) -> None:
         message = harness.message("active_speaker", "chat_file")
         assert harness.take(self.short(message, "active_speaker"))
         assert harness.outcome == ("IGNORED", "Recording <2 minutes")

@@ -60,7 +60,7 @@ class TestAMessageThatKnowsFewerFiles:
         assert harness.take(harness.message("active_speaker"))
         assert harness.outcome == ("IGNORED", "Already in opencast")
 
-    def test_message_is_ingested_when_the_ledger_has_no_record(self, harness: Harness) -> None:
+    def test_recording_is_ingested_when_the_ledger_has_no_record(self, harness: Harness) -> None:
         # A message may be older than the ledger.
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")

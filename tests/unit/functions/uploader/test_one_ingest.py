@@ -102,7 +102,7 @@ class TestTheFirstPost:
         assert harness.posts == 1
 
     @pytest.mark.parametrize("state", ["IGNORED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
-    def test_row_says_that_the_ingest_was_sent_whatever_state_was_written_during_the_post(
+    def test_row_says_that_the_ingest_was_sent_when_an_ended_state_was_written_during_the_post(
         self, harness: Harness, state: str
     ) -> None:
         # Another message may write the row, for example if the recording is in Zoom's trash.
@@ -370,7 +370,7 @@ class TestAPostThatMadeNothing:
         assert harness.posts_of == {OWN_ID: ["unknown", "refused"]}
         assert harness.own_ingest.posted_at == "2026-10-14T18:30:00Z"
 
-    def test_claim_is_removed_when_opencast_answers_500_without_an_event(
+    def test_claim_is_removed_when_opencast_answers_500_and_has_no_event(
         self, harness: Harness
     ) -> None:
         harness.break_down()

@@ -23,7 +23,7 @@ def levels(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("down")
-def test_row_has_the_start_of_the_opencast_outage_and_the_time_of_the_retry(
+def test_row_has_the_start_of_the_wait_and_the_time_of_the_retry_when_opencast_is_down(
     harness: Harness,
 ) -> None:
     since = harness.clock()
@@ -105,7 +105,10 @@ def test_message_goes_to_the_dlq_with_its_reason_at_its_last_receive(harness: Ha
 
 
 def run_third_receive(harness: Harness, **attributes: str) -> dict[str, Any]:
-    """Run an invocation for a message's third receive, with these `attributes` of the record."""
+    """Run an invocation for a message's third receive, and return its answer to Lambda.
+
+    `attributes` are further attributes of the message's record.
+    """
     taken = harness.receive(harness.message(), 3)
     record = {
         "messageId": taken.message_id,
@@ -205,7 +208,7 @@ class TestTheStatusTable:
             assert harness.take(harness.message())
         assert len(harness.dead()) == 1
 
-    def test_message_is_ignored_when_its_row_can_not_be_written(self, harness: Harness) -> None:
+    def test_request_is_ignored_when_its_row_can_not_be_written(self, harness: Harness) -> None:
         harness.has_event()
         with failing_table(harness.aws.status):
             assert harness.take(harness.message())

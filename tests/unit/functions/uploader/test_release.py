@@ -30,14 +30,16 @@ def take(harness: Harness) -> bool:
     return harness.take(harness.message(*VIEWS, segments=2))
 
 
-def test_every_file_of_an_ingest_is_released_when_opencast_has_taken_it(harness: Harness) -> None:
+def test_every_file_of_an_ingest_is_released_when_opencast_has_taken_the_ingest(
+    harness: Harness,
+) -> None:
     harness.accept()
     assert take(harness)
     assert released(harness) == KEYS
 
 
 @pytest.mark.parametrize("kind", ["conflict", "close"])
-def test_files_are_released_when_the_event_exists_despite_a_conflict_or_a_lost_answer(
+def test_files_are_released_when_opencast_answers_409_or_its_answer_to_the_ingest_was_lost(
     harness: Harness, kind: str
 ) -> None:
     harness.fail(kind, after_work=kind == "close")
@@ -48,7 +50,9 @@ def test_files_are_released_when_the_event_exists_despite_a_conflict_or_a_lost_a
 
 
 @pytest.mark.parametrize("status", [400, 500, 503])
-def test_no_file_is_released_when_opencast_has_not_taken_it(harness: Harness, status: int) -> None:
+def test_no_file_is_released_when_opencast_answers_the_ingest_with_an_error(
+    harness: Harness, status: int
+) -> None:
     harness.fail("status", status=status)
     assert not take(harness)
     assert released(harness) == []

@@ -92,7 +92,7 @@ def test_summaries_are_sent_when_opencast_is_too_old_for_captions(
     assert harness.outcome[1].startswith("Its captions stay outside: ")
 
 
-def test_video_is_ingested_with_the_other_tracks_when_a_summary_is_gone_from_s3(
+def test_video_is_ingested_with_the_other_files_when_a_summary_is_gone_from_s3(
     harness: Harness, message: dict[str, Any]
 ) -> None:
     harness.aws.s3.delete_object(Bucket=BUCKET, Key=KEYS[1])

@@ -1,4 +1,4 @@
-"""Webhook events of Zoom and of the pipeline, and functions that read tables and queues."""
+"""Webhook events of Zoom and of the pipeline, and functions for tables and queues."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def notes_sent(params: Json) -> bool:
 
 @contextmanager
 def failing_queue(aws: Cloud) -> Iterator[None]:
-    """Make SQS refuse messages, and remove the refused messages from `aws.sends`."""
+    """Make SQS refuse messages in the block, and remove these messages from `aws.sends`."""
     taken = list(aws.sends)
     with failing(aws.sqs, "sqs.SendMessage", "InternalError", status=500):
         yield

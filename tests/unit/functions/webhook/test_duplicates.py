@@ -78,7 +78,7 @@ def test_webhook_event_is_sent_to_the_downloader_when_only_the_status_row_has_it
 
 @pytest.mark.parametrize("end", [End.FAILED, End.GONE])
 @pytest.mark.parametrize("row", ["WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
-def test_repeated_webhook_event_is_accepted_again_when_the_request_has_failed(
+def test_repeated_webhook_event_is_accepted_again_when_the_request_ended_as_failed_or_gone(
     end: End, row: str, aws: Cloud, post: Post, clock: Clock
 ) -> None:
     assert post(completed()) == 200
@@ -136,7 +136,7 @@ def test_on_demand_request_for_another_ingest_is_sent_while_the_request_of_zoom_
         "SENT_TO_OPENCAST",
     ],
 )
-def test_late_file_is_sent_and_the_status_row_stays_when_the_request_is_in_progress(
+def test_new_file_is_sent_and_the_status_row_stays_when_the_request_is_in_progress(
     before: str, aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
@@ -161,7 +161,7 @@ def test_new_file_changes_the_state_of_the_row_when_the_recording_was_ignored(
     assert steps[-2:] == ["WEBHOOK_RECEIVED", "SENT_TO_DOWNLOADER"]
 
 
-def test_late_files_are_sent_when_each_webhook_event_names_different_files(
+def test_new_files_are_sent_when_each_webhook_event_names_different_files(
     aws: Cloud, post: Post
 ) -> None:
     # The ledger has all files, so the downloader finds the files that a message lacks.
@@ -188,10 +188,10 @@ def test_repeated_webhook_event_is_sent_to_the_downloader_when_the_queue_failed_
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_repeat_of_a_failed_webhook_event_is_sent_when_another_webhook_event_was_sent_meanwhile(
+def test_repeat_of_a_webhook_event_that_got_503_is_sent_when_another_was_sent_meanwhile(
     aws: Cloud, post: Post
 ) -> None:
-    # Otherwise the file of the failed webhook event would be lost.
+    # Otherwise the file of the webhook event that got 503 would be lost.
     with failing_queue(aws):
         assert post(completed(mp4("file-1"))) == 503
     assert post(completed(mp4("file-2"))) == 200
@@ -201,7 +201,7 @@ def test_repeat_of_a_failed_webhook_event_is_sent_when_another_webhook_event_was
     assert files == [["file-2"], ["file-1"]]
 
 
-def test_late_file_is_sent_by_a_repeated_webhook_event_when_the_queue_failed_before(
+def test_new_file_is_sent_by_a_repeated_webhook_event_when_the_queue_failed_before(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200

@@ -96,7 +96,7 @@ def test_zoom_webhook_event_becomes_a_message_a_row_and_a_record(
 def test_topic_is_kept_as_far_as_it_can_be_read_when_it_has_odd_characters(
     aws: Cloud, post: Post, escaped: bytes, read: str
 ) -> None:
-    # Zoom may cut a topic within an emoji, and never repeats a refused webhook event.
+    # Zoom may cut a topic within an emoji, and may not repeat a webhook event after a 4xx.
     assert post(json.dumps(completed(topic="TOPIC")).encode().replace(b"TOPIC", escaped)) == 200
     (message,) = aws.sends
     assert not set(message["MessageBody"]) & {"\ufffe", "\uffff"}, "SQS takes neither"
@@ -112,7 +112,7 @@ def test_topic_is_kept_as_far_as_it_can_be_read_when_it_has_odd_characters(
         *(("1 kB", None), (-1, None), (1.5, None), (True, None), ([], None), (10**30, None)),
     ],
 )
-def test_webhook_event_is_accepted_when_its_sizes_are_invalid(
+def test_webhook_event_is_accepted_whatever_its_sizes_are(
     aws: Cloud, post: Post, size: object, read: int | None
 ) -> None:
     file = mp4(file_size=size, file_extension=4)
@@ -201,7 +201,7 @@ def test_row_has_no_requested_series_when_a_zoom_webhook_event_is_accepted(
 
 
 @pytest.mark.parametrize("before", [State.SENT_TO_DOWNLOADER, State.SENT_TO_OPENCAST])
-def test_row_stays_when_an_on_demand_request_for_a_recording_in_progress_is_invalid(
+def test_row_keeps_its_sent_state_when_an_on_demand_request_is_invalid(
     before: State, aws: Cloud, post: Post
 ) -> None:
     put(aws, before, "on-demand-1")
@@ -248,7 +248,7 @@ def test_recording_is_ignored_when_it_has_no_mp4(aws: Cloud, post: Post) -> None
 def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_webhook_event(
     aws: Cloud, post: Post
 ) -> None:
-    # The downloader fetches every file that the recording's record in the ledger names.
+    # The downloader asks Zoom for files that the ledger names and the message lacks.
     assert post(completed(chat())) == 204
     assert post(completed(mp4())) == 200
     assert set(record_of(aws).files) == {"chat-1", "file-1"}
@@ -259,7 +259,7 @@ def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_webhook_event(
     "before", [State.SENT_TO_DOWNLOADER, State.DOWNLOADER_FAILED, State.UPLOADER_RECEIVED]
 )
 @pytest.mark.parametrize("make", [completed, on_demand])
-def test_row_stays_when_a_late_chat_comes_for_a_recording_in_progress(
+def test_row_stays_when_a_new_chat_comes_for_a_recording_in_progress(
     make: Callable[..., Json], before: State, aws: Cloud, post: Post
 ) -> None:
     zip_id = make()["payload"].get("zip_id", ZIP_ID)
@@ -270,5 +270,5 @@ def test_row_stays_when_a_late_chat_comes_for_a_recording_in_progress(
     request = record_of(aws).request(zip_id)
     assert (request.is_sent, request.end) == (True, None)
     assert set(record_of(aws).files) == {"file-1", "late"}
-    # Only Zoom's webhook events may add files to a request that is under way.
+    # An on-demand request without a video gets 400, even if an earlier message was sent.
     assert len(sent(aws)) == (2 if make is completed else 1)

@@ -51,14 +51,14 @@ def test_completed_recording_is_counted_once_when_zoom_repeats_its_webhook_event
 def test_webhook_events_that_zoom_signed_are_counted_and_those_of_the_pipeline_are_not(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    # The alarm on wrong signatures needs the number of correctly signed webhook events.
+    # A webhook event that Zoom signed keeps the alarm on wrong signatures quiet.
     post(status_event("recording.stopped"))
     post(completed())
     post(on_demand())
     assert rightly_signed(log) == 2
 
 
-def test_completed_recording_is_counted_once_when_files_come_late(
+def test_completed_recording_is_counted_once_when_new_files_come_later(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     post(completed())

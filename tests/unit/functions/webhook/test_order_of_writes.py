@@ -1,4 +1,4 @@
-"""The order of the webhook's writes for a request, and the effect of a failed write."""
+"""The order of the webhook's writes for a request, and failures of the tables and the queue."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_ingest_request_has_the_same_answer_when_the_status_table_fails(
     assert len(sent(aws)) == messages * (2 if content["payload"].get("force") else 1)
 
 
-def test_late_file_is_sent_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
+def test_new_file_is_sent_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
     assert post(completed()) == 200
     aws.status.delete()
     assert post(completed(mp4(), mp4("file-2"))) == 200
@@ -98,7 +98,7 @@ def test_late_file_is_sent_when_the_status_table_fails(aws: Cloud, post: Post) -
 
 
 def test_recording_event_gets_503_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
-    # No other webhook event brings this state, so Zoom has to repeat the webhook event.
+    # The ledger doesn't keep this state, so Zoom has to repeat the webhook event.
     aws.status.delete()
     assert post(status_event()) == 503
 
@@ -199,7 +199,7 @@ def test_webhook_event_gets_200_when_the_ledger_fails_after_the_send(
 def test_repeated_webhook_event_is_sent_and_the_row_stays_when_the_ledger_failed_after_the_send(
     aws: Cloud, post: Post
 ) -> None:
-    # Without the note in the ledger, the message may be lost. A later step drops repeats.
+    # Without the note in the ledger, the send isn't certain. A later step drops repeats.
     with failing_table(aws.recordings, when=notes_sent):
         assert post(completed()) == 200
     put(aws, State.UPLOADER_RECEIVED, reason="as it was")

@@ -65,7 +65,7 @@ WHOLE: Json = {
     "host_id": "host",
     "recording_files": ["file-1"],
 }
-"""The message of a partial webhook event, without `received_time` and `zoom_processing_minutes`.
+"""A partial message with no empty field, without `received_time` and `zoom_processing_minutes`.
 
 The files are given by their ids.
 """
@@ -81,7 +81,7 @@ EMPTY: dict[str, Json] = {
 
 
 def check_partial(content: Json, name: str, aws: Cloud, post: Post) -> None:
-    """Post a webhook event twice, and check that one message is sent, whose `name` is empty."""
+    """Post a webhook event twice, and check the only message, whose field `name` is empty."""
     assert [post(content), post(content)] == [200, 200]
     message = without(only_sent(aws), "received_time", "zoom_processing_minutes")
     message["recording_files"] = [file["recording_id"] for file in message["recording_files"]]
@@ -231,7 +231,7 @@ def test_message_has_the_readable_files_when_another_file_lacks_a_field(
         ({}, None),
     ],
 )
-def test_message_is_partial_when_a_file_without_a_type_says_that_it_is_a_video(
+def test_file_without_a_type_makes_the_message_partial_only_when_it_says_that_it_is_a_video(
     file: Json, is_partial: bool | None, aws: Cloud, post: Post
 ) -> None:
     assert post(completed(mp4("first"), file)) == 200
@@ -285,7 +285,7 @@ def test_partial_message_is_sent_when_the_recording_may_have_a_video(
     ],
     ids=str,
 )
-def test_on_demand_request_fails_when_it_lacks_a_field(
+def test_on_demand_request_gets_400_when_a_field_is_missing_or_invalid(
     change: Json, aws: Cloud, post: Post
 ) -> None:
     content = on_demand()

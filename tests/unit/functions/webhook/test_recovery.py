@@ -73,7 +73,7 @@ def test_recording_is_processed_as_before_when_it_is_recovered_before_its_reques
 
 
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED])
-def test_recovery_does_not_send_a_request_again_when_the_request_did_not_end_in_the_trash(
+def test_recovery_does_not_send_a_request_again_when_the_request_did_not_end_as_gone(
     end: End | None, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -126,7 +126,7 @@ def test_recovery_keeps_the_reason_of_the_row_when_another_step_changes_the_row_
 
 
 @each_form
-def test_recovered_recording_is_sent_again_when_the_trash_had_ended_its_request(
+def test_recovered_recording_is_sent_again_when_its_request_had_ended_as_gone(
     recover: Notify, aws: Cloud, post: Post, clock: Clock
 ) -> None:
     post(completed())
@@ -164,7 +164,7 @@ def test_recovered_recording_is_sent_again_when_the_trash_had_ended_its_request(
     assert (request.is_sent, request.end, record_of(aws).notice) == (True, None, "")
 
 
-def test_each_request_that_the_trash_had_ended_is_sent_again_with_its_options(
+def test_each_request_that_ended_as_gone_is_sent_again_with_its_options(
     aws: Cloud, post: Post
 ) -> None:
     first: Json = {"on_demand_series_id": "S-1", "oc_workflow": "wf"}
@@ -203,7 +203,7 @@ def test_series_of_the_operator_is_kept_when_the_request_of_zoom_is_sent_again(
     assert (message["on_demand_series_id"], message["on_demand_ingest"]) == ("S-1", False)
 
 
-def test_each_gone_recording_is_sent_again_when_one_webhook_event_recovers_several(
+def test_each_gone_recording_is_sent_again_when_one_webhook_event_names_several_recordings(
     aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==", "c==")
@@ -221,7 +221,7 @@ def test_each_gone_recording_is_sent_again_when_one_webhook_event_recovers_sever
 def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
     aws: Cloud, post: Post
 ) -> None:
-    # The webhook event of the removal may be lost, or come after the download.
+    # The webhook event of the removal may be lost.
     post(completed())
     change_record(aws, partial(ledger.with_end, zip_id=ZIP_ID, end=End.GONE))
     put(aws, State.DOWNLOADER_FAILED, reason="permanent failure")

@@ -1,4 +1,4 @@
-"""Requests that the webhook refuses, and Zoom's challenge."""
+"""Requests that the webhook refuses or doesn't use, and Zoom's challenge."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_webhook_request_gets_400_when_its_body_can_not_be_parsed(
 
 
 @pytest.mark.parametrize("forged", ["missing", "wrong", "old", "early", "other body"])
-def test_webhook_request_gets_401_before_its_body_is_parsed_when_its_signature_is_wrong(
+def test_webhook_request_gets_401_before_its_body_is_parsed_when_it_has_no_valid_signature(
     forged: str, aws: Cloud, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     unknown = {"event": "user.created"}
@@ -74,7 +74,7 @@ def test_webhook_request_gets_401_before_its_body_is_parsed_when_its_signature_i
     assert untouched(aws)
 
 
-def test_on_demand_request_gets_401_when_it_is_not_signed_with_the_pipeline_signing_key(
+def test_on_demand_request_is_accepted_only_when_it_is_signed_with_the_pipeline_signing_key(
     aws: Cloud, post: Post
 ) -> None:
     assert post(on_demand(), key=ZOOM_SECRET) == 401
@@ -89,7 +89,7 @@ def test_on_demand_request_gets_401_when_it_is_not_signed_with_the_pipeline_sign
     ("secrets", "unsigned", "status"),
     [("", True, 204), ("", False, 401), (ZOOM_SECRET, True, 401), (ZOOM_SECRET, False, 401)],
 )
-def test_unsigned_webhook_event_is_accepted_only_when_a_setting_allows_it_and_no_secret_is_set(
+def test_unsigned_webhook_event_is_accepted_only_when_allowed_and_when_no_webhook_token_is_set(
     secrets: str, unsigned: bool, status: int, aws: Cloud, clock: Clock
 ) -> None:
     deps = webhook_dependencies(aws, clock, secrets=secrets, unsigned=unsigned)
@@ -107,7 +107,7 @@ def test_on_demand_request_needs_a_signature_when_unsigned_webhook_events_are_al
 
 
 @pytest.mark.parametrize("event", ["recording.renamed", "user.created"])
-def test_webhook_event_gets_204_when_the_pipeline_ignores_its_kind(
+def test_webhook_event_gets_204_when_the_pipeline_does_not_use_its_kind(
     event: str, aws: Cloud, post: Post
 ) -> None:
     assert post({"event": event}) == 204
@@ -139,7 +139,9 @@ def test_webhook_event_gets_400_when_it_has_no_payload_or_names_no_recording(
     assert untouched(aws)
 
 
-def test_on_demand_request_gets_400_when_it_has_no_download_token(aws: Cloud, post: Post) -> None:
+def test_on_demand_request_gets_400_when_it_has_no_valid_download_token(
+    aws: Cloud, post: Post
+) -> None:
     for token in (None, "", 5):
         assert post(on_demand() | {"download_token": token}) == 400
     assert post(without(on_demand(), "download_token")) == 400
@@ -180,7 +182,7 @@ def test_zoom_challenge_is_refused_when_its_token_does_not_look_like_a_token_of_
     assert untouched(aws)
 
 
-def test_zoom_challenge_gets_204_when_there_is_no_secret(aws: Cloud, clock: Clock) -> None:
+def test_zoom_challenge_gets_204_when_no_webhook_token_is_set(aws: Cloud, clock: Clock) -> None:
     deps = webhook_dependencies(aws, clock, secrets="", unsigned=True)
     assert webhook.respond(raw(challenge()), deps).status == 204
 

@@ -92,7 +92,7 @@ def test_removal_does_not_change_the_row_of_an_ended_ingest_whatever_the_retry_t
 
 
 @pytest.mark.parametrize("notify", [batch_trashed, batch_deleted])
-def test_removal_is_noted_for_each_recording_when_one_webhook_event_removes_several_recordings(
+def test_removal_is_noted_for_each_known_recording_when_one_webhook_event_names_several(
     notify: Notify, aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==", "c==")

@@ -27,7 +27,7 @@ class Warm:
     """A warm container of the webhook.
 
     The container starts with Zoom's secret token `known` and the pipeline's signing key `own`. SSM
-    has the values in `there`. `looks` counts the reads of SSM.
+    has the values in `there`. `looks` counts the reads of SSM, also those that fail.
     """
 
     def __init__(
@@ -51,7 +51,10 @@ class Warm:
         )
 
     def answer(self, content: Any, key: str = "", *, late: int = 0) -> Answer:
-        """Return the answer to a request signed with `key` `late` seconds ago, or unsigned."""
+        """Answer a request, signed with `key` if it isn't empty.
+
+        `late` is the age of the signature in seconds.
+        """
         event = raw(content)
         now = self.clock().timestamp() - late
         if key:
@@ -94,10 +97,10 @@ def test_new_webhook_token_is_used_a_second_after_a_forged_request(
     assert len(sent(aws)) == 1
 
 
-def test_webhook_event_gets_503_while_secrets_can_not_be_read_and_is_accepted_afterwards(
+def test_webhook_event_signed_with_a_new_token_gets_503_until_the_secrets_can_be_read(
     aws: Cloud, clock: Clock
 ) -> None:
-    # Zoom repeats a webhook event after a 503, but not after a 401.
+    # Zoom repeats a webhook event after a 503, but maybe not after a 401.
     warm = Warm(aws, clock, "old", "own")
     warm.there, warm.is_ssm_down = ("new", "own"), True
     answer = warm.answer(completed(), "new")
@@ -169,7 +172,7 @@ def test_signed_webhook_events_are_accepted_when_unsigned_webhook_events_are_all
     assert len(sent(aws)) == 12
 
 
-def test_unsigned_webhook_event_gets_401_when_a_secret_has_been_set(
+def test_unsigned_webhook_event_gets_401_once_the_container_has_read_a_new_secret(
     aws: Cloud, clock: Clock
 ) -> None:
     # An unsigned webhook event is accepted until the container reads its secrets again.

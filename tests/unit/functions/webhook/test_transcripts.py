@@ -83,7 +83,7 @@ def test_transcript_webhook_event_gets_503_when_its_message_can_not_be_sent(
         assert post_webhook(captions_on, transcripts(transcript("t-1"))).status == 503
 
 
-def test_transcript_webhook_event_gets_204_and_does_nothing_when_captions_are_off(
+def test_transcript_webhook_event_gets_204_and_does_nothing_when_captions_and_chapters_are_off(
     deps: webhook.Dependencies, aws: Cloud
 ) -> None:
     assert post_webhook(deps, transcripts(transcript("t-1"))).status == 204
@@ -91,7 +91,7 @@ def test_transcript_webhook_event_gets_204_and_does_nothing_when_captions_are_of
 
 
 @pytest.mark.parametrize("captions", [True, False])
-def test_transcript_webhook_event_with_chapters_is_sent_as_a_message_about_chapters(
+def test_message_about_chapters_is_sent_whether_captions_are_on_or_off(
     deps: webhook.Dependencies, aws: Cloud, captions: bool
 ) -> None:
     settings = msgspec.structs.replace(
