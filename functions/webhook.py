@@ -205,9 +205,9 @@ def _authenticate(
 ) -> tuple[str, Dependencies]:
     """Verify a request's signature.
 
-    A signature may be unknown because a secret was rotated after it was read. Zoom never repeats a
-    webhook event that got a 401. So an unknown signature gets a 401 only after the current secrets
-    were read.
+    A signature may be unknown because a secret was rotated after it was read. Zoom may not repeat
+    a webhook event that got a 401. So an unknown signature gets a 401 only after the current
+    secrets were read.
 
     Zoom signs its requests even where unsigned requests are allowed, with a secret that this system
     doesn't know. Such a request counts as unsigned. The request is accepted only if secrets that

@@ -222,11 +222,12 @@ def _run(
 
 
 def _json(text: str) -> dict[str, Any]:
-    """Return a tool's answer, or {} if the output isn't JSON."""
+    """Return a tool's answer, or {} if the output isn't a JSON object."""
     try:
-        return dict(json.loads(text))
+        found = json.loads(text)
     except ValueError:
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _reason(said: str) -> str:

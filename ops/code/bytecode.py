@@ -102,8 +102,10 @@ def compiler(program: Path) -> Compiler | None:
         )
     except OSError:
         return None
-    name, version, tag = said.stdout.split() if not said.returncode else ("", "", "")
-    return Compiler(program, version, tag) if name == "cpython" else None
+    match said.stdout.split():
+        case ["cpython", version, tag] if not said.returncode:
+            return Compiler(program, version, tag)
+    return None
 
 
 def imported_modules(

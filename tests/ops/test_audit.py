@@ -107,6 +107,17 @@ def test_audit_result_is_unchecked_when_the_services_can_not_be_reached(
     assert all("127.0.0.1" in report.problem for report in found)
 
 
+def test_npm_audit_is_unchecked_when_npm_answers_with_json_that_is_no_object(
+    services: Services, project: Path, tmp_path: Path
+) -> None:
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text("#!/bin/sh\necho '[1]'\n")
+    npm.chmod(0o755)
+    report = audit.audit_node(project, services.environment(tmp_path, str(npm.parent)))
+    assert report == Report("npm audit", 0, (), "It gave no reason.")
+
+
 def test_audit_result_is_unchecked_when_the_services_know_no_vulnerability(
     services: Services, project: Path, tmp_path: Path
 ) -> None:

@@ -183,15 +183,16 @@ def test_compiler_for_skips_programs_on_the_path_that_are_not_the_python_it_need
 ) -> None:
     major, minor = sys.version_info[:2]
     name = f"python{major}.{minor}"
-    folders = [tmp_path / each for each in ("absent", "stand-in", "other", "right")]
+    folders = [tmp_path / each for each in ("absent", "stand-in", "other", "silent", "right")]
     for folder in folders[1:]:
         folder.mkdir()
     (folders[1] / name).write_text("#!/bin/sh\necho 'no such version' >&2\nexit 127\n")
     (folders[2] / name).write_text("#!/bin/sh\necho pypy 3.11.1 pypy311\n")
-    for folder in folders[1:3]:
+    (folders[3] / name).write_text("#!/bin/sh\n")
+    for folder in folders[1:4]:
         (folder / name).chmod(0o755)
     assert compiler_for(f"{major}.{minor}", ":".join(map(str, folders))) is None
-    (folders[3] / name).symlink_to(sys.executable)
+    (folders[4] / name).symlink_to(sys.executable)
     found = compiler_for(f"{major}.{minor}", ":".join(["", *map(str, folders)]))
     assert found
-    assert found.program == folders[3] / name
+    assert found.program == folders[4] / name
