@@ -20,7 +20,7 @@ PRODUCTION = "prod"
 API_KEY = "ZoomIngesterApiKey"
 
 GOOGLE_CREDENTIALS = "/zoom-ingester/common/gapi-credentials"
-"""The SSM SecureString with the key of the Google account that reads the sheets of all stacks."""
+"""The name of the SSM SecureString with the key of the Google account that reads all sheets."""
 
 MID_INDEX = "mid_index"
 TIME_INDEX = "time_index"

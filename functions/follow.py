@@ -90,6 +90,7 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
         Only a `message` if `FOLLOW_INGESTS` is off.
 
     Raises:
+        BotoCoreError, ClientError: The ledger's index can't be read.
         Exception: The first unforeseen error about a recording, raised at the end of the run.
     """
     if not deps.settings.follow_ingests:

@@ -228,7 +228,7 @@ def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> N
 
 
 def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
-    """Return the status row of a fault's recording, and whether the row could be read."""
+    """Return the status row of a fault's ingest, or None, and whether the read succeeded."""
     zip_id = fault.first.zip_id or (automated_zip_id(fault.first.uuid) if fault.first.uuid else "")
     try:
         return deps.status.get(zip_id) if zip_id else None, True

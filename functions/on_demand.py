@@ -280,7 +280,7 @@ def _uuid(text: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return a whole number as its digits, a text without blanks around it, others unchanged."""
+    """Return a whole number as digits, a text stripped, and any other value unchanged."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() if isinstance(value, str) else value
@@ -299,7 +299,7 @@ def ingest(request: IngestRequest, deps: Dependencies, rebuild: Callable[[], Dep
         NotFound: Zoom doesn't know the recording, or an operator had the recording forgotten.
         NotReady: Zoom hasn't finished the files.
         WebhookFailed, WebhookUnreachable: The webhook doesn't accept the webhook event.
-        ZoomRefused, ZoomUnreachable: Zoom refuses our credentials, or gives no usable answer.
+        ZoomRefused, ZoomUnreachable: See `ZoomApi.recordings`.
     """
     begin = deps.monotonic()
     recording = deps.zoom.recordings(request.uuid, seconds=ZOOM_SECONDS)

@@ -56,7 +56,7 @@
     │   │   └── GoogleKeyRefused   the key is missing, malformed or refused
     │   ├── WebhookUnreachable   no connection to our own webhook endpoint, or 5xx
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
-    │       └── SlowDown         S3 answered 503, or that a request was too slow
+    │       └── SlowDown         S3 answered 5xx, or that a request was too slow
     ├── WebhookFailed            our own webhook endpoint didn't accept a request
     │   └── KeyRefused           our signing key is stale
     ├── Forgotten                no failure: an operator had the recording forgotten

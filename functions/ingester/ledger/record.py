@@ -285,7 +285,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def follow_due(self) -> str:
-        """Time of the next poll of Opencast about an ingest; "" if no ingest is followed."""
+        """Time of the next poll of Opencast about an ingest; "" if no poll is planned."""
         dues = [ingest.following.due for ingest in self.ingests.values() if ingest.following]
         return min((due for due in dues if due), default="")
 
@@ -631,7 +631,7 @@ class Absence(StrEnum):
 
     LOST = "lost"
     """Absence of an event that counts as lost: no POST was confirmed, and the time limit is over,
-    or Opencast is idle."""
+    or Opencast is idle `POST_ARRIVAL_LIMIT` after the last POST."""
 
     DELETED = "deleted"
     """Absence of a deleted event, if the request isn't newer than the last POST."""

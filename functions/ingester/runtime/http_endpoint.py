@@ -95,7 +95,11 @@ class ErrorAnswers:
         return self.make(status, str(error))
 
     def respond(self, event: Mapping[str, Any], use_case: Callable[[Request], Answer]) -> Answer:
-        """Run a use case for the request in a proxy event, and return the answer."""
+        """Run a use case for the request in a proxy event, and return the answer.
+
+        Raises:
+            BotoCoreError, ClientError, Exception: See `answer`.
+        """
         return self.answer(lambda: use_case(request_of(event)))
 
 

@@ -218,7 +218,7 @@ class QueueWorker(Generic[Message]):
         use_case: Does the work for a message.
         after_failure: Returns the outcome for an error that may go away (`RetryableFailure`, or
             `AskLater` where the use case raises it).
-        give_up: Returns the outcome for an error that no retry can fix.
+        give_up: Returns the outcome for an error after which the message isn't retried.
         failures: Reporter of the messages that were given up.
     """
 
@@ -233,7 +233,8 @@ class QueueWorker(Generic[Message]):
         """Process a message, carry out the outcome, and return the outcome.
 
         Raises:
-            BotoCoreError, ClientError: The outcome of a failure can't be carried out.
+            BotoCoreError, ClientError: AWS fails while the outcome of a failure is determined or
+                carried out.
             Exception: The use case raised an unforeseen error, and the message has receives left.
         """
         try:
@@ -260,6 +261,10 @@ class QueueWorker(Generic[Message]):
 
         Returns:
             The message's outcome; None if no message is visible.
+
+        Raises:
+            BotoCoreError, ClientError: SQS fails; or see `process`.
+            Exception: See `process`.
         """
         received = self.source.queue.receive_one()
         if received is None:
@@ -347,12 +352,17 @@ def process_event(
     Args:
         event: The event of the event source mapping.
         build_worker: Builds the worker. If that fails, for instance because a secret can't be read,
-            the messages are retried.
+            the messages are retried, or given up at their last receive.
         build_source: Builds the queue for retries without a worker. Must not read a secret.
 
     Returns:
         A batch response:
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+
+    Raises:
+        BotoCoreError, ClientError: SQS fails; or see `QueueWorker.process`.
+        SettingsError: `build_source` fails.
+        Exception: See `QueueWorker.process`.
     """
     messages = list(map(received_of, event["Records"]))
     try:
