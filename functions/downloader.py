@@ -376,7 +376,7 @@ def _report_series(message: DownloadMessage, destination: Destination, deps: Dep
             State.OC_SERIES_FOUND,
             oc_series_id=destination.series_id,
             course=destination.course,
-            # The webhook doesn't know the subject of a partial message, so the row may have none.
+            # The webhook may not know the subject of a partial message, so the row may lack it.
             subject=_subject(message) if message.is_partial else None,
         ),
     )

@@ -110,8 +110,8 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
                 continue
         asked += count
         if problem:
-            # Opencast gives no usable answer, so ask no further questions now. The next run begins
-            # with another ingest, because this ingest's next poll is now due later.
+            # Opencast gives no usable answer, so ask no further questions now. The next run doesn't
+            # begin with this ingest, because the ingest's next poll is due later.
             break
     if errors:
         raise errors[0]

@@ -178,7 +178,7 @@ def handle_request(
     """Authenticate a request, parse its webhook event, and do what the webhook event asks for.
 
     Raises:
-        RequestError: The webhook event can't be accepted as it is (4xx), or not now (503).
+        RequestError: The request can't be accepted as it is (4xx), or can't be accepted now (503).
     """
     signed_with, deps = _authenticate(request, deps, rebuild_or_none, built_recently)
     own_key = deps.secrets.pipeline_signing_key

@@ -29,7 +29,7 @@
     │   ├── StagedFileLost       a staged file is missing or was replaced
     │   ├── LedgerUnreadable     the ledger's record or reconcile's state is malformed
     │   ├── CopyTooLong          a copy hasn't ended after a day
-    │   ├── AttemptsExhausted    no attempt to process a message had an outcome
+    │   ├── AttemptsExhausted    the last attempt to process a message broke off
     │   └── UnexpectedFailure    an error of no known type, at a message's last attempt
     ├── RetryableFailure         a retry may help: the message comes back after a backoff
     │   ├── ZoomUnreachable      no connection, a malformed answer, 429 or 5xx
@@ -217,7 +217,7 @@ class CopyTooLong(PermanentFailure):
 
 
 class AttemptsExhausted(PermanentFailure):
-    """A message whose allowed attempts have all broken off, so that none had an outcome."""
+    """A message whose last allowed attempt has broken off, and so had no outcome."""
 
     @classmethod
     def of(cls, limit: int) -> AttemptsExhausted:

@@ -44,7 +44,7 @@ _Count = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 
 
 class End(StrEnum):
-    """The end of a request that brought nothing into Opencast."""
+    """The end of a request without an event of its own in Opencast."""
 
     FAILED = "failed"
     IGNORED = "ignored"
@@ -109,7 +109,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         sent: Ids of the files that the request's messages named. Empty after the end FAILED or
             GONE.
         end: End of the request; None while the request is in progress, or if it brought the
-            recording into Opencast.
+            recording into Opencast. If an operator redrives the message of a failed request, the
+            end stays FAILED.
         failures: Number of the uploader's failed attempts; 0 again once the request has ended or
             Opencast has taken the ingest.
     """
@@ -165,7 +166,8 @@ class Captions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         state: Progress of the captions.
         attempt: Id of the attempt that POSTed the captions; "" before the first.
         is_refused: Whether Opencast refused the captions. Captions of the same files aren't POSTed
-            again. Their state is DONE, which earlier versions of this code can read, too.
+            again. Refused captions have the state DONE, which earlier versions of this code can
+            read, too.
         problem: Sentences that say why Opencast refused the captions, or why captions in the state
             DONE aren't published; "" without a problem.
     """
@@ -242,7 +244,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def certain_files(self) -> dict[str, str]:
         """Names, by id, of the files in all of the POSTs that may have made the media package.
 
-        If every POST was refused, these are all files.
+        If every POST was refused, the result has all files.
         """
         taken = [post for post in self.posts if post.outcome is Outcome.TAKEN]
         possible = taken or [post for post in self.posts if post.outcome is not Outcome.REFUSED]
@@ -304,7 +306,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 def media_package_or_newest(record: Record, zip_id: str) -> str:
     """Return the id of the media package that was POSTed for a request.
 
-    If none was, return the id of the newest media package that Opencast took, or "".
+    If there is no such media package, return the id of the newest one that Opencast took, or "".
     """
     taken = {name: ingest for name, ingest in record.ingests.items() if ingest.is_taken}
     newest = max(taken, key=lambda name: taken[name].posted_at, default="")

@@ -209,11 +209,11 @@ class StagedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
-    """The captions of one kind of a recording: one WebVTT file in the staging bucket.
+    """The captions of one kind of a recording, or one summary of a segment.
 
-    A summary is Zoom's own file, one for each segment. `filename` is the file's S3 key. `file_ids`
-    are the ids of Zoom's files of which the track is made. `kind` is a value of `CAPTIONS`,
-    `CHAPTERS`, or one of `SUMMARIES`.
+    Captions are one WebVTT file in the staging bucket, and a summary is Zoom's own file there.
+    `filename` is the file's S3 key. `file_ids` are the ids of Zoom's files of which the track is
+    made. `kind` is a value of `CAPTIONS`, `CHAPTERS`, or one of `SUMMARIES`.
     """
 
     kind: str

@@ -292,7 +292,8 @@ class QueueWorker(Generic[Message]):
         except (BotoCoreError, ClientError) as error:
             outcome = self._after(AwsFailed.of(error), message, received)
         except Exception as error:
-            # After the last receive, SQS would move the message to the DLQ without a reason.
+            # After the last receive, the error's type would be lost: the next delivery ends in
+            # AttemptsExhausted.
             if not self.source.is_last(received):
                 raise
             outcome = replace(self.give_up(UnexpectedFailure.of(error)), cause=error)
@@ -304,9 +305,9 @@ class QueueWorker(Generic[Message]):
     def _after(self, error: IngesterError, message: Message, received: Received) -> Outcome:
         """Return the outcome of a failure, by `after_failure`.
 
-        `after_failure` may itself fail, for instance because it can't read or write the ledger's
-        record. Then the outcome is a Retry or a GiveUp. Without an outcome, SQS would move the
-        message to the dead-letter queue without a reason.
+        `after_failure` may itself raise a PermanentFailure or a RetryableFailure, for instance
+        because the ledger's record is unreadable. Then the outcome is a GiveUp or a Retry; at the
+        last receive, it is a GiveUp in both cases.
         """
         try:
             return self.after_failure(error, message, received)
@@ -377,8 +378,8 @@ def process_event(
 def _postpone(messages: list[Received], error: Exception, source: SourceQueue) -> list[Received]:
     """Retry messages with a backoff, but give up each message at its last receive.
 
-    Without the backoff, SQS would deliver the messages again as soon as the visibility timeout is
-    over, and soon move them to the dead-letter queue without a reason.
+    Otherwise SQS would deliver the messages again whenever the visibility timeout is over, and at
+    last move these messages to the dead-letter queue without a reason.
 
     Returns:
         The messages that are retried.
