@@ -166,7 +166,7 @@ def answer(
     secrets.
 
     Returns:
-        A `Report` as a dict, or only a `message` if no recording was checked. If the state can't be
+        A `Report` as a dict, or only a `message` if the run didn't begin. If the state can't be
         read or written, the message says so.
     """
     now = deps.clock()
@@ -395,9 +395,10 @@ class _Run:
         self._unanswered.clear()
 
     def _request_if_missed(self, listed: ListedRecording) -> Decision:
-        """Check again whether a recording is missed, and request its ingest if so.
+        """Check again whether a recording is missed.
 
-        A dry run only notes the recording for the report.
+        If so, request the recording's ingest, or leave the recording to the next run. A dry run
+        only notes the recording for the report.
 
         Returns:
             The decision after these checks.

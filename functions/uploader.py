@@ -270,6 +270,7 @@ def _ingest(
         UnknownSeries: Opencast doesn't have the message's series.
         IngesterError: See `Opencast`, `Staging.address_of`, `mediapackage.form` and
             `IngestOnce.run`.
+        BotoCoreError, ClientError: AWS failed.
     """
     settings = deps.settings
     series = deps.opencast.series(message.opencast_series_id)
@@ -555,7 +556,7 @@ def _retry_after_failure(
     """Count a failure of the request in the ledger, and retry or give up.
 
     The number of receives isn't the number of failures, because a message that waits is received
-    again.
+    again. If AWS fails, the failure isn't counted, and the message waits as during an outage.
     """
     try:
         record = deps.ledger.change(

@@ -147,7 +147,7 @@ def fault_mail(
         source: Log stream of the fault's records.
         now: Current time.
         zone: Local time zone.
-        is_readable: False if `row` is None because reading the status table failed.
+        is_readable: False if `row` is None because the row couldn't be read.
     """
     first = fault.first
     about = _ABOUT.get(fault.function, _OTHER)

@@ -24,7 +24,7 @@ WAIT = timedelta(hours=1)
 """Time after a meeting's end in which reconcile waits for Zoom's webhook event.
 
 Zoom repeats an unanswered webhook event for an hour and a half (`docs/zoom.md`). If a webhook event
-comes after reconcile has requested the ingest, the webhook ignores the webhook event as a
+comes after reconcile has requested the ingest, the webhook treats the webhook event as a
 duplicate.
 """
 

@@ -73,7 +73,8 @@ class ErrorAnswers:
 
         Raises:
             BotoCoreError, ClientError: AWS fails, and `aws` is None.
-            Exception: The use case raised an error of a type that `statuses` doesn't name.
+            Exception: The use case raised an error that is neither a RequestError nor of a type in
+                `statuses`.
         """
         try:
             return use_case()

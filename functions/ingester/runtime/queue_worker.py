@@ -71,8 +71,8 @@ class Done:
     """The outcome of finished work.
 
     Attributes:
-        is_success: False if the work had no result, such as for a recording in Zoom's trash. An
-            operator's command reports that.
+        is_success: False if the work had no result, such as for a recording in Zoom's trash. Then
+            an operator's command reports a failure.
     """
 
     is_success: bool = True
