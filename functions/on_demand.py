@@ -201,7 +201,7 @@ def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
 
     Args:
         request: The request.
-        allowed: The origins that may send requests. If there are none, every page may.
+        allowed: The origins that may send requests; empty if every page may send requests.
 
     Raises:
         Forbidden: The page isn't allowed.

@@ -206,8 +206,8 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         zip_id: The request for which the media package was made.
         series: Id of the Opencast series.
         files: Names, by id, of the files that any of `posts` had.
-        posts: POSTs of the media package, the oldest first. There is at least one. A POST after
-            somebody deleted the event replaces all earlier ones.
+        posts: POSTs of the media package, the oldest first; at least one POST. A POST after
+            somebody deleted the event replaces all earlier POSTs.
         workflow: Id of the workflow that Opencast started; "" if it is unknown.
         is_shown: Whether Opencast has ever shown the event.
         timeline: Positions of the segments in the joined video. Empty if captions aren't ingested.
@@ -314,7 +314,10 @@ def media_package_or_newest(record: Record, zip_id: str) -> str:
 
 
 def files_of_event(record: Record, media_package: str) -> list[NamedFile]:
-    """Return the files that a media package certainly has, sorted by name, some without a size."""
+    """Return the files that a media package certainly has, sorted by name, some without a size.
+
+    The result is [] if the record doesn't have the ingest.
+    """
     ingest = record.ingests.get(media_package)
     if ingest is None:
         return []
@@ -529,7 +532,8 @@ def with_answer(
     POST with 409 (Opencast 11: 500). So every POST that wasn't refused counts as taken.
 
     An ingest record whose POSTs were all refused is removed, unless Opencast has shown the event.
-    The answer TAKEN resets the request's count of failures.
+    The answer TAKEN resets the request's count of failures. The record stays as it is if it doesn't
+    have the ingest.
     """
     ingest = record.ingests.get(media_package)
     if ingest is None:
