@@ -43,7 +43,7 @@ SIGNING_KEY = "PIPELINE_SIGNING_KEY"
 SCHEDULE_TOKEN = "SCHEDULE_UPDATE_TOKEN"  # noqa: S105  # a name, not a secret
 """The name of a secret setting.
 
-A deployment makes the secret, unless the site sets it or allows open updates.
+A deployment makes a missing secret, unless the site sets it or allows open updates.
 """
 
 SIGNING_KEY_READ_BY = (WEBHOOK, ON_DEMAND, RECONCILE)

@@ -98,6 +98,9 @@ def handler(event: Mapping[str, Any], context: object) -> None:
     only for a mail that the table couldn't store. Lambda then retries the event after one and two
     minutes:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+
+    Raises:
+        ExceptionGroup, BotoCoreError, ClientError: See `mail_faults` and `mail_repeats`.
     """
     log.start(context)
     if "awslogs" in event:

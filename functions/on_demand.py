@@ -382,7 +382,11 @@ def _record_of(uuid: str, deps: Dependencies) -> Record:
 
 
 def _post(body: bytes, begin: float, deps: Dependencies) -> None:
-    """Post the webhook event within `BUDGET_SECONDS` from `begin`, in seconds of `monotonic`."""
+    """Post the webhook event within `BUDGET_SECONDS` from `begin`, in seconds of `monotonic`.
+
+    Raises:
+        WebhookFailed, WebhookUnreachable: See `webhook_client.post`.
+    """
     webhook_client.post(
         body,
         url=deps.settings.webhook_url,

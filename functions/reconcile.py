@@ -223,6 +223,9 @@ def _set_baseline(now: datetime, deps: Dependencies) -> State:
     """Set the baseline to `now` unless another run has set it, and return the state.
 
     Reconcile ignores recordings that ended before the baseline.
+
+    Raises:
+        LedgerBusy, LedgerUnreadable: See `ReconcileState.begin`.
     """
     state = deps.state.begin(_first_state(now))
     logger.info(

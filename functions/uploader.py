@@ -557,6 +557,9 @@ def _retry_after_failure(
 
     The number of receives isn't the number of failures, because a message that waits is received
     again. If AWS fails, the failure isn't counted, and the message waits as during an outage.
+
+    Raises:
+        LedgerBusy, LedgerUnreadable: See `Ledger.change`.
     """
     try:
         record = deps.ledger.change(
