@@ -129,7 +129,7 @@ class Names:
         return f"{self.stack}/{function.name}.zip"
 
     def archive_key(self, function: Function, code_sha256: str) -> str:
-        """Return the key in `LAMBDA_CODE_BUCKET` of a package that is kept with the stack.
+        """Return the key in `LAMBDA_CODE_BUCKET` of a package kept until the stack is deleted.
 
         `code_sha256` is the package's hash as Lambda gives it, in base64.
         """

@@ -425,7 +425,7 @@ def _report_recovery(zip_id: str, deps: Dependencies) -> None:
 
 
 def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) -> None:
-    """Accept a request that ended as GONE again, and send a download message for the request.
+    """Send a download message for a request that ended as GONE, and accept the request anew.
 
     The message is partial, so the downloader asks Zoom for the other fields.
     """

@@ -44,7 +44,7 @@ _Count = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 
 
 class End(StrEnum):
-    """The end of a request without an event of its own in Opencast."""
+    """The end of a request that, as far as the pipeline knew, left no event in Opencast."""
 
     FAILED = "failed"
     IGNORED = "ignored"
