@@ -299,7 +299,8 @@ def ingest(request: IngestRequest, deps: Dependencies, rebuild: Callable[[], Dep
         NotFound: Zoom doesn't know the recording, or an operator had the recording forgotten.
         NotReady: Zoom hasn't finished the files.
         WebhookFailed, WebhookUnreachable: The webhook doesn't accept the webhook event.
-        ZoomRefused, ZoomUnreachable: See `ZoomApi.recordings`.
+        ZoomRefused: See `ZoomApi.recordings`.
+        ZoomUnreachable: Zoom gives no usable answer.
     """
     begin = deps.monotonic()
     recording = deps.zoom.recordings(request.uuid, seconds=ZOOM_SECONDS)

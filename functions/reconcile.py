@@ -408,7 +408,7 @@ class _Run:
 
         Raises:
             IngesterError: The ledger's record can't be read, or Zoom or the webhook refuses a
-                request or can't be reached.
+                request or gives no usable answer.
             BotoCoreError, ClientError: AWS failed.
         """
         deps = self._deps
