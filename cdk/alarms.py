@@ -44,7 +44,7 @@ If more uploads wait for half an hour, the alarm goes into ALARM state.
 DOWNLOAD_AGE_HOURS = 2
 """Age in hours of the oldest message on the download queue at which an alarm goes into ALARM state.
 
-By default, 20 concurrent downloads work off a burst of recordings in minutes. Retries take up to
+By default, 20 concurrent downloads work off a burst of recordings in minutes. Retries take about
 six hours, but SQS's metric of the age ignores messages that were received three times.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 """

@@ -114,7 +114,7 @@ def yes_or_no(text: str) -> bool:
     """Convert `true` or `false`, in upper or lower case, to a bool.
 
     Raises:
-        ValueError: The text is neither.
+        ValueError: The text is neither `true` nor `false`.
     """
     if text.lower() not in {"true", "false"}:
         raise ValueError("true or false")
@@ -208,7 +208,8 @@ def language(text: str) -> str:
     """Check that a text is a BCP 47 language tag, such as `zh-Hans-CN`, and return the text.
 
     Raises:
-        ValueError: The text has parts other than language, script and region, or the wrong case.
+        ValueError: The text has another form than a language, a script and a region (the latter two
+            are optional), or the wrong letter case.
     """
     if not _LANGUAGE.fullmatch(text):
         raise ValueError("a language as BCP 47 writes it, like en-US, de or zh-Hans-CN")

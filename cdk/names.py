@@ -20,7 +20,7 @@ PRODUCTION = "prod"
 API_KEY = "ZoomIngesterApiKey"
 
 GOOGLE_CREDENTIALS = "/zoom-ingester/common/gapi-credentials"
-"""The SSM SecureString with the key of the Google account that reads the sheets of all stacks."""
+"""The name of the SSM SecureString with the key of the Google account that reads all sheets."""
 
 MID_INDEX = "mid_index"
 TIME_INDEX = "time_index"
@@ -46,7 +46,7 @@ class Function:
     """The facts about one Lambda function.
 
     Attributes:
-        name: The function's name in AWS without the stack's name. The function's zip and
+        name: The function's name in AWS without the stack's name. The function's package and
             requirements file have the same name.
         module: The function's file in `functions/`.
         task: The function's name in commands, such as `webhook` in `invoke logs.webhook`.
@@ -125,13 +125,13 @@ class Names:
         return f"/aws/lambda/{self.function(function)}"
 
     def code_key(self, function: Function) -> str:
-        """Return the key of a function's zip in `LAMBDA_CODE_BUCKET`."""
+        """Return the key of a function's package in `LAMBDA_CODE_BUCKET`."""
         return f"{self.stack}/{function.name}.zip"
 
     def archive_key(self, function: Function, code_sha256: str) -> str:
-        """Return the key in `LAMBDA_CODE_BUCKET` that keeps a zip until the stack is deleted.
+        """Return the key in `LAMBDA_CODE_BUCKET` of a package kept until the stack is deleted.
 
-        `code_sha256` is the zip's hash as Lambda gives it, in base64.
+        `code_sha256` is the package's hash as Lambda gives it, in base64.
         """
         digest = base64.b64decode(code_sha256).hex()
         return f"{self.stack}/archive/{function.name}/{digest}.zip"

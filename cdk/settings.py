@@ -41,7 +41,10 @@ SIGNING_KEY = "PIPELINE_SIGNING_KEY"
 """The name of a secret that isn't a setting. The first deployment makes the secret."""
 
 SCHEDULE_TOKEN = "SCHEDULE_UPDATE_TOKEN"  # noqa: S105  # a name, not a secret
-"""The name of a secret setting. A deployment makes the secret if the site doesn't set it."""
+"""The name of a secret setting.
+
+A deployment makes a missing secret, unless the site sets it or allows open updates.
+"""
 
 SIGNING_KEY_READ_BY = (WEBHOOK, ON_DEMAND, RECONCILE)
 
@@ -106,7 +109,7 @@ class Settings:
 
     Each field but `notes` is a row of the table of settings. A field's name in capitals is the
     setting's name. `notes` are sentences about obsolete settings that are given. The CDK prints
-    them as warnings.
+    these notes as warnings.
     """
 
     stack_name: str = setting(
@@ -653,7 +656,7 @@ READ_BY: Mapping[Function, tuple[str, ...]] = MappingProxyType(
         for function in FUNCTIONS
     }
 )
-"""The names of the secrets that each function reads."""
+"""The names of the stack's own secrets that each function reads."""
 
 
 def weaknesses(environment: Mapping[str, str], env_file: Path | None) -> tuple[Weakness, ...]:
@@ -672,7 +675,7 @@ def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     """Return the stack's settings from the environment and `env_file`.
 
     The cached look-up of the Opencast cluster (cdk/opencast.py) supplies Opencast's address and
-    network if neither has the address.
+    network if neither the environment nor `env_file` has the address.
 
     Raises:
         SettingsError: Settings are missing, wrong, or weak without consent (the text names all

@@ -59,7 +59,7 @@ def _zoom_access(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _webhook_token(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message if the webhook's token is missing and unsigned webhooks aren't allowed."""
+    """Yield a message if the webhook's token is missing and unsigned requests aren't allowed."""
     if not values["ALLOW_UNSIGNED_WEBHOOKS"] and "WEBHOOK_VALIDATION_SECRET_TOKEN" not in given:
         yield (
             "WEBHOOK_VALIDATION_SECRET_TOKEN is missing: the secret token of the Zoom app that "

@@ -148,7 +148,11 @@ container = Container(build)
 
 
 def build_source() -> SourceQueue:
-    """Make the `SourceQueue` of the download queue, without reading any secret."""
+    """Make the `SourceQueue` of the download queue, without reading any secret.
+
+    Raises:
+        SettingsError: A setting is missing or malformed.
+    """
     settings, sqs = read(DownloaderSettings, os.environ), clients.sqs()
     return SourceQueue(
         Queue(sqs, settings.download_queue_url),
@@ -302,7 +306,9 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
         AskLater: Zoom doesn't provide all files yet.
         FileGone: Zoom doesn't know the recording any more, or provides no video of it.
         Forgotten: An operator had the recording forgotten.
-        IngesterError: See `RecordingTransfer.run`.
+        IngesterError: See `complete_message.complete`, `ScheduleTable.get` and
+            `RecordingTransfer.run`.
+        BotoCoreError, ClientError: AWS failed.
     """
     complete = complete_message.complete(message, deps.zoom, deps.ledger, deps.clock)
     message = complete.message
@@ -370,7 +376,7 @@ def _report_series(message: DownloadMessage, destination: Destination, deps: Dep
             State.OC_SERIES_FOUND,
             oc_series_id=destination.series_id,
             course=destination.course,
-            # The webhook doesn't know the subject of a partial message, so the row may have none.
+            # The webhook may not know the subject of a partial message, so the row may lack it.
             subject=_subject(message) if message.is_partial else None,
         ),
     )
@@ -489,9 +495,9 @@ def _report_late_files(message: DownloadMessage, record: Record) -> None:
 
 
 def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -> Done:
-    """End a request as ignored, because its recording is in Zoom's trash or deleted.
+    """End a request as GONE, because its recording is in Zoom's trash or deleted.
 
-    `notice` is the sentence about the trash. Such a request hasn't failed.
+    The request hasn't failed, so its row gets the state IGNORED, with `notice` as the reason.
     """
     deps.ledger.change(
         message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.GONE)

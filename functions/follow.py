@@ -90,6 +90,7 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
         Only a `message` if `FOLLOW_INGESTS` is off.
 
     Raises:
+        BotoCoreError, ClientError: The ledger's index can't be read.
         Exception: The first unforeseen error about a recording, raised at the end of the run.
     """
     if not deps.settings.follow_ingests:
@@ -109,8 +110,8 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
                 continue
         asked += count
         if problem:
-            # Opencast gives no usable answer, so ask no further questions now. The next run begins
-            # with another ingest, because this ingest's next poll is now due later.
+            # Opencast gives no usable answer, so ask no further questions now. The next run doesn't
+            # begin with this ingest, because the ingest's next poll is due later.
             break
     if errors:
         raise errors[0]

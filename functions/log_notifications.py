@@ -98,6 +98,9 @@ def handler(event: Mapping[str, Any], context: object) -> None:
     only for a mail that the table couldn't store. Lambda then retries the event after one and two
     minutes:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+
+    Raises:
+        ExceptionGroup, BotoCoreError, ClientError: See `mail_faults` and `mail_repeats`.
     """
     log.start(context)
     if "awslogs" in event:
@@ -228,7 +231,7 @@ def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> N
 
 
 def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
-    """Return the status row of a fault's recording, and whether the row could be read."""
+    """Return the status row of a fault's ingest, or None, and whether the read succeeded."""
     zip_id = fault.first.zip_id or (automated_zip_id(fault.first.uuid) if fault.first.uuid else "")
     try:
         return deps.status.get(zip_id) if zip_id else None, True

@@ -201,7 +201,7 @@ def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
 
     Args:
         request: The request.
-        allowed: The origins that may send requests. If there are none, every page may.
+        allowed: The origins that may send requests; empty if every page may send requests.
 
     Raises:
         Forbidden: The page isn't allowed.
@@ -280,7 +280,7 @@ def _uuid(text: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return a whole number as its digits, a text without blanks around it, others unchanged."""
+    """Return a whole number as digits, a text stripped, and any other value unchanged."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() if isinstance(value, str) else value
@@ -299,7 +299,8 @@ def ingest(request: IngestRequest, deps: Dependencies, rebuild: Callable[[], Dep
         NotFound: Zoom doesn't know the recording, or an operator had the recording forgotten.
         NotReady: Zoom hasn't finished the files.
         WebhookFailed, WebhookUnreachable: The webhook doesn't accept the webhook event.
-        ZoomRefused, ZoomUnreachable: Zoom refuses our credentials, or gives no usable answer.
+        ZoomRefused: See `ZoomApi.recordings`.
+        ZoomUnreachable: Zoom gives no usable answer.
     """
     begin = deps.monotonic()
     recording = deps.zoom.recordings(request.uuid, seconds=ZOOM_SECONDS)
@@ -382,7 +383,11 @@ def _record_of(uuid: str, deps: Dependencies) -> Record:
 
 
 def _post(body: bytes, begin: float, deps: Dependencies) -> None:
-    """Post the webhook event within `BUDGET_SECONDS` from `begin`, in seconds of `monotonic`."""
+    """Post the webhook event within `BUDGET_SECONDS` from `begin`, in seconds of `monotonic`.
+
+    Raises:
+        WebhookFailed, WebhookUnreachable: See `webhook_client.post`.
+    """
     webhook_client.post(
         body,
         url=deps.settings.webhook_url,

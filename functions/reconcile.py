@@ -166,8 +166,8 @@ def answer(
     secrets.
 
     Returns:
-        A `Report` as a dict, or only a `message` if the run couldn't check anything. If the state
-        can't be read or written, the message says so.
+        A `Report` as a dict, or only a `message` if the run didn't begin. If the state can't be
+        read or written, the message says so.
     """
     now = deps.clock()
     try:
@@ -223,6 +223,9 @@ def _set_baseline(now: datetime, deps: Dependencies) -> State:
     """Set the baseline to `now` unless another run has set it, and return the state.
 
     Reconcile ignores recordings that ended before the baseline.
+
+    Raises:
+        LedgerBusy, LedgerUnreadable: See `ReconcileState.begin`.
     """
     state = deps.state.begin(_first_state(now))
     logger.info(
@@ -339,8 +342,8 @@ class _Run:
     def _entries(self) -> Iterator[ListedRecording | UnreadableEntry]:
         """Yield the entries of Zoom's list, with recordings unanswered in the last run at the end.
 
-        If Zoom's API can't be reached for the rest of the list, those that it listed are yielded
-        nevertheless, because the list of one user may fail in every run.
+        If Zoom's API can't be reached for the rest of the list, the unanswered recordings among the
+        entries so far are yielded nevertheless, because the list of one user may fail in every run.
         """
         postponed: dict[str, ListedRecording] = {}
         try:
@@ -382,7 +385,7 @@ class _Run:
     def _judge_unanswered(self) -> None:
         """Count the recordings whose requests got a 5xx or no answer as failed.
 
-        Those that were unanswered in the last run too are counted already.
+        Recordings that were unanswered in the last run, too, are counted already.
 
         Raises:
             WebhookUnreachable: The webhook has accepted no request of this run.
@@ -395,12 +398,18 @@ class _Run:
         self._unanswered.clear()
 
     def _request_if_missed(self, listed: ListedRecording) -> Decision:
-        """Check again whether a recording is missed, and request its ingest if so.
+        """Check again whether a recording is missed.
 
-        A dry run only notes the recording for the report.
+        If so, request the recording's ingest, or leave the recording to the next run. A dry run
+        only notes the recording for the report.
 
         Returns:
             The decision after these checks.
+
+        Raises:
+            IngesterError: The ledger's record can't be read, or Zoom or the webhook refuses a
+                request or gives no usable answer.
+            BotoCoreError, ClientError: AWS failed.
         """
         deps = self._deps
         if is_known(deps.ledger.get(listed.uuid), listed):
@@ -457,7 +466,7 @@ class _Run:
         self._missed.append(outcome_of(listed, f"failed: {error}"))
 
     def _fail(self, problem: str, text: str) -> None:
-        """Count a recording that can't be requested or read. Log at most one error a day.
+        """Count a recording that can't be requested or read. Log an error once a day at most.
 
         `problem` is the key by which reconcile recognizes a problem that it has logged.
         """
@@ -511,10 +520,10 @@ class _Run:
         )
 
     def _unanswered_until_now(self) -> list[str]:
-        """Return the uuids of the recordings that the next run tries last, in that order.
+        """Return the uuids of the recordings that the next run requests last, in their order.
 
-        If unanswered requests ended the run, recordings that this run didn't try come first, so
-        that each recording has its turn.
+        If unanswered requests ended the run, the recordings that this run didn't get to come first,
+        so that the next run gets to these recordings.
         """
         is_ended = len(self._unanswered) == MAX_UNANSWERED
         return [*(self._untried if is_ended else ()), *self._unanswered_uuids][:MAX_FOUND]

@@ -134,7 +134,10 @@ def handle_update(
 ) -> Answer:
     """Update the schedule table as a request asks, and answer with the result.
 
-    `rebuild` returns dependencies with the current secrets. The errors are those of `update`.
+    `rebuild` returns dependencies with the current secrets.
+
+    Raises:
+        IngesterError, BotoCoreError, ClientError: See `update`.
     """
     text = sheet_answer(update(request, deps, rebuild))
     logger.info("200 %s", text)

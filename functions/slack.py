@@ -248,7 +248,10 @@ def _answer_press(press: Press, deps: Dependencies, deadlines: Deadlines) -> Ans
 
 
 def _answer_command(command: Command, deps: Dependencies, deadlines: Deadlines) -> Answer:
-    """Answer a command, or leave its work to another invocation if it takes too long."""
+    """Answer a command, or leave its work to another invocation if the work takes too long.
+
+    If the function can't invoke itself, answer with a note.
+    """
     try:
         return _message_answer(messages_for(command, deps, deadlines.work)[0])
     except TimeoutError:
@@ -305,7 +308,7 @@ def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
 def _deliver(
     interaction: Interaction, messages: tuple[Message, ...], seconds: float, deps: Dependencies
 ) -> None:
-    """Post messages in order, each within `seconds`. Stop if Slack refuses one."""
+    """Post messages in order, each within `seconds`. Stop if Slack refuses a message."""
     for message in messages:
         try:
             # The timeout of a connection restarts with each byte, so limit the whole post, too.
@@ -366,7 +369,7 @@ def messages_for(
         logger.exception("The tables can't be read")
         return (note(wording.NO_STATUS),)
     finally:
-        # A late call keeps running in its thread until its own timeout.
+        # A late call keeps running in its thread until the call returns or times out.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -441,7 +444,7 @@ def _begin_lookup(
 
 
 def _schedule_of(meeting: int, deps: Dependencies) -> tuple[ScheduledMeeting | None, bool]:
-    """Return a meeting's schedule, and whether it can be read."""
+    """Return a meeting's schedule, or None, and whether the schedule can be read."""
     try:
         return deps.schedule.get(meeting), True
     except ScheduleUnreadable:

@@ -270,8 +270,8 @@ def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any
     """Return a page of the ingests updated from `since` to `until`, the newest first.
 
     Without `until`, the period ends now. `uuid` selects the ingests of a recording. `open=true`
-    leaves out the ingests with which nothing is left to do (`OVER`). If the answer has `next`,
-    there may be more pages: the caller sends the same query with this `next`.
+    leaves out the ingests in the states `OVER`. If the answer has `next`, there may be more pages:
+    the caller sends the same query with this `next`.
 
     Raises:
         BadRequest: The query is wrong.

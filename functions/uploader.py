@@ -61,7 +61,7 @@ MAX_FAILURES = 5
 """Number of a request's failed attempts after which a person has to act. A wait isn't a failure."""
 
 LONGEST_WAIT_SECONDS = 600
-"""Longest backoff while a message waits for Opencast or AWS.
+"""Longest backoff while a message waits for Opencast or AWS, or only adds captions.
 
 `cdk/receive_limits.py` computes the upload queue's limit of receives from this value.
 """
@@ -112,7 +112,11 @@ container = Container(build)
 
 
 def build_source() -> SourceQueue:
-    """Make the `SourceQueue` of the upload queue, without reading any secret."""
+    """Make the `SourceQueue` of the upload queue, without reading any secret.
+
+    Raises:
+        SettingsError: A setting is missing or malformed.
+    """
     settings, sqs = read(UploaderSettings, os.environ), clients.sqs()
     return SourceQueue(
         Queue(sqs, settings.upload_queue_url),
@@ -163,7 +167,7 @@ def read_seconds_of(context: Any) -> float:
 
 
 def worker_of(deps: Dependencies, read_seconds: float) -> QueueWorker[UploadMessage]:
-    """Return a worker that waits `read_seconds` for Opencast's answer to a POST."""
+    """Return a worker that waits at most `read_seconds` for Opencast's answer to an ingest."""
     settings = deps.settings
     return QueueWorker(
         source=SourceQueue(deps.uploads, deps.dead_letters, settings.upload_receive_limit),
@@ -184,7 +188,7 @@ def _give_up(reason: str) -> GiveUp:
 def _after_failure(
     error: IngesterError, message: UploadMessage, received: Received, deps: Dependencies
 ) -> Outcome:
-    """Return the outcome after a failure: a wait for Opencast or AWS, or a counted retry."""
+    """Return the outcome after a failure, such as a wait for Opencast or a counted retry."""
     if message.late_for is not UNSET:
         return _retry_captions(error, message, received, deps)
     match error:
@@ -266,6 +270,7 @@ def _ingest(
         UnknownSeries: Opencast doesn't have the message's series.
         IngesterError: See `Opencast`, `Staging.address_of`, `mediapackage.form` and
             `IngestOnce.run`.
+        BotoCoreError, ClientError: AWS failed.
     """
     settings = deps.settings
     series = deps.opencast.series(message.opencast_series_id)
@@ -551,7 +556,10 @@ def _retry_after_failure(
     """Count a failure of the request in the ledger, and retry or give up.
 
     The number of receives isn't the number of failures, because a message that waits is received
-    again.
+    again. If AWS fails, the failure isn't counted, and the message waits as during an outage.
+
+    Raises:
+        LedgerBusy, LedgerUnreadable: See `Ledger.change`.
     """
     try:
         record = deps.ledger.change(

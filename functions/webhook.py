@@ -151,7 +151,7 @@ def respond(
 
     `rebuild_or_none` returns dependencies with the current secrets. `built_recently` returns
     dependencies that were built a few seconds ago at most. Both return None if the secrets can't be
-    read now.
+    read now, `rebuild_or_none` also after too many calls.
     """
 
     def report(status: int, error: Exception | str) -> None:
@@ -178,7 +178,7 @@ def handle_request(
     """Authenticate a request, parse its webhook event, and do what the webhook event asks for.
 
     Raises:
-        RequestError: The webhook event can't be accepted as it is (4xx), or not now (503).
+        RequestError: The request can't be accepted as it is (4xx), or can't be accepted now (503).
     """
     signed_with, deps = _authenticate(request, deps, rebuild_or_none, built_recently)
     own_key = deps.secrets.pipeline_signing_key
@@ -205,9 +205,9 @@ def _authenticate(
 ) -> tuple[str, Dependencies]:
     """Verify a request's signature.
 
-    A signature may be unknown because a secret was rotated after it was read. Zoom may not repeat
-    a webhook event that got a 401. So an unknown signature gets a 401 only after the current
-    secrets were read.
+    A signature may be unknown because a secret was rotated after it was read. Zoom may not repeat a
+    webhook event that got a 401. So an unknown signature gets a 401 only after the current secrets
+    were read.
 
     Zoom signs its requests even where unsigned requests are allowed, with a secret that this system
     doesn't know. Such a request counts as unsigned. The request is accepted only if secrets that
@@ -425,7 +425,7 @@ def _report_recovery(zip_id: str, deps: Dependencies) -> None:
 
 
 def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) -> None:
-    """Send a download message for a request that was given up.
+    """Send a download message for a request that ended as GONE, and accept the request anew.
 
     The message is partial, so the downloader asks Zoom for the other fields.
     """
@@ -460,12 +460,14 @@ def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) 
         return ledger.with_request(record, zip_id, asked, now)
 
     # Accept the request only after the send. If the send fails, Zoom repeats the webhook event, and
-    # the repeat has to find a request that was given up.
+    # the repeat has to find a request that ended as GONE.
     _send(message, frozenset(), deps, accepted)
 
 
 def _reject(bad: BadIngest, deps: Dependencies) -> NoReturn:
-    """Write into the row that a request of our own lacks a field, and refuse the request.
+    """Refuse a request of our own with a missing or invalid field, and write that into the row.
+
+    A request without a `zip_id` has no row.
 
     Raises:
         BadIngest: Always.

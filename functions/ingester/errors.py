@@ -29,7 +29,7 @@
     │   ├── StagedFileLost       a staged file is missing or was replaced
     │   ├── LedgerUnreadable     the ledger's record or reconcile's state is malformed
     │   ├── CopyTooLong          a copy hasn't ended after a day
-    │   ├── AttemptsExhausted    no attempt to process a message had an outcome
+    │   ├── AttemptsExhausted    the last attempt to process a message broke off
     │   └── UnexpectedFailure    an error of no known type, at a message's last attempt
     ├── RetryableFailure         a retry may help: the message comes back after a backoff
     │   ├── ZoomUnreachable      no connection, a malformed answer, 429 or 5xx
@@ -48,7 +48,7 @@
     │   │   └── IngestRefused    Opencast refused a POST
     │   ├── SlackUnreachable     no connection, a malformed answer, 429 or 5xx
     │   ├── SlackRefused         Slack refused our token or scopes, or an address has expired
-    │   ├── LedgerBusy           other processes keep changing the ledger's record
+    │   ├── LedgerBusy           other processes change the ledger's record meanwhile
     │   ├── ScheduleUnreadable   the schedule's row of a meeting is malformed
     │   ├── SheetsUnreachable    no connection, 429, 5xx, or a malformed answer
     │   │   └── SheetsTimedOut   Google didn't answer before the deadline
@@ -56,7 +56,7 @@
     │   │   └── GoogleKeyRefused   the key is missing, malformed or refused
     │   ├── WebhookUnreachable   no connection to our own webhook endpoint, or 5xx
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
-    │       └── SlowDown         S3 answered 503, or that a request was too slow
+    │       └── SlowDown         S3 answered 5xx, or that a request was too slow
     ├── WebhookFailed            our own webhook endpoint didn't accept a request
     │   └── KeyRefused           our signing key is stale
     ├── Forgotten                no failure: an operator had the recording forgotten
@@ -217,7 +217,7 @@ class CopyTooLong(PermanentFailure):
 
 
 class AttemptsExhausted(PermanentFailure):
-    """A message whose allowed attempts have all broken off, so that none had an outcome."""
+    """A message whose last allowed attempt has broken off, and so had no outcome."""
 
     @classmethod
     def of(cls, limit: int) -> AttemptsExhausted:
@@ -323,7 +323,7 @@ class SlackRefused(RetryableFailure):
 
 
 class LedgerBusy(RetryableFailure):
-    """A record in the ledger, or reconcile's state, that other processes keep changing."""
+    """A record in the ledger, or reconcile's state, that other processes change meanwhile."""
 
 
 class ScheduleUnreadable(RetryableFailure):

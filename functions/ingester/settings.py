@@ -2,8 +2,8 @@
 
 Each function has one frozen type of settings. A field is the environment variable of the same name
 in capitals, and the stack's template sets exactly these variables (a test compares them). Secrets
-are SSM SecureStrings under `secrets_path`. A container keeps the secrets that it has read
-(`runtime/container.py`).
+are SSM SecureStrings under `secrets_path`, except Google's key (`google_credentials`). A container
+keeps the secrets that it has read (`runtime/container.py`).
 """
 
 from __future__ import annotations

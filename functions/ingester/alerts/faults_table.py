@@ -32,7 +32,7 @@ disables the subscription of a mailbox that gets more than ten mails in a second
 """
 
 MAX_STORED_BODY = 20_000
-"""Maximum number of stored characters of the last mail. DynamoDB limits a row to 400 KB."""
+"""Maximum number of stored characters of a mail's body. DynamoDB limits a row to 400 KB."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):

@@ -147,7 +147,7 @@ def fault_mail(
         source: Log stream of the fault's records.
         now: Current time.
         zone: Local time zone.
-        is_readable: False if `row` is None because reading the status table failed.
+        is_readable: False if `row` is None because the row couldn't be read.
     """
     first = fault.first
     about = _ABOUT.get(fault.function, _OTHER)
@@ -319,7 +319,7 @@ def _outlook(
         return record.outlook, record.advice or "Nothing, unless it happens again."
     if row is None:
         return record.outlook or "Not known.", about.advice
-    # The function that mails reads only this row, so it doesn't know the recording's other ingests.
+    # log-notifications reads only this row, so it doesn't know the recording's other ingests.
     diagnosis = diagnose(row, (), now, PATIENCE)
     said = phrases(row, diagnosis)
     if record.outlook and not diagnosis.will_retry:

@@ -48,7 +48,7 @@ class MailRateLimiter:
         self._random_fraction = random_fraction
 
     def wait_for_slot(self, until: datetime) -> bool:
-        """Wait until a mail may be sent. Return False if none may be sent before `until`.
+        """Wait until a mail may be sent, and return True; return False once `until` is reached.
 
         While the table is unavailable, wait for a random time instead, and return True.
         """

@@ -44,7 +44,7 @@ _Count = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 
 
 class End(StrEnum):
-    """The end of a request that brought nothing into Opencast."""
+    """The end of a request that, as far as the pipeline knew, left no event in Opencast."""
 
     FAILED = "failed"
     IGNORED = "ignored"
@@ -109,7 +109,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         sent: Ids of the files that the request's messages named. Empty after the end FAILED or
             GONE.
         end: End of the request; None while the request is in progress, or if it brought the
-            recording into Opencast.
+            recording into Opencast. If an operator redrives the message of a failed request, the
+            end stays FAILED.
         failures: Number of the uploader's failed attempts; 0 again once the request has ended or
             Opencast has taken the ingest.
     """
@@ -165,7 +166,8 @@ class Captions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         state: Progress of the captions.
         attempt: Id of the attempt that POSTed the captions; "" before the first.
         is_refused: Whether Opencast refused the captions. Captions of the same files aren't POSTed
-            again. Their state is DONE, which earlier versions of this code can read, too.
+            again. Refused captions have the state DONE, which earlier versions of this code can
+            read, too.
         problem: Sentences that say why Opencast refused the captions, or why captions in the state
             DONE aren't published; "" without a problem.
     """
@@ -204,8 +206,8 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         zip_id: The request for which the media package was made.
         series: Id of the Opencast series.
         files: Names, by id, of the files that any of `posts` had.
-        posts: POSTs of the media package, the oldest first. There is at least one. A POST after
-            somebody deleted the event replaces all earlier ones.
+        posts: POSTs of the media package, the oldest first; at least one POST. A POST after
+            somebody deleted the event replaces all earlier POSTs.
         workflow: Id of the workflow that Opencast started; "" if it is unknown.
         is_shown: Whether Opencast has ever shown the event.
         timeline: Positions of the segments in the joined video. Empty if captions aren't ingested.
@@ -242,7 +244,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def certain_files(self) -> dict[str, str]:
         """Names, by id, of the files in all of the POSTs that may have made the media package.
 
-        If every POST was refused, these are all files.
+        If every POST was refused, the result has all files.
         """
         taken = [post for post in self.posts if post.outcome is Outcome.TAKEN]
         possible = taken or [post for post in self.posts if post.outcome is not Outcome.REFUSED]
@@ -285,7 +287,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def follow_due(self) -> str:
-        """Time of the next poll of Opencast about an ingest; "" if no ingest is followed."""
+        """Time of the next poll of Opencast about an ingest; "" if no poll is planned."""
         dues = [ingest.following.due for ingest in self.ingests.values() if ingest.following]
         return min((due for due in dues if due), default="")
 
@@ -304,7 +306,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 def media_package_or_newest(record: Record, zip_id: str) -> str:
     """Return the id of the media package that was POSTed for a request.
 
-    If none was, return the id of the newest media package that Opencast took, or "".
+    If there is no such media package, return the id of the newest one that Opencast took, or "".
     """
     taken = {name: ingest for name, ingest in record.ingests.items() if ingest.is_taken}
     newest = max(taken, key=lambda name: taken[name].posted_at, default="")
@@ -312,7 +314,10 @@ def media_package_or_newest(record: Record, zip_id: str) -> str:
 
 
 def files_of_event(record: Record, media_package: str) -> list[NamedFile]:
-    """Return the files that a media package certainly has, sorted by name, some without a size."""
+    """Return the files that a media package certainly has, sorted by name, some without a size.
+
+    The result is [] if the record doesn't have the ingest.
+    """
     ingest = record.ingests.get(media_package)
     if ingest is None:
         return []
@@ -527,7 +532,8 @@ def with_answer(
     POST with 409 (Opencast 11: 500). So every POST that wasn't refused counts as taken.
 
     An ingest record whose POSTs were all refused is removed, unless Opencast has shown the event.
-    The answer TAKEN resets the request's count of failures.
+    The answer TAKEN resets the request's count of failures. The record stays as it is if it doesn't
+    have the ingest.
     """
     ingest = record.ingests.get(media_package)
     if ingest is None:
@@ -631,7 +637,7 @@ class Absence(StrEnum):
 
     LOST = "lost"
     """Absence of an event that counts as lost: no POST was confirmed, and the time limit is over,
-    or Opencast is idle."""
+    or Opencast is idle `POST_ARRIVAL_LIMIT` after the last POST."""
 
     DELETED = "deleted"
     """Absence of a deleted event, if the request isn't newer than the last POST."""

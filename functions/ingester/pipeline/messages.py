@@ -116,8 +116,8 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
 class Copying(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of a copy that continues from invocation to invocation.
 
-    The copy began at `since`; `stored_bytes` are in S3, and `idle` invocations in a row have added
-    none.
+    The copy began at `since`. `stored_bytes` is the largest number of bytes that were in S3 at the
+    end of an invocation. `idle` invocations in a row haven't increased this number.
     """
 
     since: str
@@ -145,8 +145,8 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     With `captions` the downloader fetches only captions or chapters, for the recording's events in
     Opencast.
 
-    With `is_partial` only `uuid`, `zip_id` and `received_time` are certainly set. The downloader
-    has to ask Zoom for all files and for the empty fields.
+    With `is_partial`, the fields that describe the recording may be empty, except `uuid`. The
+    downloader has to ask Zoom for all files and for the empty fields.
     """
 
     uuid: Uuid
@@ -209,11 +209,11 @@ class StagedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
-    """The captions of one kind of a recording: one WebVTT file in the staging bucket.
+    """The captions of one kind of a recording, or one summary of a segment.
 
-    A summary is Zoom's own file, one for each segment. `filename` is the file's S3 key. `file_ids`
-    are the ids of Zoom's files of which the track is made. `kind` is a value of `CAPTIONS`,
-    `CHAPTERS`, or one of `SUMMARIES`.
+    Captions are one WebVTT file in the staging bucket, and a summary is Zoom's own file there.
+    `filename` is the file's S3 key. `file_ids` are the ids of Zoom's files of which the track is
+    made. `kind` is a value of `CAPTIONS`, `CHAPTERS`, or one of `SUMMARIES`.
     """
 
     kind: str

@@ -52,7 +52,7 @@ IN_OPENCAST = FOLLOWED | {State.SENT_TO_OPENCAST}
 """States of an ingest that Opencast has taken, whatever became of it."""
 
 OVER = frozenset({State.SENT_TO_OPENCAST, State.PUBLISHED, State.OPENCAST_DELETED, State.IGNORED})
-"""States in which nothing is left to do, for the pipeline or for a person."""
+"""States of an ingest that was ignored, or that Opencast has taken, except `OPENCAST_FAILED`."""
 
 ENDED = FAILED | {State.IGNORED}
 DONE = FAILED | OVER | FOLLOWED

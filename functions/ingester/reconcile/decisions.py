@@ -24,7 +24,7 @@ WAIT = timedelta(hours=1)
 """Time after a meeting's end in which reconcile waits for Zoom's webhook event.
 
 Zoom repeats an unanswered webhook event for an hour and a half (`docs/zoom.md`). If a webhook event
-comes after reconcile has requested the ingest, the webhook ignores the webhook event as a
+comes after reconcile has requested the ingest, the webhook treats the webhook event as a
 duplicate.
 """
 
@@ -92,8 +92,7 @@ class Decision(StrEnum):
 
     MISSED = "missed"
     KNOWN = "known"
-    """Decision on a recording whose ingest was requested already, with all its MP4 and chat files
-    (`is_known`)."""
+    """Decision on a recording that counts as known (`is_known`)."""
 
     TOO_OLD = "before the baseline"
     """Decision on a recording whose meeting ended before reconcile's first run in this stack."""
@@ -209,11 +208,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         version: Number of times the state was written.
         last: The last run without options, of EventBridge or of an operator; None before the first.
         next_user: Id of the Zoom user with whom the next run begins, because the last run ended
-            there; "" if the last run got through all users.
+            there; "" to begin with the first user.
         told: Time at which each problem was last logged as an error, by problem.
         found: Uuids of missed recordings that the last runs found, but didn't request.
         unanswered: Uuids of recordings whose requests got a 5xx or no answer in the last run. The
-            next run tries these recordings last.
+            next run requests these recordings last.
     """
 
     baseline: _Stamp

@@ -75,7 +75,7 @@ def is_scheduled_run(event: Mapping[str, Any]) -> bool:
 
 
 def run_options(event: Mapping[str, Any]) -> RunOptions:
-    """Return the options in the function's event. The event of EventBridge's rule has none.
+    """Return the options in the function's event. The event of EventBridge's rule has no options.
 
     Raises:
         BadRequest: The event has an unknown or wrong field.

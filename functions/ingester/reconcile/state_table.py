@@ -31,7 +31,7 @@ class ReconcileState:
         self._table = table
 
     def get(self) -> State | None:
-        """Return the state, read consistently; None before the first run.
+        """Return the state, read consistently; None if there is no item, as before the first run.
 
         Raises:
             LedgerUnreadable: The item isn't a valid state, for example because somebody edited the

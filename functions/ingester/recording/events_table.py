@@ -41,7 +41,7 @@ class EventsTable:
         )
         earlier: list[RecordingEvent] = []
         for entry in _entries(answer.get("Attributes", {})):
-            # An error would make Zoom repeat the webhook event, which would then be added again.
+            # An error would make Zoom repeat the webhook event, and the repeat would be added, too.
             with suppress(ArithmeticError, LookupError, TypeError, ValueError):
                 earlier.append(_event(entry))
         return earlier

@@ -95,9 +95,9 @@ def is_captions_zip_id(zip_id: str) -> bool:
 def uuid_in(text: str) -> str:
     """Return the uuid in a text that is a uuid or a link to a recording's page in Zoom.
 
-    Such a link has the uuid in its query, as `meeting_id`. The result is "" if the link has none,
-    also for a link without its `https://`. A text that isn't a link is returned without the blanks
-    around it.
+    Such a link has the uuid in its query, as `meeting_id`. For a link without a uuid, with or
+    without `https://` in front, the result is "". A text that isn't a link is returned without the
+    blanks around it.
     """
     text = text.strip()
     if "://" in text or "meeting_id=" in text:

@@ -14,8 +14,8 @@ _NUMBER = re.compile(r"[0-9]{9,11}")
 _JOIN_LINK = re.compile(
     r"\.[a-z0-9:-]{1,70}/(?:j|w|s|wc|wc/join)/([0-9]{9,11})(?![0-9])", re.IGNORECASE
 )
-"""Form of a link to join: the end of a host, then `/j/` (a meeting), `/w/` (a webinar), `/s/` (its
-host) or `/wc/` (the browser), and the number."""
+"""Form of a link to join: the end of a host, then `/j/` (a meeting), `/w/` (a webinar), `/s/` (for
+the host), or `/wc/` or `/wc/join/` (in the browser), and the number."""
 
 _FILLING = re.compile(r"[\s\u200b*\-\u2010-\u2015\u2212]+")
 """Characters that people write or paste between a meeting number's digits."""

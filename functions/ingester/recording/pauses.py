@@ -49,7 +49,7 @@ def recording_times(
     """Return the intervals in which the recording ran, as `start_stop,start_stop,…`.
 
     A start or resume begins an interval if none is open. A pause or stop ends the open interval.
-    Changes before the first segment are ignored. An interval without an end is left out. The result
+    Changes before the first segment don't count. An interval without an end is left out. The result
     is "" if there are no segments.
 
     Args:

@@ -1,7 +1,7 @@
 """The dependencies that a warm Lambda container keeps between invocations.
 
-They are rebuilt after five minutes, and sooner if a secret may have been rotated, but not as often
-as forged requests ask for it.
+The dependencies are rebuilt after five minutes, and sooner if a secret may have been rotated.
+Forged requests cause only a limited number of rebuilds.
 """
 
 from __future__ import annotations
@@ -109,12 +109,13 @@ class Container(Generic[Kept]):
     def rebuild_or_none(self) -> Kept | None:
         """Rebuild and return the dependencies.
 
-        The result is None if AWS fails, or after READINGS rebuilds within READING_SECONDS. Call
+        The result is None if AWS fails, or after READINGS attempts within READING_SECONDS. Call
         this method for a decision that must not depend on secrets that were read earlier.
 
         Raises:
             BotoCoreError, ClientError: AWS fails, and there are no dependencies, or they are older
                 than LONGEST_SECONDS.
+            SettingsError: A setting or a secret is missing or wrong.
         """
         old, now = self(), self._clock()
         if len(self._readings) == READINGS and now - self._readings[0] < READING_SECONDS:
@@ -129,7 +130,7 @@ class Container(Generic[Kept]):
         now.
 
         Raises:
-            BotoCoreError, ClientError: As for `rebuild_or_none`.
+            BotoCoreError, ClientError, SettingsError: As for `rebuild_or_none`.
         """
         kept, now = self(), self._clock()
         if now - self._built_at < UNSIGNED_SECONDS:

@@ -1,6 +1,6 @@
 """Run calls in other threads, and wait for their results until a deadline.
 
-A call that misses its deadline keeps running in its thread until its own timeouts end it.
+A call that misses its deadline keeps running in its thread until the call returns or times out.
 """
 
 from __future__ import annotations

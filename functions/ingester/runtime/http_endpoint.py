@@ -73,7 +73,8 @@ class ErrorAnswers:
 
         Raises:
             BotoCoreError, ClientError: AWS fails, and `aws` is None.
-            Exception: The use case raised an error of a type that `statuses` doesn't name.
+            Exception: The use case raised an error that is neither a RequestError nor of a type in
+                `statuses`.
         """
         try:
             return use_case()
@@ -95,7 +96,11 @@ class ErrorAnswers:
         return self.make(status, str(error))
 
     def respond(self, event: Mapping[str, Any], use_case: Callable[[Request], Answer]) -> Answer:
-        """Run a use case for the request in a proxy event, and return the answer."""
+        """Run a use case for the request in a proxy event, and return the answer.
+
+        Raises:
+            BotoCoreError, ClientError, Exception: See `answer`.
+        """
         return self.answer(lambda: use_case(request_of(event)))
 
 

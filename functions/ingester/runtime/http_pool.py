@@ -47,7 +47,8 @@ def http(connections: int) -> urllib3.PoolManager:
 def public_http(connections: int, named_hosts: Collection[str]) -> urllib3.PoolManager:
     """Make a pool like that of `http`, only for https, and for hosts that untrusted input names.
 
-    The address of each connection's peer is checked, so a forged DNS answer can't evade the check.
+    The address of each connection's peer is checked, except for `named_hosts`. So a forged DNS
+    answer can't evade the check.
 
     Args:
         connections: Number of connections to each host that the pool keeps.

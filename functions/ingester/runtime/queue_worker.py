@@ -71,8 +71,8 @@ class Done:
     """The outcome of finished work.
 
     Attributes:
-        is_success: False if the work had no result, such as for a recording in Zoom's trash. An
-            operator's command reports that.
+        is_success: False if the work had no result, such as for a recording in Zoom's trash. Then
+            an operator's command reports a failure.
     """
 
     is_success: bool = True
@@ -218,7 +218,7 @@ class QueueWorker(Generic[Message]):
         use_case: Does the work for a message.
         after_failure: Returns the outcome for an error that may go away (`RetryableFailure`, or
             `AskLater` where the use case raises it).
-        give_up: Returns the outcome for an error that no retry can fix.
+        give_up: Returns the outcome for an error after which the message isn't retried.
         failures: Reporter of the messages that were given up.
     """
 
@@ -233,7 +233,8 @@ class QueueWorker(Generic[Message]):
         """Process a message, carry out the outcome, and return the outcome.
 
         Raises:
-            BotoCoreError, ClientError: The outcome of a failure can't be carried out.
+            BotoCoreError, ClientError: AWS fails while the outcome of a failure is determined or
+                carried out.
             Exception: The use case raised an unforeseen error, and the message has receives left.
         """
         try:
@@ -260,6 +261,10 @@ class QueueWorker(Generic[Message]):
 
         Returns:
             The message's outcome; None if no message is visible.
+
+        Raises:
+            BotoCoreError, ClientError: SQS fails; or see `process`.
+            Exception: See `process`.
         """
         received = self.source.queue.receive_one()
         if received is None:
@@ -287,7 +292,8 @@ class QueueWorker(Generic[Message]):
         except (BotoCoreError, ClientError) as error:
             outcome = self._after(AwsFailed.of(error), message, received)
         except Exception as error:
-            # After the last receive, SQS would move the message to the DLQ without a reason.
+            # After the last receive, the error's type would be lost: the next delivery ends in
+            # AttemptsExhausted.
             if not self.source.is_last(received):
                 raise
             outcome = replace(self.give_up(UnexpectedFailure.of(error)), cause=error)
@@ -299,9 +305,9 @@ class QueueWorker(Generic[Message]):
     def _after(self, error: IngesterError, message: Message, received: Received) -> Outcome:
         """Return the outcome of a failure, by `after_failure`.
 
-        `after_failure` may itself fail, for instance because it can't read or write the ledger's
-        record. Then the outcome is a Retry or a GiveUp. Without an outcome, SQS would move the
-        message to the dead-letter queue without a reason.
+        `after_failure` may itself raise a PermanentFailure or a RetryableFailure, for instance
+        because the ledger's record is unreadable. Then the outcome is a GiveUp or a Retry; at the
+        last receive, it is a GiveUp in both cases.
         """
         try:
             return self.after_failure(error, message, received)
@@ -347,12 +353,17 @@ def process_event(
     Args:
         event: The event of the event source mapping.
         build_worker: Builds the worker. If that fails, for instance because a secret can't be read,
-            the messages are retried.
+            the messages are retried, or given up at their last receive.
         build_source: Builds the queue for retries without a worker. Must not read a secret.
 
     Returns:
         A batch response:
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+
+    Raises:
+        BotoCoreError, ClientError: SQS fails; or see `QueueWorker.process`.
+        SettingsError: `build_source` fails.
+        Exception: See `QueueWorker.process`.
     """
     messages = list(map(received_of, event["Records"]))
     try:
@@ -367,8 +378,8 @@ def process_event(
 def _postpone(messages: list[Received], error: Exception, source: SourceQueue) -> list[Received]:
     """Retry messages with a backoff, but give up each message at its last receive.
 
-    Without the backoff, SQS would deliver the messages again as soon as the visibility timeout is
-    over, and soon move them to the dead-letter queue without a reason.
+    Otherwise SQS would deliver the messages again whenever the visibility timeout is over, and at
+    last move these messages to the dead-letter queue without a reason.
 
     Returns:
         The messages that are retried.

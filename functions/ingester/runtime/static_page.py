@@ -1,6 +1,6 @@
 """Answer a request with a page that is one HTML file.
 
-The page's Content-Security-Policy allows only its own script and style, by their hashes.
+The page's Content-Security-Policy allows no scripts and styles but the page's own, by their hashes.
 https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
 """
 
@@ -20,8 +20,8 @@ _ELEMENTS = {
 def page_answer(html: str) -> Answer:
     """Return an answer with the page and its Content-Security-Policy.
 
-    The policy allows the page to send requests only to the page's host, and allows no other page to
-    frame the page.
+    The policy allows the page to send requests only to the page's own origin, and allows no page to
+    frame this page.
     """
     policy = {
         "default-src": "'none'",

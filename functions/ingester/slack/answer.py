@@ -23,8 +23,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         zone: Local time zone.
-        buffer_minutes: A recording belongs to a scheduled class if it starts less than so many
-            minutes before or after the class.
+        buffer_minutes: A recording belongs to a scheduled class if the recording starts less than
+            so many minutes before or after the start of the class.
         cluster: Name of the Opencast cluster; may be "".
         zoom_web: Address of Zoom's pages.
         patience: Longest wait for Opencast (`OC_INGEST_PATIENCE_HOURS`).
@@ -159,7 +159,7 @@ def _class(recording: Recording, schedule: ScheduledMeeting | None, site: Site) 
     """Return the name of the scheduled class at a recording's start.
 
     If there is no such class, the result is "outside the scheduled times". If the meeting has no
-    classes, or the recording's start can't be read, the result is "".
+    scheduled classes, or the recording's start can't be read, the result is "".
     """
     if not schedule or not schedule.events:
         return ""

@@ -163,7 +163,8 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> 
 
     Raises:
         Unauthorized: The request isn't signed.
-        WrongSignature: The signature is wrong or too old.
+        WrongSignature: The signature is wrong, or its time is more than five minutes before or
+            after `now`.
     """
     signature, timestamp = headers.get(SIGNATURE_HEADER, ""), headers.get(TIMESTAMP_HEADER, "")
     if not signature or not timestamp:
@@ -240,7 +241,8 @@ def _checked(asked: _Checked, base_url: str) -> _Checked:
 def _is_slack_url(url: str, base_url: str) -> bool:
     """Return whether a URL is https on the host of Slack's API, or on a subdomain of that host.
 
-    A URL with user information, or with characters that aren't printable ASCII, isn't accepted.
+    A URL with user information, a backslash, or a character that isn't printable ASCII isn't
+    accepted.
     """
     slack = urlsplit(base_url).hostname or ""
     try:
@@ -299,7 +301,7 @@ class Members:
         return user_id in known[1]
 
     def with_cached_groups_of(self, other: Members) -> Members:
-        """Return `other`, which may have cached members, if groups and token are the same.
+        """Return `other`, which may have cached members, if groups, token and URL are the same.
 
         Otherwise return this object.
         """
@@ -393,6 +395,7 @@ def _pages(first: SlackResponse, page_type: type[_Answer]) -> Iterator[_Answer]:
 
     Raises:
         SlackUnreachable: A page is malformed.
+        SlackApiError: Slack answers the request for another page with an error.
     """
     for page in first:
         try:

@@ -59,7 +59,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message in Slack's markup.
 
     Attributes:
-        text: The message; if there are `blocks`, the text of notifications.
+        text: The message; if there are `blocks`, the fallback text for Slack's notifications.
         blocks: Blocks of Block Kit.
         in_channel: Whether everybody in the channel sees the message, or only the user who asked.
         replaces: Whether the message replaces the message whose button was pressed.

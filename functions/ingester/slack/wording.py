@@ -87,8 +87,8 @@ def class_of(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> str:
 def schedule_lines(meeting: ScheduledMeeting) -> tuple[str, ...]:
     """Return a line for each of a meeting's scheduled classes, in the week's order.
 
-    A scheduled class from two sources has one line. Classes whose day or time can't be read come
-    last.
+    A scheduled class from two sources has one line. Scheduled classes whose day or time can't be
+    read come last.
     """
     events = sorted(
         meeting.events,
