@@ -73,7 +73,7 @@ Seven messages that wait for a day, requeued every quarter of an hour, need that
 MESSAGES_FOR_CAPTIONS = 700
 """Most messages sent for the captions of one webhook event or request.
 
-A message that waits for a week needs that many.
+A message that waits for a week needs almost that many.
 """
 
 MESSAGES_AT_ONCE = 4
@@ -387,7 +387,7 @@ class _Recording:
             yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({ingested.key})")
 
     def _captions(self) -> Iterator[Verdict]:
-        """Check that each event has the recording's captions and chapters, at the right times.
+        """Check that each event has the captions and chapters that are due, at the right times.
 
         An event has captions and chapters at most once for each of its ingests. Captions begin one
         second after a segment's start, chapters at the start and 100 seconds later.
@@ -496,8 +496,8 @@ class _Recording:
     def _needs_chapters(self) -> bool:
         """Return whether chapters are due.
 
-        Chapters are due if Zoom listed all of them soon after the last webhook event about
-        transcripts, and `_may_have_texts` is true of version 19.
+        Chapters are due if Zoom listed all of them less than `CHAPTERS_IN_TIME` seconds after the
+        last accepted webhook event about transcripts, and `_may_have_texts` is true of version 19.
         """
         listed = [file.listed for file in self.truth.files if file.is_chapters]
         last = max((event.at for event in self._transcript_events()), default=-math.inf)
@@ -551,7 +551,7 @@ def _is_multiple(request: Request) -> bool:
 
 
 def media_package_of(uuid: str) -> str:
-    """Return the id of the recording's own media package: md5(meeting uuid) as a uuid."""
+    """Return the id of the recording's own media package: the md5 of `uuid`, written as a uuid."""
     return str(uuids.UUID(hashlib.md5(uuid.encode(), usedforsecurity=False).hexdigest()))
 
 

@@ -17,7 +17,7 @@ from tests.simulation.world import BEGIN, DAY
 
 VIDEO, CHAT, TRANSCRIPT, CHAPTERS = "MP4", "CHAT", "TRANSCRIPT", "SUMMARY"
 SUMMARIES = {"summary": "summary/source", "summary_next_steps": "next-steps/source"}
-"""The flavors of summaries in Opencast, by Zoom's type of the recording."""
+"""The flavors of summaries in Opencast, by Zoom's `recording_type` of the file."""
 
 VIEWS = (
     "active_speaker",
@@ -26,7 +26,7 @@ VIEWS = (
     "shared_screen_with_speaker_view",
     "shared_screen_with_gallery_view",
 )
-"""The views that the pipeline publishes."""
+"""The views that the pipeline knows."""
 
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 

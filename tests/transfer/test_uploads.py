@@ -79,7 +79,7 @@ class TestLeftovers:
         assert harness.s3.uploads() == []
 
     @RANGES
-    def test_copy_leaves_nothing_in_s3_of_an_opened_file_when_another_file_fails(
+    def test_copy_leaves_no_upload_of_an_opened_file_when_another_file_fails(
         self, harness: Harness, has_ranges: bool
     ) -> None:
         # Zoom refuses the other file while S3 is slow to answer the new upload.

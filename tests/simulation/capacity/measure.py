@@ -56,7 +56,7 @@ class Measured:
     ingested: tuple[float, ...]
     """Sorted times at which recordings were in Opencast."""
     waits: tuple[float, ...]
-    """Sorted seconds from each recording's `recording.completed` until its ingest was done."""
+    """Sorted seconds from each `recording.completed` until Opencast had the recording."""
     ingest_began: float
     """Time at which the first ingest began."""
     functions: dict[str, Runs]

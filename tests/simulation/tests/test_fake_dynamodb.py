@@ -224,7 +224,7 @@ def test_update_item_is_refused_when_it_removes_a_path_without_parent() -> None:
     assert outcome(table.update_item, **update_of("REMOVE m.gone")) == {}
 
 
-def test_fake_table_refuses_a_condition_on_size_when_the_attribute_is_missing() -> None:
+def test_condition_on_the_size_of_an_attribute_fails_when_the_attribute_is_missing() -> None:
     # moto isn't compared, because it raises a ValueError.
     table = fake_table(SCHEDULE)
     code = code_of(table.update_item, **update_of("SET n = :num", "size(steps) >= :num"))
