@@ -202,8 +202,8 @@ def _is_wrong(path: str, content: Any) -> bool:
     """Return whether a function has to refuse a request because the document forbids it.
 
     Two functions accept more than the document allows. /ingest accepts numbers as texts, and "" as
-    a missing value. /new_recording answers 204 to webhook events of other kinds, even if
-    fields are missing.
+    a missing value. /new_recording answers 204 to a webhook event that the function doesn't
+    handle, even if fields are missing.
     """
     if path == "ingest":
         return not isinstance(content, dict) or not content.get("uuid")

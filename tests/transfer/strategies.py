@@ -1,8 +1,8 @@
 """Hypothesis strategies for faults between Zoom and S3, and for scenarios with such faults.
 
-Two cases aren't drawn, because no engine could recognize them. In the first, a file without
-ETag and Last-Modified changes but keeps its size. In the second, neither the download host nor
-Zoom's API returns a file's right size.
+Two cases aren't drawn, because no engine could recognize them. In the first case, a file
+without ETag and Last-Modified changes but keeps its size. In the second case, neither the download
+host nor Zoom's API returns a file's right size.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LATE = 14
 FOREVER = 1000
 """Number of times that a permanent fault happens."""
 NEW_SIZE = 17_000_001
-"""Smallest size in bytes of a file whose size has changed. The largest is `LATE` more."""
+"""Smallest size in bytes of a file whose size has changed. `LATE` more is the largest size."""
 
 SIZES = st.one_of(
     st.integers(SMALLEST, 6_000_000),
@@ -43,7 +43,7 @@ FILES = (
     .map(lambda sizes: dict(zip("abc", sizes, strict=False)))
 )
 REQUESTS = st.one_of(st.integers(1, 3), st.integers(1, LATE))
-"""Numbers of requests. The first three, which open the files, are drawn more often."""
+"""Numbers of requests. The first three requests, which may open files, are drawn more often."""
 TIMES = st.sampled_from([1, 1, 1, 2, 3, 6, FOREVER])
 
 

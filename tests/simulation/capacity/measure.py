@@ -26,7 +26,7 @@ the mark, and CompleteMultipartUpload.
 GETS_OF_A_FILE = 10
 """Requests at the price of a GET for a file.
 
-These are two HeadObject, about seven ranges of the MP4, and Opencast's GET.
+The requests are two HeadObject, about seven ranges of the MP4, and Opencast's GET.
 """
 
 PLATFORM_LOG_BYTES = 400
