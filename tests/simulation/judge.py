@@ -586,13 +586,14 @@ def _queues(played: Played) -> Iterator[Verdict]:
 
 
 def _uploads(played: Played, reported: set[str]) -> Iterator[Verdict]:
-    """Yield a verdict for each upload that only S3's lifecycle rule ends. Its parts cost money.
+    """Yield a verdict for each upload that only S3's lifecycle rule ends.
 
-    Five kinds of uploads are allowed. A message redriven from the DLQ and a recording recovered
-    from the trash continue their uploads. A later message with more segments may renumber a file's
-    key. A file that leaves Zoom's list during its copy is left out a day later. Nothing continues
-    the copy of a summary. `reported` are the uuids of the recordings with a file that is reported
-    as missing.
+    The parts of such an upload cost money. Five kinds of uploads are allowed. A message redriven
+    from the DLQ and a recording recovered from the trash continue their uploads. A later message
+    with more segments may renumber a file's key. A file that leaves Zoom's list during its copy is
+    left out a day later. Nothing continues the copy of a summary.
+
+    `reported` are the uuids of the recordings with a file that is reported as missing.
     """
     cloud = played.cloud
     dead = {uuid_of(message.body) for message in cloud.queues.messages(cloud.download_dlq)}

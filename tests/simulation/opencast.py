@@ -231,7 +231,10 @@ class Opencast:
                 self.events[ingest.id].active_until = self.world.time
 
     def planned(self, kind: Kind) -> Fault | None:
-        """Remove and return the fault of a kind for the latest POST, or return None."""
+        """Remove and return the fault of a kind for the latest POST. Note that the fault struck.
+
+        Return None if there is no such fault.
+        """
         found = self._planned.pop((kind, self._posts), None)
         if found is not None:
             self.world.struck.append(found)

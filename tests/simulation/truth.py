@@ -91,7 +91,7 @@ class RecordingTruth:
 
 @dataclass(frozen=True)
 class Happening:
-    """Something that happens outside of the pipeline at the time `at`. `key` is its name."""
+    """Something that happens outside of the pipeline at the time `at`, with the name `key`."""
 
     at: float
     uuid: str
@@ -103,7 +103,7 @@ class Happening:
 
 @dataclass(frozen=True)
 class WebhookEvent(Happening):
-    """A webhook event of Zoom's, named `event`. `files` are the ids of its files.
+    """A webhook event of Zoom's, named `event`. `files` are ids of files.
 
     `lacks` are the fields that the body or object lacks. `uuids` are the recordings of a batch.
     """

@@ -27,7 +27,10 @@ LATE = 14
 FOREVER = 1000
 """Number of times that a permanent fault happens."""
 NEW_SIZE = 17_000_001
-"""Smallest size in bytes of a file whose size has changed. `LATE` more is the largest size."""
+"""Smallest size in bytes of a file whose size has changed.
+
+The largest size is `LATE` bytes more.
+"""
 
 SIZES = st.one_of(
     st.integers(SMALLEST, 6_000_000),
