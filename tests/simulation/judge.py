@@ -321,7 +321,7 @@ class _Recording:
         """
         end = _FATES.get(ingest.end, "")
         deleted = [at for at in self.deletions if at >= ingest.finished]
-        # Following ends with the publication. Other ingests are followed for a week.
+        # Following ends with the publication or a deletion. Other ingests are followed for a week.
         until = ingest.ends + SLOWEST_QUESTION if end == "published" else math.inf
         if not deleted or min(deleted) > until:
             return end

@@ -190,7 +190,7 @@ def test_a_world_with_captions_ends_well(seed: int) -> None:
     assert outcome.worst not in FAILURES
 
 
-def test_objects_are_written_and_read_as_in_moto(aws: Cloud) -> None:
+def test_fake_bucket_stores_and_returns_objects_as_moto_does(aws: Cloud) -> None:
     fake = FakeBucket(BUCKET, call=call_directly, now=Time(), new_id=Ids())
     for s3 in (aws.s3, fake):
         s3.put_object(Bucket=BUCKET, Key="a.vtt", Body=b"WEBVTT", ContentType="text/vtt")

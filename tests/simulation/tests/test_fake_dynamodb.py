@@ -188,7 +188,7 @@ def update_of(text: str, condition: str | None = None, **more: Any) -> dict[str,
         ("SET a = :num", "n IN :num"),
     ],
 )
-def test_update_item_is_refused_as_in_moto_when_an_expression_is_wrong(
+def test_update_item_is_refused_when_an_expression_is_wrong(
     aws: Cloud, text: str, condition: str | None
 ) -> None:
     attributes = {"n": 1, "t": "x", "m": {"x": 1}, "l": ["a"]}
