@@ -144,7 +144,7 @@ class FakeEngine:
             PermanentFailure: A copy failed for good, and doesn't tolerate the error. The unfinished
                 uploads of this call are aborted.
             RetryableFailure: A copy failed, or the time ended before this call stored a part or
-                completed an upload. Copies for which there was time are done.
+                completed an upload. Copies for which there was time are completed.
             OutOfTime: The time ended. The next invocation continues the copies.
         """
         run = _Run(self)

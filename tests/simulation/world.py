@@ -169,7 +169,7 @@ class World:
         """Run the events until a time, or until none is planned.
 
         Raises:
-            Endless: There are more than `most_events`, or an event has set `failure`.
+            Endless: More than `most_events` events run, or an event has set `failure`.
         """
         heap = self._heap
         left = most_events

@@ -33,10 +33,10 @@ from tests.simulation.truth import (
 from tests.simulation.world import DAY, World
 
 ANSWER_SECONDS = 3.0
-"""Seconds that Zoom waits for the webhook's answer."""
+"""Seconds that Zoom waits for the webhook's answer (docs/zoom.md)."""
 
 REPEATS = (300.0, 1200.0, 3600.0)
-"""Seconds between the attempts of a webhook event."""
+"""Seconds between the attempts of a webhook event (docs/zoom.md)."""
 
 TOKEN_LIFE = DAY
 OAUTH_LIFE = 3600.0
