@@ -175,7 +175,7 @@ class Wire:
     def send(
         self, method: str, target: str, body: bytes = b"", **headers: str
     ) -> tuple[int, str, str | None]:
-        """Send a request, and return the answer's status, error code (or body) and CRC32."""
+        """Send a request, and return the status, the error code or body, and the CRC32 or None."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         answer = self.session.request(
             method, self.url + target, data=body, headers={"Authorization": "x", **named}

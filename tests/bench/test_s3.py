@@ -211,16 +211,14 @@ class TestCompletion:
         assert s3.stats().open_uploads == 1
         assert sum(s3.stats().rejected.values()) == 1
 
-    def test_s3_peer_keeps_an_upload_open_when_an_inner_part_is_too_small(
+    def test_s3_peer_refuses_a_completion_when_an_inner_part_is_too_small(
         self, upload: Upload
     ) -> None:
         upload.send(3, SMALL)
         with pytest.raises(ClientError, match="EntityTooSmall"):
             upload.complete()
 
-    def test_s3_peer_keeps_an_upload_open_when_the_completion_names_another_size(
-        self, upload: Upload
-    ) -> None:
+    def test_s3_peer_refuses_a_completion_when_it_names_another_size(self, upload: Upload) -> None:
         with pytest.raises(ClientError, match="mp-object-size"):
             upload.complete(MpuObjectSize=len(BIG))
 
@@ -413,7 +411,7 @@ class TestFaults:
         Upload(client)
 
     @pytest.mark.parametrize(("moment", "sizes"), [("after", []), ("done", [len(BIG)])])
-    def test_s3_peer_answers_a_completion_with_200_and_an_error_when_a_fault_has_status_200(
+    def test_completion_at_the_s3_peer_fails_when_a_fault_has_status_200_and_an_error_code(
         self, s3: S3Peer, client: S3Client, moment: Any, sizes: list[int]
     ) -> None:
         # S3 may answer CompleteMultipartUpload with status 200 and an error in the body:

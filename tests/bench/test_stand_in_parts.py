@@ -58,7 +58,7 @@ def test_bytes_of_generated_files_differ_by_block_name_and_version() -> None:
     [(2, 1000, 0, 0.5), (1, 50_000, 10, 10.95), (0, 1, 0, 0)],
     ids=["limit", "burst after a pause", "no limit"],
 )
-def test_pacer_keeps_its_rate_after_a_burst_of_bytes(
+def test_pacer_waits_only_after_a_burst_and_only_when_its_rate_is_limited(
     mbps: float, burst: int, pause: float, seconds: float
 ) -> None:
     clock = Clock()

@@ -48,7 +48,7 @@ class TestDownloads:
         assert (stats.connections, stats.most_bodies) == (1, 1)
 
     @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer other"}], ids=str)
-    def test_zoom_peer_answers_a_download_with_an_html_page_when_the_token_is_wrong(
+    def test_zoom_peer_answers_a_download_with_an_html_page_when_the_token_is_missing_or_wrong(
         self, session: requests.Session, zoom: ZoomPeer, headers: dict[str, str]
     ) -> None:
         page = session.get(zoom.download_url("talk"), headers=headers, allow_redirects=False)
@@ -143,7 +143,7 @@ class TestDownloads:
         assert len(zoom.versions("talk")) == 1
 
     @pytest.mark.parametrize("replace_files", [True, False])
-    def test_zoom_peer_refuses_an_old_url_when_it_was_configured_and_has_signed_another(
+    def test_zoom_peer_refuses_a_url_when_the_url_is_older_than_the_configuration(
         self, plain_reader: Reader, replace_files: bool
     ) -> None:
         old = plain_reader.url()

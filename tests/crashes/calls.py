@@ -12,7 +12,7 @@ from local.neighbours.https_server import Request
 _WORD = re.compile(r"[A-Za-z]{1,18}|v\d")
 """Pattern of a path segment that is not an id.
 
-The longest such segment in the APIs of Zoom and Opencast has 18 letters.
+The longest such segment in the URLs of the functions' calls is `hasActiveWorkflows`.
 """
 
 _S3_READS = {"uploads": "ListMultipartUploads", "uploadId": "ListParts", "list-type": "ListObjects"}

@@ -33,7 +33,7 @@ _OWN_HEADERS = {
     "server",
     "transfer-encoding",
 }
-"""Headers that the proxy doesn't forward, because they belong to one connection."""
+"""Headers that the proxy doesn't forward, because each connection or server has its own."""
 
 _DEAD = text_answer(502, "text/plain", b"the caller was killed\n")
 

@@ -41,8 +41,9 @@ NEVER_ACCEPTED = "ON_DEMAND_RECEIVED"
 class Result:
     """The result of one crash.
 
-    `deliveries` is the number of the function's invocations. `problem` is "" if the recording is in
-    Opencast once and whole, and the pipeline has finished its work.
+    `deliveries` is the number of the function's invocations, or 0 if a delivery or a wait failed.
+    `problem` is "" if the recording is in Opencast once and whole, and the pipeline has finished
+    its work.
     """
 
     aim: Aim

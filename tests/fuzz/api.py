@@ -41,7 +41,7 @@ LINKS = (
 SERIES_LINK = "https://oc.example.edu/engage/ui/index.html#/2026/01/12345"
 ZOOM = {"/recordings": recording_answer()}
 DECIDING = ("meeting_id", "seconds", "since", "queues")
-"""The parameters that choose a query of /status. The first of them in a request decides."""
+"""The parameters that choose a query of /status, in the order of their precedence."""
 
 
 def make_ingest(mutator: Mutator) -> Any:
@@ -164,7 +164,7 @@ def make_documented(mutator: Mutator) -> Any:
 
 
 def check_documented(given: Any) -> Iterator[str]:
-    """Check that a request gets a documented answer below 500, and a wrong request no 2xx."""
+    """Check that a request gets a documented answer below 500, and a wrong request a 4xx."""
     path, content = given["path"], given["content"]
     method = "GET" if path == "status" else "POST"
     answered = _answered(path, content)
@@ -202,8 +202,8 @@ def _is_wrong(path: str, content: Any) -> bool:
     """Return whether a function has to refuse a request because the document forbids it.
 
     Two functions accept more than the document allows. /ingest accepts numbers as texts, and "" as
-    a missing value. /new_recording answers 204 to ignored webhook events, even if fields are
-    missing.
+    a missing value. /new_recording answers 204 to a webhook event that the function doesn't
+    handle, even if fields are missing.
     """
     if path == "ingest":
         return not isinstance(content, dict) or not content.get("uuid")

@@ -74,7 +74,7 @@ class Table(FakeTable):
         yield self
 
     def put(self, items: Any) -> None:
-        """Put the items of a mutated list into the table, except those that DynamoDB refuses."""
+        """Put the items of a mutated list into the table, but not items that DynamoDB refuses."""
         for item in items if isinstance(items, list) else ():
             if isinstance(item, dict):
                 try:
@@ -84,7 +84,10 @@ class Table(FakeTable):
 
 
 def item_of(value: Any, depth: int = 0) -> Any:
-    """Return a mutated value in a form that DynamoDB can store, with numbers as Decimals."""
+    """Return a mutated value in a form that DynamoDB can store.
+
+    A number becomes a Decimal, or a text if the number is NaN or too large.
+    """
     if value == DEEP or depth > 25:
         return [[[[["deep"]]]]]
     if value == DIGITS:

@@ -356,7 +356,7 @@ def status_of(aws: Aws) -> status_query.Dependencies:
 class SlackFakes:
     """The `slack` function over fakes.
 
-    `invoked` are the events with which the function invokes itself. `posted` are the function's
+    `invoked` are the payloads with which the function invokes itself. `posted` are the function's
     messages to Slack.
     """
 

@@ -89,7 +89,7 @@ def make_event(mutator: Mutator) -> Any:
 
 
 def check_event(given: Any) -> Iterator[str]:
-    """Check that an event of CloudWatch Logs raises no error, after which Lambda would retry."""
+    """Check that an event of CloudWatch Logs raises no error, because Lambda retries errors."""
     sns = functions.Sns()
     event = given if isinstance(given, dict) else {}
     log_notifications.mail_faults(event, functions.notifications_of(Aws(), sns))

@@ -100,7 +100,7 @@ def on_demand_event() -> dict[str, Any]:
 
 @cache
 def zoom_events() -> list[dict[str, Any]]:
-    """Return webhook events of each kind, and the recorded requests to the webhook."""
+    """Return webhook events of several kinds, and the requests of the webhook's test vectors."""
     about = {key: value for key, value in meeting().items() if key != "recording_files"}
     batch = {
         "meeting_uuids": [UUID, "b=="],
@@ -121,7 +121,7 @@ def zoom_events() -> list[dict[str, Any]]:
 
 @cache
 def download_messages() -> list[dict[str, Any]]:
-    """Return messages of the download queue, some with all optional fields."""
+    """Return messages of the download queue, some with many optional fields."""
     options = {
         "file_extension": "MP4",
         "first_seen": "2026-10-14T18:00:00Z",

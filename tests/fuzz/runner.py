@@ -193,7 +193,7 @@ def run(shares: dict[str, int], seed: int, processes: int, seconds: float) -> di
 def shrunk(name: str, given: Any, kind: str) -> Any:
     """Return a smaller input with the same kind of problem, or `given` if the search finds nothing.
 
-    The search ends after `SHRINKING_TRIES` attempts or `SHRINKING_SECONDS`.
+    The search ends at the latest after `SHRINKING_TRIES` attempts or `SHRINKING_SECONDS`.
     """
     tries, ends = SHRINKING_TRIES, time.monotonic() + SHRINKING_SECONDS
     with LogInMemory() as log:

@@ -100,7 +100,10 @@ def body_of(form: Any) -> bytes:
 
 
 def signed(body: bytes) -> dict[str, Any]:
-    """Return API Gateway's event for a request with this body, signed as Slack signs requests."""
+    """Return API Gateway's event for a request with this body, signed as Slack signs requests.
+
+    A body that isn't UTF-8 gets a wrong signature.
+    """
     verifier = SignatureVerifier(planted.SLACK_SECRET)
     try:
         signature = str(verifier.generate_signature(timestamp=str(TIMESTAMP), body=body))

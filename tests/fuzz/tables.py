@@ -35,7 +35,7 @@ def make_rows(mutator: Mutator) -> Any:
 
 
 def check_rows(given: Any) -> Iterator[str]:
-    """Check that /status, /zip and the mails show malformed rows of the status table."""
+    """Check that /status, /zip and the mails work despite malformed rows of the status table."""
     aws = Aws()
     aws.status.put(given)
     aws.schedule.put([payloads.schedule_row()])

@@ -24,8 +24,9 @@ class Target:
         name: The target's name on the command line.
         weight: The target's share of all inputs, relative to other targets.
         make: Makes an input: a Python value whose `repr` can be pasted into a test.
-        check: Passes an input to the code, and returns every text that people, tables or
-            neighbours then see. Raises Finding or another error if the input breaks the code.
+        check: Passes an input to the code, and returns the texts that people then see, or that
+            tables or neighbours then get. Raises Finding or another error if the input breaks the
+            code.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Tests with some fuzzed inputs, and with every input that has found a problem before."""
+"""Tests with some fuzzed inputs, and with inputs that have found a problem before."""
 
 from __future__ import annotations
 

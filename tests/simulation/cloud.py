@@ -35,7 +35,7 @@ STAGED_DAYS, TAKEN_DAYS, UPLOAD_DAYS = 7, 1, 1
 MOST_MESSAGES = 1000
 """Most messages in a world without captions and with up to a hundred recordings.
 
-A world with more messages fails.
+Such a world fails if it has more messages.
 """
 
 EXPIRED = "expired"

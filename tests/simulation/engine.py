@@ -62,9 +62,9 @@ class Copies:
 
     bucket: FakeBucket
     files: dict[str, FileTruth]
-    """Content → file."""
+    """Token → file."""
     contents: dict[str, str]
-    """ETag → content."""
+    """ETag → token."""
     begun: dict[tuple[str, str], Upload] = field(default_factory=dict)
     """(staging key, identity of the source) → upload."""
 
@@ -89,10 +89,10 @@ class Copies:
         return f"WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n{token}\n"
 
     def resume(self, key: str, identity: str) -> Upload:
-        """Return the unfinished upload of a source, or begin an upload.
+        """Return the unfinished upload with an identity. Begin the upload if there is none.
 
-        `identity` names the version of the source. Abort the uploads of other sources to the same
-        key.
+        `identity` names the version of the source. Abort the uploads with other identities to the
+        same key.
         """
         for other in [name for name in self.begun if name[0] == key and name[1] != identity]:
             self.abort(other)
@@ -143,8 +143,8 @@ class FakeEngine:
         Raises:
             PermanentFailure: A copy failed for good, and doesn't tolerate the error. The unfinished
                 uploads of this call are aborted.
-            RetryableFailure: A copy failed, or the time ended before any bytes were stored. Copies
-                for which there was time are done.
+            RetryableFailure: A copy failed, or the time ended before this call stored a part or
+                completed an upload. Copies for which there was time are completed.
             OutOfTime: The time ended. The next invocation continues the copies.
         """
         run = _Run(self)

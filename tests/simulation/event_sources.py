@@ -37,7 +37,7 @@ class Context:
 
 @dataclass
 class Warm(Generic[Kept]):
-    """A container between two invocations. `used` is the time of its last use."""
+    """A container between two invocations. `used` is the time of the last use."""
 
     container: Container[Kept]
     used: float

@@ -73,7 +73,7 @@ Seven messages that wait for a day, requeued every quarter of an hour, need that
 MESSAGES_FOR_CAPTIONS = 700
 """Most messages sent for the captions of one webhook event or request.
 
-A message that waits for a week needs that many.
+A message that waits for a week needs almost that many.
 """
 
 MESSAGES_AT_ONCE = 4
@@ -321,7 +321,7 @@ class _Recording:
         """
         end = _FATES.get(ingest.end, "")
         deleted = [at for at in self.deletions if at >= ingest.finished]
-        # Following ends with the publication. Other ingests are followed for a week.
+        # Following ends with the publication or a deletion. Other ingests are followed for a week.
         until = ingest.ends + SLOWEST_QUESTION if end == "published" else math.inf
         if not deleted or min(deleted) > until:
             return end
@@ -387,7 +387,7 @@ class _Recording:
             yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({ingested.key})")
 
     def _captions(self) -> Iterator[Verdict]:
-        """Check that each event has the recording's captions and chapters, at the right times.
+        """Check that each event has the captions and chapters that are due, at the right times.
 
         An event has captions and chapters at most once for each of its ingests. Captions begin one
         second after a segment's start, chapters at the start and 100 seconds later.
@@ -496,8 +496,8 @@ class _Recording:
     def _needs_chapters(self) -> bool:
         """Return whether chapters are due.
 
-        Chapters are due if Zoom listed all of them soon after the last webhook event about
-        transcripts, and `_may_have_texts` is true of version 19.
+        Chapters are due if Zoom listed all of them less than `CHAPTERS_IN_TIME` seconds after the
+        last accepted webhook event about transcripts, and `_may_have_texts` is true of version 19.
         """
         listed = [file.listed for file in self.truth.files if file.is_chapters]
         last = max((event.at for event in self._transcript_events()), default=-math.inf)
@@ -551,7 +551,7 @@ def _is_multiple(request: Request) -> bool:
 
 
 def media_package_of(uuid: str) -> str:
-    """Return the id of the recording's own media package: md5(meeting uuid) as a uuid."""
+    """Return the id of the recording's own media package: the md5 of `uuid`, written as a uuid."""
     return str(uuids.UUID(hashlib.md5(uuid.encode(), usedforsecurity=False).hexdigest()))
 
 
@@ -586,13 +586,14 @@ def _queues(played: Played) -> Iterator[Verdict]:
 
 
 def _uploads(played: Played, reported: set[str]) -> Iterator[Verdict]:
-    """Yield a verdict for each upload that only S3's lifecycle rule ends. Its parts cost money.
+    """Yield a verdict for each upload that only S3's lifecycle rule ends.
 
-    Five kinds of uploads are allowed. A message redriven from the DLQ and a recording recovered
-    from the trash continue their uploads. A later message with more segments may renumber a file's
-    key. A file that leaves Zoom's list during its copy is left out a day later. Nothing continues
-    the copy of a summary. `reported` are the uuids of the recordings with a file that is reported
-    as missing.
+    The parts of such an upload cost money. Five kinds of uploads are allowed. A message redriven
+    from the DLQ and a recording recovered from the trash continue their uploads. A later message
+    with more segments may renumber a file's key. A file that leaves Zoom's list during its copy is
+    left out a day later. Nothing continues the copy of a summary.
+
+    `reported` are the uuids of the recordings with a file that is reported as missing.
     """
     cloud = played.cloud
     dead = {uuid_of(message.body) for message in cloud.queues.messages(cloud.download_dlq)}

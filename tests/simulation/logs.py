@@ -63,9 +63,9 @@ class Collector(logging.Handler):
 
 @contextmanager
 def collected(world: World, also: logging.Handler | None = None) -> Iterator[Collector]:
-    """Yield a collector of the records that production logs in the block.
+    """Yield a collector of the error records that production logs in the block.
 
-    The handler `also` gets the same records, from level INFO on.
+    The handler `also` gets every record that production logs, from level INFO on.
     """
     logger = logging.getLogger("ingester")
     collector = Collector(world)

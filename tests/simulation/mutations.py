@@ -1,7 +1,7 @@
 """Mistakes in the code that the simulator must catch.
 
-`python -m tests.simulation.mutations` applies each mistake to a copy of the code, runs worlds until
-one fails, and prints the number of that world.
+`python -m tests.simulation.mutations` applies each mistake to a copy of the code, runs up to
+`MOST_WORLDS` worlds until a world fails, and prints the number of the failing world.
 """
 
 from __future__ import annotations
@@ -333,6 +333,7 @@ def caught_by(mutation: Mutation, seed: int = 0) -> tuple[bool, str]:
 
     Raises:
         ValueError: The replaced code doesn't occur exactly once.
+        subprocess.TimeoutExpired: The worlds take longer than `SECONDS`.
     """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
@@ -360,7 +361,11 @@ def caught_by(mutation: Mutation, seed: int = 0) -> tuple[bool, str]:
 def main() -> int:
     """Run worlds with each mutation whose name contains the argument, or with all mutations.
 
-    Return 1 if a mutation is missed, else 0.
+    Print the result for each mutation. Return 1 if a mutation is missed, else 0.
+
+    Raises:
+        ValueError: The code that a mutation replaces doesn't occur exactly once.
+        subprocess.TimeoutExpired: The worlds of a mutation take longer than `SECONDS`.
     """
     chosen = [
         mutation for mutation in MUTATIONS if not sys.argv[1:] or sys.argv[1] in mutation.name

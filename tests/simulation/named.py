@@ -1,6 +1,6 @@
 """Named worlds: a small world for each known cause of a loss.
 
-In the worlds of `REPORTED` the pipeline leaves out a file, and reports the file by name. In the
+In the worlds of `REPORTED` the pipeline leaves out a file, and reports the missing file. In the
 other worlds the pipeline's design removes the cause, and no file is missing.
 """
 
@@ -51,7 +51,7 @@ class NamedWorld:
 
 
 REPORTED = frozenset(("5a", "5b", "7", "13"))
-"""The numbers of the causes for which the pipeline leaves out a file and reports it."""
+"""The numbers of the causes for which the pipeline reports a missing file."""
 
 
 def file(

@@ -1,7 +1,7 @@
 """A fake Opencast with events, series, and an ingest that fetches files during the request.
 
-The fake follows Opencast's sources. A POST runs as its own process, which continues when the caller
-has gone.
+The fake follows Opencast's sources. The POST of an ingest runs as its own process, which continues
+when the caller has gone.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ Answer = tuple[Response | None, BaseException | None]
 class IngestedFile:
     """A file of an ingest.
 
-    `promised` is the object's content when the form came. `content` is the fetched content.
+    `promised` is the object's content when the form came, or "" if S3 refused the URL.
+    `content` is the fetched content.
     """
 
     flavor: str
@@ -74,7 +75,7 @@ class Ingest:
     number: int = 0
     """The id of the ingest's workflow."""
     ends: float = 0.0
-    """Time at which the workflow ends."""
+    """Time at which the workflow ends or pauses."""
     end: str = "SUCCEEDED"
     """The end of the workflow, one of `scenarios.WORKFLOW_ENDS`."""
 
@@ -170,7 +171,10 @@ class Opencast:
         return Response(404, b"", {"Content-Type": "text/plain"})
 
     def _workflow(self, number: str) -> Response:
-        """Answer with a workflow. Opencast keeps the workflow when its event is deleted."""
+        """Answer with a workflow, or with 404 for an unknown number.
+
+        Opencast keeps the workflow when its event is deleted.
+        """
         self.questions[number] += 1
         ingest = next((each for each in self.ingests if str(each.number) == number), None)
         if ingest is None:
@@ -227,7 +231,10 @@ class Opencast:
                 self.events[ingest.id].active_until = self.world.time
 
     def planned(self, kind: Kind) -> Fault | None:
-        """Remove and return the fault of a kind for the latest POST, or return None."""
+        """Remove and return the fault of a kind for the latest POST. Note that the fault struck.
+
+        Return None if there is no such fault.
+        """
         found = self._planned.pop((kind, self._posts), None)
         if found is not None:
             self.world.struck.append(found)
@@ -466,7 +473,7 @@ class OpencastSession:
         return self._world.call("opencast.answer", lambda: answer, lost_answer)
 
     def _api(self, path: str, form: Form, url: str) -> Response:
-        """Send a POST to the External API, which answers without delay."""
+        """Send a POST to the External API, and return the answer."""
         if path == "/api/workflows":
             name, effect = "opencast.workflow", lambda: self._opencast.start_workflow(form)
         else:

@@ -37,7 +37,7 @@ HOUR = 3600.0
 RECONCILED_AFTER = 48 * HOUR
 """Seconds for which reconcile runs after the last happening or fault.
 
-Zoom's list lacks a file for 30 hours at most, and a copy may wait for a day.
+In the scenario of a seed, Zoom's list lacks a file for 30 hours at most. A copy may wait for a day.
 """
 HOURLY, RARELY = 4 * HOUR, 6
 """Seconds of hourly runs of reconcile after the last happening or fault, and hours between later
@@ -47,14 +47,17 @@ CAPTIONS_DAYS = 13
 """Days that a world with captions lasts at least after its last happening.
 
 The pipeline waits a week for captions after the ingest. Behind a paused workflow two messages wait
-42 hours each.
+56 hours each.
 """
 
 FOLLOWED_DAYS = 8
 """Days that a world lasts longer if its ingests are followed. Following takes at most a week."""
 
 FAILED_PAUSE = 300.0
-"""Seconds from a failed run of follow to the next run, which the real rule starts every minute."""
+"""Seconds for which a failed run of follow delays the next run.
+
+A write of a record may plan an earlier run. The real rule starts a run every minute.
+"""
 
 ASYNC_RETRIES = 2
 MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
@@ -65,8 +68,8 @@ MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
 class Request:
     """A person's request and its answers.
 
-    `answers` are the HTTP statuses, or None for no answer. `known` are the ids of the files that
-    Zoom listed at the time of an answer.
+    `answers` are the HTTP statuses, or None for no answer. `known` are the ids of the files
+    whose time `listed` had come after an attempt.
     """
 
     happening: PlusZoom | Forced
@@ -172,7 +175,11 @@ class _FollowClock:
         system.cloud.recordings.on_write = self.look
 
     def look(self, after: float = 0.0) -> None:
-        """Plan the first minute in which an ingest is due, at least `after` seconds from now."""
+        """Plan a run of follow for the minute after an ingest is due.
+
+        The run begins at least `after` seconds from now. Do nothing if no ingest is followed, or if
+        a run is planned for the same or an earlier minute.
+        """
         stored = self._system.cloud.recordings._stored  # noqa: SLF001  # `items` copies every row
         dues = [
             datetime.fromisoformat(item["follow_due"]).timestamp() - BEGIN.timestamp()

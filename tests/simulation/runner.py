@@ -64,7 +64,7 @@ def fault_name(fault: Fault) -> str:
 def run_worlds(
     seeds: Sequence[int], profile: Profile, most_faults: int, processes: int
 ) -> list[Outcome]:
-    """Run the worlds of seeds, in parallel if `processes` is above 1. Return their outcomes."""
+    """Run the worlds of seeds, in parallel if `processes` is above 1, and return the outcomes."""
     run = partial(run_seed, profile=profile, most_faults=most_faults)
     if processes < 2:
         return [run(seed) for seed in seeds]

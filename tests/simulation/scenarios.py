@@ -75,7 +75,7 @@ CAPTIONS_CALLS = (
     "opencast.answer",
 )
 NEVER = 1e9
-"""`fetchable` of a file that Zoom never serves: a second after the end of every world."""
+"""`fetchable` of a file that Zoom never serves: a time after the end of every world."""
 WORKFLOW_ENDS = ("SUCCEEDED", "FAILED", "STOPPED", "PAUSED", "UNPUBLISHED")
 FOLLOWED_SHARE = 0.5
 

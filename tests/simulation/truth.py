@@ -17,7 +17,7 @@ from tests.simulation.world import BEGIN, DAY
 
 VIDEO, CHAT, TRANSCRIPT, CHAPTERS = "MP4", "CHAT", "TRANSCRIPT", "SUMMARY"
 SUMMARIES = {"summary": "summary/source", "summary_next_steps": "next-steps/source"}
-"""The flavors of summaries in Opencast, by Zoom's type of the recording."""
+"""The flavors of summaries in Opencast, by Zoom's `recording_type` of the file."""
 
 VIEWS = (
     "active_speaker",
@@ -26,7 +26,7 @@ VIEWS = (
     "shared_screen_with_speaker_view",
     "shared_screen_with_gallery_view",
 )
-"""The views that the pipeline publishes."""
+"""The views that the pipeline knows."""
 
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -91,7 +91,7 @@ class RecordingTruth:
 
 @dataclass(frozen=True)
 class Happening:
-    """Something that happens outside of the pipeline at the time `at`. `key` is its name."""
+    """Something that happens outside of the pipeline at the time `at`, with the name `key`."""
 
     at: float
     uuid: str
@@ -103,7 +103,7 @@ class Happening:
 
 @dataclass(frozen=True)
 class WebhookEvent(Happening):
-    """A webhook event of Zoom's, named `event`. `files` are the ids of its files.
+    """A webhook event of Zoom's, named `event`. `files` are ids of files.
 
     `lacks` are the fields that the body or object lacks. `uuids` are the recordings of a batch.
     """

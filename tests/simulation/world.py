@@ -44,7 +44,7 @@ SLOW_SHARE = 0.01
 """Share of calls that take up to two seconds longer."""
 
 HALF, THROTTLED = "half", "throttled"
-"""Values of an outage's `Fault.detail`: half of the calls fail, or calls fail quickly."""
+"""Values of `Fault.detail`: half of an outage's calls fail, or the failed calls fail quickly."""
 
 Failure = Callable[[bool], Exception]
 """A function that makes the error of a failed call, given whether the call had its effect."""
@@ -149,7 +149,8 @@ class World:
     def random_fraction(self) -> float:
         """Return a random number in [0, 1).
 
-        It comes from the running process's source, or from the world's source if no process runs.
+        The number comes from the running process's source, or from the world's source if no process
+        runs.
         """
         return (self.current.chance if self.current else self._chance).random()
 
@@ -168,7 +169,7 @@ class World:
         """Run the events until a time, or until none is planned.
 
         Raises:
-            Endless: There are more than `most_events`, or an event has set `failure`.
+            Endless: More than `most_events` events run, or an event has set `failure`.
         """
         heap = self._heap
         left = most_events
@@ -243,7 +244,12 @@ class World:
         return float("inf") if ends is None else ends - self.time
 
     def wait(self, promise: Promise[Any], seconds: float) -> bool:
-        """Wait for a promise, at most `seconds`. Return whether the promise is kept."""
+        """Wait for a promise, at most `seconds`. Return whether the promise is kept.
+
+        Raises:
+            Killed: The process is dead, or is killed during the wait.
+            AssertionError: No process runs.
+        """
         process = self._running()
         if promise.is_kept:
             return True
@@ -255,7 +261,11 @@ class World:
         return promise.is_kept
 
     def sleep(self, seconds: float) -> None:
-        """Make time pass for the running process. Do nothing outside of processes."""
+        """Make time pass for the running process. Do nothing outside of processes.
+
+        Raises:
+            Killed: The process is dead, or is killed during the sleep.
+        """
         process = self.current
         if process is None:
             return
@@ -298,6 +308,10 @@ class World:
 
         Outside of processes, only `effect` runs. `failure` makes the error of a failed call, by
         default botocore's error.
+
+        Raises:
+            Killed: The process is dead, is killed during the call, or crashes.
+            Exception: The call fails (see `failure`), or `effect` raises an error.
         """
         process = self.current
         if process is None:

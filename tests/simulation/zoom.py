@@ -33,10 +33,10 @@ from tests.simulation.truth import (
 from tests.simulation.world import DAY, World
 
 ANSWER_SECONDS = 3.0
-"""Seconds that Zoom waits for the webhook's answer."""
+"""Seconds that Zoom waits for the webhook's answer (docs/zoom.md)."""
 
 REPEATS = (300.0, 1200.0, 3600.0)
-"""Seconds between the attempts of a webhook event."""
+"""Seconds between the attempts of a webhook event (docs/zoom.md)."""
 
 TOKEN_LIFE = DAY
 OAUTH_LIFE = 3600.0
@@ -132,7 +132,10 @@ class Zoom:
         return status
 
     def body_of(self, webhook_event: WebhookEvent) -> bytes:
-        """Make a webhook event's body, with a new token and new URLs if the body names files."""
+        """Make a webhook event's body, without the fields in `lacks`.
+
+        The token and the download URLs in a body are new.
+        """
         about: dict[str, Any] = {}
         if webhook_event.uuids:
             about = (
@@ -251,7 +254,10 @@ class Zoom:
         return {**_about(state.truth), **self._entries(state.truth, files)}
 
     def listed_now(self, uuid: str) -> set[str]:
-        """Return the ids of the files that the API lists by now, gone recordings included."""
+        """Return the ids of a recording's files whose time `listed` has come.
+
+        The result doesn't depend on whether the recording is in Zoom's trash.
+        """
         return {file.id for file in self._files_of(self.recordings[uuid])}
 
     def _files_of(self, state: State) -> list[FileTruth]:

@@ -62,7 +62,11 @@ def metadata_of(name: str) -> dict[str, str]:
 
 
 def wait_for_threads() -> None:
-    """Wait until the engines' threads, which end soon after a run, have ended."""
+    """Wait until the engines' threads, which end soon after a run, have ended.
+
+    Raises:
+        AssertionError: A thread still runs after `END_SECONDS`.
+    """
     for thread in threading.enumerate():
         if thread.name.startswith("transfer_"):
             thread.join(END_SECONDS)
@@ -145,7 +149,12 @@ class Harness:
         sizes: Mapping[str, int] | None = None,
         tolerated_errors: tuple[type[PermanentFailure], ...] = (),
     ) -> list[Copied | IngesterError]:
-        """Copy files, wait for the end of all threads, and return the results."""
+        """Copy files, wait for the end of all threads, and return the results.
+
+        Raises:
+            IngesterError: The copy failed, or ran out of time.
+            AssertionError: A thread still runs after `END_SECONDS`.
+        """
         copies = self.copies(names, sizes=sizes, tolerated_errors=tolerated_errors)
         try:
             return (engine or self.engine()).copy(copies)
@@ -217,7 +226,12 @@ class Harness:
                 process.kill()
 
     def copy_in_process(self, name: str) -> int:
-        """Copy a file in a process, and return the process's peak memory in KiB."""
+        """Copy a file in a process, and return the process's peak memory in KiB.
+
+        Raises:
+            AssertionError: The process failed.
+            subprocess.TimeoutExpired: The process takes longer than `PROCESS_SECONDS`.
+        """
         with self.process(name) as process:
             printed, _ = process.communicate(timeout=PROCESS_SECONDS)
             assert process.returncode == 0

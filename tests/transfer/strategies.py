@@ -1,8 +1,8 @@
 """Hypothesis strategies for faults between Zoom and S3, and for scenarios with such faults.
 
-Two situations aren't drawn, because no engine could recognize them. In the first, a file without
-ETag and Last-Modified changes but keeps its size. In the second, neither the download host nor
-Zoom's API returns a file's right size.
+Two cases aren't drawn, because no engine could recognize them. In the first case, a file
+without ETag and Last-Modified changes but keeps its size. In the second case, neither the download
+host nor Zoom's API returns a file's right size.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ LATE = 14
 FOREVER = 1000
 """Number of times that a permanent fault happens."""
 NEW_SIZE = 17_000_001
-"""Size in bytes of changed files. A changed file may have up to `LATE` bytes more."""
+"""Smallest size in bytes of a file whose size has changed.
+
+The largest size is `LATE` bytes more.
+"""
 
 SIZES = st.one_of(
     st.integers(SMALLEST, 6_000_000),
@@ -35,7 +38,7 @@ SIZES = st.one_of(
     st.integers(24_000_000, 40_000_000),
     st.sampled_from([0, SMALLEST, 5 * MIB, 5 * MIB + 1, 20 * MIB, 25 * MIB - 1]),
 ).filter(lambda size: not NEW_SIZE <= size <= NEW_SIZE + LATE)
-"""Sizes in bytes of first versions, which no changed file has."""
+"""Sizes in bytes of first versions. A file whose size changes gets none of these sizes."""
 
 FILES = (
     st.lists(SIZES, min_size=1, max_size=3)
@@ -43,7 +46,7 @@ FILES = (
     .map(lambda sizes: dict(zip("abc", sizes, strict=False)))
 )
 REQUESTS = st.one_of(st.integers(1, 3), st.integers(1, LATE))
-"""Numbers of requests. The first three, which open the files, are drawn more often."""
+"""Numbers of requests. The first three requests, which may open files, are drawn more often."""
 TIMES = st.sampled_from([1, 1, 1, 2, 3, 6, FOREVER])
 
 

@@ -17,8 +17,7 @@ from tests.transfer.harness import Harness, version_in
 
 KILLED_SIZE = 200_000_000
 COST_OF_A_KILL = 0.3
-"""Largest share of the file that is fetched again after a kill. Open parts are a quarter of the
-file."""
+"""Largest share of the file that is fetched again after a kill, because open parts are lost."""
 LIMITED_SIZE = 240_000_000
 BYTES_A_SECOND = 10_000_000
 SECONDS = 14.0

@@ -79,7 +79,7 @@ class TestLeftovers:
         assert harness.s3.uploads() == []
 
     @RANGES
-    def test_copy_leaves_nothing_in_s3_of_an_opened_file_when_another_file_fails(
+    def test_copy_leaves_no_upload_of_an_opened_file_when_another_file_fails(
         self, harness: Harness, has_ranges: bool
     ) -> None:
         # Zoom refuses the other file while S3 is slow to answer the new upload.
@@ -112,7 +112,7 @@ class TestLeftovers:
     def test_copy_begins_another_upload_when_its_upload_was_ended_elsewhere(
         self, harness: Harness, operation: str, nth: int, has_ranges: bool
     ) -> None:
-        # The mark is among the first five parts. So the mark's request can be the first to fail.
+        # UploadPart also sends the mark. So the mark's request can be the first to fail.
         fault = S3Fault(kind="gone", operation=operation, nth=nth, moment="before")
         harness.begin(replace(ONE, ranges=has_ranges), s3_faults=[fault])
         harness.copy()

@@ -116,6 +116,7 @@ def frozen(value: Any) -> Any:
 
     Raises:
         TypeError: boto3 can't send the value.
+        decimal.DecimalException: A number has too many digits, or is too large or too small.
         InvalidRequest: The value is or contains an empty set, which DynamoDB refuses.
     """
     kind = type(value)

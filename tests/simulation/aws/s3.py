@@ -232,7 +232,11 @@ class FakeBucket:
         return self._call("s3.PutObject", effect)
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> dict[str, Any]:
-        """Return an object, or its beginning if `Range` is given."""
+        """Return an object, or its beginning if `Range` is given.
+
+        Raises:
+            ClientError: There is no such object (NoSuchKey).
+        """
 
         def effect() -> dict[str, Any]:
             found = self._objects.get(Key) if Bucket == self.name else None
@@ -264,7 +268,11 @@ class FakeBucket:
     def generate_presigned_url(
         self, ClientMethod: str, Params: Mapping[str, str], ExpiresIn: int = 3600
     ) -> str:
-        """Sign a URL without the hook, because boto3 signs locally."""
+        """Return a presigned URL, without a call of the hook, because boto3 signs locally.
+
+        Raises:
+            ValueError: `ClientMethod` isn't "get_object".
+        """
         if ClientMethod != "get_object":
             raise ValueError(f"The fake of S3 presigns no {ClientMethod}.")
         return _presigned(Presigned(Params["Bucket"], Params["Key"], int(self._now()), ExpiresIn))

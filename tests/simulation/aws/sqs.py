@@ -169,6 +169,10 @@ class FakeQueues:
         """Create a queue, and return its URL.
 
         `redrive` is the URL of the dead-letter queue, and the largest number of receives.
+
+        Raises:
+            ValueError: The name doesn't fit the queue's type, or the types of the queue and of the
+                dead-letter queue differ.
         """
         if name.endswith(".fifo") != fifo:
             raise ValueError(f"{name}: the name of a FIFO queue, and of no other, ends in .fifo.")
@@ -180,7 +184,7 @@ class FakeQueues:
         return url
 
     def messages(self, url: str) -> list[MessageView]:
-        """Return every message of a queue, visible or not, in the order of sending."""
+        """Return every message of a queue, visible or not, in the order of arrival."""
         return [
             MessageView(
                 message_id=message.message_id,
@@ -221,10 +225,12 @@ class FakeQueues:
     def delete(self, url: str, receipt_handle: str) -> None:
         """Delete the message of a receipt handle, as an event source mapping does.
 
-        A FIFO queue raises a ClientError if the handle has expired or isn't the latest.
+        If the handle isn't the latest, a standard queue may keep the message (DeleteMessage, "you
+        must use the most recently received ReceiptHandle"). The fake then keeps the message.
 
-        A standard queue may keep the message if the handle isn't the latest (DeleteMessage, "you
-        must use the most recently received ReceiptHandle"). The fake always keeps the message.
+        Raises:
+            ReceiptHandleIsInvalid: SQS never gave the handle.
+            ClientError: The queue is a FIFO queue, and the handle has expired or isn't the latest.
         """
         queue = self._queues[url]
         message = self._message(queue, receipt_handle, "DeleteMessage")

@@ -29,7 +29,11 @@ class FakeParameters:
         self._values[name] = value, self._values.get(name, ("", 0))[1] + 1
 
     def get_parameter(self, *, Name: str, WithDecryption: bool = False) -> dict[str, Any]:
-        """Return the parameter. Without `WithDecryption` its value is encrypted."""
+        """Return the parameter. Without `WithDecryption` its value is encrypted.
+
+        Raises:
+            ParameterNotFound: There is no such parameter.
+        """
 
         def effect() -> dict[str, Any]:
             if Name not in self._values:

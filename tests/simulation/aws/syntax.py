@@ -72,7 +72,7 @@ class Parser:
         return token
 
     def accept(self, token: str) -> bool:
-        """Read the next token if its upper case is `token`. Return whether it is."""
+        """Read the next token if its upper case is `token`. Return whether the token was read."""
         if self.peek().upper() != token:
             return False
         self._at += 1

@@ -384,7 +384,11 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 def written(document: str, results: Results) -> str:
-    """Return the document with every generated part replaced."""
+    """Return the document with every generated part replaced.
+
+    Raises:
+        ValueError: The document lacks a part.
+    """
     for name, make in PARTS.items():
         part_of(document, name)
         text = marked(name, make(results))

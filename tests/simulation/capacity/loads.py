@@ -34,8 +34,8 @@ VIEWS = ("active_speaker", "shared_screen")
 SERIES = "20260112345"
 
 ENGINE_RATE = 71e6
-"""Bytes a second of an invocation, which a recording's files share. Source: docs/performance.md,
-"engine, four files of 256 MB at once", on a link of 75 MB/s."""
+"""Bytes a second of an invocation, which a recording's files share. docs/performance.md has about
+this rate for "engine, four files of 256 MB at once", on a link of 75 MB/s."""
 
 
 @dataclass(frozen=True)

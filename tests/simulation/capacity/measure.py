@@ -26,7 +26,7 @@ the mark, and CompleteMultipartUpload.
 GETS_OF_A_FILE = 10
 """Requests at the price of a GET for a file.
 
-These are two HeadObject, about seven ranges of the MP4, and Opencast's GET.
+The requests are two HeadObject, about seven ranges of the MP4, and Opencast's GET.
 """
 
 PLATFORM_LOG_BYTES = 400
@@ -56,7 +56,7 @@ class Measured:
     ingested: tuple[float, ...]
     """Sorted times at which recordings were in Opencast."""
     waits: tuple[float, ...]
-    """Sorted seconds from each recording's `recording.completed` until its ingest was done."""
+    """Sorted seconds from each `recording.completed` until Opencast had the recording."""
     ingest_began: float
     """Time at which the first ingest began."""
     functions: dict[str, Runs]

@@ -16,7 +16,10 @@ from tests.simulation.aws.dynamodb import FakeTable, Index
 
 WRITE_BYTES, READ_BYTES = 1024, 4096
 LOG_EVENT_BYTES = 26
-"""Bytes that CloudWatch Logs adds to the text of each log event."""
+"""Bytes that CloudWatch Logs adds to the text of each log event.
+
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+"""
 
 REQUEST_ID_BYTES = 60
 """Bytes of `aws_request_id`, which the log of a simulated invocation lacks."""

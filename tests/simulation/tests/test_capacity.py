@@ -134,7 +134,7 @@ def test_ingests_are_the_same_with_and_without_the_records_of_the_judge() -> Non
         (500e6, 0.3, 0.3, "nothing"),
     ],
 )
-def test_bottleneck_is_the_saturated_resource_nearest_to_opencast(
+def test_bottleneck_is_the_saturated_resource_nearest_to_opencast_if_any(
     one_recording: Measured, rate: float, uploads_busy: float, downloads_busy: float, setting: str
 ) -> None:
     load = Load(300, 10, 20, FAST)
@@ -155,7 +155,7 @@ def test_bottleneck_is_the_saturated_resource_nearest_to_opencast(
     assert bound_of(measured).change == setting
 
 
-def test_write_costs_the_larger_size_and_each_changed_index() -> None:
+def test_dynamodb_write_costs_the_larger_size_and_each_changed_index() -> None:
     meter = Meter()
     meter.write(NOTHING, Stored(100, ((),)))
     assert meter.write_units == 1
@@ -167,14 +167,14 @@ def test_write_costs_the_larger_size_and_each_changed_index() -> None:
     assert meter.write_units == 9
 
 
-def test_read_costs_half_when_it_is_eventually_consistent() -> None:
+def test_dynamodb_read_costs_half_when_the_read_is_eventually_consistent() -> None:
     meter = Meter()
     meter.read(Stored(5000), consistent=True)
     meter.read(NOTHING, consistent=False)
     assert meter.read_units == 2.5
 
 
-def test_query_costs_a_read_of_the_sizes_of_its_items_together() -> None:
+def test_dynamodb_query_costs_a_read_of_the_sizes_of_its_items_together() -> None:
     meter = Meter()
     table = metered(meter)(
         "test", "id", call=call_directly, now=lambda: 0.0, indexes={"index": ("kind", None)}
@@ -193,7 +193,7 @@ def test_query_costs_a_read_of_the_sizes_of_its_items_together() -> None:
     assert meter.read_units == 0.5 + 2 * 0.5
 
 
-def test_expiry_of_an_item_costs_nothing() -> None:
+def test_expiry_of_a_dynamodb_item_costs_nothing() -> None:
     meter = Meter()
     table = metered(meter)("test", "id", call=call_directly, now=lambda: 1000.0)
     table.put_item(Item={"id": "one", "expiration": 999})

@@ -81,7 +81,7 @@ def chapters(segment: int, made: float) -> FileTruth:
 
 
 def world_with_chapters(made: float, version: str = "19.0.0") -> Scenario:
-    """Make a world with transcripts and chapters. Zoom finishes the chapters at `made`."""
+    """Make a world with transcripts, and with chapters that Zoom finishes at the second `made`."""
     begun = world(DONE + 60, DONE + 60)
     (recording,) = begun.recordings
     files = (*recording.files, chapters(0, made), chapters(1, made))
@@ -125,7 +125,7 @@ def summary(segment: int, made: float, kind: str = "summary") -> FileTruth:
 
 
 def world_with_summaries(made: float, *, attachments: bool = True) -> Scenario:
-    """Make a world with summaries and next steps of two segments, which Zoom finishes at `made`."""
+    """Make a world with summaries of two segments, which Zoom finishes at the second `made`."""
     begun = world()
     (recording,) = begun.recordings
     summaries = (summary(segment, made, kind) for segment in (0, 1) for kind in SUMMARIES)
@@ -190,7 +190,7 @@ def test_a_world_with_captions_ends_well(seed: int) -> None:
     assert outcome.worst not in FAILURES
 
 
-def test_objects_are_written_and_read_as_in_moto(aws: Cloud) -> None:
+def test_fake_bucket_stores_and_returns_objects_as_moto_does(aws: Cloud) -> None:
     fake = FakeBucket(BUCKET, call=call_directly, now=Time(), new_id=Ids())
     for s3 in (aws.s3, fake):
         s3.put_object(Bucket=BUCKET, Key="a.vtt", Body=b"WEBVTT", ContentType="text/vtt")

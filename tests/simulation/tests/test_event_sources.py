@@ -129,7 +129,7 @@ def test_message_invokes_the_function_twice_when_sqs_repeats_its_delivery() -> N
 
 
 def answered(work: Callable[[World], Any], *faults: Fault, seconds: float = 10.0) -> Any:
-    """Send a POST to a gateway, and return the gateway's answer."""
+    """Send a POST to a gateway, and return the gateway's answer, or None without an answer."""
     harness = Harness(work, *faults, seconds=30.0)
     gateway = Gateway(harness.world, harness.function)
     promise = harness.world.start("caller", lambda: gateway.post(b"{}", {}, seconds))

@@ -188,7 +188,7 @@ def update_of(text: str, condition: str | None = None, **more: Any) -> dict[str,
         ("SET a = :num", "n IN :num"),
     ],
 )
-def test_update_item_is_refused_as_in_moto_when_an_expression_is_wrong(
+def test_update_item_is_refused_when_an_expression_is_wrong(
     aws: Cloud, text: str, condition: str | None
 ) -> None:
     attributes = {"n": 1, "t": "x", "m": {"x": 1}, "l": ["a"]}
@@ -224,7 +224,7 @@ def test_update_item_is_refused_when_it_removes_a_path_without_parent() -> None:
     assert outcome(table.update_item, **update_of("REMOVE m.gone")) == {}
 
 
-def test_fake_table_refuses_a_condition_on_size_when_the_attribute_is_missing() -> None:
+def test_condition_on_the_size_of_an_attribute_fails_when_the_attribute_is_missing() -> None:
     # moto isn't compared, because it raises a ValueError.
     table = fake_table(SCHEDULE)
     code = code_of(table.update_item, **update_of("SET n = :num", "size(steps) >= :num"))

@@ -103,7 +103,7 @@ def test_object_gets_the_tags_of_the_call_when_the_caller_changes_them_before_th
     assert stored.tags == (("state", "taken"),)
 
 
-def test_parameters_are_read_as_in_moto(aws: Cloud) -> None:
+def test_fake_ssm_returns_parameters_as_moto_does(aws: Cloud) -> None:
     fake = FakeParameters(call=call_directly)
     fake.set("/path/NAME", "value")
     aws.ssm.put_parameter(Name="/path/NAME", Value="value", Type="SecureString")

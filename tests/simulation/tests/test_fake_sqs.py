@@ -223,7 +223,7 @@ def test_sqs_call_fails_as_in_moto_when_the_queue_or_handle_is_unknown(aws: Clou
         )
 
 
-def test_fake_standard_queue_delivers_messages_in_the_order_that_is_handed_in(now: Time) -> None:
+def test_fake_standard_queue_delivers_messages_in_the_order_that_choose_gives(now: Time) -> None:
     fake = fake_queues(now, choose=lambda count: count - 1)
     url = fake.create("q")
     for body in ("one", "two", "three"):
@@ -357,7 +357,7 @@ def test_message_moves_to_the_dead_letter_queue_at_the_same_receive_as_in_moto(a
     assert found[0] == found[1]
 
 
-def test_records_of_the_fake_sqs_have_the_form_of_a_lambda_event(now: Time) -> None:
+def test_records_of_the_fake_sqs_have_the_form_of_records_in_an_sqs_event(now: Time) -> None:
     fake = fake_queues(now)
     url = fake.create("q.fifo", fifo=True)
     fake.send_message(

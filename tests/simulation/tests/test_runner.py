@@ -34,7 +34,7 @@ def story_in_process(seed: int, hash_seed: str) -> str:
     return done.stdout
 
 
-def test_seed_gives_the_same_story_in_every_process() -> None:
+def test_seed_gives_the_same_story_in_two_processes_with_different_hash_seeds() -> None:
     assert story_in_process(7, "1") == story_in_process(7, "2")
 
 
