@@ -114,7 +114,7 @@ class Outcome:
 
 
 def outcome_of(target: Target, sent: Sent) -> Outcome:
-    """Wait until the ingest of a recording ends, and return the recording's outcome."""
+    """Wait until a recording's row has a state of `ENDED`, and return the recording's outcome."""
 
     def look() -> Mapping[str, Any] | None:
         row = target.row_of(sent.uuid)

@@ -28,7 +28,7 @@ ALLOWED = "203.0.113.9"
 HONEST = to_status("meeting_id=86168921331")
 INGEST = to_ingest({"uuid": "ajXp112QmuoKj4854875==", "oc_series_id": "20260112345"})
 UNKNOWN = "Zoom knows no recording ajXp112QmuoKj4854875==."
-"""The `on-demand` function's answer to a request that API Gateway lets through."""
+"""The message of the `on-demand` function's answer to INGEST."""
 
 
 def from_elsewhere(name: str) -> Callable[[Probe], Probe]:

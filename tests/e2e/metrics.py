@@ -29,7 +29,8 @@ def emitted(driver: Driver, uuid: str | None = None) -> dict[Metric, float]:
     """Return the sum of each metric over all log records, or over the records about `uuid`.
 
     Raises:
-        AssertionError: A record breaks the specification of CloudWatch's format.
+        AssertionError: CloudWatch would not accept a record, or a record has another stack's
+            namespace or a time that is over an hour off.
     """
     found: dict[Metric, float] = {}
     for record in _records(driver):
@@ -56,7 +57,8 @@ def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
     """Return the values of a record's metrics by name.
 
     Raises:
-        AssertionError: CloudWatch would not accept the record.
+        AssertionError: CloudWatch would not accept the record, or the record has another stack's
+            namespace or a time that is over an hour off.
     """
     metadata = record["_aws"]
     moment = datetime.fromtimestamp(metadata["Timestamp"] / 1000, UTC)

@@ -1,7 +1,7 @@
 """Scenarios: functions that drive a stack and raise if something goes wrong.
 
 `test_pipeline.py` runs all scenarios. `test_grants.py` runs scenarios with one grant removed and
-expects failures. Each scenario uses its own recordings, so scenarios don't influence each other.
+expects failures. Scenarios share no recordings, so that they can share a stack.
 """
 
 from __future__ import annotations

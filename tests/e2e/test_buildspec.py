@@ -56,7 +56,7 @@ class Builder:
 
 @contextmanager
 def list_aliases_allowed(driver: Driver, role: str) -> Iterator[None]:
-    """Grant a role lambda:ListAliases, which only the local cloud requires for GetAlias."""
+    """Grant a role lambda:ListAliases in the block. The local cloud requires it for GetAlias."""
     iam, policy = driver.client("iam"), {"RoleName": role, "PolicyName": "local-cloud"}
     statement = {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -124,9 +124,10 @@ def test_the_commands_of_the_buildspec_release_a_revision(
 
 
 def run_phases(builder: Builder, releases: Releases, before: Code) -> Code:
-    """Run every command, and return the released code.
+    """Run every command, assert that it succeeds, and return the released code of status-query.
 
-    Assert that the released code stays the same until the last phase.
+    Also assert that the check has run, and that the released code stays `before` until the last
+    phase.
     """
     for phase, command in commands(builder.checkout):
         done = builder.run(command)

@@ -181,14 +181,17 @@ def restored(stack: Stack, *names: str) -> Iterator[dict[str, str]]:
 
 
 def signed_by(secret: str, session: requests.Session, state: State) -> int:
-    """Return the status for an ignored webhook event: 204, or 401 if `secret` is wrong."""
+    """Send a webhook event that starts no ingest, signed with `secret`, and return the status.
+
+    The status is 204, or 401 or 503 if `secret` is wrong.
+    """
     body = b'{"event": "recording.renamed"}'
     headers = signed_headers(secret, time.time(), body)
     url = f"{state.api_url}/new_recording"
     return session.post(url, data=body, headers=headers, timeout=120).status_code
 
 
-def test_the_webhook_accepts_the_new_and_the_old_token_right_after_a_rotation_with_keep_old(
+def test_the_webhook_accepts_the_new_and_the_old_token_after_a_rotation_with_keep_old(
     stack: Stack, operator: Operator, state: State, session: requests.Session
 ) -> None:
     by_command, by_request, by_zoom = (stack.lecture(scheduled=False) for _ in range(3))

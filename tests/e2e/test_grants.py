@@ -1,4 +1,4 @@
-"""Tests that a scenario fails without a grant, and that the API refuses other addresses.
+"""Tests that a scenario fails without a grant, and that the API refuses a forbidden address.
 
 `tests/infra/test_functions.py` checks the grants that the local cloud doesn't enforce.
 `tests/infra/test_grant_use.py` checks that the tables of this module name a scenario or a reason
@@ -23,7 +23,10 @@ from tests.e2e.scenarios import SCENARIOS
 from tests.e2e.stack import Stack
 
 SECONDS = 8.0
-"""Longest wait, in seconds, in a scenario without a grant. The state usually never comes."""
+"""Longest wait in seconds in a scenario without a grant, unless the scenario sets another.
+
+The awaited state usually never comes.
+"""
 
 LOG = "the local cloud writes a function's log itself"
 EVENT_SOURCE = "the local event source doesn't act with the function's role"

@@ -133,7 +133,7 @@ def test_the_slack_command_says_that_groups_cannot_be_read_when_the_app_lacks_th
 
 @pytest.fixture
 def without_status(stack: Stack) -> Iterator[None]:
-    """Remove the function's grants on the status table during the test."""
+    """Remove the Slack function's grants on the status table during the test."""
     function, table = stack.function(SLACK), f":table/{stack.names.of('pipeline-status')}"
     with ExitStack() as exits:
         for grant in deployed.grants_of(stack.driver, function):

@@ -1,4 +1,4 @@
-"""Tests of the local mailbox, which writes notifications of the topic to files."""
+"""Tests of the local mailbox, which writes the SNS notifications of the topic to files."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def files(folder: Path) -> list[Path]:
     return sorted((folder / "mail").iterdir())
 
 
-def test_mailbox_writes_each_notification_as_a_mail(deliver: Deliver, tmp_path: Path) -> None:
+def test_mailbox_writes_each_sns_notification_as_a_mail(deliver: Deliver, tmp_path: Path) -> None:
     assert deliver(Message="Übung\n\n<img src=x onerror=alert(1)>") == 200
     assert deliver(Subject=None) == 200
     first, second = files(tmp_path)
@@ -109,7 +109,7 @@ def test_mailbox_confirms_a_subscription_with_its_token(
     assert [notification.token for notification in confirmed] == ["t"]
 
 
-def test_mailbox_writes_no_mail_when_topic_or_type_of_a_delivery_is_wrong(
+def test_mailbox_writes_no_mail_when_topic_type_or_message_of_a_delivery_is_wrong(
     deliver: Deliver, tmp_path: Path, confirmed: list[Notification]
 ) -> None:
     assert deliver(TopicArn="arn:aws:sns:us-east-1:1:other") == 404

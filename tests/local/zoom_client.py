@@ -21,7 +21,7 @@ APP = ZoomApp(account_id="acc", client_id="cid", client_secret="csecret", webhoo
 
 @dataclass(frozen=True)
 class Client:
-    """A client of the Zoom stand-in that trusts its authority and follows no redirect."""
+    """A client of the Zoom stand-in, whose `get` follows no redirect unless asked to."""
 
     zoom: ZoomStandIn
     session: requests.Session
