@@ -1,4 +1,4 @@
-"""Attacks on routes that `INGEST_ALLOWED_IPS` protects, from an address that the setting lacks."""
+"""Attacks from an address that the API's policy, made from `INGEST_ALLOWED_IPS`, doesn't allow."""
 
 from __future__ import annotations
 

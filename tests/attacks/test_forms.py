@@ -47,7 +47,7 @@ NO_JSON: Mapping[str, bytes] = {
     "multipart": b'--x\r\nContent-Disposition: form-data; name="uuid"\r\n\r\n1\r\n--x--',
     "pickle": b"cos\nsystem\n(S'id'\ntR.",
 }
-"""Bodies that are no JSON object with an `event` or a `uuid`."""
+"""Bodies that are no JSON object in UTF-8 with an `event` or a `uuid`."""
 
 
 @pytest.mark.parametrize("name", NO_JSON)

@@ -148,7 +148,7 @@ def unknown_series(stack: Stack) -> None:
 
 
 def recent(stack: Stack) -> None:
-    """Check that `GET /status?seconds=` lists a recording that was updated."""
+    """Check that `GET /status?seconds=` lists a recording that was just updated."""
     recording = stack.lecture()
     assert stack.driver.send("recording.started", recording.uuid).status == 204
     found = stack.driver.recent_uuids(60)

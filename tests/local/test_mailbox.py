@@ -83,7 +83,7 @@ def test_mailbox_writes_each_sns_notification_as_a_mail(deliver: Deliver, tmp_pa
     assert mail.get_payload() == "Übung\n\n<img src=x onerror=alert(1)>\n"
 
 
-def test_subject_of_a_mail_can_neither_leave_the_folder_nor_add_a_header(
+def test_subject_of_a_mail_can_neither_move_its_file_elsewhere_nor_add_a_header(
     deliver: Deliver, tmp_path: Path
 ) -> None:
     assert deliver(Subject="../../x\r\nBcc: all@example.edu " + "y" * 300) == 200
