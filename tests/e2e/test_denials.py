@@ -185,9 +185,9 @@ def actions_of_no_function(names: Names, region: str) -> list[tuple[str, str]]:
 
 @contextmanager
 def acting_as(stack: Stack, state: State, function: str) -> Iterator[Client]:
-    """Yield a function that makes clients with the rights of a function's role.
+    """Yield a `Client` with the rights of a function's role.
 
-    Only Lambda may assume the function's role, so the clients assume a copy of that role.
+    Only Lambda may assume the function's role, so the `Client` assumes a copy of the role.
     """
     iam, name = stack.driver.client("iam"), f"denials-{function}"
     anyone = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}

@@ -55,7 +55,7 @@ HELD_BY_UNIT_TESTS = {
         "::test_ingest_succeeds_when_its_files_can_not_be_released"
     ),
 }
-"""Grants that no scenario needs, each with a unit test that fails if the grant isn't used."""
+"""Grants that no scenario needs, each with a unit test of the request that the grant allows."""
 
 ENFORCED = {("status-query", "sqs:GetQueueAttributes")}
 """Exceptions to NOT_ENFORCED: grants of a function that no event source invokes."""

@@ -1,4 +1,4 @@
-"""The steps of docs/zoom.md, opencast.md and slack.md, performed against the stand-ins.
+"""The steps of docs/zoom.md and opencast.md, and the app of slack-manifest.yaml, with stand-ins.
 
 `test_sheets.py` runs the script of docs/google-sheets.md.
 """

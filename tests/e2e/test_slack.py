@@ -53,7 +53,7 @@ def meeting(stack: Stack) -> int:
 
 
 def private_text(stack: Stack, text: str = "help", **options: str) -> str:
-    """Type a command, and return the text of the answer, which only the user may see."""
+    """Type a command, assert that only the user sees the answer, and return the answer's text."""
     shown = type_command(stack, text, **options)
     assert shown["only_for"]
     assert shown["blocks"] == []

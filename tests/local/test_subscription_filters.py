@@ -220,12 +220,12 @@ def test_log_line_is_delivered_later_when_the_invocation_of_the_subscriber_fails
 
 
 @pytest.mark.parametrize("other", ["", "ERROR", "?ERROR -x", '{ $.level = "ERROR" }', "?x [a, b]"])
-def test_filter_pattern_is_refused_unless_it_consists_of_optional_words(other: str) -> None:
+def test_filter_pattern_is_refused_when_it_does_not_consist_of_optional_words(other: str) -> None:
     with pytest.raises(ValueError, match="Not a pattern of optional words only"):
         matches(other, "ERROR")
 
 
-def test_envelope_of_log_lines_can_be_read_by_the_function() -> None:
+def test_envelope_of_log_lines_can_be_read_by_the_function_log_notifications() -> None:
     line: Line = {"timestamp": 1, "message": "é\n", "logStreamName": "s"}
     batch = batch_of(envelope(FILTER, "s", [line]))
     assert batch is not None

@@ -46,7 +46,7 @@ class Client:
         return self.get(url, headers=self.bearer())
 
     def completed(self, recording: Recording) -> tuple[str, str]:
-        """Return the first file's link and the token of a new `recording.completed`."""
+        """Return a link to the first file, and the token, of a new `recording.completed`."""
         event = self.zoom.event("recording.completed", recording.uuid)
         files = event["payload"]["object"]["recording_files"]
         return files[0]["download_url"], event["download_token"]
