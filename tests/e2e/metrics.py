@@ -28,9 +28,7 @@ LOOK_BACK = timedelta(hours=1)
 def emitted(driver: Driver, uuid: str | None = None) -> dict[Metric, float]:
     """Return the sum of each metric over all log records, or over the records about `uuid`.
 
-    Raises:
-        AssertionError: CloudWatch would not accept a record, or a record has another stack's
-            namespace or a time that is over an hour off.
+    Check each of these records.
     """
     found: dict[Metric, float] = {}
     for record in _records(driver):
@@ -54,11 +52,10 @@ def _records(driver: Driver) -> Iterator[dict[str, Any]]:
 
 
 def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
-    """Return the values of a record's metrics by name.
+    """Check a log record, and return the values of its metrics by name.
 
-    Raises:
-        AssertionError: CloudWatch would not accept the record, or the record has another stack's
-            namespace or a time that is over an hour off.
+    CloudWatch has to accept the record. The namespace has to be the stack's, and the time has to
+    be at most an hour off.
     """
     metadata = record["_aws"]
     moment = datetime.fromtimestamp(metadata["Timestamp"] / 1000, UTC)

@@ -1,4 +1,7 @@
-"""Harness of `/zip`: commands, presses of buttons, shown messages, and a slow Slack."""
+"""Harness of `/zip`: commands, presses of buttons, shown messages, and a slow Slack.
+
+Functions that wait raise DriverError if the wait fails, as the methods of `Stack` do.
+"""
 
 from __future__ import annotations
 

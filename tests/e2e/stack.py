@@ -42,8 +42,9 @@ def recent_start(**ago: float) -> datetime:
 class Stack:
     """A running stack. `seconds` limits each wait for a condition.
 
-    `cannot_succeed` returns why further waiting is useless, or "" while waiting is useful. `start`
-    is the start time of the recordings.
+    A method that waits raises DriverError if the condition doesn't come. `cannot_succeed` returns
+    why further waiting is useless, or "" while waiting is useful. `start` is the start time of the
+    recordings.
     """
 
     driver: Driver
