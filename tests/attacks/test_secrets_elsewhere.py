@@ -51,7 +51,7 @@ HELP = {
 
 @pytest.fixture(scope="module")
 def target(target: Target) -> Iterator[Target]:
-    """Yield the stack with a token for updates of the schedule."""
+    """Give the stack a token for schedule updates, yield the stack, and remove the token again."""
     driver = target.driver
     names, ssm = Names(driver.state.stack_name), driver.client("ssm")
     path = names.secret(SCHEDULE)

@@ -85,7 +85,7 @@ def mailer(make: Make, mails: Path) -> str:
 
 @pytest.fixture
 def talker(access: Access, make: Make, mailer: str, mails: Path) -> Iterator[str]:
-    """Yield the name of a Lambda function to whose log the function `mailer` subscribes."""
+    """Delete old mails, and yield the name of a function to whose log `mailer` subscribes."""
     for old in mails.iterdir():
         old.unlink()
     name = f"talker{next(NUMBERS)}"
