@@ -141,7 +141,7 @@ def log_lines(driver: Driver, since: int) -> Iterator[str]:
 def mailed_pattern(driver: Driver) -> str:
     """Return the filter pattern of log lines that are mailed to operators.
 
-    Assert that the webhook's log has one subscription, which leads to `log-notifications`.
+    Assert that the webhook's log has one subscription, which leads to the function that mails.
     """
     group = Names(driver.state.stack_name).log_group(WEBHOOK)
     found = driver.client("logs").describe_subscription_filters(logGroupName=group)

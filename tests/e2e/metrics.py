@@ -55,7 +55,7 @@ def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
     """Check a log record, and return the values of its metrics by name.
 
     CloudWatch has to accept the record. The namespace has to be the stack's, and the time has to
-    be at most an hour off.
+    be less than an hour off.
     """
     metadata = record["_aws"]
     moment = datetime.fromtimestamp(metadata["Timestamp"] / 1000, UTC)

@@ -97,7 +97,7 @@ def builder(driver: Driver, operator: Operator, tmp_path: Path) -> Iterator[Buil
 
 
 def commands(checkout: Path) -> Iterator[tuple[str, str]]:
-    """Check the buildspec's phases, and yield (phase, command) for what follows `make setup`."""
+    """Check the phases, and yield (phase, command) of the build's commands after `make setup`."""
     spec: dict[str, Any] = yaml.safe_load((checkout / "buildspec.yml").read_text("utf-8"))
     assert list(spec["phases"]) == ["install", *PHASES]
     assert spec["phases"]["install"]["commands"] == ["make setup"]
