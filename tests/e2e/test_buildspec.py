@@ -56,7 +56,7 @@ class Builder:
 
 @contextmanager
 def list_aliases_allowed(driver: Driver, role: str) -> Iterator[None]:
-    """Grant a role lambda:ListAliases in the block. The local cloud requires it for GetAlias."""
+    """Let a role list aliases in the block. The local cloud requires ListAliases for GetAlias."""
     iam, policy = driver.client("iam"), {"RoleName": role, "PolicyName": "local-cloud"}
     statement = {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
