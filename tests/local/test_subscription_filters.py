@@ -120,7 +120,9 @@ def deliveries(access: Access) -> Deliveries:
     return found
 
 
-def test_log_line_that_matches_is_delivered_once(access: Access, talker: str, mails: Path) -> None:
+def test_log_line_that_matches_the_filter_is_delivered_once(
+    access: Access, talker: str, mails: Path
+) -> None:
     filters = deliveries(access)
     for said in ("INFO one", "ERROR two", "INFO three"):
         say(access, talker, said)
