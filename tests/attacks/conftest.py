@@ -41,7 +41,7 @@ def _logs_without_secrets(target: Target) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _rows_deleted(target: Target) -> Iterator[None]:
-    """Delete the rows that a test file has added, because each attack reads all rows."""
+    """Delete the rows that a test file has added, because `holdings` reads all rows."""
     before = row_keys(target.driver)
     yield
     delete_rows(target.driver, row_keys(target.driver) - before)

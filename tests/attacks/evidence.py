@@ -34,8 +34,8 @@ SHORTEST_SECRET = 8
 class Holdings:
     """The contents of the stack that a request could change.
 
-    `rows` are JSON texts by table, `messages` are numbers by queue, `files` are keys in S3, and
-    `ingests` is the number of ingests in Opencast.
+    `rows` are JSON texts by table, `messages` are numbers of messages by queue, `files` are keys in
+    S3, and `ingests` is the number of ingests in Opencast.
     """
 
     rows: Mapping[str, frozenset[str]]
@@ -139,7 +139,10 @@ def log_lines(driver: Driver, since: int) -> Iterator[str]:
 
 
 def mailed_pattern(driver: Driver) -> str:
-    """Return the filter pattern of log lines that are mailed to operators."""
+    """Return the filter pattern of log lines that are mailed to operators.
+
+    Assert that the webhook's log has one subscription, which leads to the function that mails.
+    """
     group = Names(driver.state.stack_name).log_group(WEBHOOK)
     found = driver.client("logs").describe_subscription_filters(logGroupName=group)
     (subscription,) = found["subscriptionFilters"]

@@ -19,7 +19,7 @@ from local.state import State
 
 STAGE = "/live"
 SECONDS = 60.0
-"""Longest wait for an answer in seconds, sufficient for a busy machine."""
+"""Timeout in seconds of a request, and longest time for which a throttled request is repeated."""
 
 THROTTLED = 429
 THROTTLE_SECONDS = 0.5
@@ -73,7 +73,7 @@ class Answer:
 
 
 class Sender:
-    """A client of a stack's API that sends requests unchanged."""
+    """A client of a stack's API that corrects no path, header or body of a request."""
 
     def __init__(self, state: State) -> None:
         api = urlsplit(state.api_url)
@@ -125,7 +125,7 @@ def new_uuid() -> str:
 def started(uid: str, **changes: Any) -> dict[str, Any]:
     """Return the webhook event `recording.started`, with changed fields in its object.
 
-    Of the webhook events that write a status row, this event has the fewest fields.
+    The webhook writes a status row for this webhook event, which has few fields.
     """
     about = {
         "uuid": uid,

@@ -86,7 +86,10 @@ def event_of(target: Target, hostile: Hostile, sent: Sent) -> dict[str, Any]:
 
 
 def send(target: Target, hostile: Hostile) -> Sent:
-    """Add a scheduled class for a recording, send the webhook event, and return the recording."""
+    """Add a scheduled class for a recording, and assert that the webhook event is accepted.
+
+    Return the sent recording.
+    """
     meeting = target.stack.new_meeting()
     target.stack.schedule_class(meeting)
     sent = Sent(str(hostile.about.get("uuid", new_uuid())), meeting)
@@ -114,7 +117,7 @@ class Outcome:
 
 
 def outcome_of(target: Target, sent: Sent) -> Outcome:
-    """Wait until the ingest of a recording ends, and return the recording's outcome."""
+    """Wait until a recording's row has a state of `ENDED`, and return the recording's outcome."""
 
     def look() -> Mapping[str, Any] | None:
         row = target.row_of(sent.uuid)

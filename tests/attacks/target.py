@@ -12,10 +12,10 @@ from tests.attacks.probes import Answer, Attack, Probe, Sender
 from tests.e2e.stack import Stack
 
 WRONGLY_SIGNED = (401, 503)
-"""Statuses for a wrong signature.
+"""Statuses of the webhook for a wrong signature.
 
-After a wrong signature, a function reads its secrets again, at most ten times a minute. The
-function answers 503 to further wrong signatures in the same minute.
+After a wrong signature, the webhook reads its secrets again, at most ten times a minute. The
+webhook answers 503 to a wrong signature when it may not read its secrets again.
 """
 
 
@@ -23,7 +23,7 @@ function answers 503 to further wrong signatures in the same minute.
 class Target:
     """A stack with its secrets, by the names of their settings.
 
-    `known` are the stack's holdings after the last attack, or None after another request.
+    `known` are the stack's holdings after the last attack, or None if they may have changed.
     """
 
     stack: Stack
@@ -51,7 +51,7 @@ class Target:
         return self.secrets["SLACK_SIGNING_SECRET"]
 
     def send(self, probe: Probe) -> Answer:
-        """Send a request, assert that its answer leaks nothing, and return the answer."""
+        """Send a request, assert that the answer has no secret or stack trace, and return it."""
         self.known = None
         answer = self.sender.send(probe)
         assert leaked(answer.text, self.secrets.values()) == []
@@ -69,7 +69,7 @@ class Target:
         return answer
 
     def assert_attack_refused(self, attack: Attack, honest: Probe) -> None:
-        """Change an honest request by the attack, and assert that the changed request fails."""
+        """Send an honest request that the attack has changed, and assert that it is refused."""
         self.assert_refused(attack.change(honest), *attack.statuses)
 
     def row(self, zip_id: str) -> Mapping[str, object]:
@@ -80,5 +80,5 @@ class Target:
         return found.get("Item", {})
 
     def row_of(self, uuid: str) -> Mapping[str, object]:
-        """Return the status row of the automated ingest of a recording."""
+        """Return the status row of a recording's automated ingest, or {} if there is none."""
         return self.row(automated_zip_id(uuid))

@@ -1,4 +1,4 @@
-"""Attacks on routes that `INGEST_ALLOWED_IPS` protects, from an address that the setting lacks."""
+"""Attacks from an address that the API's policy, made from `INGEST_ALLOWED_IPS`, doesn't allow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALLOWED = "203.0.113.9"
 HONEST = to_status("meeting_id=86168921331")
 INGEST = to_ingest({"uuid": "ajXp112QmuoKj4854875==", "oc_series_id": "20260112345"})
 UNKNOWN = "Zoom knows no recording ajXp112QmuoKj4854875==."
-"""The `on-demand` function's answer to a request that API Gateway lets through."""
+"""The message of the `on-demand` function's answer to INGEST."""
 
 
 def from_elsewhere(name: str) -> Callable[[Probe], Probe]:

@@ -47,7 +47,7 @@ NO_JSON: Mapping[str, bytes] = {
     "multipart": b'--x\r\nContent-Disposition: form-data; name="uuid"\r\n\r\n1\r\n--x--',
     "pickle": b"cos\nsystem\n(S'id'\ntR.",
 }
-"""Bodies that are no JSON object with an `event` or a `uuid`."""
+"""Bodies that are no JSON object in UTF-8 with an `event` or a `uuid`."""
 
 
 @pytest.mark.parametrize("name", NO_JSON)
@@ -59,7 +59,7 @@ def test_webhook_refuses_a_body_that_is_no_json_object_with_an_event(
 
 
 @pytest.mark.parametrize("name", NO_JSON)
-def test_ingest_refuses_a_body_that_is_no_json_object_with_a_uuid(
+def test_route_ingest_refuses_a_body_that_is_no_json_object_with_a_uuid(
     name: str, target: Target
 ) -> None:
     target.assert_refused(to_ingest(NO_JSON[name]), 400)
@@ -144,7 +144,7 @@ FIELDS: Mapping[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_ingest_refuses_a_request_with_a_malformed_field(name: str, target: Target) -> None:
+def test_route_ingest_refuses_a_request_with_a_malformed_field(name: str, target: Target) -> None:
     honest = {"uuid": new_uuid()}
     target.assert_refused(to_ingest({**honest, **FIELDS[name]}), 400)
     target.assert_refused(to_ingest(honest), 404)
@@ -173,7 +173,7 @@ QUERIES: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_status_refuses_a_malformed_query(name: str, target: Target) -> None:
+def test_route_status_refuses_a_malformed_query(name: str, target: Target) -> None:
     now = f"{target.stack.start:%Y-%m-%dT%H:%M:%SZ}"
     answer = target.assert_refused(to_status(QUERIES[name].replace("{now}", now)), 400)
     assert answer.headers["content-type"] == "application/json"
@@ -244,7 +244,7 @@ ENCODINGS = [
 
 
 @pytest.mark.parametrize("attack", ENCODINGS, ids=str)
-def test_webhook_refuses_a_body_that_is_compressed_or_in_base64(
+def test_webhook_refuses_a_wrongly_signed_body_whatever_encoding_a_header_names(
     attack: Attack, target: Target
 ) -> None:
     honest = to_webhook(body_of_an_honest_event(new_uuid()), target.zoom_secret)

@@ -106,7 +106,7 @@ def test_unsigned_webhook_event_is_refused_when_it_has_odd_headers(
     assert target.row_of(uid)
 
 
-def test_cors_preflight_allows_only_plus_zoom_requests_to_pages_of_other_origins(
+def test_cors_preflight_of_another_origin_allows_only_plus_zoom_requests(
     target: Target,
 ) -> None:
     asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}

@@ -135,7 +135,7 @@ def found(
 
 
 def assert_nothing_came(outcome: Outcome, reason: str) -> None:
-    """Assert that a recording failed permanently for `reason`, and that nothing was staged."""
+    """Assert that a download failed permanently for `reason`, and left no file and no ingest."""
     assert outcome.state == "DOWNLOADER_FAILED"
     assert outcome.reason.startswith("permanent failure: ")
     assert reason in outcome.reason
@@ -233,7 +233,9 @@ def press(response_url: str, value: str) -> dict[str, str]:
     return {"payload": encoded(content).decode()}
 
 
-def test_message_to_slack_follows_no_redirect(target: Target, zoom: Web) -> None:
+def test_pipeline_follows_no_redirect_when_it_sends_a_message_to_slack(
+    target: Target, zoom: Web
+) -> None:
     # The redirect leads to 127.0.0.1, which the local stack takes for Slack's host.
     zoom.pages["/hook"] = redirect(f"{zoom.url}/elsewhere", 307)
     zoom.pages["/other-hook"] = Answer(200)

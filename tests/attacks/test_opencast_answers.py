@@ -101,7 +101,7 @@ def rows(home: Path, target: Target, movie: bytes) -> Iterator[dict[str, Mapping
 
 
 def await_answer(target: Target, sent: Sent) -> Mapping[str, object]:
-    """Wait until the uploader asks again later or the ingest ends, and return the status row."""
+    """Wait until a row's state is in `ENDED` or its reason has `LATER`, and return the row."""
 
     def look() -> Mapping[str, object] | None:
         row = target.row_of(sent.uuid)

@@ -35,7 +35,7 @@ ORIGINS = ("https://evil.example", "null", "http://localhost", "https://zoom.us.
 
 
 def page(target: Target, query: str = "", **headers: str) -> Answer:
-    """Request the status page with a query, and return the answer."""
+    """Request the status page, assert status 200 and unchanged holdings, and return the answer."""
     probe = Probe(path=f"{STAGE}/{query}", method="GET", headers=headers)
     return target.assert_refused(probe, 200)
 
@@ -44,7 +44,7 @@ def page(target: Target, query: str = "", **headers: str) -> Answer:
 def test_hostile_topic_is_sent_as_json_and_not_in_the_status_page(
     name: str, target: Target
 ) -> None:
-    # Tests in tests/browser check that the page shows the topic as text.
+    # Tests in tests/browser check that the page shows a hostile topic as text.
     meeting, uid = target.stack.new_meeting(), new_uuid()
     event = encoded(started(uid, id=meeting, topic=TOPICS[name]))
     assert target.send(to_webhook(event, target.zoom_secret)).status == 204

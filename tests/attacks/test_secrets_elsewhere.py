@@ -1,4 +1,4 @@
-"""Attacks with a secret that the pipeline uses only for other kinds of requests."""
+"""Attacks with a secret of other kinds of requests, or with a secret in the wrong place or form."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ HELP = {
 
 @pytest.fixture(scope="module")
 def target(target: Target) -> Iterator[Target]:
-    """Yield the stack with a token for updates of the schedule."""
+    """Give the stack a token for schedule updates, yield the stack, and remove the token again."""
     driver = target.driver
     names, ssm = Names(driver.state.stack_name), driver.client("ssm")
     path = names.secret(SCHEDULE)
@@ -84,7 +84,7 @@ def test_webhook_event_of_zoom_is_refused_when_it_is_signed_with_another_secret(
 def test_webhook_refuses_a_request_of_the_pipeline_that_is_signed_with_another_secret(
     name: str, target: Target
 ) -> None:
-    # The honest request lacks files, so that it writes only a failed row and starts no ingest.
+    # The honest request lacks files, so that it writes only a row and starts no download.
     zip_id = f"on-demand-{new_uuid()}"
     about = started(new_uuid())["payload"]["object"]
     content = {
@@ -158,7 +158,7 @@ def token(probe: Probe) -> str:
 
 @pytest.fixture(scope="module")
 def sheet(target: Target) -> Spreadsheet:
-    """Return a sheet with one scheduled class."""
+    """Write one honest row to a sheet, and return the sheet."""
     sheet = Spreadsheet(target.driver)
     sheet.fill([HEADER, row()], [HEADER])
     return sheet

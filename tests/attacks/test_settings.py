@@ -37,7 +37,7 @@ WEAK: Mapping[str, Mapping[str, str]] = {
 
 @pytest.fixture(scope="module")
 def settings(operator: Operator, target: Target) -> dict[str, str]:
-    """Return the running stack's settings, which are accepted."""
+    """Assert that the running stack's settings are accepted, and return the settings."""
     settings = dict(operator.environment)
     assert load(settings, None).stack_name == target.stack.name
     return settings

@@ -60,7 +60,7 @@ def update(target: Target) -> Answer:
 
 @pytest.fixture(scope="module")
 def sheet(target: Target) -> Spreadsheet:
-    """Write one honest row to a sheet, update the schedule, and return the sheet."""
+    """Update the schedule from a sheet with one honest row, and return the sheet."""
     target.driver.table("schedule").delete_item(Key={"zoom_series_id": IMPORT_LOCK})
     sheet = Spreadsheet(target.driver)
     sheet.fill([HEADER, HONEST], [HEADER])

@@ -208,7 +208,7 @@ def challenge(token: object) -> bytes:
     return encoded({"event": "endpoint.url_validation", "payload": {"plainToken": token}})
 
 
-def test_answer_to_a_challenge_contains_no_signature_of_a_webhook_event(
+def test_webhook_signs_no_challenge_whose_token_is_a_forged_webhook_event(
     uuid: str, target: Target
 ) -> None:
     # If the webhook signed any token, an attacker could send a forged webhook event as the token,
@@ -235,7 +235,9 @@ def test_challenge_is_refused_when_its_token_does_not_have_the_form_of_zooms_tok
     assert target.send(to_webhook(challenge("a" * 128), target.zoom_secret)).status == 200
 
 
-def test_challenge_is_refused_or_ignored_when_it_is_not_signed_by_zoom(target: Target) -> None:
+def test_challenge_is_refused_or_gets_an_empty_answer_when_it_is_not_signed_by_zoom(
+    target: Target,
+) -> None:
     honest = to_webhook(challenge("token"), target.zoom_secret)
     target.assert_refused(honest.having(x_zm_signature=None), 401)
     target.assert_refused(to_webhook(challenge("token"), "another secret"), *WRONGLY_SIGNED)

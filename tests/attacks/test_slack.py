@@ -56,7 +56,7 @@ def command(meeting: int, **changes: str) -> dict[str, str]:
 
 
 def show(target: Target, form: Mapping[str, str]) -> str:
-    """Send a signed command, assert that it writes nothing, and return the answer's body."""
+    """Send a signed command, assert status 200 and unchanged holdings, and return the body."""
     answer = target.assert_refused(to_slack(form, target.slack_secret), 200)
     return answer.body
 
@@ -190,7 +190,7 @@ def press(hooks: Web, name: str, value: object, **changes: Any) -> dict[str, str
 
 
 def result(target: Target, hooks: Web, value: object, **changes: Any) -> str:
-    """Press a button with a value, and return the message that the press causes."""
+    """Press a button, wait for the message that the press causes, and return the message."""
     name = f"hook-{len(hooks.seen)}"
     hooks.pages[f"/{name}"] = Answer(200)
     probe = to_slack(press(hooks, name, value, **changes), target.slack_secret)

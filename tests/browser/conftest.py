@@ -16,7 +16,7 @@ from tests.function_harness import status_query_dependencies
 
 ZONE = "America/New_York"
 REFUSED = "Failed to load resource"
-"""The beginning of the message that Chromium writes to the console for each HTTP error."""
+"""The beginning of Chromium's message on the console about an HTTP error or a failed request."""
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,10 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Watch:
-    """A page's requested URLs, and its errors and warnings unless they begin with `expected`."""
+    """A page's requested URLs, its uncaught errors, and its console's errors and warnings.
+
+    Messages of the console that begin with `expected` are left out.
+    """
 
     errors: list[str] = field(default_factory=list)
     requested: set[str] = field(default_factory=set)
@@ -42,7 +45,7 @@ class Watch:
 def week() -> list[dict[str, Any]]:
     """Return the status rows of a week.
 
-    All tests of a process share the rows, because making them takes longer than a test.
+    All tests of a process share the rows, to save time.
     """
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -55,7 +58,7 @@ def week() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def site(aws: Cloud, clock: Clock, week: list[dict[str, Any]]) -> Iterator[Site]:
-    """Yield a server of the page and its API, with a week of recordings."""
+    """Put a week of rows into the status table, and yield a server of the page and its API."""
     clock.now = NOW
     with aws.status.batch_writer() as batch:
         for item in week:
@@ -85,7 +88,7 @@ def context(browser: Browser, options: dict[str, Any]) -> Iterator[BrowserContex
 
 @pytest.fixture
 def page(context: BrowserContext, site: Site, watch: Watch) -> Iterator[Page]:
-    """Yield an empty tab, then check it for console errors and requests to other sites."""
+    """Yield an empty tab, then assert that `watch` has no errors and no requests to other sites."""
     page = context.new_page()
     page.clock.install(time=NOW)
     page.on("console", watch.console)

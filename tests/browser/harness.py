@@ -23,7 +23,7 @@ from ingester.runtime.api_gateway import Answer, json_answer
 TIMEOUT_MS = 60_000
 """Longest wait for an element of the page in milliseconds, sufficient for a busy machine."""
 
-# Chromium's sandbox doesn't work for root. The other options turn off calls to other hosts.
+# Chromium's sandbox doesn't work for root. The last three options turn off calls to other hosts.
 ARGUMENTS = (
     *(("--no-sandbox",) if os.geteuid() == 0 else ()),
     "--disable-gpu",
@@ -186,7 +186,7 @@ def focused(page: Page) -> str:
 
 
 def violations(page: Page) -> list[str]:
-    """Return the violations of which axe-core is certain, each with the HTML of its element.
+    """Return the violations that axe-core is sure of, each with the start of its element's HTML.
 
     The debugger runs axe-core's script, because the page's Content-Security-Policy forbids foreign
     scripts.

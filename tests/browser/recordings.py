@@ -70,7 +70,7 @@ class Week:
         )
 
     def go(self, uuid: str, ago: timedelta, lecture: int, until: State) -> None:
-        """Write a recording's usual states up to `until`, the first one `ago` before NOW."""
+        """Write a recording's usual states up to `until`, the first state `ago` before NOW."""
         self.begin(uuid, ago, lecture)
         _, course, series, _ = LECTURES[lecture % 6]
         for minutes, state in USUAL[1:]:

@@ -60,7 +60,7 @@ def test_a_link_to_the_form_fills_in_the_recording(page: Page, site: Site) -> No
     expect(page.get_by_label("Recording (required)")).to_have_value("lo+ng==")
 
 
-def test_the_form_keeps_its_fields_for_a_recording_and_is_empty_for_another_recording(
+def test_the_form_keeps_its_options_for_a_recording_and_clears_them_for_another_recording(
     page: Page, site: Site, watch: Watch
 ) -> None:
     watch.expected = (REFUSED,)
@@ -314,7 +314,7 @@ def test_the_form_says_that_no_answer_came_and_sends_one_request_when_the_reques
     page.evaluate("window.expire()")
     expect(page.locator("#answer")).to_contain_text("No answer came in time.")
     expect(button).to_have_text("Request ingest")
-    # The second click comes before the answer to the first request, and sends nothing.
+    # The second click comes while the first request has no answer, and sends nothing.
     assert len(site.posted) == 1
 
 

@@ -104,7 +104,7 @@ def test_the_page_shows_recordings_under_way_and_what_the_queues_hold(
     expect(place.get_by_text("invoke queue.downloads")).to_be_hidden()
     place.get_by_text("For operators").click()
     expect(place.get_by_text("invoke queue.downloads")).to_be_visible()
-    # The page must not receive messages, because that would hide them from operators.
+    # The page must not receive messages, because a received message is hidden from operators.
     assert len(aws.messages(aws.download_dlq)) == 1
 
 

@@ -150,7 +150,7 @@ class TestTrouble:
             (json_answer(504, "x"), "The answer was 504."),
         ],
     )
-    def test_the_page_shows_an_error_and_announces_its_beginning_and_its_end_once(
+    def test_the_page_shows_an_error_and_announces_it_once_and_then_announces_its_end(
         self, page: Page, site: Site, watch: Watch, answer: object, words: str
     ) -> None:
         watch.expected = (REFUSED,)
@@ -218,7 +218,7 @@ class TestTrouble:
         page.get_by_label("Search all seven days").fill("")
         expect(page.locator("#c-")).to_have_text("\u2013")
         expect(page.locator("#say")).not_to_contain_text("recordings")
-        # The error of one section must not empty the others.
+        # The error of one section must not empty another section.
         assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
         site.error_answer = None
         page.get_by_role("button", name="Refresh").click()

@@ -23,9 +23,9 @@ def mails(stack: Stack, text: str) -> list[Message]:
 
 
 def await_mail(stack: Stack, text: str, number: int = 1) -> tuple[str, str]:
-    """Wait for `number` mails that contain `text`, and return the last one's subject and body.
+    """Wait for `number` mails that contain `text`, and return the last mail's subject and body.
 
-    Assert that there are no more such mails.
+    Assert that there are no more mails that contain `text`.
     """
 
     def look() -> list[Message]:

@@ -28,8 +28,7 @@ LOOK_BACK = timedelta(hours=1)
 def emitted(driver: Driver, uuid: str | None = None) -> dict[Metric, float]:
     """Return the sum of each metric over all log records, or over the records about `uuid`.
 
-    Raises:
-        AssertionError: A record breaks the specification of CloudWatch's format.
+    Check each of these records.
     """
     found: dict[Metric, float] = {}
     for record in _records(driver):
@@ -53,10 +52,10 @@ def _records(driver: Driver) -> Iterator[dict[str, Any]]:
 
 
 def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
-    """Return the values of a record's metrics by name.
+    """Check a log record, and return the values of its metrics by name.
 
-    Raises:
-        AssertionError: CloudWatch would not accept the record.
+    CloudWatch has to accept the record. The namespace has to be the stack's, and the time has to
+    be less than an hour off.
     """
     metadata = record["_aws"]
     moment = datetime.fromtimestamp(metadata["Timestamp"] / 1000, UTC)

@@ -134,8 +134,7 @@ def check_out(folder: Path) -> Path:
     """Copy the project's files into a folder, where tests may change them.
 
     Return the folder. Installed files are linked, because they depend only on the lock files.
-    `make setup` must not run in the folder, because it begins by emptying the folders to which the
-    links lead.
+    `make setup` must not run in the folder, because it would replace the links with installations.
     """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

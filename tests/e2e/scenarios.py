@@ -1,7 +1,7 @@
 """Scenarios: functions that drive a stack and raise if something goes wrong.
 
 `test_pipeline.py` runs all scenarios. `test_grants.py` runs scenarios with one grant removed and
-expects failures. Each scenario uses its own recordings, so scenarios don't influence each other.
+expects failures. Scenarios share no recordings, so that they can share a stack.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def unknown_series(stack: Stack) -> None:
 
 
 def recent(stack: Stack) -> None:
-    """Check that `GET /status?seconds=` lists a recording that was updated."""
+    """Check that `GET /status?seconds=` lists a recording that was just updated."""
     recording = stack.lecture()
     assert stack.driver.send("recording.started", recording.uuid).status == 204
     found = stack.driver.recent_uuids(60)

@@ -1,4 +1,7 @@
-"""Harness of `/zip`: commands, presses of buttons, shown messages, and a slow Slack."""
+"""Harness of `/zip`: commands, presses of buttons, shown messages, and a slow Slack.
+
+Functions that wait raise DriverError if the wait fails, as the methods of `Stack` do.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def type_command(stack: Stack, text: str, **options: Any) -> Shown:
     """Type `/zip <text>`, and return the message of the answer.
 
     Raises:
-        DriverError: Slack shows an error.
+        DriverError: Slack shows an error, or no message.
     """
     outcome = stack.driver.type_command(text, **options)
     if outcome["error"] or outcome["ts"] is None:
@@ -104,7 +107,7 @@ def start_without_groups(stack: Stack) -> None:
 
 
 def slow_down_groups(stack: Stack) -> None:
-    """Start a new process of the function, and delay Slack's next two lists of groups by 5 s."""
+    """Start a new process of the Slack function, and delay Slack's next two group lists by 5 s."""
     start_without_groups(stack)
     for _ in range(2):
         stack.driver.inject_slack_fault(kind="slow", where="usergroups.list", seconds=5)

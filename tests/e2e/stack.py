@@ -42,8 +42,9 @@ def recent_start(**ago: float) -> datetime:
 class Stack:
     """A running stack. `seconds` limits each wait for a condition.
 
-    `cannot_succeed` returns why further waiting is useless, or "" while waiting is useful. `start`
-    is the start time of the recordings.
+    A method that waits raises DriverError if the condition doesn't come. `cannot_succeed` returns
+    why further waiting is useless, or "" while waiting is useful. `start` is the start time of the
+    recordings.
     """
 
     driver: Driver
@@ -200,7 +201,7 @@ class Stack:
         return wait_for(look, what, self.seconds)
 
     def assert_ingested_once(self, recording: ZoomRecording) -> None:
-        """Assert that Opencast has each file once and whole, and that no upload is open in S3."""
+        """Assert that Opencast has each file once and whole, and that no file's upload is open."""
         now = self.driver.recording(recording.uuid)
         (ingest,) = self.driver.ingests_of(recording)
         assert [file.sha256 for file in ingest.files] == [

@@ -23,7 +23,7 @@ TRACEBACK = "Traceback (most recent call last)"
 
 @pytest.fixture(autouse=True)
 def no_known_faults(stack: Stack) -> None:
-    """Delete the faults of other tests, because after many faults, a new fault isn't mailed."""
+    """Delete the faults of other tests, because after many mails, no fault gets its own mail."""
     forget_faults(stack)
 
 

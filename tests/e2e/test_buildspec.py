@@ -56,7 +56,7 @@ class Builder:
 
 @contextmanager
 def list_aliases_allowed(driver: Driver, role: str) -> Iterator[None]:
-    """Grant a role lambda:ListAliases, which only the local cloud requires for GetAlias."""
+    """Let a role list aliases in the block. The local cloud requires ListAliases for GetAlias."""
     iam, policy = driver.client("iam"), {"RoleName": role, "PolicyName": "local-cloud"}
     statement = {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -97,7 +97,7 @@ def builder(driver: Driver, operator: Operator, tmp_path: Path) -> Iterator[Buil
 
 
 def commands(checkout: Path) -> Iterator[tuple[str, str]]:
-    """Yield (phase, command) for the buildspec's commands after `make setup`, in order."""
+    """Check the phases, and yield (phase, command) of the build's commands after `make setup`."""
     spec: dict[str, Any] = yaml.safe_load((checkout / "buildspec.yml").read_text("utf-8"))
     assert list(spec["phases"]) == ["install", *PHASES]
     assert spec["phases"]["install"]["commands"] == ["make setup"]
@@ -124,9 +124,10 @@ def test_the_commands_of_the_buildspec_release_a_revision(
 
 
 def run_phases(builder: Builder, releases: Releases, before: Code) -> Code:
-    """Run every command, and return the released code.
+    """Run every command, assert that it succeeds, and return the released code of status-query.
 
-    Assert that the released code stays the same until the last phase.
+    Also assert that the check has run, and that the released code stays `before` until the last
+    phase.
     """
     for phase, command in commands(builder.checkout):
         done = builder.run(command)

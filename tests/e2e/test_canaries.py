@@ -1,7 +1,7 @@
 """A search for secrets of a running stack outside the places that are meant for secrets.
 
 First, recordings succeed and fail, and Slack and the sheet are used, while functions log at DEBUG.
-Then the tests search for each secret in its plain form and in its encoded forms.
+Then the tests search for the secrets in plain and in encoded form.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def test_files_of_the_local_stack_contain_no_secret_except_the_files_for_secrets
 
 
 def _files(home: Path) -> Iterator[Path]:
-    """Yield the files of a stack's folder that a start or a run of the stack has written."""
+    """Yield the files in a stack's folder, except packages and the files of the local cloud."""
     others = {*OF_THE_CLOUD, "packages", "wheels", "jsii", "e2e-packages"}
     for entry in home.iterdir():
         if entry.name not in others:
@@ -230,7 +230,7 @@ def test_packages_of_functions_contain_no_secret(home: Path, canaries: Canaries)
     assert packages
     for package in packages:
         with zipfile.ZipFile(package) as archive:
-            # Only our own files can contain a secret, because all others come from public packages.
+            # Only our own files can contain a secret. All other files come from public packages.
             ours = [name for name in archive.namelist() if _is_ours(name)]
             assert ours
             content = b"\n".join(archive.read(name) for name in ours)

@@ -70,7 +70,10 @@ def heard(videos: list[Path]) -> list[float]:
 
 
 def videos_in(stack: Stack, recording: ZoomRecording, made: Path, seed: str) -> list[Path]:
-    """Return copies of the videos that Opencast got, in the order in which it joins them."""
+    """Make copies of the two videos that Opencast got, and return the paths of the copies.
+
+    The paths are in the order in which Opencast joins the videos.
+    """
     lecture = build_lecture(
         made,
         Lecture(meeting_id=recording.meeting_id, start_time=stack.start, seed=seed, **LECTURE),

@@ -181,18 +181,21 @@ def restored(stack: Stack, *names: str) -> Iterator[dict[str, str]]:
 
 
 def signed_by(secret: str, session: requests.Session, state: State) -> int:
-    """Return the status for an ignored webhook event: 204, or 401 if `secret` is wrong."""
+    """Send a webhook event that starts no ingest, signed with `secret`, and return the status.
+
+    The status is 204, or 401 or 503 if `secret` is wrong.
+    """
     body = b'{"event": "recording.renamed"}'
     headers = signed_headers(secret, time.time(), body)
     url = f"{state.api_url}/new_recording"
     return session.post(url, data=body, headers=headers, timeout=120).status_code
 
 
-def test_the_webhook_accepts_the_new_and_the_old_token_right_after_a_rotation_with_keep_old(
+def test_the_webhook_accepts_the_new_and_the_old_token_after_a_rotation_with_keep_old(
     stack: Stack, operator: Operator, state: State, session: requests.Session
 ) -> None:
     by_command, by_request, by_zoom = (stack.lecture(scheduled=False) for _ in range(3))
-    # These requests start processes of both functions, which read the old secrets.
+    # These requests start processes of on-demand and webhook, which read the old secrets.
     assert stack.driver.request_ingest(uuid="nowhere==").status == 404
     assert signed_by(state.webhook_secret, session, state) == 204
     new = uuids.uuid4().hex

@@ -1,4 +1,4 @@
-"""The commands that change the schedule, and `invoke migrate`, on the local stack."""
+"""Commands of `schedule`, and `invoke migrate`, on the local stack."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def meeting(driver: Driver) -> Iterator[str]:
 
 
 def classes_of(driver: Driver, meeting: str) -> list[dict[str, Any]]:
-    """Return a meeting's scheduled classes, and assert that no row without classes is left."""
+    """Return a meeting's scheduled classes, and assert that the meeting has no empty row."""
     item = driver.table("schedule").get_item(Key={"zoom_series_id": meeting}).get("Item")
     assert item is None or item["events"]
     return list(plain(item)["events"]) if item else []
@@ -91,7 +91,7 @@ def test_schedule_commands_import_and_remove_scheduled_classes_and_say_what_they
 
 @pytest.fixture
 def listing(state: State, driver: Driver, tls: Authority) -> Iterator[ClassListing]:
-    """Yield a stand-in for Opencast's list of scheduled classes with the password in SSM."""
+    """Yield a stand-in for Opencast's list of scheduled classes, with the password from SSM."""
     ssm = driver.client("ssm")
     name = Names(state.stack_name).secret(PASSWORD)
     password = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]

@@ -60,7 +60,7 @@ def recording_of(driver: Driver, meeting: int) -> ZoomRecording:
 
 
 def metrics_of(driver: Driver, recording: ZoomRecording) -> dict[Metric, float]:
-    """Return a recording's metrics, except the metrics whose values a test can't predict."""
+    """Check the range of a recording's unpredictable metrics, and return its other metrics."""
     found = emitted(driver, recording.uuid)
     assert 0 <= found.pop(Metric.TRANSFER_RATE, 0.0) < 10_000
     assert 0 <= found.pop(Metric.MINUTES_IN_PIPELINE, 0.0) < 5

@@ -153,7 +153,7 @@ ONLY_DENIALS = {
 
 
 def actions_of_no_function(names: Names, region: str) -> list[tuple[str, str]]:
-    """Return the (action, resource ARN) pairs that no function may use.
+    """Return (action, resource ARN) pairs that no function may use.
 
     Resources that an allowed request would destroy don't exist.
     """
@@ -185,9 +185,9 @@ def actions_of_no_function(names: Names, region: str) -> list[tuple[str, str]]:
 
 @contextmanager
 def acting_as(stack: Stack, state: State, function: str) -> Iterator[Client]:
-    """Yield clients that have the rights of a function's role.
+    """Yield a `Client` with the rights of a function's role.
 
-    Only Lambda may assume the function's role, so the clients assume a copy of that role.
+    Only Lambda may assume the function's role, so the `Client` assumes a copy of the role.
     """
     iam, name = stack.driver.client("iam"), f"denials-{function}"
     anyone = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
@@ -215,7 +215,7 @@ def acting_as(stack: Stack, state: State, function: str) -> Iterator[Client]:
 
 
 def is_denied(client: Client, action: str, resource: str) -> bool:
-    """Return whether a request for an action on a resource is denied for lack of the grant."""
+    """Request an action on a resource, and return whether it is denied for lack of the grant."""
     try:
         ATTEMPTS[action](client, resource)
     except ClientError as error:
@@ -224,7 +224,7 @@ def is_denied(client: Client, action: str, resource: str) -> bool:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_a_role_of_a_function_is_denied_the_grants_of_others_and_the_actions_of_no_function(
+def test_a_role_is_denied_grants_of_other_functions_and_actions_that_no_function_may_use(
     function: Function, stack: Stack, state: State
 ) -> None:
     names = [stack.function(each) for each in FUNCTIONS]

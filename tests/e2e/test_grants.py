@@ -1,4 +1,4 @@
-"""Tests that a scenario fails without a grant, and that the API refuses other addresses.
+"""Tests that a scenario fails without a grant, and that the API refuses a forbidden address.
 
 `tests/infra/test_functions.py` checks the grants that the local cloud doesn't enforce.
 `tests/infra/test_grant_use.py` checks that the tables of this module name a scenario or a reason
@@ -23,7 +23,10 @@ from tests.e2e.scenarios import SCENARIOS
 from tests.e2e.stack import Stack
 
 SECONDS = 8.0
-"""Longest wait, in seconds, in a scenario without a grant. The state usually never comes."""
+"""Longest wait in seconds in a scenario without a grant, unless the scenario sets another.
+
+The awaited state usually never comes.
+"""
 
 LOG = "the local cloud writes a function's log itself"
 EVENT_SOURCE = "the local event source doesn't act with the function's role"
@@ -52,7 +55,7 @@ HELD_BY_UNIT_TESTS = {
         "::test_ingest_succeeds_when_its_files_can_not_be_released"
     ),
 }
-"""Grants that no scenario needs, each with a unit test that fails if the grant isn't used."""
+"""Grants that no scenario needs, each with a unit test of the request that the grant allows."""
 
 ENFORCED = {("status-query", "sqs:GetQueueAttributes")}
 """Exceptions to NOT_ENFORCED: grants of a function that no event source invokes."""

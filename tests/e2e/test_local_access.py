@@ -25,7 +25,7 @@ CONTROLS = [
 
 def test_only_the_owner_can_reach_and_read_the_files_of_a_stack(home: Path) -> None:
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    # The other folders contain unpacked packages, whose makers chose the modes.
+    # The folders left out here contain unpacked packages, whose makers chose the modes.
     own = [path for path in home.iterdir() if path.name not in {"cloud", "jsii", "wheels"}]
     own += [path for folder in own if folder.is_dir() for path in folder.rglob("*")]
     open_to_others = [

@@ -1,4 +1,4 @@
-"""The scenarios, and refusals of the webhook and the API, on the local stack."""
+"""The scenarios, and answers of the webhook and the API, on the local stack."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tests.e2e.stack import Stack
 
 @pytest.fixture
 def missed(stack: Stack) -> ZoomRecording:
-    """Return a recording in Zoom whose webhook event is never sent."""
+    """Set reconcile's baseline, and return a new recording in Zoom without a webhook event."""
     return stack.ready_for_reconcile().lecture()
 
 

@@ -1,4 +1,4 @@
-"""The steps of docs/zoom.md, opencast.md and slack.md, performed against the stand-ins.
+"""The steps of docs/zoom.md and opencast.md, and the app of slack-manifest.yaml, with stand-ins.
 
 `test_sheets.py` runs the script of docs/google-sheets.md.
 """
@@ -45,7 +45,7 @@ def document(name: str) -> str:
 
 
 def commands_in(text: str) -> list[list[str]]:
-    """Return the words of each command in a document's indented blocks."""
+    """Return the words of each line in a document's indented blocks, which are commands."""
     return [line.split() for line in re.findall(r"^    (.+)$", text, re.MULTILINE)]
 
 

@@ -18,7 +18,7 @@ OTHER = "https://zoom.us/j/81000000002"
 
 @pytest.fixture
 def sheet(driver: Driver) -> Spreadsheet:
-    """Return a sheet with two meetings, after an update of the schedule."""
+    """Update the schedule from a sheet with two meetings, and return the sheet."""
     sheet = Spreadsheet(driver)
     sheet.fill([HEADER, row()], [HEADER, row(OTHER, day="F")])
     # The request is sent without the script, which takes longer to start.

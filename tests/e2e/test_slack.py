@@ -53,7 +53,7 @@ def meeting(stack: Stack) -> int:
 
 
 def private_text(stack: Stack, text: str = "help", **options: str) -> str:
-    """Type a command, and return the text of the answer, which only the user may see."""
+    """Type a command, assert that only the user sees the answer, and return the answer's text."""
     shown = type_command(stack, text, **options)
     assert shown["only_for"]
     assert shown["blocks"] == []
@@ -133,7 +133,7 @@ def test_the_slack_command_says_that_groups_cannot_be_read_when_the_app_lacks_th
 
 @pytest.fixture
 def without_status(stack: Stack) -> Iterator[None]:
-    """Remove the function's grants on the status table during the test."""
+    """Remove the Slack function's grants on the status table during the test."""
     function, table = stack.function(SLACK), f":table/{stack.names.of('pipeline-status')}"
     with ExitStack() as exits:
         for grant in deployed.grants_of(stack.driver, function):

@@ -25,7 +25,7 @@ class FileServer:
         self.order: list[tuple[str, str]] = []
 
     def answer(self, request: Request) -> Answer:
-        """Return the file at the request's path, or 404."""
+        """Wait for the gate of the request's path, if any, and return the path's file, or 404."""
         path = unquote(request.path)
         self.order.append(("begin", path))
         if path in self.gates:

@@ -14,7 +14,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 
 def processes_of(folder: Path) -> set[int]:
-    """Return the pids of all processes with a folder in their environment or arguments."""
+    """Return the pids of processes with a folder in their environment or arguments."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -13,7 +13,10 @@ from local.processes import ROOT
 
 @contextmanager
 def program(module: str, options: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the URL of a stand-in whose program runs until the end of the `with` block."""
+    """Yield the URL of a stand-in whose program runs until the end of the `with` block.
+
+    Assert that the program then ends on SIGTERM with exit code 0.
+    """
     command = [sys.executable, "-m", module, *options]
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | environ, stdout=subprocess.PIPE

@@ -179,7 +179,7 @@ def test_stop_pids_does_not_end_a_process_when_it_is_no_supervisor() -> None:
         other.wait()
 
 
-def test_local_cloud_refuses_a_taken_port_with_an_instruction() -> None:
+def test_choose_port_refuses_a_taken_port_with_an_instruction() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(

@@ -78,7 +78,7 @@ def test_crash_proxy_rewrites_a_redirect_to_its_own_url(site: Site) -> None:
     assert site.ask("GET", f"{site.url}/moved").headers["Location"] == f"{site.url}/file"
 
 
-def test_crash_proxy_counts_calls_on_one_connection_by_name(site: Site) -> None:
+def test_crash_proxy_counts_calls_by_name(site: Site) -> None:
     for path in ("file", "moved", "file"):
         site.ask("GET", f"{site.url}/{path}")
     assert site.gate.calls == [FILE, Call("Zoom: GET /moved"), Call(FILE.name, 2)]

@@ -50,7 +50,7 @@ KEY_NAMES = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
 
 @dataclass(frozen=True)
 class Target:
-    """A cloud to attack, an HTTP client without credentials, and the key of a function's role."""
+    """A cloud to attack, clients with and without credentials, and the key of a function's role."""
 
     access: Access
     clients: KeptClients
@@ -172,7 +172,7 @@ def make_api(access: Access) -> None:
         pytest.param(replace(ROOT, at=datetime.now(UTC) + timedelta(hours=1)), id="future"),
     ],
 )
-def test_gateway_refuses_a_request_when_key_secret_token_or_time_of_its_signature_is_wrong(
+def test_gateway_refuses_a_request_when_its_signature_is_missing_or_made_from_wrong_values(
     target: Target, signer: Signer | None
 ) -> None:
     target.assert_refused(target.create_topic(signer))
@@ -268,7 +268,7 @@ def test_gateway_refuses_a_signature_when_method_or_url_was_changed(
     ],
     ids=lambda headers: ", ".join(f"{name}: {value[:20]}" for name, value in headers.items()),
 )
-def test_gateway_refuses_a_request_when_its_headers_differ_from_the_signed_headers(
+def test_gateway_refuses_a_signed_request_when_a_header_was_added_or_changed(
     target: Target, headers: Mapping[str, Any]
 ) -> None:
     target.assert_refused(target.create_topic(ROOT, **headers))
@@ -350,7 +350,7 @@ def test_gateway_refuses_a_presigned_url_when_the_method_is_not_the_signed_metho
     ],
     ids=["body", "target", "second-signature", "origin", "host"],
 )
-def test_gateway_refuses_a_presigned_url_when_body_or_headers_are_added(
+def test_gateway_refuses_a_presigned_url_when_a_body_or_header_is_added_or_the_host_changed(
     target: Target, more: Mapping[str, Any]
 ) -> None:
     target.assert_refused(target.session.get(presigned(target), **more, timeout=10))
@@ -411,7 +411,9 @@ def test_gateway_refuses_a_preflight_request_of_another_web_page(target: Target,
     target.assert_refused(answer)
 
 
-def test_web_page_can_read_only_answers_of_api_routes_that_allow_it(target: Target) -> None:
+def test_web_page_can_read_only_answers_of_api_routes_that_allow_every_origin(
+    target: Target,
+) -> None:
     answer = target.get("/_aws/execute-api/localzip/live/", Origin=EVIL)
     assert answer.status_code == 200
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -475,7 +477,9 @@ def test_route_with_parent_folders_does_not_lead_to_endpoints_of_ministack(
     assert target.clients.client("s3").head_bucket(Bucket=BUCKET)
 
 
-def test_gateway_refuses_an_api_route_when_its_signature_is_wrong(target: Target) -> None:
+def test_gateway_refuses_a_request_for_an_api_route_when_its_signature_is_wrong(
+    target: Target,
+) -> None:
     url = f"{api_url(target.url)}/"
     wrong = replace(ROOT, secret="test").headers("GET", url, "execute-api")
     target.assert_refused(target.session.get(url, headers=wrong, timeout=10))

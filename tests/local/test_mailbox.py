@@ -1,4 +1,4 @@
-"""Tests of the local mailbox, which writes notifications of the topic to files."""
+"""Tests of the local mailbox, which writes the SNS notifications of the topic to files."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def files(folder: Path) -> list[Path]:
     return sorted((folder / "mail").iterdir())
 
 
-def test_mailbox_writes_each_notification_as_a_mail(deliver: Deliver, tmp_path: Path) -> None:
+def test_mailbox_writes_each_sns_notification_as_a_mail(deliver: Deliver, tmp_path: Path) -> None:
     assert deliver(Message="Übung\n\n<img src=x onerror=alert(1)>") == 200
     assert deliver(Subject=None) == 200
     first, second = files(tmp_path)
@@ -83,7 +83,7 @@ def test_mailbox_writes_each_notification_as_a_mail(deliver: Deliver, tmp_path: 
     assert mail.get_payload() == "Übung\n\n<img src=x onerror=alert(1)>\n"
 
 
-def test_subject_of_a_mail_can_neither_leave_the_folder_nor_add_a_header(
+def test_subject_of_a_mail_can_neither_move_its_file_elsewhere_nor_add_a_header(
     deliver: Deliver, tmp_path: Path
 ) -> None:
     assert deliver(Subject="../../x\r\nBcc: all@example.edu " + "y" * 300) == 200
@@ -109,7 +109,7 @@ def test_mailbox_confirms_a_subscription_with_its_token(
     assert [notification.token for notification in confirmed] == ["t"]
 
 
-def test_mailbox_writes_no_mail_when_topic_or_type_of_a_delivery_is_wrong(
+def test_mailbox_writes_no_mail_when_topic_type_or_message_of_a_delivery_is_wrong(
     deliver: Deliver, tmp_path: Path, confirmed: list[Notification]
 ) -> None:
     assert deliver(TopicArn="arn:aws:sns:us-east-1:1:other") == 404

@@ -1,6 +1,6 @@
-"""Tests of starts of a local stack that fail or are interrupted, and must leave no process.
+"""Tests of starts of a local stack, mostly of starts that fail or are interrupted.
 
-The end-to-end tests are about starts that succeed.
+Such a start must leave no process. The end-to-end tests are about starts that succeed.
 """
 
 import fcntl
@@ -99,7 +99,9 @@ class Events:
 
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "false"])
-def test_local_stack_disables_the_schedule_of_the_function_follow(text: str) -> None:
+def test_local_stack_disables_the_schedule_of_follow_when_the_stack_follows_ingests(
+    text: str,
+) -> None:
     site, events = load({**SETTINGS, "FOLLOW_INGESTS": text}, None), Events()
     stop_following(site, events)
     rules = [Names(site.stack_name).of("follow")]

@@ -141,7 +141,7 @@ def test_preflight_request_to_a_control_path_is_refused(
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_start_of_a_stand_in_fails_when_it_is_running(echo: Echo) -> None:
+def test_stand_in_cannot_be_started_when_it_is_running(echo: Echo) -> None:
     with pytest.raises(RuntimeError, match="stop"):
         echo.start()
 

@@ -85,7 +85,7 @@ def mailer(make: Make, mails: Path) -> str:
 
 @pytest.fixture
 def talker(access: Access, make: Make, mailer: str, mails: Path) -> Iterator[str]:
-    """Yield the name of a Lambda function to whose log the function `mailer` subscribes."""
+    """Delete old mails, and yield the name of a function to whose log `mailer` subscribes."""
     for old in mails.iterdir():
         old.unlink()
     name = f"talker{next(NUMBERS)}"
@@ -120,7 +120,9 @@ def deliveries(access: Access) -> Deliveries:
     return found
 
 
-def test_log_line_that_matches_is_delivered_once(access: Access, talker: str, mails: Path) -> None:
+def test_log_line_that_matches_the_filter_is_delivered_once(
+    access: Access, talker: str, mails: Path
+) -> None:
     filters = deliveries(access)
     for said in ("INFO one", "ERROR two", "INFO three"):
         say(access, talker, said)
@@ -220,12 +222,12 @@ def test_log_line_is_delivered_later_when_the_invocation_of_the_subscriber_fails
 
 
 @pytest.mark.parametrize("other", ["", "ERROR", "?ERROR -x", '{ $.level = "ERROR" }', "?x [a, b]"])
-def test_filter_pattern_is_refused_unless_it_consists_of_optional_words(other: str) -> None:
+def test_filter_pattern_is_refused_when_it_does_not_consist_of_optional_words(other: str) -> None:
     with pytest.raises(ValueError, match="Not a pattern of optional words only"):
         matches(other, "ERROR")
 
 
-def test_envelope_of_log_lines_can_be_read_by_the_function() -> None:
+def test_envelope_of_log_lines_can_be_read_by_the_function_log_notifications() -> None:
     line: Line = {"timestamp": 1, "message": "é\n", "logStreamName": "s"}
     batch = batch_of(envelope(FILTER, "s", [line]))
     assert batch is not None

@@ -58,7 +58,7 @@ def test_control_paths_of_zoom_stand_in_change_faults_switches_and_scopes(client
         ("events", {"url": "https://127.0.0.1:1/", "event": "endpoint.url_validation"}, 502),
     ],
 )
-def test_zoom_stand_in_refuses_a_wrong_control_body_with_a_sentence(
+def test_zoom_stand_in_says_in_a_sentence_why_a_control_request_fails(
     client: Client, what: str, value: object, status: int
 ) -> None:
     answer = post(client, what, value)
@@ -78,7 +78,7 @@ def test_repr_of_zoom_requests_shows_no_secret(client: Client, recording: Record
     assert client.zoom.requests[0].header("authorization") == f"Bearer {token}"
 
 
-def test_zoom_stand_in_counts_the_bytes_sent_of_each_file(
+def test_zoom_stand_in_counts_the_sent_bytes_of_a_file(
     client: Client, recording: Recording
 ) -> None:
     client.get(client.address(recording))

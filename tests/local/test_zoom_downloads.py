@@ -67,7 +67,7 @@ def test_zoom_stand_in_answers_an_expired_token_with_401_or_a_page_by_the_switch
     assert client.get(link, token).status_code == 200
 
 
-def test_download_tokens_of_one_recording_can_be_expired_without_the_others(
+def test_expire_download_tokens_expires_only_tokens_of_the_given_recording(
     client: Client, recording: Recording
 ) -> None:
     link, token = client.completed(recording)

@@ -21,7 +21,7 @@ APP = ZoomApp(account_id="acc", client_id="cid", client_secret="csecret", webhoo
 
 @dataclass(frozen=True)
 class Client:
-    """A client of the Zoom stand-in that trusts its authority and follows no redirect."""
+    """A client of the Zoom stand-in, whose `get` follows no redirect unless asked to."""
 
     zoom: ZoomStandIn
     session: requests.Session
@@ -46,7 +46,7 @@ class Client:
         return self.get(url, headers=self.bearer())
 
     def completed(self, recording: Recording) -> tuple[str, str]:
-        """Return the first file's link and the token of a new `recording.completed`."""
+        """Return a link to the first file, and the token, of a new `recording.completed`."""
         event = self.zoom.event("recording.completed", recording.uuid)
         files = event["payload"]["object"]["recording_files"]
         return files[0]["download_url"], event["download_token"]

@@ -18,7 +18,10 @@ TEXT = "WEBVTT\n\n00:01.000 --> 00:02.000\nAda: Hello\n"
 
 
 def add(client: Client, event: str = "mp-1", **changes: Any) -> requests.Response:
-    """Add captions to an event. `changes` replace parts of the form, and None removes a part."""
+    """POST captions to an event, and return the answer.
+
+    `changes` replace parts of the form, and None removes a part.
+    """
     parts: dict[str, Any] = {
         "flavor": (None, FLAVOR),
         "tags": (None, "lang:en-US,type:subtitle"),

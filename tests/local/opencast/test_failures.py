@@ -127,7 +127,7 @@ def test_opencast_stand_in_accepts_the_user_of_its_environment_and_ends_on_sigte
         assert ADMIN in roles.json()
 
 
-def test_default_users_of_opencast_differ_in_rights_and_in_stored_passwords() -> None:
+def test_default_users_of_opencast_are_two_administrators_and_two_users_with_fewer_rights() -> None:
     kinds = {user.name: (ADMIN in user.roles, user.clear_text) for user in default_users("z", "p")}
     assert kinds == {
         "z": (True, True),

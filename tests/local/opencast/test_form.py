@@ -129,7 +129,7 @@ def test_opencast_stand_in_refuses_an_ingest_with_400_when_flavor_media_or_metad
         "{files}/b/bare",
     ],
 )
-def test_opencast_stand_in_answers_an_ingest_with_an_empty_500_when_a_file_cannot_be_fetched(
+def test_opencast_stand_in_answers_an_ingest_with_empty_500_when_a_file_cannot_be_fetched_or_named(
     client: Client, files: FileServer, uri: str
 ) -> None:
     spoiled = [*lecture(files), ("mediaUri", uri.format(files=files.url))]

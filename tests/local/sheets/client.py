@@ -50,7 +50,7 @@ class Client:
         return self.get(VALUES, ranges=ranges, **query)
 
     def values(self, text: str) -> Any:
-        """Return the values of one range, or None if the answer has no values."""
+        """Ask for one range, assert status 200, and return the values, or None without values."""
         answer = self.batch(text)
         assert answer.status_code == 200, answer.text
         (tab,) = answer.json()["valueRanges"]

@@ -24,7 +24,7 @@ CLAIMS = st.none() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_
 SHORT_LIVED = "Invalid JWT: Token must be a short-lived token (60 minutes)"
 
 
-def test_google_stand_in_issues_a_token_for_an_hour_when_the_assertion_is_valid(
+def test_google_stand_in_issues_a_token_for_3599_seconds_when_the_assertion_is_valid(
     client: Client, clock: Clock
 ) -> None:
     answer = client.ask_token(grant_type=GRANT, assertion=client.assertion())

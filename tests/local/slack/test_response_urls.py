@@ -131,7 +131,7 @@ def test_slack_response_url_expires_after_thirty_minutes(client: Client, clock: 
         ({"data": b'{"text": "a"}', "headers": {"Content-Type": "text/plain"}}, "invalid_payload"),
     ],
 )
-def test_slack_response_url_refuses_a_message_when_text_blocks_or_format_are_wrong(
+def test_slack_response_url_refuses_a_message_when_its_content_or_format_is_wrong(
     client: Client, sent: dict[str, Any], error: str
 ) -> None:
     answer = client.session.post(client.response_url(), timeout=10, **sent)
