@@ -223,7 +223,7 @@ class AttemptsExhausted(PermanentFailure):
     def of(cls, limit: int) -> AttemptsExhausted:
         """Return the error for a message that was attempted `limit` times."""
         return cls(
-            f"None of {limit} attempts could tell how it ended: the function ran out of time or "
+            f"The last of {limit} attempts broke off: the function ran out of time or "
             "memory, or SQS failed. The log has the attempts."
         )
 

@@ -248,7 +248,7 @@ class TestErrors:
         site.behave = lambda: pytest.fail("The use case ran.")
         assert isinstance(site.process(receive_count=LIMIT + 1), GiveUp)
         [dead] = site.dead()
-        assert dead["reason"].startswith(f"None of {LIMIT} attempts could tell how it ended")
+        assert dead["reason"].startswith(f"The last of {LIMIT} attempts broke off")
         assert site.aws.rows()[ZIP_ID]["pipeline_state"] == "DOWNLOADER_FAILED"
 
 

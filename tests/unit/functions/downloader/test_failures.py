@@ -96,7 +96,6 @@ class TestFailuresThatMayPass:
     def test_message_goes_to_the_dlq_with_a_reason_when_the_attempt_at_its_last_receive_fails(
         self, harness: Harness, small: Recording
     ) -> None:
-        # Otherwise SQS would move the message to the dead-letter queue without a reason.
         harness.zoom.fail(Fault(kind="status", status=500, times=99))
         assert harness.take(harness.message(small), receive_count=12)
         (dead,) = harness.dead()

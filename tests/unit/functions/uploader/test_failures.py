@@ -109,7 +109,6 @@ class TestCounting:
     def test_message_goes_to_the_dlq_when_waiting_has_used_up_the_last_receive(
         self, harness: Harness
     ) -> None:
-        # Otherwise SQS would move the message to the dead-letter queue without a reason.
         harness.fail("close")
         harness.take(harness.message())
         assert not harness.take(harness.message(), receive_count=49)
