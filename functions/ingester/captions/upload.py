@@ -43,10 +43,11 @@ from ingester.status.table import StatusTable
 logger = logging.getLogger("ingester.captions")
 
 VERSION = 15
-"""First major version of Opencast whose player reads captions from tracks."""
+"""First major version of Opencast that gets captions with a video: opencast/opencast#4407."""
 
 LATE_VERSION = 16
-"""First major version of Opencast that accepts tags with a track, such as the language."""
+"""First major version of Opencast that accepts tags, such as the language, with a track for an
+event: opencast/opencast#5908."""
 
 CHAPTERS_VERSION = 19
 """First major version of Opencast whose player reads chapters: opencast/opencast#7237."""
@@ -214,6 +215,7 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     Raises:
         AskLater: A workflow is running, or another process has changed the record.
         IngestNotSent: No connection was made.
+        LedgerBusy, LedgerUnreadable: See `Ledger.change`.
     """
     record = deps.ledger.get(uuid)
     ingest = record.ingests.get(media_package)
@@ -296,6 +298,8 @@ def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
 
     Raises:
         AskLater: A workflow of the event is running.
+        OpencastUnreachable, OpencastRefused: See `Opencast.start_workflow`.
+        LedgerBusy, LedgerUnreadable: See `Ledger.change`.
     """
     ingest = deps.ledger.get(uuid).ingests.get(media_package)
     if ingest is None:

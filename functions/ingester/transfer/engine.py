@@ -6,8 +6,9 @@ connections and the end of the run. All files share the connections, so that ten
 memory than one.
 
 Whatever fails, an object in S3 is either complete or doesn't exist. A later run, also in another
-process, continues with the parts that S3 has stored. The exceptions are uploads that a permanent
-failure has aborted, files that have changed, and sources without ranges.
+process, continues with the parts that S3 has stored. The usual exceptions are uploads that have no
+mark yet or that a permanent failure has aborted, files that have changed, and sources without
+ranges.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class FileCopy:
 
     @property
     def error(self) -> IngesterError | None:
-        """The error that ended the copy, unless the copy tolerates it."""
+        """The error that ended the copy; None if there is none, or if the copy tolerates it."""
         if isinstance(self.result, self.worker.copy.tolerated_errors):
             return None
         return self.result if isinstance(self.result, IngesterError) else None
@@ -155,7 +155,7 @@ class FileCopy:
             self._restart_or_end()
 
     def cancel(self) -> None:
-        """Start no more tasks, and stop those in flight at their next chunk."""
+        """Drop the work that hasn't begun, and stop tasks at their next chunk or request."""
         self.worker.stop.set()
         self._ready.clear()
         self._missing.clear()
@@ -167,7 +167,7 @@ class FileCopy:
             abort: Whether to abort the copy's uploads as well.
 
         Returns:
-            Number of bytes in S3 with which the next run can continue.
+            Number of the file's bytes that stay in S3 in an unfinished upload.
         """
         if isinstance(self.result, Copied):
             return 0
@@ -202,7 +202,11 @@ class FileCopy:
         self.cancel()
 
     def _restart_or_end(self) -> None:
-        """Start the copy again or end it with its failure, once no task is in flight."""
+        """Start the copy again or end it with its failure, once no task is in flight.
+
+        Raises:
+            BaseException: See `finish_task`.
+        """
         failure, self._failure = self._failure, None
         if failure is None:
             return

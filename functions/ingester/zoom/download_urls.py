@@ -60,7 +60,7 @@ class DownloadHosts:
         """Return the URL that a redirect leads to.
 
         Raises:
-            FileUnavailable: The redirect doesn't lead to an https URL.
+            FileUnavailable: The redirect doesn't lead to a URL with `scheme`.
         """
         try:
             target = urljoin(url, location)

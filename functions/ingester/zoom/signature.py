@@ -1,4 +1,4 @@
-"""Sign and verify webhook events by Zoom's scheme, our own webhook events with our own key.
+"""Sign and verify webhook events by Zoom's scheme. Our own webhook events have our own key.
 
 `x-zm-signature` is `v0=` + hex HMAC-SHA256(secret, `v0:{timestamp}:{raw body}`). The timestamp in
 seconds is in `x-zm-request-timestamp` (Zoom's developer pages, "Verify webhook events").
@@ -32,7 +32,7 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
     """Verify a request's signature, which is compared in constant time.
 
     Args:
-        secrets: The secrets that are valid. Empty ones are ignored.
+        secrets: The secrets that are valid. Empty secrets don't count.
         headers: Headers of the request, with names in lower case.
         body: Raw body of the request.
         now: Current time in seconds since the epoch.

@@ -75,7 +75,10 @@ def _candidate(number: int, cells: Sequence[str]) -> _Candidate:
 
 
 def _no_header(sheet: str, candidates: Sequence[_Candidate]) -> UnusableSheet:
-    """Return the error for a sheet without a header, about the row that lacks the fewest names."""
+    """Return the error for a sheet without a header.
+
+    The error is about the row that lacks the fewest names, or says that the sheet is empty.
+    """
     if not candidates:
         return UnusableSheet(
             f"{sheet} is empty: it needs a row with the columns' names. Nothing was changed."
