@@ -1,6 +1,6 @@
 """Read, escape, repair and join the cues of Zoom's WebVTT files, and write them as one file.
 
-`webvtt-py` parses WebVTT (https://www.w3.org/TR/webvtt1/), and ignores blocks that aren't cues.
+`webvtt-py` parses WebVTT (https://www.w3.org/TR/webvtt1/), and skips blocks that aren't cues.
 """
 
 from __future__ import annotations

@@ -103,7 +103,10 @@ class Group:
 
     @property
     def prefix(self) -> str:
-        """Prefix of a message group's id on the upload queue: chapters don't wait for captions."""
+        """Prefix of the id of a message group on the upload queue; "" except for chapters.
+
+        With the prefix, chapters don't wait for captions.
+        """
         return f"{CHAPTERS}-" if self.is_chapters else ""
 
 

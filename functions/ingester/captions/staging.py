@@ -63,7 +63,7 @@ class StagedCaptions:
         tracks: The captions that are ready, at most one track of each kind; or the summaries.
         waiting: What the captions wait for, in words for people: names of files that Zoom hasn't
             finished or doesn't provide, or one sentence that says why no file could be staged.
-        reasons: For each file or kind that can't be used, a sentence that says why.
+        reasons: Sentences that say why files or kinds can't be used.
     """
 
     tracks: tuple[CaptionTrack, ...] = ()

@@ -19,7 +19,7 @@ _Key = tuple[str | None, str | None, _Time]
 class RemovedClasses(msgspec.Struct, frozen=True):
     """A meeting with those of its scheduled classes that an import removes.
 
-    A deleted meeting that had no scheduled classes is listed, too. `also_in` are other meetings that
+    A deleted meeting that had no scheduled classes is listed too. `also_in` are other meetings that
     together have all of these classes at the same times. If an earlier update was interrupted, the
     classes may have moved to those meetings.
     """

@@ -44,7 +44,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.h
 """
 
 MAX_IN_SECTION = 20
-"""Maximum number of lines of one kind that the terminal shows."""
+"""Maximum number of entries of one kind that the terminal shows."""
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ def sheet_answer(report: ImportReport) -> str:
 
     A line with numbers comes first, then lines about removed scheduled classes, classes that other
     sources have too, rows whose classes stay in the schedule as they were, other rows that can't be
-    used, and imported rows that may be wrong.
+    used, and imported rows that may be wrong. If many rows lack a link, the last line counts them.
     """
     removals = removals_of(report)
     lines = [
@@ -239,8 +239,8 @@ def _counts_of_rows(report: ImportReport, separator: str = "") -> list[str]:
 def _changes(report: ImportReport, removals: Removals) -> str:
     """Return a text with the numbers of new, changed, replaced and removed meetings.
 
-    The sheet's script shows an alert if it finds the word "removed", so the text has that word only
-    if a meeting is removed and not replaced.
+    The sheet's script shows an alert if it finds a number and the word "removed", so the text has
+    that word only if a meeting is removed and not replaced.
     """
     plan, replaced = report.plan, len(removals.moved)
     numbers = (

@@ -38,7 +38,8 @@ QUIET_LIMITS = {
     State.RECORDING_PROCESSING: timedelta(days=1),
 }
 """Longest time for which a row may stay unchanged, by state. The time is longer than any invocation
-or wait in that state. `_queue_limit` returns the limit for a row whose message waits in a queue."""
+or normal wait in that state. `_queue_limit` returns the limit for a row whose message waits in a
+queue."""
 
 UPLOADING = frozenset({State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED, State.UPLOADER_FAILED})
 """States of rows whose message is in the upload queue, or in its dead-letter queue."""

@@ -320,7 +320,11 @@ class Bucket:
         return Upload(destination, upload_id, url, stored)
 
     def _unfinished_uploads(self, key: str) -> Iterator[str]:
-        """Yield the ids of the key's unfinished uploads, the newest first."""
+        """Yield the ids of the key's unfinished uploads, the newest first.
+
+        Raises:
+            ClientError: S3 can't list the uploads. A 404 counts as no uploads.
+        """
         try:
             uploads = list(self._list_uploads(key))
         except ClientError as error:
@@ -350,6 +354,9 @@ class Bucket:
 
         A part without a checksum, which only another program sends, is left out, so that the part
         is copied again. S3 wouldn't complete the upload with a part without a checksum.
+
+        Raises:
+            ClientError: S3 can't list the parts. An upload that is gone counts as empty.
         """
         parts: dict[int, StoredPart] = {}
         marker = 0
