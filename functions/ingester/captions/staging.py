@@ -46,7 +46,7 @@ logger = logging.getLogger("ingester.captions")
 TRANSCRIPT = CAPTIONS["TRANSCRIPT"]
 
 KINDS_PER_SEGMENT = frozenset({TRANSCRIPT, CHAPTERS})
-"""Kinds of captions of which Zoom makes one file for each segment."""
+"""Kinds of captions of which each segment is expected to have one file."""
 
 _NAMES = {CHAPTERS: "chapter file", NEXT_STEPS: "next-steps file"}
 """Names of files for people, by their kind. A file of another kind is named by the kind itself."""
@@ -102,7 +102,7 @@ class CaptionStaging:
 
         Args:
             files: The files of captions that Zoom lists.
-            expected: Kinds that Zoom makes even if it lists no file of them yet.
+            expected: Kinds that Zoom is expected to make, even if Zoom lists no file of them yet.
             is_each_expected: Whether to expect a transcript, or chapters, of each segment. Zoom
                 makes one file after the other, and maybe none for a segment in which nobody speaks.
             is_last: Whether to use the files that are there, because this is the last attempt.

@@ -64,7 +64,7 @@ def series_words(row: StatusRow) -> str:
 
 
 def state_with_code(state: State | None) -> str:
-    """Return the words for a state, with the code that operators search for in brackets."""
+    """Return the words for a state, and in brackets the code, which operators search for."""
     return f"{STATES[state]} ({state})" if state else UNKNOWN_STATE
 
 

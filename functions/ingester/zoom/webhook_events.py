@@ -440,8 +440,8 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
 def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:
     """Parse a webhook event about a state, into an Unhandled if a required field can't be used.
 
-    Of these webhook events, those named `recording.*` are recording events. Those about a meeting's
-    end aren't.
+    A webhook event named `recording.*` is a recording event. A webhook event about a meeting's end
+    is no recording event.
 
     Args:
         event: The webhook event's name.
