@@ -26,7 +26,7 @@ class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         source: Source of the row's scheduled classes.
-        meeting: Number of the meeting; "" if the link can't be read.
+        meeting: Number of the meeting; "" if the meeting isn't known.
         course: The course, "" for no course; None if the course isn't known.
         maybe_merged: Whether the row's link cell is empty, while a cell above has text, so that the
             cells may be merged. Then `meeting` is that of the cell above, or "" if the course above

@@ -37,7 +37,7 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         next_step: Advice for operators, with commands.
         what_to_do: Advice for people without a terminal.
         request_helps: Whether `what_to_do` asks for a request by the page's form.
-        steps: The row's states, from the first to the last.
+        steps: The row's steps, from the first to the last.
         steps_left_out: Number of steps that are missing between the first and the last ones.
         asked: Options of the request.
     """

@@ -42,8 +42,8 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
 
     Raises:
         WrongSignature: The signature was made with none of the secrets.
-        Unauthorized: There is no signature, or its time is malformed or more than five minutes
-            before or after `now`.
+        Unauthorized: There is no signature or no timestamp, or the timestamp is malformed or more
+            than five minutes before or after `now`.
     """
     signature = headers.get(SIGNATURE_HEADER, "")
     timestamp = headers.get(TIMESTAMP_HEADER, "")

@@ -34,7 +34,7 @@ class _Candidate(msgspec.Struct, frozen=True):
 
     @property
     def others(self) -> list[str]:
-        """The cells that aren't columns' names, for messages; [] if the row names no column."""
+        """The texts that aren't columns' names, for messages; [] if the row names no column."""
         if len(self.missing) == len(COLUMNS):
             return []
         return [
