@@ -250,7 +250,7 @@ def _post(
     sent: SentCaptions,
     deps: Dependencies,
 ) -> str:
-    """POST captions whose attempt is noted as `sent`, and note the outcome. See `_add_track`."""
+    """POST captions whose attempt is noted as `sent`. Note a known outcome. See `_add_track`."""
 
     def note(state: CaptionsState, problem: str = "") -> None:
         captions = msgspec.structs.replace(
@@ -289,7 +289,7 @@ def _may_be_posted(known: SentCaptions, track: CaptionTrack) -> bool:
 
 
 def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
-    """Start the workflow that publishes an event's added captions, if there are any.
+    """Start the workflow that publishes any added captions of an event, and note these as done.
 
     An earlier invocation may have added the captions, and ended before it could publish them.
 

@@ -109,7 +109,7 @@ class FileCopy:
         return self._plan.size if self._plan else 0
 
     def next_task(self, *, parts: bool = True) -> Task | None:
-        """Return the next task; None if no task can start now.
+        """Return the next task, which counts as in flight from now on; None if no task can start.
 
         Args:
             parts: Whether there is time to copy a part.

@@ -172,7 +172,7 @@ class _Child:
         self._has_begun = False
 
     def receive(self) -> _Answer:
-        """Wait for the child's next line.
+        """Wait for the child's next line, and return the line as an object.
 
         Raises:
             UnusableVideo: The child died, took too long, or sent an invalid line.

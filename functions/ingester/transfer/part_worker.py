@@ -46,7 +46,7 @@ class Worker:
     """Worker for the tasks of one file's copy, which run in several threads until `stop` is set.
 
     Requests are retried after TransferFailed, ZoomUnreachable and AwsFailed. The methods raise the
-    error of the last retry. Requests, and the waits between them, raise Stopped once `stop` is set.
+    last attempt's error. Requests, and the waits between them, raise Stopped once `stop` is set.
 
     Attributes:
         copy: The file to copy.
