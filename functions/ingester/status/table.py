@@ -177,7 +177,10 @@ def _asked(item: Mapping[str, Any]) -> RequestOptions:
 
 
 def _updated(item: Mapping[str, Any]) -> datetime:
-    """Return the time of the last write, or the epoch if it is unreadable."""
+    """Return the time of the last write.
+
+    An unreadable day counts as the epoch, and an unreadable time of day as midnight.
+    """
     try:
         day = datetime.fromisoformat(str(item.get("update_date", EPOCH)))
         return day.replace(tzinfo=UTC) + timedelta(seconds=_number(item, "update_time"))
