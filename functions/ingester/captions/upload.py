@@ -187,7 +187,7 @@ def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
             problems.append(problem)
         problems.append(_publish(message.uuid, media_package, deps))
     except (IngesterError, BotoCoreError, ClientError):
-        # Later attempts may not get further than this one, so write the problems into the row now.
+        # Later attempts might get no further than this one, so write the problems into the row now.
         # Log them only once, with the attempt that succeeds, because each such record is a mail.
         if text := _text_of(problems):
             deps.status.explain(ingest.zip_id, IN_OPENCAST, text)

@@ -30,7 +30,8 @@ MAX_SOURCES = 3
 
 MAX_UNLINKED = 2
 """Maximum number of rows without a link and without retained classes that the sheet's answer names.
-The answer counts more such rows and names only the first, because most lack a link on purpose."""
+If there are more such rows, the answer counts these rows and names only the first, because most of
+these rows lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Maximum number of characters of a line of the sheet's answer, enough for the names of two tabs, a
