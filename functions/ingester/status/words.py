@@ -43,8 +43,8 @@ REASONS = {
     reasons.NO_MP4: "Zoom gave us no video of this recording",
     reasons.BAD_DATA: "Zoom's webhook event lacks something",
 }
-"""Words for stored reasons. These words replace a reason only if the whole reason is a key here,
-without the parts that `reason_words` leaves out."""
+"""Words for stored reasons. These words replace a reason only if the reason, without the parts that
+`reason_words` leaves out, is a key here."""
 
 _KIND_OF_FAILURE = re.compile(r"^(?:permanent|retryable) failure: ")
 _OPERATOR_NEEDED = re.compile(r"[:,;]? ?an operator is needed\.?", re.IGNORECASE)

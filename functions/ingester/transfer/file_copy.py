@@ -167,8 +167,8 @@ class FileCopy:
             abort: Whether to abort the copy's uploads as well.
 
         Returns:
-            Number of bytes in S3 by the current Plan; 0 without a Plan, after a success, or with
-            `abort`.
+            Number of bytes that S3 has stored for the current Plan; 0 without a Plan, after a
+            success, or with `abort`.
         """
         if isinstance(self.result, Copied):
             return 0

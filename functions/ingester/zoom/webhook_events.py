@@ -440,8 +440,8 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
 def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:
     """Parse a webhook event about a state, into an Unhandled if a required field can't be used.
 
-    A webhook event named `recording.*` is a recording event. A webhook event about a meeting's end
-    is no recording event.
+    Of the webhook events about a state, those named `recording.*` are recording events, and those
+    about a meeting's end aren't.
 
     Args:
         event: The webhook event's name.
