@@ -1,6 +1,6 @@
 """Read, escape, repair and join the cues of Zoom's WebVTT files, and write them as one file.
 
-`webvtt-py` parses WebVTT (https://www.w3.org/TR/webvtt1/), and ignores blocks that aren't cues.
+`webvtt-py` parses WebVTT (https://www.w3.org/TR/webvtt1/), and skips blocks that aren't cues.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def joined(cues_by_start: Mapping[str, Sequence[Cue]], timeline: Timeline) -> li
 
     Args:
         cues_by_start: The cues of each segment, by the segment's start at Zoom.
-        timeline: The segments of the video. Cues that begin after a segment's end are left out, and
-            cues that reach beyond it are cut.
+        timeline: The segments of the video. Cues that begin at a segment's end or later are left
+            out, and cues that reach beyond the end are cut.
     """
     return [
         Cue(

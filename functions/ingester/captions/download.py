@@ -1,9 +1,9 @@
 """Stage a recording's captions, chapters and summaries, and send them to the uploader.
 
-The message with the video contains the tracks that are ready. A separate message waits for other
-captions and chapters, which are logged as an error after a week. Nothing waits for summaries,
-because Opencast has no API that adds an attachment to an event. So captions never fail a recording,
-and delay it by about `MAX_SECONDS` at most.
+The message with the video contains the tracks that are ready. Separate messages wait for other
+captions and chapters. If these are still missing after a week, an error is logged. Nothing waits
+for summaries, because Opencast has no API that adds an attachment to an event. So captions don't
+fail a recording, unless AWS fails, and delay a recording by about `MAX_SECONDS` at most.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ ADD_CAPTIONS = "If they are wanted, add them in Opencast."
 
 @dataclass(frozen=True)
 class Group:
-    """Kinds of captions that are fetched together. Late captions have messages of their own.
+    """Kinds of captions that are fetched together. A group's late captions have their own messages.
 
     Attributes:
         kinds: Kinds of the group, as in `CaptionTrack`.
@@ -103,7 +103,10 @@ class Group:
 
     @property
     def prefix(self) -> str:
-        """Prefix of a message group's id on the upload queue: chapters don't wait for captions."""
+        """Prefix of the id of a message group on the upload queue; "" except for chapters.
+
+        With the prefix, chapters don't wait for captions.
+        """
         return f"{CHAPTERS}-" if self.is_chapters else ""
 
 
@@ -170,6 +173,9 @@ def with_captions(
     Returns:
         The message, and sentences about files that are left out, or "". If it isn't known whether
         Zoom has summaries, only the message says so, because this isn't worth a mail.
+
+    Raises:
+        BotoCoreError, ClientError: A download message can't be sent.
     """
     tracks: list[CaptionTrack] = []
     summaries: tuple[CaptionTrack, ...] | UnsetType = UNSET
@@ -269,6 +275,11 @@ def download(message: DownloadMessage, request: CaptionsRequest, deps: Dependenc
     """Stage captions for those events of a recording that lack them, and send them to the uploader.
 
     A failure is retried for a week, and then reported. No failure here fails the recording.
+
+    Raises:
+        BotoCoreError, ClientError: The pause of the downloads can't be read or written; or, after a
+            week, the ledger can't be read.
+        LedgerUnreadable: After a week, the ledger's record can't be read.
     """
     now = deps.clock()
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)

@@ -46,7 +46,7 @@ logger = logging.getLogger("ingester.captions")
 TRANSCRIPT = CAPTIONS["TRANSCRIPT"]
 
 KINDS_PER_SEGMENT = frozenset({TRANSCRIPT, CHAPTERS})
-"""Kinds of captions of which Zoom makes one file for each segment."""
+"""Kinds of captions of which each segment is expected to have one file."""
 
 _NAMES = {CHAPTERS: "chapter file", NEXT_STEPS: "next-steps file"}
 """Names of files for people, by their kind. A file of another kind is named by the kind itself."""
@@ -63,7 +63,7 @@ class StagedCaptions:
         tracks: The captions that are ready, at most one track of each kind; or the summaries.
         waiting: What the captions wait for, in words for people: names of files that Zoom hasn't
             finished or doesn't provide, or one sentence that says why no file could be staged.
-        reasons: For each file or kind that can't be used, a sentence that says why.
+        reasons: Sentences that say why files or kinds can't be used.
     """
 
     tracks: tuple[CaptionTrack, ...] = ()
@@ -102,7 +102,7 @@ class CaptionStaging:
 
         Args:
             files: The files of captions that Zoom lists.
-            expected: Kinds that Zoom makes even if it lists no file of them yet.
+            expected: Kinds that Zoom is expected to make, even if Zoom lists no file of them yet.
             is_each_expected: Whether to expect a transcript, or chapters, of each segment. Zoom
                 makes one file after the other, and maybe none for a segment in which nobody speaks.
             is_last: Whether to use the files that are there, because this is the last attempt.

@@ -43,10 +43,11 @@ from ingester.status.table import StatusTable
 logger = logging.getLogger("ingester.captions")
 
 VERSION = 15
-"""First major version of Opencast whose player reads captions from tracks."""
+"""First major version of Opencast that gets captions with a video: opencast/opencast#4407."""
 
 LATE_VERSION = 16
-"""First major version of Opencast that accepts tags with a track, such as the language."""
+"""First major version of Opencast that accepts tags, such as the language, with a track for an
+event: opencast/opencast#5908."""
 
 CHAPTERS_VERSION = 19
 """First major version of Opencast whose player reads chapters: opencast/opencast#7237."""
@@ -186,7 +187,7 @@ def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
             problems.append(problem)
         problems.append(_publish(message.uuid, media_package, deps))
     except (IngesterError, BotoCoreError, ClientError):
-        # No later attempt may get further than this one, so write the problems into the row now.
+        # Later attempts might get no further than this one, so write the problems into the row now.
         # Log them only once, with the attempt that succeeds, because each such record is a mail.
         if text := _text_of(problems):
             deps.status.explain(ingest.zip_id, IN_OPENCAST, text)
@@ -214,6 +215,7 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     Raises:
         AskLater: A workflow is running, or another process has changed the record.
         IngestNotSent: No connection was made.
+        LedgerBusy, LedgerUnreadable: See `Ledger.change`.
     """
     record = deps.ledger.get(uuid)
     ingest = record.ingests.get(media_package)
@@ -248,7 +250,7 @@ def _post(
     sent: SentCaptions,
     deps: Dependencies,
 ) -> str:
-    """POST captions whose attempt is noted as `sent`, and note the outcome. See `_add_track`."""
+    """POST captions whose attempt is noted as `sent`. Note a known outcome. See `_add_track`."""
 
     def note(state: CaptionsState, problem: str = "") -> None:
         captions = msgspec.structs.replace(
@@ -287,7 +289,7 @@ def _may_be_posted(known: SentCaptions, track: CaptionTrack) -> bool:
 
 
 def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
-    """Start the workflow that publishes an event's added captions, if there are any.
+    """Start the workflow that publishes any added captions of an event, and note these as done.
 
     An earlier invocation may have added the captions, and ended before it could publish them.
 
@@ -296,6 +298,8 @@ def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
 
     Raises:
         AskLater: A workflow of the event is running.
+        OpencastUnreachable, OpencastRefused: See `Opencast.start_workflow`.
+        LedgerBusy, LedgerUnreadable: See `Ledger.change`.
     """
     ingest = deps.ledger.get(uuid).ingests.get(media_package)
     if ingest is None:

@@ -322,7 +322,7 @@ class Opencast:
 
         Raises:
             IngestNotSent, IngestRefused: Nothing was added.
-            IngestBroken, IngestOutcomeUnknown: Opencast may have received the POST.
+            IngestBroken, IngestOutcomeUnknown: Opencast may have added the file.
         """
         form: list[_Part] = [
             ("flavor", (None, flavor)),
@@ -437,7 +437,7 @@ class Opencast:
     def _refusal(self, response: requests.Response, doing: str) -> Exception:
         """Return the error for an unexpected status.
 
-        `doing` names the request in the error, and in brackets the role that the request needs.
+        `doing` names the request in the error, and may say in brackets what the request needs.
         """
         status = response.status_code
         if status in (401, 403) or 300 <= status < 400:

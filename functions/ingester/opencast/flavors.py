@@ -35,7 +35,7 @@ _FOLLOWERS = {
     SHARED_SCREEN_WITH_GALLERY: (GALLERY,),
     GALLERY: (),
 }
-"""Views that may be the presenter, the best view first. For each of them, the views that are
+"""Views that may be the presenter, the best view first. For each such view, the views that may be
 published beside it, in order of preference."""
 
 _ARCHIVE_FLAVORS = {

@@ -71,7 +71,7 @@ class Lookup:
     new_id: Callable[[], str]
 
     def run(self, message: UploadMessage, record: Record) -> Found:
-        """Return whether a message's recording is in Opencast, is deleted, or has to be ingested.
+        """Return whether a recording is in Opencast, was deleted there, or has to be ingested.
 
         Raises:
             AskLater: An ingest is on its way.
@@ -93,7 +93,10 @@ class Lookup:
     def _after_ingest(
         self, message: UploadMessage, media_package: str, ingest: IngestRecord, record: Record
     ) -> Found:
-        """Look up a recording of which the ledger has an ingest record already."""
+        """Look up a recording of which the ledger has an ingest record already.
+
+        The errors are those of `run`.
+        """
         is_own = ingest.zip_id == message.zip_id
         now = self.clock()
         # Ask whether Opencast is idle before asking for the event. If a POST ends between the two

@@ -52,8 +52,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         state: State of the workflow.
-        operation: Name of the first operation in the workflow's state, such as the one that failed
-            or is running; "" if there is none.
+        operation: Name of the first operation that explains the workflow's state, such as a failed
+            or a running operation; "" if there is no such operation.
         job: Id of that operation's job; "" if it is unknown.
         completed: Time at which the last operation ended; None if that is unknown.
     """

@@ -135,11 +135,12 @@ class Sheets:
         together.
 
         Raises:
-            GoogleKeyRefused: The key is missing, malformed, or refused by Google.
+            GoogleKeyRefused: The key is missing, unusable, or refused by Google.
             SheetsRefused: Google refuses the request for another reason, or the tabs are too large.
                 A person has to act.
-            SheetsUnreachable: Google can't be reached, is busy, or gives an answer without the
-                tabs. The subclass SheetsTimedOut means that Google didn't answer in time.
+            SheetsUnreachable: Google can't be reached, is busy, has an error, or gives an answer
+                without the tabs. The subclass SheetsTimedOut means that Google didn't answer in
+                time.
         """
         self._credentials = self._credentials or _credentials(self._key)
         transport = _Transport(
@@ -169,8 +170,8 @@ def _credentials(key: str) -> Credentials:
     """Return the credentials of a service account's key.
 
     Raises:
-        GoogleKeyRefused: The key is empty or malformed. The error's text contains no part of the
-            key.
+        GoogleKeyRefused: The key is empty or malformed, or isn't for googleapis.com. The error's
+            text contains no part of the key.
     """
     if not key:
         raise GoogleKeyRefused(
@@ -275,7 +276,8 @@ class _Transport:
         """Send a request with the account's token, like `httplib2.Http.request`.
 
         Raises:
-            SheetsUnreachable: Google doesn't answer, is too slow or busy, or gives no usable token.
+            SheetsUnreachable: Google doesn't answer, is too slow or busy, has an error, or gives no
+                usable token.
             SheetsRefused: Google refuses the key or the request, or the answer is too large.
         """
         signed = dict(headers or {})
@@ -311,11 +313,12 @@ class _Transport:
         timeout: float | None = None,  # noqa: ARG002  # google-auth's interface
         **_more: Any,
     ) -> _Reply:
-        """Send a request for a token, like `google.auth.transport.Request`. `timeout` is ignored.
+        """Send a request for a token, like `google.auth.transport.Request`, without `timeout`.
 
         Raises:
-            SheetsUnreachable: Google can't be reached, is busy or has an error; SheetsTimedOut at
-                the deadline. If the answer were returned, google-auth would sleep and retry.
+            SheetsUnreachable: Google can't be reached, is busy or has an error. If such an answer
+                were returned, google-auth would sleep and retry. The subclass SheetsTimedOut means
+                that Google didn't answer in time.
             SheetsRefused: The answer is too large.
         """
         reply = self._send(method, url, body, headers or {})

@@ -148,7 +148,7 @@ def import_parsed(
 
 
 def _first(skipped: Sequence[SkippedRow]) -> str:
-    """Return the reasons of the first skipped rows, and the number of the others."""
+    """Describe the first skipped rows, and count the other rows; "" if no row was skipped."""
     more = len(skipped) - MAX_NAMED
     first = "; ".join(map(str, skipped[:MAX_NAMED]))
     return first + (f"; and {more} more" if more > 0 else "")

@@ -142,7 +142,7 @@ def normalized_course(course: str) -> str:
 def match(
     meeting: ScheduledMeeting, start: datetime, zone: tzinfo, buffer_minutes: int
 ) -> ScheduledClass | None:
-    """Return the scheduled class of a recording that starts at `start` (aware), or None.
+    """Return the scheduled class that matches a recording's `start` (aware); None if none matches.
 
     A class matches if the recording starts less than `buffer_minutes` before or after the class, in
     whole minutes of local time. Midnight and the end of the week make no difference: 00:05 on
@@ -169,7 +169,7 @@ def assemble(
 
     In a row, the meeting's `classes` come before its `others`. So `match` prefers one of `classes`
     to one of `others` at the same time. The row's `course_code` and `opencast_series_id` are those
-    of the meeting's last class in `classes`, or else in `others`.
+    of the row's last class from `classes`, or else of the row's last class.
     """
     meetings: dict[str, dict[ScheduledClass, None]] = {}
     last: dict[str, ScheduledClass] = {}
@@ -202,7 +202,8 @@ def plan_import(
     """Plan the changes that replace the scheduled classes from `replaced` by `classes`.
 
     Classes of other sources and those in `retained` stay, and follow `classes` in a meeting's row.
-    Meetings without a replaced, retained or new class keep their rows as they are.
+    Meetings without a replaced, retained or new class keep their rows as they are. The exception is
+    a row without any class, which is deleted if `replaced` includes the source "".
     """
     before = {meeting.zoom_series_id: meeting for meeting in existing}
     affected = {*dict(classes), *dict(retained), *_meetings_of(replaced, existing)}

@@ -19,8 +19,9 @@ _Key = tuple[str | None, str | None, _Time]
 class RemovedClasses(msgspec.Struct, frozen=True):
     """A meeting with those of its scheduled classes that an import removes.
 
-    `also_in` are other meetings that together have all of these classes at the same times. If an
-    earlier update was interrupted, the classes may have moved to those meetings.
+    A deleted meeting that had no scheduled classes is listed too. `also_in` are other meetings that
+    together have all of these classes at the same times. If an earlier update was interrupted, the
+    classes may have moved to those meetings.
     """
 
     meeting: ScheduledMeeting
@@ -92,7 +93,11 @@ class _Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Moves(msgspec.Struct, frozen=True):
-    """Moves of scheduled classes: each moved one with the added one, and all such added ones."""
+    """Moves of scheduled classes from one meeting to another.
+
+    `destinations` maps each class that moved to the added class that replaces it. `arrived` are
+    these added classes.
+    """
 
     destinations: dict[_Entry, _Entry]
     arrived: frozenset[_Entry]
@@ -112,7 +117,7 @@ def find_removals(
     * The class has another time: the meeting gets at least as many other classes of the course (or
       of the series, without a course) as the meeting loses.
 
-    Each added class explains only one missing class.
+    In the last two cases, each class that a meeting gets explains only one missing class.
     """
     old = {meeting.zoom_series_id: meeting for meeting in before}
     new: dict[str, ScheduledMeeting | None] = {key: None for key in delete if key in old}
@@ -178,8 +183,8 @@ def _by_key(entries: Iterable[_Entry], strength: int) -> dict[_Key, list[_Entry]
 def _removed_entries(difference: _Difference, moves: _Moves) -> list[_Entry]:
     """Return the scheduled classes that a meeting loses, but not those with a new meeting or time.
 
-    The scheduled classes of a course changed only their time if the meeting gets at least as many
-    others of the course as the meeting loses.
+    The scheduled classes of a course (or of a series, without a course) changed only their time if
+    the meeting gets at least as many others of the course as the meeting loses.
     """
     missing = [entry for entry in difference.gone if entry not in moves.destinations]
     losses = Counter(entry.owner for entry in missing)

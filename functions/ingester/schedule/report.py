@@ -16,8 +16,8 @@ from ingester.schedule.retained import UnreadRow
 from ingester.schedule.wording import described, described_change, source_name
 
 MAX_ROWS = 10
-"""Maximum number of rows that the sheet's answer names. An answer that names rows is shown as an
-alert, which has room for these lines."""
+"""Maximum number of lines about single rows in the sheet's answer. An answer that names rows is
+shown as an alert, which has room for these lines."""
 
 MAX_REMOVED = 5
 """Maximum number of meetings with removed scheduled classes that the sheet's answer names."""
@@ -29,8 +29,9 @@ MAX_SOURCES = 3
 """Maximum number of other sources with the same scheduled classes that the sheet's answer names."""
 
 MAX_UNLINKED = 2
-"""Maximum number of rows without a link that the sheet's answer names. If more rows lack a link,
-the answer counts these rows and names only the first, because most lack a link on purpose."""
+"""Maximum number of rows without a link and without retained classes that the sheet's answer names.
+If there are more such rows, the answer counts these rows and names only the first, because most of
+these rows lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Maximum number of characters of a line of the sheet's answer, enough for the names of two tabs, a
@@ -44,7 +45,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.h
 """
 
 MAX_IN_SECTION = 20
-"""Maximum number of lines of one kind that the terminal shows."""
+"""Maximum number of entries of one kind that the terminal shows."""
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -60,7 +61,7 @@ def sheet_answer(report: ImportReport) -> str:
 
     A line with numbers comes first, then lines about removed scheduled classes, classes that other
     sources have too, rows whose classes stay in the schedule as they were, other rows that can't be
-    used, and imported rows that may be wrong.
+    used, and imported rows that may be wrong. If many rows lack a link, the last line counts them.
     """
     removals = removals_of(report)
     lines = [
@@ -239,8 +240,8 @@ def _counts_of_rows(report: ImportReport, separator: str = "") -> list[str]:
 def _changes(report: ImportReport, removals: Removals) -> str:
     """Return a text with the numbers of new, changed, replaced and removed meetings.
 
-    The sheet's script shows an alert if it finds the word "removed", so the text has that word only
-    if a meeting is removed and not replaced.
+    The sheet's script shows an alert if it finds a number and the word "removed", so the text has
+    that word only if a meeting is removed and not replaced.
     """
     plan, replaced = report.plan, len(removals.moved)
     numbers = (
@@ -257,8 +258,8 @@ def _changes(report: ImportReport, removals: Removals) -> str:
 def _row_lines(report: ImportReport) -> list[str]:
     """Return lines about rows with problems, the most important first.
 
-    If more than MAX_UNLINKED rows lack a meeting link, these rows are counted, and only the first
-    is named.
+    If more than MAX_UNLINKED rows without retained classes lack a meeting link, these rows are
+    counted, and only the first is named.
     """
     retaining = {retained.row for retained in report.retained}
     unlinked = [row for row in report.skipped if row.unlinked and row.unread not in retaining]

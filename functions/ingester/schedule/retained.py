@@ -1,7 +1,8 @@
 """Scheduled classes that an import retains because their rows can't be read.
 
 An import removes a class from the table if the class isn't in its source any more. If the class's
-row is still there but can't be read now, the class stays, so that its lectures are still recorded.
+row is still there but can't be read now, the class stays, so that its recordings still get its
+series.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         source: Source of the row's scheduled classes.
-        meeting: Number of the meeting; "" if the link can't be read.
-        course: The course; None if the cell holds no name.
-        maybe_merged: Whether the row's link cell is empty, and so may be merged with a cell above.
-            Then `meeting` is that of the row above, or "" if the row above has another course.
+        meeting: Number of the meeting; "" if the meeting isn't known.
+        course: The course, "" for no course; None if the course isn't known.
+        maybe_merged: Whether the row's link cell is empty, while a cell above has text, so that the
+            cells may be merged. Then `meeting` is that of the cell above, or "" if the course above
+            is another or the link can't be read.
         classes: The row's scheduled classes, if nothing but the link is missing.
     """
 
@@ -40,7 +42,7 @@ class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def normalized_course(self) -> str | None:
-        """The course in the form for comparisons; None if there is none."""
+        """The course in the form for comparisons; None if the course isn't known."""
         return None if self.course is None else normalized_course(self.course)
 
 
@@ -146,18 +148,18 @@ class _UnreadRows:
     def _of_meeting(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
         """Return the meeting's rows that may hold the scheduled class, those of its course first.
 
-        Rows without a course follow. Rows of another course count only if no row of the class's
-        meeting and course could be read (`is_read` is false).
+        Rows whose course isn't known follow. Rows of another course count only if no row of the
+        class's meeting and course could be read (`is_read` is false).
         """
         rows = self._by_meeting.get(key.meeting, ())
         own = [row for row in rows if row.normalized_course == key.course]
         return [*own, *(row for row in rows if row.course is None or not is_read)]
 
     def _of_course(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
-        """Return the rows of the scheduled class's course whose meeting is unknown or new.
+        """Return the rows of the scheduled class's course whose meeting is uncertain or new.
 
         Most rows with an empty link cell are for classes that nobody records. So if a row of the
-        class's meeting and course could be read, a row without a link counts only if it is below a
+        class's meeting and course could be read, a `maybe_merged` row counts only if it is below a
         row of that meeting, or if it lacks nothing but the link and has the same class.
         """
         return [

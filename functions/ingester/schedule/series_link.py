@@ -24,7 +24,7 @@ def in_link(link: str) -> str:
 
 
 def after_hash(link: str) -> str:
-    """Return a link's fragment without slashes; "" for a malformed link."""
+    """Return a link's fragment without slashes; "" if the link is malformed or has no fragment."""
     try:
         return urlsplit(link).fragment.replace("/", "").strip()
     except ValueError:

@@ -48,6 +48,9 @@ def destination_of(
     `fallback_series_id`. `meeting` is the meeting's row in the schedule; None if there is no such
     row, or if the schedule doesn't decide. Classes start at local times of `zone`. A recording may
     start less than `buffer_minutes` before or after its class.
+
+    Raises:
+        ValueError, OverflowError: See `scheduled_destination`.
     """
     if named := message.override_series_id or message.on_demand_series_id:
         return Destination(named)

@@ -51,7 +51,7 @@ class ScheduleTable:
     def apply(self, put: Iterable[ScheduledMeeting], delete: Iterable[str]) -> None:
         """Write the rows `put`, then delete the meetings `delete`.
 
-        In this order, a scheduled class that moves is never missing.
+        In this order, a scheduled class that moves from a deleted meeting is never missing.
         """
         with self._table.batch_writer() as batch:
             for meeting in put:

@@ -18,8 +18,8 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     """Phrases for one situation. `phrases` fills in the names in braces.
 
     Attributes:
-        operator: Advice for operators, often with a command. Empty if there is nothing to do.
-        producer: Advice for producers, without commands. Empty if there is nothing to do.
+        operator: Advice for operators, often with a command. May be empty if nothing is to be done.
+        producer: Advice for producers, without commands. May be empty if nothing is to be done.
         can_request: Whether the producer's phrase asks for a request by the page's form.
         lecturer: Outlook for lecturers, in Slack. Empty if the state says everything.
         mail_outlook: Outlook in a mail: what happens automatically.

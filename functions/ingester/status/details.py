@@ -31,12 +31,13 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         zoom_page: Address of the recording's page in Zoom.
         attention: Whether a person has to act.
         cause: Text that is the same for all ingests that need a person for the same cause.
-        settled_by: Zip id of the later ingest that is in Opencast, so that nobody has to act.
-        waits_for: Zip id of the ingest in progress, so that nobody has to act yet.
+        settled_by: The `zip_id` of the later ingest that is in Opencast, so that nobody has to act.
+        waits_for: The `zip_id` of the ingest that is in progress or will be retried, so that nobody
+            has to act yet.
         next_step: Advice for operators, with commands.
         what_to_do: Advice for people without a terminal.
         request_helps: Whether `what_to_do` asks for a request by the page's form.
-        steps: The row's states, from the first to the last.
+        steps: The row's steps, from the first to the last.
         steps_left_out: Number of steps that are missing between the first and the last ones.
         asked: Options of the request.
     """
@@ -72,7 +73,8 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The series, title and course that a request without a series would get.
 
-    All attributes are empty if such a request would be ignored.
+    All attributes are empty if such a request would be ignored. For the fallback series, only the
+    series is given.
     """
 
     oc_series_id: str = ""
@@ -82,6 +84,8 @@ class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Details of a recording that don't depend on one of its ingests.
+
+    Only the recording that a client asks for has more than the uuid and the verdict.
 
     Attributes:
         verdict: Sentence that says where the recording is.

@@ -38,7 +38,8 @@ QUIET_LIMITS = {
     State.RECORDING_PROCESSING: timedelta(days=1),
 }
 """Longest time for which a row may stay unchanged, by state. The time is longer than any invocation
-or wait in that state. `_queue_limit` returns the limit for a row whose message waits in a queue."""
+or normal wait in that state. `_queue_limit` returns the limit for a row whose message waits in a
+queue."""
 
 UPLOADING = frozenset({State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED, State.UPLOADER_FAILED})
 """States of rows whose message is in the upload queue, or in its dead-letter queue."""
@@ -190,7 +191,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         own_situation: Situation without regard to the other ingests.
         since: Time of the row's last change.
         queue: Queue that would have the ingest's message: "downloads" or "uploads".
-        retry_at: Time of the next automatic attempt, which may have passed; None for none.
+        retry_at: Time of the next automatic attempt, which may have passed; None if the row has no
+            such time.
         other: The ingest that counts instead, if the situation is SUPERSEDED, AWAITS_OTHER or
             NOT_NEEDED.
     """
@@ -252,7 +254,7 @@ def diagnose(
 def diagnose_each(
     rows: Iterable[StatusRow], others: Sequence[StatusRow], now: datetime, patience: timedelta
 ) -> dict[str, Diagnosis]:
-    """Return the diagnosis of each ingest by its zip id. The arguments are those of `diagnose`."""
+    """Return the diagnosis of each ingest by `zip_id`. The arguments are those of `diagnose`."""
     recordings: dict[str, list[StatusRow]] = {}
     for other in others:
         recordings.setdefault(other.recording_id, []).append(other)
@@ -326,8 +328,8 @@ def _stopped_situation(row: StatusRow) -> Situation:
 def _is_from_elsewhere(row: StatusRow) -> bool:
     """Return whether `invoke migrate` copied the row from a stack of the first system.
 
-    Such a row is past the webhook. It has neither file ids, which our webhook always writes, nor a
-    time of the next attempt.
+    Such a row is past the webhook. It has neither file ids, which our webhook writes if it knows
+    them, nor a time of the next attempt.
     """
     return row.state not in BEFORE_FILES and not row.files and not row.retry_due
 

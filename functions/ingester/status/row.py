@@ -37,7 +37,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
         retry_due: Time of the next automatic attempt, as a UTC timestamp.
         zoom_notice: Zoom's report about the recording, such as a move to the trash.
         failures: Number of consecutive failures to upload.
-        steps: Changes of state, from the first to the last. If there are too many, steps between
+        steps: Writes of the state, from the first to the last. If there are too many, steps between
             the first ten and the last thirty are missing. A row that `invoke migrate` copied has
             no steps and no course.
         steps_left_out: Number of the missing steps.

@@ -177,7 +177,10 @@ def _asked(item: Mapping[str, Any]) -> RequestOptions:
 
 
 def _updated(item: Mapping[str, Any]) -> datetime:
-    """Return the time of the last write, or the epoch if it is unreadable."""
+    """Return the time of the last write.
+
+    An unreadable day counts as the epoch, and an unreadable time of day as midnight.
+    """
     try:
         day = datetime.fromisoformat(str(item.get("update_date", EPOCH)))
         return day.replace(tzinfo=UTC) + timedelta(seconds=_number(item, "update_time"))
@@ -251,7 +254,7 @@ class StatusTable:
     """Variant of `write` that logs AWS's errors, for callers that don't depend on the row."""
 
     def note(self, zip_id: str, zoom_notice: str, outlook: str = "") -> None:
-        """Write Zoom's notice about a recording into its row.
+        """Write Zoom's notice about a recording into a row.
 
         The row's reason becomes the notice followed by `outlook`, a text about the next step.
 
@@ -287,10 +290,10 @@ class StatusTable:
             logger.info("No reason written: the row of %s is gone or further on", zip_id)
 
     def clear_notice(self, row: StatusRow, reason: str) -> bool:
-        """Remove Zoom's notice from a row, and set its reason.
+        """Remove Zoom's notice from a row, and set the row's reason.
 
         Returns:
-            False if the row has changed since it was read; then nothing is written.
+            False if the row has changed since it was read, or is gone; then nothing is written.
         """
         try:
             self._table.update_item(

@@ -26,7 +26,7 @@ LAST_SECOND = 86_399
 """Last second of a day, counted from midnight in UTC."""
 
 LONGEST_KEY = 500
-"""Maximum number of characters in a zip id. DynamoDB limits a partition key to 2048 bytes:
+"""Maximum number of characters in a `zip_id`. DynamoDB limits a partition key to 2048 bytes:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 """
 

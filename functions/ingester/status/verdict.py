@@ -86,7 +86,7 @@ def verdict_of(
 
     Args:
         rows: All ingests of the recording, at least one.
-        diagnoses: Diagnoses of the ingests, by zip id.
+        diagnoses: Diagnoses of the ingests, by `zip_id`.
         write_time: Returns a moment as text for the audience.
     """
     ordered = sorted(rows, key=requested)
@@ -167,7 +167,7 @@ def _others(
     Args:
         earlier: Ingests that were requested before the deciding ingest.
         later: Ingests that were requested after the deciding ingest.
-        diagnoses: Diagnoses of the ingests, by zip id.
+        diagnoses: Diagnoses of the ingests, by `zip_id`.
     """
     before, after = _results(earlier, diagnoses), _results(later, diagnoses)
     for became in dict.fromkeys((*after, *before)):

@@ -43,7 +43,8 @@ REASONS = {
     reasons.NO_MP4: "Zoom gave us no video of this recording",
     reasons.BAD_DATA: "Zoom's webhook event lacks something",
 }
-"""Words for stored reasons. These words replace a reason only if the whole reason is a key here."""
+"""Words for stored reasons. These words replace a reason only if the reason, without the parts that
+`reason_words` leaves out, is a key here."""
 
 _KIND_OF_FAILURE = re.compile(r"^(?:permanent|retryable) failure: ")
 _OPERATOR_NEEDED = re.compile(r"[:,;]? ?an operator is needed\.?", re.IGNORECASE)
@@ -63,7 +64,7 @@ def series_words(row: StatusRow) -> str:
 
 
 def state_with_code(state: State | None) -> str:
-    """Return the words for a state, with the code that operators search for in brackets."""
+    """Return the words for a state, and in brackets the code, which operators search for."""
     return f"{STATES[state]} ({state})" if state else UNKNOWN_STATE
 
 
@@ -93,7 +94,11 @@ def without_next_try(row: StatusRow) -> str:
 
 
 def reason_with_code(row: StatusRow) -> str:
-    """Return the words for a row's reason, then in brackets the stored text that they replace."""
+    """Return the words for a row's reason.
+
+    If the reason is a key of `REASONS` or is about an unknown series, the stored text follows in
+    brackets.
+    """
     words = reason_of(row)
     if reasons.INVALID_SERIES in row.reason:
         return f"{words.rstrip('.')} ({reasons.INVALID_SERIES})"

@@ -6,8 +6,9 @@ connections and the end of the run. All files share the connections, so that ten
 memory than one.
 
 Whatever fails, an object in S3 is either complete or doesn't exist. A later run, also in another
-process, continues with the parts that S3 has stored. The exceptions are uploads that a permanent
-failure has aborted, files that have changed, and sources without ranges.
+process, continues with the parts that S3 has stored. The usual exceptions are uploads that have no
+mark yet or that a permanent failure has aborted, files that have changed, and sources without
+ranges.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ class Engine:
             RetryableFailure: A copy failed, and the others continued while there was time; or the
                 time was too short to copy anything.
             OutOfTime: The time ran out after progress. The next run continues.
+            BaseException: A bug's error (`FileCopy.finish_task`).
         """
         return _Run(self, copies).results()
 

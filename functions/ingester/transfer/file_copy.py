@@ -82,7 +82,7 @@ class FileCopy:
 
     @property
     def error(self) -> IngesterError | None:
-        """The error that ended the copy, unless the copy tolerates it."""
+        """The error that ended the copy; None without an error that the copy doesn't tolerate."""
         if isinstance(self.result, self.worker.copy.tolerated_errors):
             return None
         return self.result if isinstance(self.result, IngesterError) else None
@@ -109,7 +109,7 @@ class FileCopy:
         return self._plan.size if self._plan else 0
 
     def next_task(self, *, parts: bool = True) -> Task | None:
-        """Return the next task; None if no task can start now.
+        """Return the next task, which counts as in flight from now on; None if no task can start.
 
         Args:
             parts: Whether there is time to copy a part.
@@ -155,7 +155,7 @@ class FileCopy:
             self._restart_or_end()
 
     def cancel(self) -> None:
-        """Start no more tasks, and stop those in flight at their next chunk."""
+        """Drop the work that hasn't begun, and stop tasks at their next chunk or request."""
         self.worker.stop.set()
         self._ready.clear()
         self._missing.clear()
@@ -167,7 +167,8 @@ class FileCopy:
             abort: Whether to abort the copy's uploads as well.
 
         Returns:
-            Number of bytes in S3 with which the next run can continue.
+            Number of bytes that S3 has stored for the current Plan; 0 without a Plan, after a
+            success, or with `abort`.
         """
         if isinstance(self.result, Copied):
             return 0
@@ -202,7 +203,11 @@ class FileCopy:
         self.cancel()
 
     def _restart_or_end(self) -> None:
-        """Start the copy again or end it with its failure, once no task is in flight."""
+        """Start the copy again or end it with its failure, once no task is in flight.
+
+        Raises:
+            BaseException: See `finish_task`.
+        """
         failure, self._failure = self._failure, None
         if failure is None:
             return

@@ -77,8 +77,8 @@ def inspect(
     Raises:
         TransferFailed: The file isn't a complete MP4 with a video.
         UnusableVideo: The check takes more memory, time or reads than any recording needs, the
-            index is unusable (`check_boxes`), or libav crashes or sends nonsense.
-        RuntimeError, OSError: The child doesn't start.
+            boxes are unusable (`check_boxes`), or libav crashes or sends nonsense.
+        RuntimeError, OSError: The child doesn't start, or sends no line.
     """
     file = File(name, read_range, size)
     check_boxes(file)
@@ -101,7 +101,11 @@ class Inspector:
         self._lock = threading.Lock()
 
     def inspect(self, name: str, read_range: Callable[[int, int], bytes], size: int) -> Movie:
-        """Wait until no other thread inspects an MP4, and call the function `inspect`."""
+        """Wait until no other thread inspects an MP4, and call the function `inspect`.
+
+        Raises:
+            TransferFailed, UnusableVideo, RuntimeError, OSError: See the function `inspect`.
+        """
         with self._lock:
             return inspect(name, read_range, size, library_path=self._library_path)
 
@@ -114,7 +118,7 @@ def _start(
     The child gets this process's search path for packages, but not this process's environment.
 
     Raises:
-        OSError: The system has no memory or no processes left.
+        OSError: The system can't start the child, for example because no memory is left.
     """
     _hide_this_process()
     environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -134,8 +138,8 @@ def _start(
 def _hide_this_process() -> None:
     """Keep processes of the same user from reading this process's environment and memory.
 
-    Otherwise the child could read the credentials under `/proc`. The attribute PR_SET_DUMPABLE is
-    reset when a program starts, so the child itself isn't hidden.
+    Otherwise the child could read the credentials under Linux's `/proc`. The attribute
+    PR_SET_DUMPABLE is reset when a program starts, so the child itself isn't hidden.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -168,7 +172,7 @@ class _Child:
         self._has_begun = False
 
     def receive(self) -> _Answer:
-        """Wait for the child's next line.
+        """Wait for the child's next line, and return the line as an object.
 
         Raises:
             UnusableVideo: The child died, took too long, or sent an invalid line.
@@ -231,8 +235,8 @@ def _serve(file: File, child: _Child) -> Movie:
 
     Raises:
         TransferFailed: The file isn't a complete MP4 with a video.
-        UnusableVideo: The child died, took too long, or sent an invalid line or request; or the
-            file takes too many reads.
+        UnusableVideo: The child died, took too long, needed too much memory, or sent an invalid
+            line or request; or the file takes too many reads.
         RuntimeError: The child sent no first line.
     """
     answer = child.receive()

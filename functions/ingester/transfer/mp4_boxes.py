@@ -166,7 +166,9 @@ def _boxes(file: File, offset: int, end: int) -> Iterator[_Box]:
     """Yield the boxes between two offsets.
 
     Raises:
-        TransferFailed: A box reaches beyond the end, or is shorter than its header.
+        TransferFailed: A box reaches beyond the end, or is shorter than its header; or the file is
+            shorter than its size.
+        UnusableVideo: See `File.read`.
     """
     while offset < end:
         header = file.peek(offset, min(_HEADER_BYTES, end - offset))
@@ -195,7 +197,9 @@ def _samples(file: File, table: _Box) -> int:
     """Return the number of samples if `table` is a sample-size table, otherwise 0.
 
     Raises:
-        UnusableVideo: The table has no room for its entries, or the file none for its samples.
+        UnusableVideo: The table has no room for its entries; the file has no room for its samples;
+            or the check reads too often or too many bytes.
+        TransferFailed: The file is shorter than its size.
     """
     length, samples, fits = table.end - table.begin, 0, True
     head = file.peek(table.begin, min(12, length)).ljust(12, b"\0")

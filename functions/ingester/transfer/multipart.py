@@ -147,7 +147,7 @@ class Bucket:
         """Return the object's size in bytes; None unless an object of the same identity exists.
 
         Raises:
-            ClientError: S3 refuses the request for a reason other than a missing object.
+            ClientError: S3 answers with an error other than 403 and 404.
         """
         try:
             head = self._s3.head_object(
@@ -205,7 +205,11 @@ class Bucket:
         return resumed
 
     def begin(self, destination: Destination) -> Upload:
-        """Create an upload without any part, not even the mark."""
+        """Create an upload without any part, not even the mark.
+
+        Raises:
+            ClientError: S3 refuses the request.
+        """
         answer = self._s3.create_multipart_upload(
             Bucket=self._name,
             Key=destination.key,
@@ -219,6 +223,7 @@ class Bucket:
 
         Raises:
             UploadGone: The upload doesn't exist any more.
+            ClientError: S3 refuses the request for another reason.
         """
         with _upload_gone_translated():
             self._s3.upload_part(
@@ -275,6 +280,7 @@ class Bucket:
 
         Raises:
             UploadGone: The upload doesn't exist any more.
+            ClientError: S3 refuses the request for another reason.
         """
         parts = [upload.stored[number] for number in sorted(upload.stored)]
         size = sum(part.length for part in parts)
@@ -314,7 +320,11 @@ class Bucket:
         return Upload(destination, upload_id, url, stored)
 
     def _unfinished_uploads(self, key: str) -> Iterator[str]:
-        """Yield the ids of the key's unfinished uploads, the newest first."""
+        """Yield the ids of the key's unfinished uploads, the newest first.
+
+        Raises:
+            ClientError: S3 can't list the uploads. A 404 counts as no uploads.
+        """
         try:
             uploads = list(self._list_uploads(key))
         except ClientError as error:
@@ -344,6 +354,9 @@ class Bucket:
 
         A part without a checksum, which only another program sends, is left out, so that the part
         is copied again. S3 wouldn't complete the upload with a part without a checksum.
+
+        Raises:
+            ClientError: S3 can't list the parts. An upload that is gone counts as empty.
         """
         parts: dict[int, StoredPart] = {}
         marker = 0

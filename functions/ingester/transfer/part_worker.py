@@ -1,4 +1,4 @@
-"""Carry out the tasks of one file's copy: plan it, copy it, mark and complete the upload."""
+"""Carry out the tasks of a copy: plan the copy, copy the file, mark and complete the upload."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ Result = TypeVar("Result")
 
 
 class Stopped(Exception):
-    """The error that ends a cancelled task: another task of the file failed, or the time is up."""
+    """The error that ends a cancelled task: another task of the file failed, or the run ends."""
 
 
 @dataclass(frozen=True)
 class Worker:
     """Worker for the tasks of one file's copy, which run in several threads until `stop` is set.
 
-    A failure that may go away is retried. Each method raises the failure once its retries have
-    ended, and Stopped once `stop` is set.
+    Requests are retried after TransferFailed, ZoomUnreachable and AwsFailed. The methods raise the
+    last attempt's error. Requests, and the waits between them, raise Stopped once `stop` is set.
 
     Attributes:
         copy: The file to copy.
@@ -76,6 +76,9 @@ class Worker:
 
         Args:
             overwrite: Whether to copy the file even if S3 has the object.
+
+        Raises:
+            IngesterError, BotoCoreError, ClientError: See `plan_of`.
         """
         self.progress.begin(self.clock())
         plan = self._with_retries(lambda: plan_of(self.copy, self.bucket, overwrite=overwrite))
@@ -88,6 +91,7 @@ class Worker:
 
         Raises:
             SourceChanged, UploadGone: The copy needs another plan.
+            IngesterError: See `RangeReader` and `Bucket.send`.
         """
         reader = RangeReader(
             self.copy.source,
@@ -111,7 +115,7 @@ class Worker:
         Raises:
             SourceChanged: The source has another version now.
             TransferFailed: The number of bytes isn't the expected size.
-            IngesterError: See `PlainStream.copy`.
+            IngesterError: See `Source.open` and `PlainStream.copy`.
         """
         opened = [plan.body] if plan.body else []
 
@@ -137,13 +141,21 @@ class Worker:
         self._with_retries(once)
 
     def mark(self, plan: Plan) -> None:
-        """Mark the upload, so that another process can resume it."""
+        """Mark the upload, so that another process can resume it.
+
+        Raises:
+            UploadGone, ClientError: See `Bucket.mark`.
+        """
         self._with_retries(lambda: self.bucket.mark(plan.upload))
 
     def complete(self, plan: Plan | AlreadyThere) -> Copied:
         """Complete the upload unless S3 has the object already, and inspect the object.
 
-        The inspection isn't retried. Its errors are those of `Copy.inspect`.
+        The inspection isn't retried.
+
+        Raises:
+            UploadGone, ClientError: See `Bucket.complete`.
+            TransferFailed, PermanentFailure: See `Copy.inspect`.
         """
         if isinstance(plan, Plan):
             key = plan.upload.destination.key

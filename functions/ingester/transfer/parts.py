@@ -48,7 +48,7 @@ class Part:
 def part_bytes(size: int) -> int:
     """Return the size in bytes of the large parts of a file of `size` bytes."""
     desired = min(max(size // DESIRED_COUNT, SMALLEST), PREFERRED_MAX) // MIB
-    # The small parts at the end take LONGEST_END // SMALLEST of the part numbers.
+    # The small parts at the end take about LONGEST_END // SMALLEST of the part numbers.
     needed = -(-size // (MAX_PARTS - LONGEST_END // SMALLEST) // MIB)
     return max(desired, needed) * MIB
 

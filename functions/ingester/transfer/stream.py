@@ -77,9 +77,11 @@ class PlainStream:
 
         Raises:
             EmptyFile: The body has no bytes.
-            TransferFailed: The number of bytes isn't the size that the source says, exceeds
-                `expected_size`, or needs more than `MAX_PARTS` buffers.
+            TransferFailed: The body breaks off or stalls; or the number of its bytes isn't the size
+                that the source says, exceeds `expected_size`, or needs more than `MAX_PARTS`
+                buffers.
             FileTooLarge: The body has more than `most_bytes`.
+            IngesterError: See `Bucket.send`.
         """
         size = 0
         sent: list[Future[None]] = []
@@ -108,7 +110,8 @@ class PlainStream:
         """Yield the body's parts, each with its buffer, which the caller has to release.
 
         Raises:
-            TransferFailed, FileTooLarge: The body is too large.
+            TransferFailed: The body breaks off or stalls, or is too large.
+            FileTooLarge: The body has more than `most_bytes`.
         """
         first = 0
         for number in range(1, MAX_PARTS + 1):

@@ -172,7 +172,7 @@ class ZoomApi:
     def _get_with_fresh_token(
         self, path: str, query: Mapping[str, str], deadline: float
     ) -> requests.Response:
-        """Send a GET request, and once more with a new OAuth token if Zoom answers 401.
+        """Send a GET request, and once more with a new OAuth token if the old token gets a 401.
 
         `deadline` is a time on the monotonic clock, in seconds.
         """
@@ -277,7 +277,10 @@ def problem_in(response: requests.Response) -> Problem:
 
 
 def refused(response: requests.Response) -> ZoomRefused:
-    """Return the error for a refusal, with Zoom's message, and advice unless the status is 404."""
+    """Return the error for a refusal, with Zoom's message and, except for a 404, the likely cause.
+
+    A missing scope is named for a 404 too.
+    """
     problem = problem_in(response)
     # A gateway's message may contain our key, and answers and stored states repeat the error.
     # Redaction precedes the cut, because it wouldn't find a part of the key.

@@ -151,7 +151,8 @@ class ZoomFile:
         Raises:
             FileUnavailable: The file can't be downloaded (FileRefused, NotAFile, FileGone), or is
                 empty (EmptyFile).
-            ZoomUnreachable: The download host or Zoom's API can't be reached, or is busy.
+            ZoomUnreachable: The download host or Zoom's API can't be reached, is busy, or has an
+                error.
             ZoomRefused: Zoom refuses the download, and its API refuses a fresh access.
             SourceChanged: The file has no byte `first`.
             TransferFailed: Zoom answered with an error message, a compressed file or another range.

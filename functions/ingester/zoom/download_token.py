@@ -41,7 +41,7 @@ class AccessInUse:
         """Return an access other than the refused one; None if the refused one is fresh already.
 
         Of several threads that ask for a fresh access, only the first calls `refresh`, unless that
-        call fails.
+        call fails. The errors are those of `refresh`.
         """
         with self._lock:
             if self.now is refused:

@@ -60,7 +60,7 @@ class DownloadHosts:
         """Return the URL that a redirect leads to.
 
         Raises:
-            FileUnavailable: The redirect doesn't lead to an https URL.
+            FileUnavailable: The redirect doesn't lead to a URL with `scheme`.
         """
         try:
             target = urljoin(url, location)
@@ -91,7 +91,7 @@ def name_in_url(url: str) -> str:
 def name_in_disposition(disposition: str) -> str:
     """Return the file name in a `Content-Disposition`, also in RFC 5987's form.
 
-    The result is "" if there is no name with an extension. A header that is too long is ignored,
+    The result is "" if there is no name with an extension. A header that is too long isn't parsed,
     because Python parses parameters in quadratic time.
     """
     if len(disposition) > LONGEST_DISPOSITION:

@@ -52,7 +52,7 @@ class ZoomPause:
         return seconds_to_wait(pause, now, uuid)
 
     def _get(self) -> Pause | None:
-        """Return the last pause; None if there was none, or its item is unreadable."""
+        """Return the last pause; None if there was no pause, or the pause's item is unreadable."""
         answer = self._table.get_item(Key={"uuid": KEY}, ConsistentRead=True)
         item: dict[str, Any] | None = answer.get("Item")
         if item is None:

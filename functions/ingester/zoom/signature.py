@@ -1,4 +1,4 @@
-"""Sign and verify webhook events by Zoom's scheme, our own webhook events with our own key.
+"""Sign and verify webhook events by Zoom's scheme. Our own webhook events have our own key.
 
 `x-zm-signature` is `v0=` + hex HMAC-SHA256(secret, `v0:{timestamp}:{raw body}`). The timestamp in
 seconds is in `x-zm-request-timestamp` (Zoom's developer pages, "Verify webhook events").
@@ -32,7 +32,7 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
     """Verify a request's signature, which is compared in constant time.
 
     Args:
-        secrets: The secrets that are valid. Empty ones are ignored.
+        secrets: The secrets that are valid. Empty secrets don't count.
         headers: Headers of the request, with names in lower case.
         body: Raw body of the request.
         now: Current time in seconds since the epoch.
@@ -42,8 +42,8 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
 
     Raises:
         WrongSignature: The signature was made with none of the secrets.
-        Unauthorized: There is no signature, or its time is malformed or more than five minutes
-            before or after `now`.
+        Unauthorized: There is no signature or no timestamp, or the timestamp is malformed or more
+            than five minutes before or after `now`.
     """
     signature = headers.get(SIGNATURE_HEADER, "")
     timestamp = headers.get(TIMESTAMP_HEADER, "")

@@ -14,7 +14,7 @@ FIRST_SECONDS = 60
 LONGEST_SECONDS = 600
 
 CALM_PERIOD = timedelta(minutes=30)
-"""Time without a 429 after which the next pause is short again."""
+"""Time since the last pause's end after which a new pause is short again."""
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):

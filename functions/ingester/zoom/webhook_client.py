@@ -160,7 +160,7 @@ class _Answer(msgspec.Struct):
 def _text(response: requests.Response) -> str:
     """Return at most 200 characters of the answer's message, or else of the whole answer.
 
-    Secrets are removed.
+    Secrets are removed. The text for an empty answer is "nothing to ingest".
     """
     try:
         return redact(msgspec.json.decode(response.content, type=_Answer).message)[:200]

@@ -298,8 +298,8 @@ class BadIngest(BadRequest):
         problem: Text for people about the missing or wrong field.
         uuid: Uuid of the recording.
         subject: Known fields of the recording.
-        zip_id: Zip id of the row that the webhook event is for; "" if the webhook event names no
-            row.
+        zip_id: The `zip_id` of the row that the webhook event is for; "" if the webhook event names
+            no row.
     """
 
     def __init__(self, problem: str, uuid: str, subject: Subject, zip_id: str) -> None:
@@ -333,7 +333,7 @@ _ObjectType = TypeVar("_ObjectType", bound=_RecordingObject)
 def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
     """Parse a request's body into the webhook event's name and the typed webhook event.
 
-    The result for a webhook event with a missing or invalid field depends on the kind:
+    The result for a webhook event with a missing or invalid required field depends on the kind:
 
     * A webhook event about a state or a transcript is Unhandled, because nobody can add the field.
     * Zoom's own webhook event that asks for an ingest is partial, because Zoom's API has the rest.
@@ -438,10 +438,10 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:
-    """Parse a webhook event about a state, into an Unhandled if a field can't be used.
+    """Parse a webhook event about a state, into an Unhandled if a required field can't be used.
 
-    Of these webhook events, those named `recording.*` are recording events. Those about a meeting's
-    end aren't.
+    Of the webhook events about a state, those named `recording.*` are recording events, and those
+    about a meeting's end aren't.
 
     Args:
         event: The webhook event's name.
@@ -478,7 +478,7 @@ def _on_demand_ingest(
 
 
 def _completed_ingest(about: dict[str, Any], token: str) -> IngestEvent:
-    """Parse Zoom's webhook event that asks for an ingest, partially if a field is unusable.
+    """Parse Zoom's webhook event that asks for an ingest, partially if a field can't be used.
 
     A partial webhook event isn't rejected. Zoom wouldn't repeat a rejected webhook event, and
     Zoom's API has the missing fields.

@@ -120,8 +120,8 @@ def check_lengths(cells: Mapping[str, str]) -> None:
 def check_formulas(cells: Mapping[str, str]) -> None:
     """Raise CellProblem if the formula of a cell that the row needs has failed.
 
-    Otherwise `#REF!` would be read as Thursday and Friday, or as the series `REF!`. If the link is
-    missing, all cells are checked: a failed formula is then reported instead of "no meeting link".
+    Otherwise a day of `#REF!` would be read as Thursday and Friday. If the link is missing, all
+    cells are checked: a failed formula is then reported instead of "no meeting link".
     """
     needed = (MEETING, DAY, START, SERIES) if cells[MEETING] else COLUMNS
     for name in needed:
@@ -262,7 +262,7 @@ def _start_hint(cell: str, *, has_formats: bool) -> str:
 
 
 def _clear_start(cell: str) -> str:
-    """Return the time that a wrong start means, as `H:MM`; "" if the time isn't clear."""
+    """Return the time that a wrong start means, such as `9:30`; "" if the time isn't clear."""
     found = _CLEAR_START.fullmatch(cell)
     if not found:
         return _NAMED_STARTS.get(cell.lower(), "")

@@ -34,7 +34,7 @@ class _Candidate(msgspec.Struct, frozen=True):
 
     @property
     def others(self) -> list[str]:
-        """The cells that aren't columns' names, for messages; [] if the row names no column."""
+        """The texts that aren't columns' names, for messages; [] if the row names no column."""
         if len(self.missing) == len(COLUMNS):
             return []
         return [
@@ -75,7 +75,10 @@ def _candidate(number: int, cells: Sequence[str]) -> _Candidate:
 
 
 def _no_header(sheet: str, candidates: Sequence[_Candidate]) -> UnusableSheet:
-    """Return the error for a sheet without a header, about the row that lacks the fewest names."""
+    """Return the error for a sheet without a header.
+
+    The error is about the row that lacks the fewest names, or says that the sheet is empty.
+    """
     if not candidates:
         return UnusableSheet(
             f"{sheet} is empty: it needs a row with the columns' names. Nothing was changed."

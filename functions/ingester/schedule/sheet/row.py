@@ -108,7 +108,7 @@ def unread(row: Row, source: str) -> UnreadRow | None:
     """Return the readable fields of an unusable row; None if the row holds no scheduled class.
 
     A row without a meeting link holds no class that is recorded. The exceptions are a row that may
-    share the link of the row above, and a row with a failed formula.
+    share the link of a row above, and a row with a failed formula.
     """
     course = row.cells[COURSE_CODE] or row.above.get(COURSE_CODE, "")
     if row.cells[MEETING]:
