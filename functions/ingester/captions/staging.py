@@ -217,13 +217,16 @@ class CaptionStaging:
         self, file: RecordingFile, copied: Copied, most_text: int
     ) -> list[Cue] | UnusableCaptions:
         content = self.staging.read_range(copied.key, 0, MAX_BYTES + 1)
+        stretch = self.timeline[self._segments[file.recording_start]]
         try:
-            if file.captions_kind != CHAPTERS:
-                return read_cues(content, most_text)
-            stretch = self.timeline[self._segments[file.recording_start]]
-            return read_chapters(content, stretch.length, _longest(file, stretch))
+            if file.captions_kind == CHAPTERS:
+                return read_chapters(content, stretch.length, _longest(file, stretch))
+            cues = read_cues(content, most_text)
         except UnusableCaptions as error:
             return error
+        if all(cue.begins >= stretch.length for cue in cues):
+            return UnusableCaptions("its captions begin after the end of their segment")
+        return cues
 
     def _track(
         self,

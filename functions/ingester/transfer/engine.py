@@ -271,5 +271,5 @@ class _Run:
             left = file.release(abort=is_permanent or isinstance(file.result, PermanentFailure))
             if left:
                 logger.info(
-                    "Left unfinished, to be gone on with: %s", file.label, extra={"bytes": left}
+                    "The next run continues the copy: %s", file.label, extra={"bytes": left}
                 )

@@ -100,7 +100,7 @@ def test_log_names_the_file_and_its_bytes_when_the_next_run_has_to_continue(
             budget=ONE_BY_ONE,
         )
     last = lines()[-1]
-    assert last["message"] == "Left unfinished, to be gone on with: talk"
+    assert last["message"] == "The next run continues the copy: talk"
     assert last["bytes"] == 5 * MIB
 
 

@@ -168,6 +168,10 @@ class TestBrokenCaptions:
             (b"\x00\x01 no captions", "it isn't WebVTT"),
             (b"WEBVTT\n\n" + b"x" * 6_000_000, "it has more than 2 MB"),
             (b"WEBVTT\n\n00:01.000 --> \n", "it has no captions"),
+            (
+                b"WEBVTT\n\n01:00:00.000 --> 01:00:01.000\nToo late\n",
+                "its captions begin after the end of their segment",
+            ),
         ],
     )
     def test_row_names_a_broken_transcript_and_the_recording_goes_to_the_uploader(
