@@ -545,7 +545,7 @@ def _ingest(request: IngestEvent, zip_id: str, deps: Dependencies) -> Answer:
 
 
 def _accepted(record: Record, request: IngestEvent, zip_id: str, deps: Dependencies) -> Record:
-    """Return the record with a request's files and, unless it was sent already, with the request.
+    """Return the record with a request's files. Add the request unless it was sent already.
 
     An operator's `force` replaces a request that was sent already, unless the recording has no
     video. An unsent request for a recording without a video gets the end IGNORED.

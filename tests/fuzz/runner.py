@@ -80,7 +80,9 @@ def input_of(name: str, seed: int, index: int) -> Any:
 
 
 def problem_in(name: str, given: Any, log: LogInMemory) -> Problem | None:
-    """Check an input by its target, without its time and memory. Return the problem or None."""
+    """Run a target's check on one input, with no limit of time or memory.
+
+    Return the problem, or None."""
     log.lines.clear()
     try:
         shown = list(TARGETS[name].check(given))

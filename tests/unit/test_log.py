@@ -26,7 +26,8 @@ def _own_logging() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("ingester")
     handlers, levels = list(root.handlers), (root.level, ours.level)
     log.set_debug(False)
-    # Other tests of this process may have read secrets, whose values would be removed here.
+    # Other tests of this process may have read secrets. The log would remove the secrets' values
+    # from these tests' texts.
     log._hidden.set(())  # noqa: SLF001  # the product never forgets a secret
     yield
     root.handlers[:] = handlers

@@ -103,7 +103,9 @@ class S3Upload:
 
 @dataclass(frozen=True, kw_only=True)
 class S3Object:
-    """An object, with one part after PutObject. `checksum` is S3's text for the CRC32, or empty."""
+    """An object of the bucket. PutObject makes an object of one part.
+
+    `checksum` is the CRC32 in base64, or empty."""
 
     key: str
     size: int

@@ -398,7 +398,7 @@ def test_oldest_ingests_are_left_out_and_counted_when_a_meeting_has_too_many_ing
     assert body["left_out"] == 3
 
 
-def test_queues_answer_has_the_counts_of_messages(ask: Ask, aws: Cloud) -> None:
+def test_status_query_for_queues_returns_the_counts_of_messages(ask: Ask, aws: Cloud) -> None:
     aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="1")
     aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="2", DelaySeconds=60)
     for body in "34":

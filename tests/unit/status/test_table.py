@@ -241,7 +241,7 @@ class TestExplaining:
         }
 
     @pytest.mark.parametrize("state", [State.UPLOADER_RECEIVED, State.IGNORED])
-    def test_explain_keeps_the_reason_when_the_row_is_in_another_state(
+    def test_explain_keeps_the_reason_when_the_row_is_in_none_of_the_given_states(
         self, status: StatusTable, state: State
     ) -> None:
         status.write(ZIP_ID, StatusChange(state, "as it was", subject=SUBJECT))

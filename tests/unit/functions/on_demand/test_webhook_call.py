@@ -303,8 +303,8 @@ def test_on_demand_request_gets_500_when_the_ledger_can_not_confirm_that_it_was_
 
     def is_own(params: dict[str, Any]) -> bool:
         reads.append(params)
-        # Only the read that confirms fails: on-demand reads the record once before it, the webhook
-        # twice.
+        # Only the read that confirms the acceptance fails. Before that read, on-demand reads the
+        # record once and the webhook reads it twice.
         return problem == "fails" and len(reads) > 3
 
     with failing_table(harness.aws.recordings, "GetItem", is_own):
