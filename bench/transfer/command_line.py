@@ -16,7 +16,7 @@ COMMANDS: dict[str, Command] = {
         comparison.CONNECTIONS,
         comparison.MEMORY,
         interruptions.KILLS,
-        interruptions.HANDOVER,
+        interruptions.INVOCATIONS_COMMAND,
         yardstick.PEERS,
         plots.PLOT,
     )

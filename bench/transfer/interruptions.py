@@ -1,4 +1,4 @@
-"""The commands `kills` and `handover`, which interrupt copies."""
+"""The commands `kills` and `invocations`, which interrupt copies."""
 
 import argparse
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ KILLED_MEGABYTES = 200
 HIGH_RATIO = 1.3
 """Ratio of fetched bytes to the file's size. The table of `kills` counts copies above the ratio."""
 INVOCATIONS = 3
-"""Number of invocations that a copy by `handover` needs if the copy fetches nothing twice."""
+"""Number of invocations that a copy by `invocations` needs if the copy fetches nothing twice."""
 MOST_INVOCATIONS = 10
 START_SECONDS = 2.0
 """Time that a program gets to start, in addition to its time limit."""
@@ -202,13 +202,13 @@ def _kills_table(lines: list[Killed]) -> Table:
     return Table("Bytes fetched for each byte of the file", (*columns, *more), rows, left=1)
 
 
-def _add_handover_options(parser: argparse.ArgumentParser) -> None:
+def _add_invocations_options(parser: argparse.ArgumentParser) -> None:
     add_programs(parser, "engine")
     parser.add_argument("--seconds", type=float, default=20.0, help="time of an invocation")
     add_zoom_speed(parser, link=20.0, connection=4.0)
 
 
-def _handover(options: Options) -> bool:
+def _invocations(options: Options) -> bool:
     """Measure each program's copy in several invocations. Return whether every copy is whole."""
     load = one_file(options.link_mbps * options.seconds * INVOCATIONS)
     with stand_ins() as peers:
@@ -242,9 +242,9 @@ KILLS = Command(
     _add_kills_options,
     _kills,
 )
-HANDOVER = Command(
-    "handover",
+INVOCATIONS_COMMAND = Command(
+    "invocations",
     "a copy of a minute in invocations of 20 s (1 minute)",
-    _add_handover_options,
-    _handover,
+    _add_invocations_options,
+    _invocations,
 )

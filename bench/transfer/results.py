@@ -95,7 +95,7 @@ class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
         return self.fetched / self.size
 
 
-class Continued(msgspec.Struct, frozen=True, kw_only=True, tag="handed over"):
+class Continued(msgspec.Struct, frozen=True, kw_only=True, tag="continued"):
     """One copy in several invocations of `limit` seconds.
 
     `seconds` and `fetched` (bytes) have a number for each invocation. `overrun` is the number of

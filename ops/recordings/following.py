@@ -21,7 +21,7 @@ from ingester.status.words import (
     reason_with_code,
     state_with_code,
     state_words,
-    without_next_try,
+    without_next_attempt,
 )
 from ops.command import OpsError, error_line
 from ops.logs.lines import Line
@@ -38,7 +38,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 
 def lines(row: StatusRow) -> list[str]:
     """Return the lines to print after a change of a row. Times are UTC."""
-    reason = printable(without_next_try(row))
+    reason = printable(without_next_attempt(row))
     about = f"{timestamps.write(row.updated)}  {state_with_code(row.state):<41}  {reason}".rstrip()
     if row.retry_due and not has_ended(row):
         return [about, f"{'':<22}tries again at {row.retry_due}"]

@@ -23,7 +23,7 @@ from ingester.status.words import (
     reason_with_code,
     series_words,
     state_with_code,
-    without_next_try,
+    without_next_attempt,
 )
 from ops import terminal
 from ops.printable import printable, table_time
@@ -101,7 +101,7 @@ def shown_reason(row: StatusRow, listed: Listed, verdict: Verdict | None = None)
     if situation is Situation.RETRY_DUE or (
         situation is Situation.RETRY_SCHEDULED and is_in_verdict
     ):
-        return printable(without_next_try(row))
+        return printable(without_next_attempt(row))
     return printable(reason_with_code(row))
 
 

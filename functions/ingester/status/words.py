@@ -88,7 +88,7 @@ def reason_of(row: StatusRow) -> str:
     return reason_words(row.reason, row.oc_series_id)
 
 
-def without_next_try(row: StatusRow) -> str:
+def without_next_attempt(row: StatusRow) -> str:
     """Return `reason_with_code` without the time of the next attempt, which is shown elsewhere."""
     return reason_with_code(row).replace(f", {retry_policy.NEXT_TRY} {row.retry_due}", "")
 
