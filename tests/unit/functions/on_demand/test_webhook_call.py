@@ -303,8 +303,7 @@ def test_on_demand_request_gets_500_when_the_ledger_can_not_confirm_that_it_was_
 
     def is_own(params: dict[str, Any]) -> bool:
         reads.append(params)
-        # Only the read that confirms fails: on-demand reads the record once before it, the webhook
-        # twice.
+        # Before the read that confirms, on-demand reads the record once, and the webhook twice.
         return problem == "fails" and len(reads) > 3
 
     with failing_table(harness.aws.recordings, "GetItem", is_own):
