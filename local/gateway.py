@@ -169,8 +169,9 @@ class Gateway:
         """Return the signature that a request claims to have.
 
         Raises:
-            Refused: The signature is missing, malformed, too old or too new, leaves out a header,
-                or is by a key that is unknown or may not use this endpoint.
+            Refused: The request may not be presigned, or the signature is missing, malformed, too
+                old or too new, leaves out a header, or is by a key that is unknown or may not use
+                this endpoint.
         """
         headers = request.headers
         is_presigned = "authorization" not in headers
@@ -313,7 +314,7 @@ def _equal(first: str, second: str) -> bool:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a function that returns `body` at the first call, and later calls `receive`."""
+    """Return a function that returns `body` at the first call, and calls `receive` afterwards."""
     unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:

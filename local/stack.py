@@ -148,7 +148,8 @@ class LocalStack:
 
         Raises:
             AlreadyUp, Busy: Another local stack runs or starts in the folder.
-            ProcessFailed, PortTaken: A process can't be started.
+            ProcessFailed, PortTaken: A process fails, takes too long or can't be started.
+            OpsError: A package can't be built or uploaded, or Google's key can't be used.
             SettingsError, LocalSettingsError, ExtraAuthorityError: A setting is wrong.
         """
         before = os.umask(0o077)
@@ -314,7 +315,10 @@ class LocalStack:
 
     @contextlib.contextmanager
     def _threads(self) -> Iterator[ThreadPoolExecutor]:
-        """Yield a thread pool. After an error or ^C, stop all processes, so that threads end."""
+        """Yield a thread pool. After an error or ^C, stop all processes, so that threads end.
+
+        Then the files that only a running stack needs are deleted.
+        """
         pool = ThreadPoolExecutor(thread_name_prefix="local-stack")
         try:
             yield pool

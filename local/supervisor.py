@@ -50,7 +50,8 @@ def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
 def watch(child: "subprocess.Popen[bytes]", starter: int, woken: int) -> None:
     """Wait until the child has ended, SIGTERM or SIGINT has arrived, or the starter has ended.
 
-    `starter` is the pipe from the starter. `woken` is a pipe that gets a byte for each signal.
+    After a byte from the pipe `starter`, the starter's end has no effect. `woken` is a pipe that
+    gets a byte for each signal.
     """
     watched = [starter, woken]
     while child.poll() is None:

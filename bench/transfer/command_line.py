@@ -29,8 +29,10 @@ def main(arguments: Sequence[str]) -> int:
     Return the exit code, which is 0 for success, else 1.
 
     Raises:
-        SystemExit: The arguments are wrong or a program fails (code 2), or the arguments ask for
-            help (code 0).
+        SystemExit: The arguments are wrong or `kills` can't measure a program (code 2), or the
+            arguments ask for help (code 0).
+        ValueError: A number in `--numbers` or `--megabytes` is malformed.
+        CalledProcessError: curl fails in `run` or `peers`.
     """
     words = list(arguments)
     name = words.pop(0) if words and words[0] in COMMANDS else comparison.RUN.name

@@ -24,7 +24,7 @@ KILLED_MEGABYTES = 200
 HIGH_RATIO = 1.3
 """Ratio of fetched bytes to the file's size. The table of `kills` counts copies above the ratio."""
 INVOCATIONS = 3
-"""Number of invocations that a copy by `handover` needs if the copy fetches nothing twice."""
+"""Minimum number of invocations that a copy by `handover` needs."""
 MOST_INVOCATIONS = 10
 START_SECONDS = 2.0
 """Time that a program gets to start, in addition to its time limit."""
@@ -77,10 +77,10 @@ class Interrupted:
         return ended.seconds
 
     def copy_with_kills(self, load: Load, seed: int, moments: Iterator[float]) -> Killed:
-        """Start the program for each of `moments`, and kill it that many seconds after the start.
+        """Run the program for each of `moments`, and kill it so many seconds after the run's start.
 
-        All starts continue the same copy. If a start ends before its kill, no other start follows.
-        If every start was killed, a last start gets `LIMIT_SECONDS`.
+        All runs continue the same copy. If a run ends before its kill, no other run follows. If
+        every run was killed, a last run gets `LIMIT_SECONDS`.
         """
         self.begin(load)
         seconds, killed_at = 0.0, []

@@ -1,4 +1,4 @@
-"""The faults that tests add to stand-ins, and the base class of Slack's and Google's stand-ins."""
+"""Faults to add to stand-ins, and the base class of Slack's and Google's stand-ins."""
 
 import threading
 import time

@@ -135,7 +135,7 @@ class OpencastStandIn(StandIn):
         self.store.faults.add(fault)
 
     def add_series(self, identifier: str, **terms: str) -> None:
-        """Add a series with these Dublin Core terms."""
+        """Add a series with these Dublin Core terms, unless the series exists."""
         catalog = {"identifier": identifier, **terms}
         self.store.add_series({term: [{"value": value}] for term, value in catalog.items()})
 

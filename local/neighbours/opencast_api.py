@@ -1,6 +1,6 @@
-"""The endpoints of Opencast that the pipeline uses, and the roles that may call them.
+"""The endpoints of Opencast that the pipeline and the tests use, with the roles that may call them.
 
-Any other path needs a role too, and answers 404.
+Any other path or method needs the role `ROLE_ADMIN`, and answers 404.
 """
 
 import re
@@ -54,7 +54,10 @@ MEDIAPACKAGE_NS = "http://mediapackage.opencastproject.org"
 PREFIXES = (("", "ns2"), ("ns3", "ns2"), ("wf", "mp"), ("", "mp"), ("ns2", ""))
 
 Endpoint = Callable[[Request, User | None, str], Answer]
-"""A function that answers a request of a user. The text is the variable part of the path."""
+"""A function that answers a request of a user, or of nobody (None).
+
+The text is what the group in the route's pattern matched, or "" if it matched nothing.
+"""
 
 
 class Api:

@@ -91,7 +91,11 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StoredFile(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A file of an event. `path` is the URI's path. `text` is the content of a WebVTT file."""
+    """A file of an event.
+
+    `path` is the URI's path, or "" for an added track. `text` is the content of a WebVTT file, else
+    "".
+    """
 
     part: str
     kind: FileKind

@@ -184,7 +184,7 @@ def _payload(request: Request) -> Any:
     """Return the message in the JSON body of a request to a response_url.
 
     Raises:
-        Refused: The body isn't JSON.
+        Refused: The body or its content type isn't JSON.
     """
     kind = _content_type(request)
     if kind != "application/json":

@@ -37,7 +37,7 @@ class StandIn(ABC):
     """A server on loopback from `start` (or `with`) to `stop`. Port 0 stands for any free port.
 
     Control paths need `control_token`, and refuse every request if the token is empty. An answer
-    that waits has to wait for the event `stopping`, which `stop` sets to end the wait.
+    that waits has to wait for `stopping`, which `stop` sets to end the wait.
     """
 
     def __init__(self, tls: Authority, port: int = 0, control_token: str = "") -> None:
