@@ -298,10 +298,10 @@ def _forge(driver: Driver, start: datetime) -> list[int]:
 def _follow(
     driver: Driver, journeys: list[Journey], senders: list[Future[Any]], console: Console
 ) -> None:
-    """Run follow and poll GET /status until every recording `is_over`. Show each change.
+    """Run follow and poll GET /status until all `journeys` are over. Show each change.
 
     Raises:
-        DriverError: A recording isn't over after a minute, or a request failed, by `senders` too.
+        DriverError: A journey isn't over after a minute, or a request failed here or in `senders`.
     """
     end = time.monotonic() + MOST_SECONDS
     asks_at = 0.0

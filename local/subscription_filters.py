@@ -145,6 +145,9 @@ class Deliveries:
 
         The delivery of a known filter stays, with its record of handled log streams. If the list
         breaks off, all deliveries stay.
+
+        Raises:
+            ClientError, BotoCoreError: A request to the cloud failed.
         """
         listed: dict[tuple[str, str], Delivery] = {}
         for found in self._filters():

@@ -3,8 +3,8 @@
     supervisor.py <grace in seconds> <command> [argument …]
 
 Standard input is a pipe from the starter. When the pipe closes (the starter ended, crashed or was
-killed), this program ends the command and all its child processes. One byte in the pipe lets the
-command outlive the starter. So neither ^C nor SIGKILL leaves a process or a port behind.
+killed), this program ends the command and all its child processes. So neither ^C nor SIGKILL leaves
+a process or a port behind. But one byte in the pipe lets the command outlive the starter.
 
 SIGTERM or SIGINT to this program ends the command too. The command gets SIGTERM, and after the
 grace the process group gets SIGKILL. Only the owner can read files that the command writes. This

@@ -24,7 +24,7 @@ KILLED_MEGABYTES = 200
 HIGH_RATIO = 1.3
 """Ratio of fetched bytes to the file's size. The table of `kills` counts copies above the ratio."""
 INVOCATIONS = 3
-"""Minimum number of invocations that a copy by `handover` needs."""
+"""The file of `handover` has as many bytes as Zoom sends in this number of invocations."""
 MOST_INVOCATIONS = 10
 START_SECONDS = 2.0
 """Time that a program gets to start, in addition to its time limit."""
@@ -77,7 +77,7 @@ class Interrupted:
         return ended.seconds
 
     def copy_with_kills(self, load: Load, seed: int, moments: Iterator[float]) -> Killed:
-        """Run the program for each of `moments`, and kill it so many seconds after the run's start.
+        """Run the program once for each of `moments`, the seconds from a run's start to its kill.
 
         All runs continue the same copy. If a run ends before its kill, no other run follows. If
         every run was killed, a last run gets `LIMIT_SECONDS`.

@@ -119,7 +119,7 @@ class Api(Protocol):
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:
-        """Return the answer to a request."""
+        """Carry out a request, and return the answer."""
 
     @abstractmethod
     def refusal(self, fault: Fault) -> Answer:

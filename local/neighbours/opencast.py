@@ -140,7 +140,7 @@ class OpencastStandIn(StandIn):
         self.store.add_series({term: [{"value": value}] for term, value in catalog.items()})
 
     def answer(self, request: Request) -> Answer:
-        """Return Opencast's answer to a request."""
+        """Carry out a request, and return Opencast's answer."""
         return self._api.answer(request)
 
     def control(self) -> Mapping[tuple[str, str], Route]:

@@ -87,7 +87,7 @@ class Api:
         self._routes = [(m, re.compile(pattern), roles, e) for m, pattern, roles, e in routes]
 
     def answer(self, request: Request) -> Answer:
-        """Return Opencast's answer to a request, or a fault's answer, and record the request."""
+        """Carry out and record a request, and return Opencast's answer, or a fault's answer."""
         path = unquote(request.path)
         answer = self._answer(request, path)
         silent = answer.disruption.how == "silence"

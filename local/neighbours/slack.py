@@ -68,11 +68,17 @@ class SlackStandIn(ApiStandIn):
         return f"{self.url}/api/"
 
     def command(self, typed: Typed) -> Outcome:
-        """Type a command as a user. For `Raises`, see `slack_player.Player.command`."""
+        """Type a command as a user, and return the outcome.
+
+        For `Raises`, see `slack_player.Player.command`.
+        """
         return self._player.command(typed)
 
     def press(self, pressed: Pressed) -> Outcome:
-        """Press a button as a user. For `Raises`, see `slack_player.Player.press`."""
+        """Press a button as a user, and return the outcome.
+
+        For `Raises`, see `slack_player.Player.press`.
+        """
         return self._player.press(pressed)
 
     def messages(self, user: str) -> list[Message]:

@@ -49,7 +49,10 @@ class StandIn(ABC):
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:
-        """Return the neighbour's answer to a request. Threads call this method in parallel."""
+        """Carry out a request, and return the neighbour's answer.
+
+        Threads call this method in parallel.
+        """
 
     def control(self) -> Mapping[tuple[str, str], Route]:
         """Return the route of each control path, by method and path without the prefix."""

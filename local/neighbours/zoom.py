@@ -262,7 +262,7 @@ class ZoomStandIn(StandIn):
         )
 
     def answer(self, request: Request) -> Answer:
-        """Return the answer of zoom.us to a request."""
+        """Carry out a request to zoom.us, and return the answer."""
         return self._answer("zoom", request)
 
     def _answer(self, origin: Origin, request: Request) -> Answer:

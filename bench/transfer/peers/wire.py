@@ -74,7 +74,7 @@ class Connection:
             pacer.pass_on(count)
 
     def request(self) -> Request | None:
-        """Read the head of the next request. Return None if the client closed the connection.
+        """Read and return the next request's head, or None if the client closed the connection.
 
         Raises:
             ConnectionClosed: The head is malformed or too long.
