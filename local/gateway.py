@@ -236,7 +236,7 @@ class _Body:
         self._has_ended = False
 
     async def read(self) -> bytes:
-        """Return the body, or the part that came before the client closed the connection.
+        """Read and return the body, or the part that came before the client closed the connection.
 
         Raises:
             Refused: The body is too long.

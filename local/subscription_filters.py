@@ -3,7 +3,7 @@
     python -m local.subscription_filters --cloud https://127.0.0.1:20000 --ca-bundle … --region …
 
 In AWS, a line matches a pattern of optional words if the line has one of the words. The local cloud
-requires all words, so its filters match nothing. This program reads the logs once a second, and
+requires all words, so its filters miss lines. This program reads the logs once a second, and
 invokes the functions that subscribe to matching lines.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
 """

@@ -52,7 +52,7 @@ def comparison(lines: Sequence[Run | Curl], notes: Sequence[str] = ()) -> Table:
 def yardstick(curls: Sequence[Curl]) -> float | None:
     """Return the sum of the median CPU seconds per GB of GET and PUT, by one curl process each.
 
-    Return None unless both were measured.
+    Return None unless both directions were measured.
     """
     directions = [
         [curl.cpu_s_per_gb for curl in curls if curl.program == direction and curl.at_once == 1]

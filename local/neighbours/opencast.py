@@ -55,8 +55,8 @@ def default_users(name: str, password: str) -> tuple[User, ...]:
     """Return the system account, and three users who can do less.
 
     `database` is an administrator who can't use Digest. `agent` is a capture agent. `blind` may
-    ingest and ask for events, but sees no event. The password of each of the three is the user's
-    name.
+    ingest and ask for events, but sees no event. The password of each of these three users is the
+    user's name.
     """
     admin = frozenset({ADMIN, API, EVENTS_VIEW})
     lesser = {

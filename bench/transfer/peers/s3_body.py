@@ -182,7 +182,7 @@ def receive(
 def _decoded(connection: Connection, headers: Mapping[str, str]) -> tuple[_Body, _Body]:
     """Return the decoded body, and the outer body that contains the decoded body.
 
-    Without the encoding `aws-chunked`, both are the same object.
+    Without the encoding `aws-chunked`, both bodies are the same object.
 
     Raises:
         S3Error: The headers give no length, or name an encoding that the stand-in doesn't support.
