@@ -143,8 +143,8 @@ class LocalStack:
     def start(self) -> None:
         """Start the stack, and wait until it can be used.
 
-        After an error or ^C no process is left. Only the owner can read the files that this method
-        writes.
+        After an error or ^C, no process that this method started is left. Only the owner can read
+        the files that this method writes.
 
         Raises:
             AlreadyUp, Busy: Another local stack runs or starts in the folder.
@@ -164,7 +164,8 @@ class LocalStack:
     def stop(self) -> None:
         """Stop the stack, and wait until its processes have ended.
 
-        The files that only a running stack needs are deleted. Logs and mails stay.
+        If a process was running, the files that only a running stack needs are deleted. Logs and
+        mails stay.
         """
         alive = self._processes.alive()
         if alive:

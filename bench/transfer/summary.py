@@ -29,7 +29,10 @@ AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 def comparison(lines: Sequence[Run | Curl], notes: Sequence[str] = ()) -> Table:
-    """Return a table that compares the programs in each case. `notes` follow the table."""
+    """Return a table that compares the programs in each case.
+
+    `notes`, and the problems of runs that don't count, follow the table.
+    """
     runs = [line for line in lines if isinstance(line, Run)]
     rows = []
     for tls in sorted({run.tls for run in runs}, reverse=True):

@@ -59,9 +59,9 @@ class Pressed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The app's answer after `seconds`.
 
-    Without an answer before the timeout, `status` is None and `body` is "".
-    `error` is the error that Slack shows, such as `operation_timeout`. `ts` names the message in
-    the answer, or is None if the answer has no message.
+    Without an answer before the timeout, `status` is None and `body` is "". `error` is the error
+    that Slack shows, such as `operation_timeout`, or None without an error. `ts` names the message
+    that the answer shows, or is None without such a message.
     """
 
     status: int | None
