@@ -126,8 +126,8 @@ class StandIn(ABC):
 
         Returns:
             403 if another server's web page sent the request. 401 if the token is missing or wrong.
-            404 if there is no such control path or object. 400 if the body is wrong. 502 if a
-            server that the stand-in had to call doesn't answer.
+            404 if the control path or the named object doesn't exist. 400 if the body is wrong. 502
+            if a server that the stand-in had to call doesn't answer.
         """
         headers = request.headers
         if reason := foreign(headers.get_all("Host", []), headers.get_all("Origin", [])):
