@@ -175,7 +175,7 @@ def _killed_copies(interrupted: Interrupted) -> Iterator[Killed]:
 
 def moments(seed: int, longest: float, number: int) -> Iterator[float]:
     """Yield `number` random times from 0 to `longest` seconds, the same for the same arguments."""
-    random = Random(seed)  # noqa: S311 - no secret depends on it
+    random = Random(seed)  # noqa: S311 - no secret depends on the times
     for _ in range(number):
         yield random.uniform(0, longest)
 

@@ -28,7 +28,7 @@ class _GivenHeaders(S3SigV4Auth):
     def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
         return request.headers
 
-    def payload(self, request: AWSRequest) -> str:  # noqa: ARG002 - botocore's
+    def payload(self, request: AWSRequest) -> str:  # noqa: ARG002 - botocore's parameter
         return "UNSIGNED-PAYLOAD"
 
 
