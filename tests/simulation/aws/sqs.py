@@ -229,7 +229,7 @@ class FakeQueues:
         must use the most recently received ReceiptHandle"). The fake then keeps the message.
 
         Raises:
-            ReceiptHandleIsInvalid: SQS never gave the handle.
+            ReceiptHandleIsInvalid: The queue never gave the handle.
             ClientError: The queue is a FIFO queue, and the handle has expired or isn't the latest.
         """
         queue = self._queues[url]
@@ -397,7 +397,7 @@ class FakeQueues:
     def _message(self, queue: _Queue, handle: str, operation: str) -> _Message | None:
         """Return the message of a receipt handle, or None if the message has left the queue.
 
-        Raise ReceiptHandleIsInvalid if SQS never gave the handle.
+        Raise ReceiptHandleIsInvalid if the queue never gave the handle.
         """
         if handle not in queue.handles:
             raise client_error(
