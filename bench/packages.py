@@ -63,7 +63,8 @@ class Import:
 def imports(folder: Path, other: Path | None) -> Iterator[Import]:
     """Build the functions' packages in `folder`, and unpack each there. Yield an import for each.
 
-    If `other` is given, yield a last import from that folder.
+    If `other` is given, yield a last import from that folder. For `Raises`, see
+    `ops.code.package.build`.
     """
     packages = package.build(FUNCTIONS, host(), folder)
     for function, built in zip(FUNCTIONS, packages, strict=True):

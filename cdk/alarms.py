@@ -160,8 +160,8 @@ class Alarms(Construct):
             "webhook-4xx",
             self._metrics.own("WebhookRejected"),
             Rule(FROM, 1),
-            "The webhook refused a request that Zoom had signed correctly. Zoom doesn't repeat it. "
-            "Do: `invoke logs.webhook` says after Refused what its data lack; then "
+            "The webhook refused a request that Zoom had signed correctly. Perhaps Zoom doesn't "
+            "repeat it. Do: `invoke logs.webhook` says after Refused what its data lack; then "
             "`invoke exec.webhook` with the recording's uuid.",
         )
         self._add(

@@ -208,8 +208,8 @@ def language(text: str) -> str:
     """Check that a text is a BCP 47 language tag, such as `zh-Hans-CN`, and return the text.
 
     Raises:
-        ValueError: The text has another form than a language, a script and a region (the latter two
-            are optional), or the wrong letter case.
+        ValueError: The text isn't a language with an optional script and an optional region, or has
+            the wrong letter case.
     """
     if not _LANGUAGE.fullmatch(text):
         raise ValueError("a language as BCP 47 writes it, like en-US, de or zh-Hans-CN")

@@ -20,7 +20,7 @@ PRODUCTION = "prod"
 API_KEY = "ZoomIngesterApiKey"
 
 GOOGLE_CREDENTIALS = "/zoom-ingester/common/gapi-credentials"
-"""The name of the SSM SecureString with the key of the Google account that reads all sheets."""
+"""The name of the SSM SecureString with the Google account's key, which all stacks share."""
 
 MID_INDEX = "mid_index"
 TIME_INDEX = "time_index"

@@ -520,7 +520,7 @@ class _Run:
         )
 
     def _unanswered_until_now(self) -> list[str]:
-        """Return the uuids of the recordings that the next run requests last, in their order.
+        """Return the uuids of the recordings that the next run requests last, in this order.
 
         If unanswered requests ended the run, the recordings that this run didn't get to come first,
         so that the next run gets to these recordings.

@@ -151,7 +151,7 @@ def respond(
 
     `rebuild_or_none` returns dependencies with the current secrets. `built_recently` returns
     dependencies that were built a few seconds ago at most. Both return None if the secrets can't be
-    read now, `rebuild_or_none` also after too many calls.
+    read now. `rebuild_or_none` also returns None after too many calls.
     """
 
     def report(status: int, error: Exception | str) -> None:
@@ -205,9 +205,9 @@ def _authenticate(
 ) -> tuple[str, Dependencies]:
     """Verify a request's signature.
 
-    A signature may be unknown because a secret was rotated after it was read. Zoom may not repeat a
-    webhook event that got a 401. So an unknown signature gets a 401 only after the current secrets
-    were read.
+    A signature may be unknown because a secret was rotated after it was read. Zoom might not repeat
+    a webhook event that got a 401. So an unknown signature gets a 401 only after the current
+    secrets were read.
 
     Zoom signs its requests even where unsigned requests are allowed, with a secret that this system
     doesn't know. Such a request counts as unsigned. The request is accepted only if secrets that
@@ -465,7 +465,7 @@ def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) 
 
 
 def _reject(bad: BadIngest, deps: Dependencies) -> NoReturn:
-    """Refuse a request of our own with a missing or invalid field, and write that into the row.
+    """Refuse a request of our own with a missing or invalid field, and note the refusal in the row.
 
     A request without a `zip_id` has no row.
 

@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 OPERATOR_KEY_ID = "test"
-"""Id of the key of the account's root. ministack fixes this id, but the secret is random."""
+"""Id of the key of the account's root. ministack always accepts this id; the secret is random."""
 GATEWAY = Path(__file__).with_name("gateway.py")
 
 # The kernel gives higher ports to outgoing connections (ip_local_port_range in ip(7)).
@@ -158,7 +158,7 @@ def signed_get(url: str, service: str, secret: str, region: str = REGION) -> url
     """Return a GET request to the cloud, signed by the account's root."""
     request = AWSRequest("GET", url)
     SigV4Auth(Credentials(OPERATOR_KEY_ID, secret), service, region).add_auth(request)
-    return urllib.request.Request(url, headers=dict(request.headers))  # noqa: S310 - ours
+    return urllib.request.Request(url, headers=dict(request.headers))  # noqa: S310 - our own URL
 
 
 def choose_port(wanted: int, taken: Container[int] = ()) -> int:

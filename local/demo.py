@@ -53,7 +53,7 @@ LATER = timedelta(minutes=90)
 """Time from the start of the first scheduled classes to the start of (f)."""
 
 ASK_SECONDS = 0.5
-"""Seconds between two runs of follow, which a schedule starts in AWS."""
+"""Minimum seconds between two runs of follow for a recording. In AWS a schedule starts follow."""
 
 MOST_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -80,7 +80,7 @@ class Journey:
 
     @property
     def seconds(self) -> float:
-        """The seconds from `began` until the end state, or until now before an end state."""
+        """The seconds from `began` until the last state if `is_over`, else until now."""
         return self.steps[-1][1] if self.is_over else time.monotonic() - self.began
 
     def take(self, status: Ingest | None) -> bool:
@@ -298,10 +298,10 @@ def _forge(driver: Driver, start: datetime) -> list[int]:
 def _follow(
     driver: Driver, journeys: list[Journey], senders: list[Future[Any]], console: Console
 ) -> None:
-    """Run follow and poll GET /status until every recording has an end state. Show each change.
+    """Run follow and poll GET /status until all `journeys` are over. Show each change.
 
     Raises:
-        DriverError: A recording has no end state after a minute, or a request of `senders` failed.
+        DriverError: A journey isn't over after a minute, or a request failed here or in `senders`.
     """
     end = time.monotonic() + MOST_SECONDS
     asks_at = 0.0

@@ -101,7 +101,7 @@ class Cdk:
         """Synthesize the template from the settings.
 
         Raises:
-            ProcessFailed: The CDK fails or takes too long.
+            ProcessFailed: The CDK fails or takes too long, or the processes were stopped before.
         """
         command = CdkCli(self.environment, output=self.output).command("synth", "--quiet")
         self.processes.run("synth", command, self._environment(), SYNTH_SECONDS)
@@ -110,7 +110,7 @@ class Cdk:
         """Deploy the synthesized template.
 
         Raises:
-            ProcessFailed: The CDK fails or takes too long.
+            ProcessFailed: The CDK fails or takes too long, or the processes were stopped before.
         """
         how = ("--method=direct", "--require-approval=never", "--ci")
         command = [str(PROGRAM), "deploy", stack_name, *how, *OPTIONS, "--app", str(self.output)]
@@ -128,7 +128,10 @@ class Cdk:
 
 
 def build_packages(folder: Path) -> list[Package]:
-    """Return the functions' packages for this machine. Build those that aren't up to date."""
+    """Return the functions' packages for this machine. Build those that aren't up to date.
+
+    For `Raises`, see `ops.code.package.build`.
+    """
     return package.build(FUNCTIONS, host(), folder)
 
 

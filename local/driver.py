@@ -209,7 +209,7 @@ class Driver:
         return f"{self.state.api_url}/new_recording"
 
     def add_series(self, identifier: str, title: str) -> None:
-        """Add a series to Opencast."""
+        """Add a series to Opencast, unless the series exists."""
         series = {"identifier": identifier, "title": title}
         self._control("POST", "opencast", "series", series)
 
@@ -378,7 +378,7 @@ class Driver:
         self._control("POST", "slack", "faults", fault)
 
     def refused_by_slack(self) -> list[dict[str, Any]]:
-        """Return the messages that Slack refused so far, with the reasons."""
+        """Return Slack's refusals of messages so far (`slack_workspace.Refusal`)."""
         found: list[dict[str, Any]] = self._control("GET", "slack", "refused")
         return found
 

@@ -39,10 +39,10 @@ from ministack.core import iam_evaluator, lambda_runtime, router, sigv4
 from local.loopback import foreign
 
 API = re.compile(r"/_aws/execute-api/[^/]+/")
-"""The paths that ministack passes to API Gateway (`ministack.app._parse_execute_api_url`)."""
+"""The paths by which this stack's API is called (`ministack.app._parse_execute_api_url`)."""
 
 INTERNAL = "/_"
-"""The prefix of ministack's own endpoints. No bucket's name begins with `_`."""
+"""The prefix of ministack's own endpoints except `/health`. No bucket's name begins with `_`."""
 
 SKEW = timedelta(minutes=15)
 LONGEST_EXPIRY = timedelta(days=7)
@@ -169,8 +169,9 @@ class Gateway:
         """Return the signature that a request claims to have.
 
         Raises:
-            Refused: The signature is missing, malformed, too old or too new, leaves out a header,
-                or is by a key that is unknown or may not use this endpoint.
+            Refused: The request may not be presigned, or the signature is missing, malformed, too
+                old or too new, leaves out a header, or is by a key that is unknown or may not use
+                this endpoint.
         """
         headers = request.headers
         is_presigned = "authorization" not in headers
@@ -235,7 +236,7 @@ class _Body:
         self._has_ended = False
 
     async def read(self) -> bytes:
-        """Return the body, or the part that came before the client closed the connection.
+        """Read and return the body, or the part that came before the client closed the connection.
 
         Raises:
             Refused: The body is too long.
@@ -313,7 +314,7 @@ def _equal(first: str, second: str) -> bool:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a function that returns `body` at the first call, and later calls `receive`."""
+    """Return a function that returns `body` at the first call, and calls `receive` afterwards."""
     unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:

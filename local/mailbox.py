@@ -86,7 +86,8 @@ class Mailbox(StandIn):
     def answer(self, request: Request) -> Answer:
         """Confirm the subscription or write a notification, depending on the delivery's type.
 
-        Return 404 for a wrong path or topic, 400 for a body that isn't SNS's, and 200 otherwise.
+        A delivery of another type has no effect. Return 404 for a wrong path or topic, 400 for a
+        body that isn't SNS's, and 200 otherwise.
         """
         if not hmac.compare_digest(request.path.encode(), self._path):
             return Answer(404)
@@ -195,6 +196,10 @@ def start(
     """Start a mailbox on a free port, without waiting until the mailbox listens.
 
     `env` is the mailbox's environment, which has the stack's settings.
+
+    Raises:
+        PortTaken: No free port was found.
+        ProcessFailed: `processes` were stopped before.
     """
     port = choose_port(0)
     options = {

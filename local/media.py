@@ -1,4 +1,4 @@
-"""Small but playable media files for the Zoom stand-in.
+"""Make small media files for the Zoom stand-in, which are playable or broken on purpose.
 
 A video of two minutes at one frame a second needs some 30 KB.
 """
@@ -74,7 +74,8 @@ def padded(movie: bytes, length: int, seed: str) -> bytes:
     """Return `movie`, an MP4, with `length` more bytes (at least 8) that players ignore.
 
     The bytes are a `free` box (ISO/IEC 14496-12, section 8.1.2), whose content depends on the seed
-    and has no repetitions. So a large file is made almost as quickly as a small one.
+    and has no repetitions. Nothing is encoded for the box, so a large file is made almost as
+    quickly as a small one.
     """
     header = length.to_bytes(4, "big") + b"free"
     return movie + header + hashlib.shake_128(seed.encode()).digest(length - len(header))

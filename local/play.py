@@ -17,7 +17,7 @@ from local.driver import Answer, Driver, ZoomRecording
 MOST_MINUTES = 60
 MOST_SEGMENTS = 20
 FAIL_SECONDS = 60
-"""Default number of seconds for which `fail` makes a stand-in fail."""
+"""Default number of seconds for which `invoke local.fail` makes a stand-in fail."""
 
 MISSING_SERIES = "20269999999"
 """A series that Opencast's stand-in doesn't have."""
@@ -36,8 +36,8 @@ class Failure:
     Attributes:
         outcome: The end of the failure, in a few words for the help.
         description: A sentence that says what goes wrong.
-        advice: A sentence with the command that shows the failure. The sentence may contain
-            `{uuid}`.
+        advice: A sentence with one or more commands that show what happens. The sentence may
+            contain `{uuid}`.
     """
 
     outcome: str

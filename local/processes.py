@@ -166,8 +166,8 @@ def stop(processes: Sequence[Running]) -> None:
 def stop_pids(pids: Sequence[int]) -> None:
     """Stop the processes of an earlier run by their supervisors' pids, and wait for their end.
 
-    The wait has a limit of a few times `GRACE_SECONDS`. Pids that belong to other programs now are
-    ignored. The processes of a supervisor that was killed are stopped, too.
+    The wait has a limit of a few times `GRACE_SECONDS`. A pid that belongs to another program now
+    is skipped. The processes of a supervisor that was killed are stopped, too.
     """
     supervisors = [pid for pid in pids if is_supervisor(pid)]
     for pid in supervisors:

@@ -143,12 +143,13 @@ class LocalStack:
     def start(self) -> None:
         """Start the stack, and wait until it can be used.
 
-        After an error or ^C no process is left. Only the owner can read the files that this method
-        writes.
+        After an error or ^C, no process that this method started is left. Only the owner can read
+        the files that this method writes.
 
         Raises:
             AlreadyUp, Busy: Another local stack runs or starts in the folder.
-            ProcessFailed, PortTaken: A process can't be started.
+            ProcessFailed, PortTaken: A process fails, takes too long or can't be started.
+            OpsError: A package can't be built or uploaded, or Google's key can't be used.
             SettingsError, LocalSettingsError, ExtraAuthorityError: A setting is wrong.
         """
         before = os.umask(0o077)
@@ -163,7 +164,8 @@ class LocalStack:
     def stop(self) -> None:
         """Stop the stack, and wait until its processes have ended.
 
-        The files that only a running stack needs are deleted. Logs and mails stay.
+        If a process was running, the files that only a running stack needs are deleted. Logs and
+        mails stay.
         """
         alive = self._processes.alive()
         if alive:
@@ -314,7 +316,10 @@ class LocalStack:
 
     @contextlib.contextmanager
     def _threads(self) -> Iterator[ThreadPoolExecutor]:
-        """Yield a thread pool. After an error or ^C, stop all processes, so that threads end."""
+        """Yield a thread pool. After an error or ^C, stop all processes, so that threads end.
+
+        Then the files that only a running stack needs are deleted.
+        """
         pool = ThreadPoolExecutor(thread_name_prefix="local-stack")
         try:
             yield pool

@@ -32,6 +32,9 @@ def choose(local: LocalSettings, cloud_port: int) -> Neighbours:
     """Return the neighbours' URLs. A neighbour without a setting gets a URL with a free port.
 
     No neighbour gets `cloud_port`, although nothing listens on that port yet.
+
+    Raises:
+        PortTaken: No free port was found.
     """
     urls = {
         "zoom": local.zoom_url,

@@ -26,7 +26,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         api_url: URL of the API's stage.
         ca_bundle: PEM file of the authorities to trust.
-        slack_url, sheets_url: URLs of the stand-ins; None in older files.
+        slack_url, sheets_url: URLs of Slack and Google, or of their stand-ins; None in older files.
         mail_folder: Folder in which mails to the operators are written.
         webhook_secret: Secret that signs Zoom's webhook events.
         slack_signing_secret: Secret that signs Slack's requests; None in older files.

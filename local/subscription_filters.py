@@ -3,7 +3,7 @@
     python -m local.subscription_filters --cloud https://127.0.0.1:20000 --ca-bundle … --region …
 
 In AWS, a line matches a pattern of optional words if the line has one of the words. The local cloud
-requires all words, so its filters match nothing. This program reads the logs once a second, and
+requires all words, so its filters miss lines. This program reads the logs once a second, and
 invokes the functions that subscribe to matching lines.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
 """
@@ -34,7 +34,7 @@ EVERY_SECONDS = 1.0
 ROUNDS = 10
 """Number of readings after which the filters are listed again, because a deploy can change them."""
 MARGIN = 10_000
-"""Longest time in ms from a log event's timestamp until the event can be read."""
+"""Longest time in ms from a log event's timestamp until the log event can be read."""
 
 READY = "reading the logs"
 READY_SECONDS = 20.0
@@ -107,6 +107,10 @@ class Delivery:
         The local cloud writes a log stream at the end of each invocation, with a log event for each
         line. In AWS a whole traceback is one log event. So the function gets all lines of an
         invocation together.
+
+        Raises:
+            ClientError, BotoCoreError: A request to the cloud failed.
+            ValueError: The filter's pattern is of a kind that `matches` doesn't support.
         """
         answer = self._logs.filter_log_events(logGroupName=self.filter.group, startTime=self._since)
         lines: list[Line] = answer["events"]
@@ -122,7 +126,7 @@ class Delivery:
                     Payload=msgspec.json.encode(event),
                 )
             self._handled.add(stream)
-        # An error above skips this line, so that the same log events are read again.
+        # An error above skips these lines, so that the same log events are read again.
         self._handled &= streams.keys()
         if lines:
             self._since = max(self._since, lines[-1]["timestamp"] - MARGIN)
@@ -141,6 +145,9 @@ class Deliveries:
 
         The delivery of a known filter stays, with its record of handled log streams. If the list
         breaks off, all deliveries stay.
+
+        Raises:
+            ClientError, BotoCoreError: A request to the cloud failed.
         """
         listed: dict[tuple[str, str], Delivery] = {}
         for found in self._filters():
@@ -180,7 +187,11 @@ class Deliveries:
 
 
 def start(processes: Processes, env: Mapping[str, str], access: Access) -> Running:
-    """Start the program for a running cloud, without waiting until it reads the logs."""
+    """Start the program for a running cloud, without waiting until the program reads the logs.
+
+    Raises:
+        ProcessFailed: `processes` were stopped before.
+    """
     # The secret comes from `env`, because other users can read a command line.
     options = {"--cloud": access.url, "--ca-bundle": access.ca_bundle, "--region": access.region}
     words = [str(word) for option in options.items() for word in option]

@@ -3,8 +3,8 @@
     supervisor.py <grace in seconds> <command> [argument …]
 
 Standard input is a pipe from the starter. When the pipe closes (the starter ended, crashed or was
-killed), this program ends the command and all its child processes. One byte in the pipe lets the
-command outlive the starter. So neither ^C nor SIGKILL leaves a process or a port behind.
+killed), this program ends the command and all its child processes. So neither ^C nor SIGKILL leaves
+a process or a port behind. But one byte in the pipe lets the command outlive the starter.
 
 SIGTERM or SIGINT to this program ends the command too. The command gets SIGTERM, and after the
 grace the process group gets SIGKILL. Only the owner can read files that the command writes. This
@@ -50,7 +50,8 @@ def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
 def watch(child: "subprocess.Popen[bytes]", starter: int, woken: int) -> None:
     """Wait until the child has ended, SIGTERM or SIGINT has arrived, or the starter has ended.
 
-    `starter` is the pipe from the starter. `woken` is a pipe that gets a byte for each signal.
+    After a byte from the pipe `starter`, the starter's end has no effect. `woken` is a pipe that
+    gets a byte for each signal.
     """
     watched = [starter, woken]
     while child.poll() is None:

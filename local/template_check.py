@@ -56,7 +56,10 @@ def compare(
 
 
 def _resolved(properties: Mapping[str, Any], physical: Mapping[str, str]) -> dict[str, Any]:
-    """Return a resource's properties. A property that is a reference becomes the cloud's name."""
+    """Return a resource's properties, with the cloud's names in place of references.
+
+    A reference to a resource that `physical` lacks stays.
+    """
     return {
         name: physical.get(value["Ref"], value)
         if isinstance(value, dict) and value.keys() == {"Ref"}

@@ -219,8 +219,7 @@ def record(
 def outlook(uuid: str, minutes: int, fail: str | None, minimum: float) -> list[str]:
     """Return sentences about a recording that is too short or gets a failure.
 
-    The result is [] for any other recording.
-    `minimum` is the stack's MINIMUM_DURATION, in minutes.
+    The result is [] for any other recording. `minimum` is the stack's MINIMUM_DURATION, in minutes.
     """
     if minutes < minimum:
         short = f"shorter than MINIMUM_DURATION ({minimum:g} minutes)"

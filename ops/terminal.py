@@ -372,10 +372,7 @@ class Activity:
         self._print_line(fitted(line, self._out))
 
     def answer(self, line: str) -> None:
-        """Print a line of the command's answer on stdout.
-
-        If stdout is a terminal, print the line on stderr instead, above the line of the step.
-        """
+        """Print a line of a command's answer on stderr if stdout is a terminal, else on stdout."""
         if sys.stdout.isatty():
             self.say(line)
         else:

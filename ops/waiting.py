@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import boto3
 
 QUIET_SECONDS = 0.5
-"""Minimum seconds before the line is shown, since the command began or the line was removed."""
+"""Minimum seconds without the line after a command's start, and after a removal of the line."""
 
 
 class WaitingLine:

@@ -157,7 +157,10 @@ class _Drawing:
 
 
 def ticks(highest: float) -> list[float]:
-    """Return a few round numbers for an axis, from 0 to at least `highest`, and above 0."""
+    """Return a few round numbers for an axis, from 0 to at least `highest`.
+
+    The last number is above 0 even if `highest` is 0.
+    """
     step = 10 ** math.floor(math.log10(highest / FEW_TICKS or 1.0))
     step = next(step * factor for factor in (1, 2, 5, 10) if highest / (step * factor) <= FEW_TICKS)
     return [step * number for number in range(max(1, math.ceil(highest / step)) + 1)]

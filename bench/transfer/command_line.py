@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from bench.transfer import comparison, interruptions, plots, yardstick
 from bench.transfer.options import Command, Options, UnknownName
@@ -29,8 +30,8 @@ def main(arguments: Sequence[str]) -> int:
     Return the exit code, which is 0 for success, else 1.
 
     Raises:
-        SystemExit: The arguments are wrong or a program fails (code 2), or the arguments ask for
-            help (code 0).
+        SystemExit: The arguments are wrong, `kills` can't measure a program or curl fails (code 2),
+            or the arguments ask for help (code 0).
     """
     words = list(arguments)
     name = words.pop(0) if words and words[0] in COMMANDS else comparison.RUN.name
@@ -46,5 +47,5 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(words, namespace=Options())
     try:
         return 0 if command.run(options) else 1
-    except (UnknownName, UnknownProgram, ProgramFailed) as error:
+    except (UnknownName, UnknownProgram, ProgramFailed, CalledProcessError) as error:
         parser.error(str(error))

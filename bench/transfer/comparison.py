@@ -11,7 +11,15 @@ from itertools import product
 from bench.transfer import results, summary, yardstick
 from bench.transfer.cases import CASES, LOADS, one_file
 from bench.transfer.measure import Job, Setting, measure_all
-from bench.transfer.options import Command, Options, add_programs, add_repetitions, chosen
+from bench.transfer.options import (
+    Command,
+    Options,
+    add_programs,
+    add_repetitions,
+    chosen,
+    integers,
+    numbers,
+)
 from bench.transfer.peers.s3_settings import Mode
 from bench.transfer.programs.catalog import CURL, ONE_STREAM, programs
 from bench.transfer.results import Curl, Run
@@ -65,19 +73,20 @@ def _add_connections_options(parser: argparse.ArgumentParser) -> None:
     add_repetitions(parser)
     add_programs(parser, "engine")
     parser.add_argument("--case", default="ii,i", help=f"of {', '.join(CASES)}, or all")
-    parser.add_argument("--numbers", default="1,2,4,8,12,16,24", help="numbers (%(default)s)")
+    parser.add_argument(
+        "--numbers", type=integers, default="1,2,4,8,12,16,24", help="numbers (%(default)s)"
+    )
 
 
 def _connections(options: Options) -> bool:
     """Measure fixed numbers of connections and one stream, and return whether every run counts."""
     named = programs(options.sut, options.suts)
-    numbers = list(map(int, options.numbers.split(",")))
     cases = chosen(options.case, CASES)
 
     def jobs() -> Iterator[Job]:
         for repetition, case in product(range(options.reps), cases):
             setting = Setting("connections", case, LOADS["1x512"])
-            for number, program in product(numbers, named):
+            for number, program in product(options.numbers, named):
                 yield program, replace(setting, connections=number), repetition
             yield ONE_STREAM, setting, repetition
 
@@ -90,12 +99,18 @@ def _connections(options: Options) -> bool:
 def _add_memory_options(parser: argparse.ArgumentParser) -> None:
     add_repetitions(parser, 1)
     add_programs(parser, "engine,s3transfer")
-    parser.add_argument("--megabytes", default="64,512,2000,20000", help="sizes (%(default)s)")
+    parser.add_argument(
+        "--megabytes",
+        dest="sizes",
+        type=numbers,
+        default="64,512,2000,20000",
+        help="sizes (%(default)s)",
+    )
 
 
 def _memory(options: Options) -> bool:
     """Measure copies of several sizes, check their bytes, and return whether every run counts."""
-    loads = [one_file(float(megabytes)) for megabytes in options.megabytes.split(",")]
+    loads = [one_file(size) for size in options.sizes]
     named = programs(options.sut, options.suts)
     jobs = [
         (program, Setting("memory", CASES["i"], load, mode="hash"), repetition)

@@ -24,7 +24,7 @@ KILLED_MEGABYTES = 200
 HIGH_RATIO = 1.3
 """Ratio of fetched bytes to the file's size. The table of `kills` counts copies above the ratio."""
 INVOCATIONS = 3
-"""Number of invocations that a copy by `invocations` needs if the copy fetches nothing twice."""
+"""The file of `invocations` has as many bytes as Zoom sends in this number of invocations."""
 MOST_INVOCATIONS = 10
 START_SECONDS = 2.0
 """Time that a program gets to start, in addition to its time limit."""
@@ -77,10 +77,10 @@ class Interrupted:
         return ended.seconds
 
     def copy_with_kills(self, load: Load, seed: int, moments: Iterator[float]) -> Killed:
-        """Start the program for each of `moments`, and kill it that many seconds after the start.
+        """Run the program once for each of `moments`, the seconds from a run's start to its kill.
 
-        All starts continue the same copy. If a start ends before its kill, no other start follows.
-        If every start was killed, a last start gets `LIMIT_SECONDS`.
+        All runs continue the same copy. If a run ends before its kill, no other run follows. If
+        every run was killed, a last run gets `LIMIT_SECONDS`.
         """
         self.begin(load)
         seconds, killed_at = 0.0, []
@@ -142,7 +142,7 @@ def _add_kills_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--one-copy", action="store_true", help="kill one copy of 5000 MB again and again"
     )
-    parser.add_argument("--megabytes", default="", help=f"size ({KILLED_MEGABYTES})")
+    parser.add_argument("--megabytes", dest="size", type=float, help=f"size ({KILLED_MEGABYTES})")
     add_zoom_speed(parser, link=100.0, connection=20.0)
 
 
@@ -165,17 +165,17 @@ def _killed_copies(interrupted: Interrupted) -> Iterator[Killed]:
     usual = interrupted.usual_seconds()
     options.say(f"{interrupted.program.name}: {KILLED_MEGABYTES} MB take {usual:.1f} s")
     if options.one_copy:
-        load = one_file(float(options.megabytes or 5000))
+        load = one_file(options.size or 5000)
         yield interrupted.copy_with_kills(load, 0, moments(0, usual, options.seeds))
         return
-    load = one_file(float(options.megabytes or KILLED_MEGABYTES))
+    load = one_file(options.size or KILLED_MEGABYTES)
     for seed in range(options.seeds):
         yield interrupted.copy_with_kills(load, seed, moments(seed, usual, 1))
 
 
 def moments(seed: int, longest: float, number: int) -> Iterator[float]:
     """Yield `number` random times from 0 to `longest` seconds, the same for the same arguments."""
-    random = Random(seed)  # noqa: S311 - no secret depends on it
+    random = Random(seed)  # noqa: S311 - no secret depends on the times
     for _ in range(number):
         yield random.uniform(0, longest)
 

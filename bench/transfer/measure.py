@@ -38,7 +38,11 @@ Job = tuple[Program, Setting, int]
 
 
 def measure_all(peers: StandIns, jobs: Iterable[Job], options: Options) -> list[Run]:
-    """Measure all jobs, write and print each run as soon as it has ended, and return all runs."""
+    """Measure all jobs, and return all runs.
+
+    Each run is printed as soon as the run has ended. With `--out`, the run is also appended to that
+    file.
+    """
     runs = []
     for program, setting, repetition in jobs:
         run = measure(peers, program, setting, repetition)

@@ -26,8 +26,9 @@ class Options(argparse.Namespace):
     plain: bool
     tls: bool
     check: bool
-    numbers: str
-    megabytes: str
+    numbers: list[int]
+    sizes: list[float]
+    size: float | None
     seeds: int
     one_copy: bool
     link_mbps: float
@@ -39,6 +40,24 @@ class Options(argparse.Namespace):
     def say(self, text: str) -> None:
         """Print progress to standard error."""
         print(text, file=sys.stderr, flush=True)
+
+
+def integers(text: str) -> list[int]:
+    """Return the integers in a text that commas separate.
+
+    Raises:
+        ValueError: A part of the text isn't an integer.
+    """
+    return [int(part) for part in text.split(",")]
+
+
+def numbers(text: str) -> list[float]:
+    """Return the numbers in a text that commas separate.
+
+    Raises:
+        ValueError: A part of the text isn't a number.
+    """
+    return [float(part) for part in text.split(",")]
 
 
 @dataclass(frozen=True)

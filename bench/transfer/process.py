@@ -140,9 +140,9 @@ def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
 
 
 def _last_line(printed: bytes) -> str:
-    """Return an output's last line that is neither empty nor a report, cut to `LONGEST_LINE`.
+    """Return an output's last line that is neither empty nor a report, or "" without such a line.
 
-    After a traceback this line is the error.
+    The line is cut to `LONGEST_LINE` characters. After a traceback the line is the error.
     """
     lines = [line for line in printed.splitlines() if line.strip() and not line.startswith(MARK)]
     return lines[-1].decode("utf-8", "replace")[:LONGEST_LINE] if lines else ""

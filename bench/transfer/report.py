@@ -5,7 +5,7 @@
         report.attempts = 3
 
 prints `{"zb": {"transfer_s": …, "cpu_s": …, "rss_before_mb": …, "attempts": …, "error": …}}`. The
-seconds don't include the program's imports.
+seconds don't include the program's imports. A value that is None is left out.
 """
 
 import json

@@ -74,10 +74,10 @@ class Curl(Result, frozen=True, kw_only=True, tag="curl"):
 
 
 class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
-    """One copy that was killed and started again. `moments` are the times of the kills.
+    """One copy by the command `kills`. `moments` are the times of the kills.
 
-    Each of `moments` is in seconds after a start. `left_open` is the number of open uploads.
-    `problem` is the reason why the copy isn't whole, or "".
+    Each of `moments` is in seconds after the start of a run. `left_open` is the number of open
+    uploads. `problem` is the reason why the copy isn't whole, or "".
     """
 
     program: str
@@ -96,7 +96,7 @@ class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
 
 
 class Continued(msgspec.Struct, frozen=True, kw_only=True, tag="continued"):
-    """One copy in several invocations of `limit` seconds.
+    """One copy in one or more invocations of `limit` seconds.
 
     `seconds` and `fetched` (bytes) have a number for each invocation. `overrun` is the number of
     invocations that were killed. `problem` is the reason why the copy isn't whole, or "".

@@ -29,7 +29,10 @@ AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 def comparison(lines: Sequence[Run | Curl], notes: Sequence[str] = ()) -> Table:
-    """Return a table that compares the programs in each case. `notes` follow the table."""
+    """Return a table that compares the programs in each case.
+
+    `notes`, and the problems of runs that don't count, follow the table.
+    """
     runs = [line for line in lines if isinstance(line, Run)]
     rows = []
     for tls in sorted({run.tls for run in runs}, reverse=True):
@@ -52,7 +55,7 @@ def comparison(lines: Sequence[Run | Curl], notes: Sequence[str] = ()) -> Table:
 def yardstick(curls: Sequence[Curl]) -> float | None:
     """Return the sum of the median CPU seconds per GB of GET and PUT, by one curl process each.
 
-    Return None unless both were measured.
+    Return None unless both directions were measured.
     """
     directions = [
         [curl.cpu_s_per_gb for curl in curls if curl.program == direction and curl.at_once == 1]

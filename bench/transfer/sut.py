@@ -16,9 +16,12 @@ NEEDS = ("boto3", "msgspec", "tenacity", "urllib3", "zlib_ng")
 
 
 def main() -> None:
-    """Run `programs/engine.py`. If this Python lacks packages, the project's Python takes over."""
+    """Run `programs/engine.py`, by the project's Python if this Python lacks packages.
+
+    Without a Python of the project, this Python runs the program in any case.
+    """
     if OWN_PYTHON.exists() and not all(map(importlib.util.find_spec, NEEDS)):
-        os.execv(OWN_PYTHON, [str(OWN_PYTHON), *sys.argv])  # noqa: S606  # itself, without a shell
+        os.execv(OWN_PYTHON, [str(OWN_PYTHON), *sys.argv])  # noqa: S606  # this program again, no shell
     sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
     runpy.run_module("bench.transfer.programs.engine", run_name="__main__")
 

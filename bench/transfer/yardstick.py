@@ -1,7 +1,7 @@
 """Measure the CPU seconds that curl needs for a download alone, and for an upload alone.
 
-The sum of both is the yardstick for a program that downloads and uploads the same bytes. The
-command `peers` measures the speed of the stand-ins alone, which limits the programs' speed.
+The sum of these seconds is the yardstick for a program that downloads and uploads the same bytes.
+The command `peers` measures the speed of the stand-ins alone, which limits the programs' speed.
 """
 
 import os

@@ -48,7 +48,7 @@
     │   │   └── IngestRefused    Opencast refused a POST
     │   ├── SlackUnreachable     no connection, a malformed answer, 429 or 5xx
     │   ├── SlackRefused         Slack refused our token or scopes, or an address has expired
-    │   ├── LedgerBusy           other processes change the ledger's record meanwhile
+    │   ├── LedgerBusy           other processes change the ledger's record concurrently
     │   ├── ScheduleUnreadable   the schedule's row of a meeting is malformed
     │   ├── SheetsUnreachable    no connection, 429, 5xx, or a malformed answer
     │   │   └── SheetsTimedOut   Google didn't answer before the deadline
@@ -323,7 +323,7 @@ class SlackRefused(RetryableFailure):
 
 
 class LedgerBusy(RetryableFailure):
-    """A record in the ledger, or reconcile's state, that other processes change meanwhile."""
+    """A record in the ledger, or reconcile's state, that other processes change concurrently."""
 
 
 class ScheduleUnreadable(RetryableFailure):

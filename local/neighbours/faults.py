@@ -1,4 +1,4 @@
-"""The faults that tests add to stand-ins, and the base class of Slack's and Google's stand-ins."""
+"""Faults to add to stand-ins, and the base class of Slack's and Google's stand-ins."""
 
 import threading
 import time
@@ -119,7 +119,7 @@ class Api(Protocol):
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:
-        """Return the answer to a request."""
+        """Carry out a request, and return the answer."""
 
     @abstractmethod
     def refusal(self, fault: Fault) -> Answer:

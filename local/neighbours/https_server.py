@@ -169,8 +169,8 @@ class _Server(ThreadingHTTPServer):
     def handle_error(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
-        # An OSError means that the client closed the connection or doesn't trust the certificate.
-        # Any other error is a bug of the stand-in.
+        # An OSError usually means that the client closed the connection or doesn't trust the
+        # certificate. Any other error is a bug of the stand-in.
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 

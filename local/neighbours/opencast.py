@@ -55,8 +55,8 @@ def default_users(name: str, password: str) -> tuple[User, ...]:
     """Return the system account, and three users who can do less.
 
     `database` is an administrator who can't use Digest. `agent` is a capture agent. `blind` may
-    ingest and ask for events, but sees no event. The password of each of the three is the user's
-    name.
+    ingest and ask for events, but sees no event. The password of each of these three users is the
+    user's name.
     """
     admin = frozenset({ADMIN, API, EVENTS_VIEW})
     lesser = {
@@ -135,12 +135,12 @@ class OpencastStandIn(StandIn):
         self.store.faults.add(fault)
 
     def add_series(self, identifier: str, **terms: str) -> None:
-        """Add a series with these Dublin Core terms."""
+        """Add a series with these Dublin Core terms, unless the series exists."""
         catalog = {"identifier": identifier, **terms}
         self.store.add_series({term: [{"value": value}] for term, value in catalog.items()})
 
     def answer(self, request: Request) -> Answer:
-        """Return Opencast's answer to a request."""
+        """Carry out a request, and return Opencast's answer."""
         return self._api.answer(request)
 
     def control(self) -> Mapping[tuple[str, str], Route]:

@@ -1,6 +1,6 @@
-"""The endpoints of Opencast that the pipeline uses, and the roles that may call them.
+"""The endpoints of Opencast that the pipeline and the tests use, with the roles that may call them.
 
-Any other path needs a role too, and answers 404.
+Any other path or method needs the role `ROLE_ADMIN`, and answers 404.
 """
 
 import re
@@ -54,7 +54,10 @@ MEDIAPACKAGE_NS = "http://mediapackage.opencastproject.org"
 PREFIXES = (("", "ns2"), ("ns3", "ns2"), ("wf", "mp"), ("", "mp"), ("ns2", ""))
 
 Endpoint = Callable[[Request, User | None, str], Answer]
-"""A function that answers a request of a user. The text is the variable part of the path."""
+"""A function that answers a request of a user, or of nobody (None).
+
+The text is what the group in the route's pattern matched, or "" if it matched nothing.
+"""
 
 
 class Api:
@@ -84,7 +87,7 @@ class Api:
         self._routes = [(m, re.compile(pattern), roles, e) for m, pattern, roles, e in routes]
 
     def answer(self, request: Request) -> Answer:
-        """Return Opencast's answer to a request, or a fault's answer, and record the request."""
+        """Carry out and record a request, and return Opencast's answer, or a fault's answer."""
         path = unquote(request.path)
         answer = self._answer(request, path)
         silent = answer.disruption.how == "silence"

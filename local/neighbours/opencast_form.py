@@ -1,4 +1,4 @@
-"""Read the parts of Opencast's ingest form in order, with their URIs and series catalogs."""
+"""Read the parts of Opencast's forms in order, with their URIs and series catalogs."""
 
 import io
 import json
@@ -25,8 +25,8 @@ TERMS = frozenset(
 )
 """Names of the parts that are Dublin Core terms of the episode."""
 
-# Opencast parses URIs with java.net.URI, which refuses these characters, and a % without two hex
-# digits.
+# Opencast parses URIs with java.net.URI, which refuses these characters, a colon at the beginning,
+# and a % without two hex digits.
 _BAD_URI = re.compile(r"^:|[\x00-\x20\x7f<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})")
 
 

@@ -196,7 +196,9 @@ class MediaPackage:
             self._fields["attachmentUri"] = lambda part: self._add_file(part, "attachment")
 
     def add(self, part: Part) -> None:
-        """Add the next part unless the part is empty. If the part names a file, download the file.
+        """Add the next part unless the part is empty.
+
+        If Opencast downloads the file that the part names, download the file.
 
         Raises:
             BadRequestError: The part is wrong.

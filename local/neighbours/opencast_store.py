@@ -78,8 +78,8 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `maintenance`: Opencast answers 200 with an HTML page.
     `slow`: Opencast waits `seconds` after the authentication.
     `conflict`: an ingest finds an active workflow.
-    The first three happen before the authentication, as at a proxy. With `after_work` these
-    three happen when all work is done.
+    The first three kinds happen before the authentication, as at a proxy. With `after_work`,
+    these three kinds happen when all work is done.
     """
 
     kind: Literal["close", "status", "maintenance", "slow", "conflict"]
@@ -91,7 +91,11 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StoredFile(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A file of an event. `path` is the URI's path. `text` is the content of a WebVTT file."""
+    """A file of an event.
+
+    `path` is the URI's path, or "" for an added track. `text` is the content of a WebVTT file, else
+    "".
+    """
 
     part: str
     kind: FileKind

@@ -85,7 +85,11 @@ class SheetsStandIn(ApiStandIn):
         return self.account.credentials(self.token_uri)
 
     def put(self, tab: str, rows: Sequence[Sequence[Typed]], merges: Sequence[str] = ()) -> None:
-        """Replace a tab's content, or add the tab."""
+        """Replace a tab's content, or add the tab.
+
+        Raises:
+            ValueError: An element of `merges` isn't a range.
+        """
         with self._sheets.lock:
             self._spreadsheet.put(tab, rows, merges)
 

@@ -62,7 +62,7 @@ class SheetsApi:
         return "values" if _VALUES.fullmatch(unquote(request.path)) else "elsewhere"
 
     def answer(self, request: Request) -> Answer:
-        """Return Google's answer to a request."""
+        """Carry out a request, and return Google's answer."""
         if request.path == "/token":
             return self._token(request)
         found = _VALUES.fullmatch(unquote(request.path))

@@ -9,7 +9,7 @@ Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
 POST   /_control/command    a Typed: types a command as a user, and returns the Outcome
 POST   /_control/press      a Pressed: presses a button as a user, and returns the Outcome
 GET    /_control/messages   ?user=: returns the messages that a user sees
-GET    /_control/refused    returns the messages that Slack refused, with reasons
+GET    /_control/refused    returns Slack's refusals of messages, with reasons
 POST   /_control/app        {"scopes": […]}: changes the app's scopes
 POST   /_control/faults     a Fault: makes requests fail. Places: methods, and `response_url`
 """
@@ -68,11 +68,17 @@ class SlackStandIn(ApiStandIn):
         return f"{self.url}/api/"
 
     def command(self, typed: Typed) -> Outcome:
-        """Type a command as a user (`slack_player.Player.command`)."""
+        """Type a command as a user, and return the outcome.
+
+        For `Raises`, see `slack_player.Player.command`.
+        """
         return self._player.command(typed)
 
     def press(self, pressed: Pressed) -> Outcome:
-        """Press a button as a user (`slack_player.Player.press`)."""
+        """Press a button as a user, and return the outcome.
+
+        For `Raises`, see `slack_player.Player.press`.
+        """
         return self._player.press(pressed)
 
     def messages(self, user: str) -> list[Message]:

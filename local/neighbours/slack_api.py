@@ -51,7 +51,7 @@ class SlackApi:
         return "response_url" if request.path in self._workspace.response_urls else "elsewhere"
 
     def answer(self, request: Request) -> Answer:
-        """Return Slack's answer to a request."""
+        """Carry out a request, and return Slack's answer."""
         with self._workspace.lock:
             if request.path.startswith("/api/"):
                 return self._call(request.path.removeprefix("/api/"), request)
@@ -184,7 +184,7 @@ def _payload(request: Request) -> Any:
     """Return the message in the JSON body of a request to a response_url.
 
     Raises:
-        Refused: The body isn't JSON.
+        Refused: The body or its content type isn't JSON.
     """
     kind = _content_type(request)
     if kind != "application/json":

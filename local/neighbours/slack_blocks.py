@@ -94,7 +94,7 @@ class Items:
 class Shape:
     """A rule for an object with all fields in `needs`, and perhaps some of `takes`.
 
-    The object needs at least one of the fields in `either`.
+    Unless `either` is empty, the object needs at least one of the fields in `either`.
     """
 
     needs: Mapping[str, Rule] = field(default_factory=dict)

@@ -57,10 +57,11 @@ class Pressed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The app's answer after `seconds`. Without an answer, `status` is None and `body` is "".
+    """The app's answer after `seconds`.
 
-    `error` is the error that Slack shows, such as `operation_timeout`. `ts` names the message in
-    the answer, or is None if the answer has no message.
+    Without an answer before the timeout, `status` is None and `body` is "". `error` is the error
+    that Slack shows, such as `operation_timeout`, or None without an error. `ts` names the message
+    that the answer shows, or is None without such a message.
     """
 
     status: int | None
@@ -182,7 +183,7 @@ class Player:
             "response_url": self._base + hook.path,
         }
         if message.only_for is None:
-            # The payload of an ephemeral message has no `message`, because Slack doesn't store it.
+            # Slack doesn't store an ephemeral message. So its payload has no `message`.
             payload["message"] = {
                 "bot_id": app.bot_id,
                 "app_id": app.app_id,
@@ -253,7 +254,8 @@ class Player:
     def _show(self, outcome: Outcome, kind: str, hook: ResponseUrl) -> Outcome:
         """Show the message in an answer to a command, and return the outcome with the message's ts.
 
-        If Slack refuses the message, return the outcome with the error.
+        An empty answer changes nothing. If Slack refuses the message, return the outcome with the
+        error.
         """
         if not outcome.body.strip():
             return outcome

@@ -83,7 +83,10 @@ class Message(msgspec.Struct, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A refused message, which the app sent as an answer or to a response_url (`how`)."""
+    """Slack's refusal of a message, which the app sent as an answer or to a response_url (`how`).
+
+    `messages` are Slack's reasons, if there are any.
+    """
 
     how: Literal["answer", "response_url"]
     error: str
@@ -157,7 +160,7 @@ class Workspace:
         raise KeyError(f"no channel {named}; known: {', '.join(self.channels)}")
 
     def ts(self) -> str:
-        """Return a timestamp that no other message has."""
+        """Return a new timestamp, which no message has yet."""
         self._last = max(self._last + 1, int(self.clock() * 1_000_000))
         return f"{self._last // 1_000_000}.{self._last % 1_000_000:06d}"
 
@@ -193,8 +196,8 @@ def default_workspace(
 ) -> Workspace:
     """Return a workspace with the user `producer` in all of `groups`, and a user `stranger`.
 
-    `stranger` is in the group `everyone-else`. The workspace has the named channel, #general, the
-    private channel `secret`, and direct messages with the app.
+    `stranger` is in the group `everyone-else`. The workspace has the channel with the name
+    `channel`, #general, the private channel `secret`, and direct messages with the app.
     """
     made = Workspace(app, clock)
     made.add_user(User("U0PRODUCER", "producer"))

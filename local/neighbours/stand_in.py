@@ -37,7 +37,7 @@ class StandIn(ABC):
     """A server on loopback from `start` (or `with`) to `stop`. Port 0 stands for any free port.
 
     Control paths need `control_token`, and refuse every request if the token is empty. An answer
-    that waits has to wait for the event `stopping`, which `stop` sets to end the wait.
+    that waits has to wait for `stopping`, which `stop` sets to end the wait.
     """
 
     def __init__(self, tls: Authority, port: int = 0, control_token: str = "") -> None:
@@ -49,7 +49,10 @@ class StandIn(ABC):
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:
-        """Return the neighbour's answer to a request. Threads call this method in parallel."""
+        """Carry out a request, and return the neighbour's answer.
+
+        Threads call this method in parallel.
+        """
 
     def control(self) -> Mapping[tuple[str, str], Route]:
         """Return the route of each control path, by method and path without the prefix."""
@@ -123,8 +126,8 @@ class StandIn(ABC):
 
         Returns:
             403 if another server's web page sent the request. 401 if the token is missing or wrong.
-            404 if no control path or no object has the given name. 400 if the body is wrong. 502 if
-            a server that the stand-in had to call doesn't answer.
+            404 if the control path or the named object doesn't exist. 400 if the body is wrong. 502
+            if a server that the stand-in had to call doesn't answer.
         """
         headers = request.headers
         if reason := foreign(headers.get_all("Host", []), headers.get_all("Origin", [])):

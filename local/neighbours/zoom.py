@@ -236,7 +236,7 @@ class ZoomStandIn(StandIn):
         self._seen.clear()
 
     def event(self, event: str, uuid: str = "", *, event_ts: int | None = None) -> dict[str, Any]:
-        """Return the body of a new webhook event (`zoom_events.build_event`)."""
+        """Return the body of a new webhook event. For `Raises`, see `zoom_events.build_event`."""
         return build_event(self._account, event, uuid, event_ts=event_ts)
 
     def send_event(
@@ -247,9 +247,9 @@ class ZoomStandIn(StandIn):
         forge: Forgery | None = None,
         timeout: float = TIMEOUT_SECONDS,
     ) -> Delivery:
-        """Sign and POST a webhook event once, and return the answer (`zoom_events.post_event`).
+        """Sign and POST a webhook event once, and return the answer.
 
-        `timeout` is in seconds.
+        `timeout` is in seconds. For `Raises`, see `zoom_events.post_event`.
         """
         return post_event(
             url,
@@ -262,7 +262,7 @@ class ZoomStandIn(StandIn):
         )
 
     def answer(self, request: Request) -> Answer:
-        """Return the answer of zoom.us to a request."""
+        """Carry out a request to zoom.us, and return the answer."""
         return self._answer("zoom", request)
 
     def _answer(self, origin: Origin, request: Request) -> Answer:
@@ -343,7 +343,7 @@ class ZoomStandIn(StandIn):
 
 
 def _summary(recording: Recording) -> dict[str, Any]:
-    """Return the fields of a recording that tests compare with Opencast."""
+    """Return the fields of a recording that `local.driver.ZoomRecording` has."""
     return {
         "uuid": recording.uuid,
         "meeting_id": recording.meeting_id,

@@ -134,7 +134,11 @@ class ZoomAccount:
             self._users[user] = status
 
     def change(self, listed: Listed) -> None:
-        """Replace a file by another version. Existing links then lead to the new version."""
+        """Replace a file by another version. Existing links then lead to the new version.
+
+        Raises:
+            ValueError: The file has no content or no padding.
+        """
         recording, old = listed.recording, listed.file
         new = old.changed()
         files = tuple(new if file is old else file for file in recording.files)

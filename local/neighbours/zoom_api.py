@@ -103,9 +103,9 @@ def start_download(account: ZoomAccount, request: Request) -> Answer:
     Only a token in the Authorization header counts.
 
     Returns:
-        302 to the CDN if the token is valid. 401 if the token has expired and the switch
-        `after_expiry` is `401`. Otherwise 200 with an HTML page: the link leads to no file that can
-        be downloaded, or the token is missing, wrong or expired.
+        302 to the CDN if the link leads to a file that can be downloaded, and the token is valid.
+        401 if the link leads to such a file, the token has expired, and the switch `after_expiry`
+        is `401`. Otherwise 200 with an HTML page.
     """
     listed = download_of(account, request)
     token = _bearer(request)
@@ -130,7 +130,8 @@ def download_of(account: ZoomAccount, request: Request) -> Listed | None:
 def serve_file(account: ZoomAccount, request: Request) -> Answer:
     """Answer a request to the CDN with the file at a valid signed URL, or one range of the file.
 
-    Any other URL gets 403 or 404.
+    The answer is 403 if the URL isn't valid, 404 if the file can't be downloaded, 412 if the file
+    doesn't have the ETag in If-Match, and 416 if the range is outside the file.
     """
     query = request.query
     signed = account.check_address(

@@ -27,8 +27,8 @@ class Fault(BaseFault, frozen=True, forbid_unknown_fields=True):
     """A failure at one place, for the file `file_id` or for every file.
 
     `kind` is one of:
-    `status`: the answer has the status `status`, and the header Retry-After for `retry_after`
-    seconds in the form `retry_after_form`.
+    `status`: the answer has the status `status`. Unless `retry_after` (seconds) is None, the answer
+    also has the header Retry-After, in the form `retry_after_form`.
     `html`: the answer is 200 with an HTML page.
     `reset`, `early_close`: the answer breaks off after `after_bytes` of the body.
     `stall`: the answer pauses for `seconds` after `after_bytes` of the body.

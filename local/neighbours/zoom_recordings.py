@@ -118,9 +118,9 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next steps. `chapters` are the seconds at which the chapters of each segment begin. `words` are
     the seconds at which a sound and a cue begin. Without `words`, only a cue begins, at 1 s.
     `broken` maps a view to the defect of the view's first file. Without `uuid`, seed and meeting
-    determine the uuid. The TRANSCRIPT is in the state `processing` for `transcript_asks` requests
-    if that number is higher than `processing_asks`. Each MP4 has `padding` more bytes (none, or at
-    least 8) and is sent at `bytes_per_second`; 0 is no limit.
+    determine the uuid. The TRANSCRIPT is in the state `processing` until the API has got
+    `transcript_asks` requests, if that number is higher than `processing_asks`. Each MP4 has
+    `padding` more bytes (none, or at least 8) and is sent at `bytes_per_second`; 0 is no limit.
     """
 
     meeting_id: int
@@ -258,7 +258,7 @@ def _texts(
 
 
 def _short(view: str) -> str:
-    """Return the mark for a view in Zoom's file names, or "" for a view without a mark."""
+    """Return the abbreviation of a view in Zoom's file names, or "" if there is none."""
     words = {"gallery": "gallery_", "active": "avo_", "screen_with_speaker": "as_", "shared": "gs_"}
     return next((mark for word, mark in words.items() if word in view), "")
 

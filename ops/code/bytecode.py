@@ -1,11 +1,11 @@
 """Bytecode in packages, so that a cold start doesn't compile the modules that it imports.
 
 Lambda's file system is read-only. Without bytecode in the package, each cold start spends most of
-its time on compiling the modules that it imports. A package holds the bytecode of those of its
-modules that an import of the function's module imports, if the build found a compiler. The package
-also holds the sources, so that another version of Python can compile the sources, and tracebacks
-show lines. Python doesn't compare bytecode and sources (unchecked hashes, PEP 552), because a zip
-holds both from the same build.
+its time on compiling the modules that it imports. If the build found a compiler, a package holds
+bytecode of its modules that an import of the function's module imports. The package also holds the
+sources, so that another version of Python can compile the sources, and tracebacks show lines.
+Python doesn't compare bytecode and sources (unchecked hashes, PEP 552), because a zip holds both
+from the same build.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def publish_released(releases: Releases, function: Function, released: Code) -> 
 
     Raises:
         OpsError: Somebody else moved the alias meanwhile.
-        ClientError: `$LATEST` has other code.
+        ClientError: `$LATEST` has other code, or somebody else changes the alias at the same time.
     """
     version = releases.publish(function, released, released.description)
     return releases.move(function, version, expected=released.version)

@@ -104,8 +104,8 @@ def release_functions(target: Target, functions: Sequence[Function], description
     Raises:
         ReleaseStopped: A function can't be released. The functions before that function are
             released.
-        OpsError: Lambda got another package than that of a backup; or another function, which the
-            index has to name, or its alias doesn't exist.
+        OpsError: Lambda got another package than that of a backup; or a function that the index
+            has to name, or the function's alias, doesn't exist.
     """
     releases = releases_of(target)
     restore_all_latest(target, functions)

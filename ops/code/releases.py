@@ -364,7 +364,7 @@ def apply_changed_settings(
 
     Raises:
         ReleaseStopped: A function's settings can't be released. The settings of the functions
-            before that function are released.
+            before that function are released or wait.
     """
     waiting: list[Function] = []
 

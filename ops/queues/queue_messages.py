@@ -53,8 +53,8 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-s
 class QueuePair:
     """A queue and its DLQ.
 
-    `sent` is the state of an ingest whose message waits. `taken` is the state in which the
-    function's work on the message begins.
+    `sent` is the state of an ingest whose message waits. `taken` is the state of an ingest on
+    whose message the function works.
     """
 
     command: str

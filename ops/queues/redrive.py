@@ -161,7 +161,7 @@ class Redrive:
         was set back gets its earlier state again.
 
         Raises:
-            BotoCoreError, ClientError: The message can't be sent.
+            BotoCoreError, ClientError: The row can't be written, or the message can't be sent.
             OpsError: The message was sent, but can't be deleted from the DLQ.
         """
         is_rewound = row is not None and not self._is_dropped(message) and self._rewind(row)

@@ -86,9 +86,9 @@ def event_of(target: Target, hostile: Hostile, sent: Sent) -> dict[str, Any]:
 
 
 def send(target: Target, hostile: Hostile) -> Sent:
-    """Add a scheduled class for a recording, and assert that the webhook event is accepted.
+    """Add a scheduled class for a recording, send the webhook event, and return the recording.
 
-    Return the sent recording.
+    Assert that the webhook accepts the webhook event.
     """
     meeting = target.stack.new_meeting()
     target.stack.schedule_class(meeting)

@@ -164,3 +164,20 @@ def test_benchmark_command_is_refused_when_case_program_or_load_is_unknown(
         main(words)
     assert ended.value.code == 2
     assert "There is no" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["connections", "--numbers", "1,x"],
+        ["memory", "--megabytes", "x"],
+        ["kills", "--megabytes", ""],
+    ],
+)
+def test_benchmark_command_is_refused_when_a_number_is_malformed(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "invalid" in capsys.readouterr().err

@@ -156,7 +156,7 @@ def test_a_download_of_a_derived_case_does_what_the_first_system_did_except_for_
 
 
 def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
-    """Process a case's message, and check the row, any upload message and the message's files.
+    """Process a case's message, and check the row, and any upload message with its staged files.
 
     These checks are left out if the pipeline found a scheduled class that the first system missed.
     """

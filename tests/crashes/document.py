@@ -1,4 +1,4 @@
-"""The tables in docs/reliability.md, one for each killed function, between two HTML comments."""
+"""The tables in docs/reliability.md: one for each killed function, each between HTML comments."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def recent_start(**ago: float) -> datetime:
 class Stack:
     """A running stack. `seconds` limits each wait for a condition.
 
-    A method that waits raises DriverError if the condition doesn't come. `cannot_succeed` returns
+    A method that waits raises DriverError if the condition isn't met. `cannot_succeed` returns
     why further waiting is useless, or "" while waiting is useful. `start` is the start time of the
     recordings.
     """

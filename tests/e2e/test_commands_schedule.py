@@ -1,4 +1,4 @@
-"""Commands of `schedule`, and `invoke migrate`, on the local stack."""
+"""The commands `invoke schedule.*` and `invoke migrate` on the local stack."""
 
 from __future__ import annotations
 

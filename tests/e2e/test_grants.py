@@ -23,7 +23,7 @@ from tests.e2e.scenarios import SCENARIOS
 from tests.e2e.stack import Stack
 
 SECONDS = 8.0
-"""Longest wait in seconds in a scenario without a grant, unless the scenario sets another.
+"""Longest wait in seconds in a scenario without a grant, unless the scenario sets its own.
 
 The awaited state usually never comes.
 """

@@ -325,7 +325,7 @@ def build(life: Life) -> None:
 
 
 def secret_values(life: Life) -> dict[str, str]:
-    """Check the names of the stack's secrets, and return the secrets by name."""
+    """Check the stack's secrets, and return the secrets by name."""
     found = secrets.stored(life.driver.client("ssm"), life.names)
     given = {name for name in SECRETS if life.operator.environment.get(name)}
     assert set(found) == given | {SIGNING_KEY}

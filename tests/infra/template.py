@@ -102,7 +102,7 @@ def synthesize(
 ) -> Template:
     """Return the template for SETTINGS after `changes` ("" removes a setting).
 
-    Settings that SETTINGS lacks come from `env_file`, or from the cached look-up beside this file.
+    Settings that SETTINGS lacks come from `env_file`, or from the cached look-up beside `env_file`.
     """
     settings = load({**SETTINGS, **(changes or {})}, env_file)
     build(settings, outdir=folder).synth()

@@ -1,4 +1,4 @@
-"""Tests of the alarms, such as their limits, their topic, and their advice to operators."""
+"""Tests of the alarms in the template."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_prices_of_the_simulation_count_every_alarm(alarms: dict[str, Any]) 
     assert len(alarms) == ALARMS
 
 
-def test_an_alarm_about_a_function_route_or_queue_watches_the_right_one(
+def test_an_alarm_about_a_function_route_or_queue_has_the_right_dimension(
     alarms: dict[str, Any],
 ) -> None:
     def dimension(name: str, key: str) -> str:

@@ -1,4 +1,4 @@
-"""Tests of the API's resource policy, such as who may call each route, and the policy's size."""
+"""Tests of the API's resource policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the functions in the template, such as their properties, grants and invocations."""
+"""Tests of the functions in the template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of alerts in the template, such as the topic, and the log records that are mailed."""
+"""Tests of alerts in the template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the template's resources, such as queues, tables, bucket and API, and of its exports."""
+"""Tests of the template's resources and exports."""
 
 from __future__ import annotations
 

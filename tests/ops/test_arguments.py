@@ -136,7 +136,9 @@ def test_meeting_number_refuses_text_that_can_not_be_a_meeting_number(text: str)
 
 @given(st.text(st.characters(exclude_categories=())))
 @example("\x1b]0;title\x07\r\u202e\u2028\ud800")
-def test_printable_text_is_at_most_one_line_without_escape_and_can_be_encoded(text: str) -> None:
+def test_printable_text_has_no_control_characters_fits_one_line_and_can_be_encoded(
+    text: str,
+) -> None:
     shown = printable(text)
     assert all(
         each.isprintable() or unicodedata.category(each) in ("Zs", "Cn", "Co") for each in shown

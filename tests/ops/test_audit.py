@@ -1,4 +1,4 @@
-"""Tests of `invoke audit`, with the real pip-audit and npm against stand-ins on loopback."""
+"""Tests of `invoke audit`, most with the real pip-audit and npm against stand-ins on loopback."""
 
 from __future__ import annotations
 

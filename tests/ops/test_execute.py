@@ -1,4 +1,4 @@
-"""Tests of `invoke exec.…`, such as its requests, direct calls and resent webhook events."""
+"""Tests of `invoke exec.…`."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def test_the_outcome_of_following_is_shorter_when_the_ledger_has_no_ingest_of_th
         ({"h14": Outcome.TAKEN, "h16": Outcome.REFUSED}, "2026-11-24T15:00:00Z", True),
     ],
 )
-def test_following_a_recording_in_opencast_is_an_error_only_when_its_post_preceded_the_request(
+def test_outcome_of_an_ingest_in_opencast_is_an_error_only_when_it_was_posted_before_the_request(
     posts: dict[str, Outcome], requested: str, is_earlier: bool
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="T", ingest_request_time=requested)

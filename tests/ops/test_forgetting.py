@@ -1,4 +1,4 @@
-"""Tests of `invoke recordings.forget`, such as removed traces, kept traces, and refusals."""
+"""Tests of `invoke recordings.forget`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Stack:
     def add(self, uuid: str, start: str) -> None:
         """Add a recording that is in Opencast.
 
-        The recording has a record, rows, a recording event, staged files and failed messages.
+        The recording has a record, rows, a recording event, staged files and messages on the DLQs.
         """
         file_id = f"file-of-{uuid[:3]}"
         record = ledger.with_files(Record(uuid=uuid), {file_id: "speaker"}, self.clock())

@@ -1,4 +1,4 @@
-"""Tests of packages, such as that they are reproducible, complete, and free of unneeded files."""
+"""Tests of the functions' packages."""
 
 from __future__ import annotations
 

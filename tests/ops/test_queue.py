@@ -105,7 +105,7 @@ def target() -> Target:
     return Target(place, boto3.Session(region_name="us-east-1"))
 
 
-def test_a_view_of_queues_is_shown_as_json_or_tables(
+def test_messages_of_queues_are_shown_as_json_or_tables(
     downloads: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     downloads.add_to_dlq(body(1, topic="\x1b[2J [red]", zoom_series_id=None))

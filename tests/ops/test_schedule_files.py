@@ -1,4 +1,4 @@
-"""Tests of CSV files as spreadsheets write them, of files that aren't CSV, and of a bad address."""
+"""Tests of schedule imports: the files' format, hints, and a wrong address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of `invoke stack.…`, such as its checks, its preparations, and a deletion's dry run."""
+"""Tests of `invoke stack.…`."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ Two kinds of failures are mailed, each once in ten minutes.
 MESSAGES_FOR_A_RECORDING = 700
 """Most messages sent for a recording.
 
-Seven messages that wait for a day, requeued every quarter of an hour, need that many.
+Seven messages that wait for a day, requeued every quarter of an hour, need almost that many.
 """
 
 MESSAGES_FOR_CAPTIONS = 700

@@ -1,7 +1,8 @@
 """Mistakes in the code that the simulator must catch.
 
-`python -m tests.simulation.mutations` applies each mistake to a copy of the code, runs up to
-`MOST_WORLDS` worlds until a world fails, and prints the number of the failing world.
+`python -m tests.simulation.mutations` applies each mistake to a copy of the code, and runs up
+to `MOST_WORLDS` worlds until one fails. Then the program prints the failing world, or MISSED if no
+world fails.
 """
 
 from __future__ import annotations

@@ -231,9 +231,9 @@ class Opencast:
                 self.events[ingest.id].active_until = self.world.time
 
     def planned(self, kind: Kind) -> Fault | None:
-        """Remove and return the fault of a kind for the latest POST. Note that the fault struck.
+        """Return the planned fault of a kind for the latest POST, or None.
 
-        Return None if there is no such fault.
+        Move the fault to the world's `struck`.
         """
         found = self._planned.pop((kind, self._posts), None)
         if found is not None:

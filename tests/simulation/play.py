@@ -175,7 +175,7 @@ class _FollowClock:
         system.cloud.recordings.on_write = self.look
 
     def look(self, after: float = 0.0) -> None:
-        """Plan a run of follow for the minute after an ingest is due.
+        """Plan a run of follow for the minute after the first ingest is due.
 
         The run begins at least `after` seconds from now. Do nothing if no ingest is followed, or if
         a run is planned for the same or an earlier minute.

@@ -103,7 +103,7 @@ class Happening:
 
 @dataclass(frozen=True)
 class WebhookEvent(Happening):
-    """A webhook event of Zoom's, named `event`. `files` are ids of files.
+    """A webhook event of Zoom's, named `event`. `files` are the ids of the files in its body.
 
     `lacks` are the fields that the body or object lacks. `uuids` are the recordings of a batch.
     """

@@ -89,7 +89,7 @@ class RemoteS3(RemotePeer):
 
 
 def _serve(pipe: Connection, kind: str, tls: Authority) -> None:
-    """Run a stand-in, and answer calls until the other end of the pipe is closed."""
+    """Run a stand-in, and answer calls until the other end of the pipe is closed or ^C comes."""
     make = pkgutil.resolve_name(kind)
     with make(tls=tls.ssl_context()) as peer, suppress(EOFError, KeyboardInterrupt):
         pipe.send((peer.url, peer.tls_url))

@@ -61,7 +61,11 @@ class S3Peer(Server):
         return self._bucket.uploads()
 
     def body(self, key: str) -> bytes:
-        """Return an object's bytes. Only the mode `keep` stores bytes."""
+        """Return an object's bytes. Only the mode `keep` stores bytes.
+
+        Raises:
+            S3Error: There is no such object.
+        """
         return self._bucket.data(key)
 
     def handle(self, connection: Connection, request: Request) -> bool:
@@ -100,7 +104,13 @@ class S3Peer(Server):
     def _receive(
         self, connection: Connection, request: Request, operation: str, fault: S3Fault | None
     ) -> Received:
-        """Read and return the body. Count the bytes if the body belongs to an object or part."""
+        """Read and return the body. Count the bytes if the body belongs to an object or part.
+
+        Raises:
+            S3Error: The body is wrong, or a fault of the kind `status` affects the request.
+            ConnectionClosed: The client closed the connection, or sent a malformed body.
+            ConnectionCut: A fault breaks the connection off.
+        """
         if request.headers.get("expect", "").lower() == "100-continue":
             connection.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         if operation not in WITH_BYTES:

@@ -27,7 +27,8 @@ class Received:
 
     Attributes:
         size: Length in bytes.
-        crc32: CRC32 of the body; in mode `discard`, the CRC32 that the client sent, or None.
+        crc32: CRC32 of the body, or None if the request had no body. In mode `discard`, the CRC32
+            that the client sent, or None if the client sent no CRC32.
         has_checksum: Whether the client sent a checksum.
         data: The bytes in mode `keep`, else empty.
     """
@@ -58,13 +59,20 @@ class _Body(ABC):
         """Read at most `limit` bytes, and return their number, which is 0 at the end of the body.
 
         The bytes are written to `into`, or dropped if `into` is None.
+
+        Raises:
+            S3Error: A chunk has no length, or the body around a chunk is incomplete.
+            ConnectionClosed: The client closed the connection, a chunk ended early, or a line is
+                too long.
         """
 
     def line(self) -> bytes:
         """Read the next line byte by byte, and return it without CRLF.
 
         Raises:
-            S3Error: The body ends before the end of the line.
+            S3Error: The body ends before the end of the line, or a chunk has no length.
+            ConnectionClosed: The client closed the connection, a chunk ended early, or a line is
+                too long.
         """
         line = b""
         while not line.endswith(b"\r\n"):
@@ -140,9 +148,10 @@ def receive(
     `on_bytes` gets the number of bytes of each read.
 
     Raises:
-        S3Error: The body is incomplete, has a wrong checksum, or an encoding that the stand-in
-            doesn't support.
-        ConnectionClosed: The client closed the connection, or a chunk ended early.
+        S3Error: The body is incomplete or has no length, its checksum is malformed, wrong or
+            missing in the trailer, or the stand-in doesn't support its checksum or encoding.
+        ConnectionClosed: The client closed the connection, a chunk ended early, or a line is too
+            long.
     """
     body, outer = _decoded(connection, headers)
     size, crc32, data = 0, 0, bytearray()
@@ -173,7 +182,7 @@ def receive(
 def _decoded(connection: Connection, headers: Mapping[str, str]) -> tuple[_Body, _Body]:
     """Return the decoded body, and the outer body that contains the decoded body.
 
-    Without the encoding `aws-chunked`, both are the same object.
+    Without the encoding `aws-chunked`, both bodies are the same object.
 
     Raises:
         S3Error: The headers give no length, or name an encoding that the stand-in doesn't support.

@@ -45,7 +45,7 @@ def named_parts(body: bytes) -> list[tuple[int, str, str]]:
     """Return number, ETag and checksum of the parts that a CompleteMultipartUpload names.
 
     Raises:
-        S3Error: The body is malformed.
+        S3Error: The body is malformed, or names no part or more than `MOST_PARTS`.
     """
     try:
         root = ET.fromstring(body)  # noqa: S314 - of a client that this machine runs itself

@@ -28,7 +28,7 @@ class _GivenHeaders(S3SigV4Auth):
     def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
         return request.headers
 
-    def payload(self, request: AWSRequest) -> str:  # noqa: ARG002 - botocore's
+    def payload(self, request: AWSRequest) -> str:  # noqa: ARG002 - botocore's parameter
         return "UNSIGNED-PAYLOAD"
 
 
@@ -36,7 +36,8 @@ def verify(request: Request, known: Credentials | None) -> None:
     """Verify a request's signature. If `known` is None, only check that there is a signature.
 
     Raises:
-        S3Error: The signature is missing or invalid.
+        S3Error: The signature is missing or wrong, or a value that the signature needs is missing
+            or wrong, such as the access key.
     """
     authorization = request.headers.get("authorization")
     if authorization is None:

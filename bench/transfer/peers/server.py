@@ -127,6 +127,7 @@ class Server(ABC):
 
         Raises:
             ConnectionCut: A fault breaks the connection off.
+            ConnectionClosed: The client closed the connection, or sent a malformed body.
         """
 
     def restart(self, link: LinkSettings) -> None:

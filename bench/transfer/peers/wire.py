@@ -58,14 +58,14 @@ class Connection:
 
     @property
     def scratch(self) -> memoryview:
-        """A buffer of one MiB for bytes that aren't kept."""
+        """A buffer of one MiB, whose bytes later reads overwrite."""
         if self._scratch is None:
             self._scratch = memoryview(bytearray(STEP))
         return self._scratch
 
     @property
     def step(self) -> int:
-        """Number of bytes of a body to read or send in one call."""
+        """Largest number of bytes of a body to read or send in one call."""
         return PACED_STEP if self.pacers else STEP
 
     def pace(self, count: int) -> None:
@@ -74,7 +74,7 @@ class Connection:
             pacer.pass_on(count)
 
     def request(self) -> Request | None:
-        """Return the head of the next request, or None if the client closed the connection.
+        """Read and return the next request's head, or None if the client closed the connection.
 
         Raises:
             ConnectionClosed: The head is malformed or too long.

@@ -2,8 +2,8 @@
 
 `/rec/download/<name>` redirects to `/cdn/<name>.mp4?sig=…`.
 As at Zoom, a request without the token gets 200 and a page of HTML, and URLs of the CDN expire.
-`local.neighbours.zoom` plays the rest of Zoom. This stand-in generates its files, limits its speed
-and breaks answers off at an exact byte, as measurements need.
+`local.neighbours.zoom` is the stand-in for Zoom in the local stack. The stand-in of this module
+generates its files, limits its speed and breaks answers off at an exact byte, as measurements need.
 """
 
 from __future__ import annotations
@@ -92,7 +92,11 @@ class ZoomPeer(Server):
         return f"{root}{CDN}{name}.mp4?sig={self._files.sign()}"
 
     def download_url(self, name: str, *, tls: bool = False) -> str:
-        """Return the URL that Zoom's API would return for a file."""
+        """Return the URL that Zoom's API would return for a file.
+
+        Raises:
+            ValueError: `tls` is given, but the stand-in has no TLS port.
+        """
         return f"{self.tls_url if tls else self.url}{REC}{name}"
 
     def handle(self, connection: Connection, request: Request) -> bool:

@@ -96,7 +96,8 @@ class ZoomStats:
     """Counters since the last `configure`.
 
     Attributes:
-        requests: Number of GETs by kind: `rec` (redirects), `cdn` (whole files) and `cdn_range`.
+        requests: Number of GETs by kind: `rec` (of download URLs), `cdn` and `cdn_range` (of the
+            CDN's URLs, without and with a Range).
         body_bytes: Bytes of files that were sent.
         connections: Number of connections.
         most_bodies: Largest number of bodies sent at the same time.

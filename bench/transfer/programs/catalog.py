@@ -54,7 +54,7 @@ def _module(name: str, module: str, needs: str = "", cases: str = "") -> Program
 ENGINE = _module("engine", "sut")
 ONE_STREAM = _module("s3transfer", "programs.one_stream")
 CURL = _module("curl", "programs.curl_relay", needs="curl", cases="i vii")
-"""A program with one connection per file.
+"""A program with one connection for each file and direction.
 
 The program isn't measured in cases with faults or with a low speed limit per connection.
 """

@@ -28,7 +28,7 @@ RETENTION = timedelta(days=1)
 
 MAX_MAILS = 5
 """Number of mails about one function in one quiet period, beyond which its faults share a mail. SNS
-disables the subscription of a mailbox that gets more than ten mails in a second (`rate_limit.py`).
+stops sending to a mailbox that gets more than ten mails in a second (`rate_limit.py`).
 """
 
 MAX_STORED_BODY = 20_000

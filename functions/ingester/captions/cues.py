@@ -79,7 +79,7 @@ def read_cues(content: bytes, most_text: int = MAX_TEXT) -> list[Cue]:
         Cue(
             begins=caption.start_time.in_milliseconds(),
             ends=caption.end_time.in_milliseconds(),
-            # In WebVTT a line without text ends the cue.
+            # An empty line would end the cue in WebVTT, and a blank line shows nothing.
             lines=tuple(filter(str.strip, map(_as_text, caption.lines))),
         )
         for caption in captions

@@ -250,7 +250,7 @@ def _post(
     sent: SentCaptions,
     deps: Dependencies,
 ) -> str:
-    """POST captions whose attempt is noted as `sent`. Note a known outcome. See `_add_track`."""
+    """POST captions noted as `sent`, and note the outcome if it is known. See `_add_track`."""
 
     def note(state: CaptionsState, problem: str = "") -> None:
         captions = msgspec.structs.replace(

@@ -44,7 +44,7 @@ _Count = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 
 
 class End(StrEnum):
-    """The end of a request that, as far as the pipeline knew, left no event in Opencast."""
+    """The end of a request that, as far as the pipeline knew, brought nothing into Opencast."""
 
     FAILED = "failed"
     IGNORED = "ignored"
@@ -110,7 +110,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             GONE.
         end: End of the request; None while the request is in progress, or if it brought the
             recording into Opencast. If an operator redrives the message of a failed request, the
-            end stays FAILED.
+            end stays FAILED even if Opencast takes the recording.
         failures: Number of the uploader's failed attempts; 0 again once the request has ended or
             Opencast has taken the ingest.
     """
@@ -636,8 +636,8 @@ class Absence(StrEnum):
     lag behind."""
 
     LOST = "lost"
-    """Absence of an event that counts as lost: no POST was confirmed, and the time limit is over,
-    or Opencast is idle `POST_ARRIVAL_LIMIT` after the last POST."""
+    """Absence of an event that counts as lost: no POST was confirmed, and either the time limit
+    is over, or Opencast is idle `POST_ARRIVAL_LIMIT` after the last POST."""
 
     DELETED = "deleted"
     """Absence of a deleted event, if the request isn't newer than the last POST."""

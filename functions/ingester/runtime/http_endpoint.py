@@ -73,8 +73,8 @@ class ErrorAnswers:
 
         Raises:
             BotoCoreError, ClientError: AWS fails, and `aws` is None.
-            Exception: The use case raised an error that is neither a RequestError nor of a type in
-                `statuses`.
+            Exception: The use case raised an error that is neither a RequestError nor AWS's, and of
+                no type in `statuses`.
         """
         try:
             return use_case()

@@ -313,7 +313,7 @@ class _Transport:
         timeout: float | None = None,  # noqa: ARG002  # google-auth's interface
         **_more: Any,
     ) -> _Reply:
-        """Send a request for a token, like `google.auth.transport.Request`, without `timeout`.
+        """Send a request for a token, like `google.auth.transport.Request`, but ignore `timeout`.
 
         Raises:
             SheetsUnreachable: Google can't be reached, is busy or has an error. If such an answer

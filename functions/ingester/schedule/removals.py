@@ -95,8 +95,8 @@ class _Difference(msgspec.Struct, frozen=True, kw_only=True):
 class _Moves(msgspec.Struct, frozen=True):
     """Moves of scheduled classes from one meeting to another.
 
-    `destinations` maps each class that moved to the added class that replaces it. `arrived` are
-    these added classes.
+    `destinations` maps each moved class to the added class that replaces it. `arrived` are these
+    added classes.
     """
 
     destinations: dict[_Entry, _Entry]

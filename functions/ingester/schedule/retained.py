@@ -30,7 +30,7 @@ class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
         course: The course, "" for no course; None if the course isn't known.
         maybe_merged: Whether the row's link cell is empty, while a cell above has text, so that the
             cells may be merged. Then `meeting` is that of the cell above, or "" if the course above
-            is another or the link can't be read.
+            differs or the link can't be read.
         classes: The row's scheduled classes, if nothing but the link is missing.
     """
 

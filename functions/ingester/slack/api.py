@@ -163,8 +163,8 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> 
 
     Raises:
         Unauthorized: The request isn't signed.
-        WrongSignature: The signature is wrong, or its time is more than five minutes before or
-            after `now`.
+        WrongSignature: The signature is wrong, the body is no text, or the timestamp is malformed
+            or more than five minutes before or after `now`.
     """
     signature, timestamp = headers.get(SIGNATURE_HEADER, ""), headers.get(TIMESTAMP_HEADER, "")
     if not signature or not timestamp:

@@ -82,7 +82,7 @@ class FileCopy:
 
     @property
     def error(self) -> IngesterError | None:
-        """The error that ended the copy; None without an error that the copy doesn't tolerate."""
+        """The error that ended the copy; None without an error, or if the copy tolerates it."""
         if isinstance(self.result, self.worker.copy.tolerated_errors):
             return None
         return self.result if isinstance(self.result, IngesterError) else None

@@ -147,7 +147,7 @@ class Bucket:
         """Return the object's size in bytes; None unless an object of the same identity exists.
 
         Raises:
-            ClientError: S3 answers with an error other than 403 and 404.
+            BotoCoreError, ClientError: S3 failed. A 403 or 404 counts as no object.
         """
         try:
             head = self._s3.head_object(
@@ -168,7 +168,7 @@ class Bucket:
         An object whose tags S3 doesn't provide (403, 501) counts as not released.
 
         Raises:
-            ClientError: S3 fails.
+            BotoCoreError, ClientError: S3 failed.
         """
         try:
             tags = self._s3.get_object_tagging(Bucket=self._name, Key=key)["TagSet"]
@@ -190,7 +190,7 @@ class Bucket:
             The upload; None if there is none or it was aborted.
 
         Raises:
-            ClientError: S3 can't list the unfinished uploads or their parts.
+            BotoCoreError, ClientError: S3 can't list the unfinished uploads or their parts.
         """
         resumed: Upload | None = None
         for upload_id in self._unfinished_uploads(destination.key):
@@ -208,7 +208,7 @@ class Bucket:
         """Create an upload without any part, not even the mark.
 
         Raises:
-            ClientError: S3 refuses the request.
+            BotoCoreError, ClientError: S3 failed.
         """
         answer = self._s3.create_multipart_upload(
             Bucket=self._name,
@@ -223,7 +223,7 @@ class Bucket:
 
         Raises:
             UploadGone: The upload doesn't exist any more.
-            ClientError: S3 refuses the request for another reason.
+            BotoCoreError, ClientError: S3 failed for another reason.
         """
         with _upload_gone_translated():
             self._s3.upload_part(
@@ -280,7 +280,7 @@ class Bucket:
 
         Raises:
             UploadGone: The upload doesn't exist any more.
-            ClientError: S3 refuses the request for another reason.
+            BotoCoreError, ClientError: S3 failed for another reason.
         """
         parts = [upload.stored[number] for number in sorted(upload.stored)]
         size = sum(part.length for part in parts)
@@ -323,7 +323,7 @@ class Bucket:
         """Yield the ids of the key's unfinished uploads, the newest first.
 
         Raises:
-            ClientError: S3 can't list the uploads. A 404 counts as no uploads.
+            BotoCoreError, ClientError: S3 can't list the uploads. A 404 counts as no uploads.
         """
         try:
             uploads = list(self._list_uploads(key))
@@ -356,7 +356,8 @@ class Bucket:
         is copied again. S3 wouldn't complete the upload with a part without a checksum.
 
         Raises:
-            ClientError: S3 can't list the parts. An upload that is gone counts as empty.
+            BotoCoreError, ClientError: S3 can't list the parts. An upload that is gone counts as
+                empty.
         """
         parts: dict[int, StoredPart] = {}
         marker = 0

@@ -144,7 +144,7 @@ class Worker:
         """Mark the upload, so that another process can resume it.
 
         Raises:
-            UploadGone, ClientError: See `Bucket.mark`.
+            UploadGone, BotoCoreError, ClientError: See `Bucket.mark`.
         """
         self._with_retries(lambda: self.bucket.mark(plan.upload))
 
@@ -154,7 +154,7 @@ class Worker:
         The inspection isn't retried.
 
         Raises:
-            UploadGone, ClientError: See `Bucket.complete`.
+            UploadGone, BotoCoreError, ClientError: See `Bucket.complete`.
             TransferFailed, PermanentFailure: See `Copy.inspect`.
         """
         if isinstance(plan, Plan):

@@ -277,9 +277,9 @@ def problem_in(response: requests.Response) -> Problem:
 
 
 def refused(response: requests.Response) -> ZoomRefused:
-    """Return the error for a refusal, with Zoom's message and, except for a 404, the likely cause.
+    """Return the error for a refusal, with Zoom's message and the likely cause.
 
-    A missing scope is named for a 404 too.
+    For a 404, a cause is named only if a scope is missing.
     """
     problem = problem_in(response)
     # A gateway's message may contain our key, and answers and stored states repeat the error.

@@ -480,7 +480,7 @@ def _on_demand_ingest(
 def _completed_ingest(about: dict[str, Any], token: str) -> IngestEvent:
     """Parse Zoom's webhook event that asks for an ingest, partially if a field can't be used.
 
-    A partial webhook event isn't rejected. Zoom wouldn't repeat a rejected webhook event, and
+    A partial webhook event isn't rejected. Zoom might not repeat a rejected webhook event, and
     Zoom's API has the missing fields.
     """
     try:

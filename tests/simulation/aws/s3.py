@@ -268,7 +268,7 @@ class FakeBucket:
     def generate_presigned_url(
         self, ClientMethod: str, Params: Mapping[str, str], ExpiresIn: int = 3600
     ) -> str:
-        """Return a presigned URL, without a call of the hook, because boto3 signs locally.
+        """Return a presigned URL. boto3 signs locally, so the hook isn't called.
 
         Raises:
             ValueError: `ClientMethod` isn't "get_object".

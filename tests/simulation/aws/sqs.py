@@ -88,7 +88,7 @@ class _Queue:
     def deliverable(self, now: float) -> list[list[_Message]]:
         """Return the messages that may be received now, one list for each free FIFO group.
 
-        A list is in the order of sending. In a standard queue each message has a list of its own.
+        A list is in the order of arrival. In a standard queue each message has a list of its own.
         """
         if not self.fifo:
             return [[message] for message in self.messages.values() if message.visible_at <= now]
@@ -114,7 +114,7 @@ class _Queue:
         return min(moments, default=None)
 
     def groups(self) -> list[list[_Message]]:
-        """Return the messages of each group, in the order of sending."""
+        """Return the messages of each group, in the order of arrival."""
         found: dict[str | None, list[_Message]] = {}
         for message in self.messages.values():
             found.setdefault(message.group, []).append(message)
@@ -229,7 +229,7 @@ class FakeQueues:
         must use the most recently received ReceiptHandle"). The fake then keeps the message.
 
         Raises:
-            ReceiptHandleIsInvalid: SQS never gave the handle.
+            ReceiptHandleIsInvalid: The queue never gave the handle.
             ClientError: The queue is a FIFO queue, and the handle has expired or isn't the latest.
         """
         queue = self._queues[url]
@@ -397,7 +397,7 @@ class FakeQueues:
     def _message(self, queue: _Queue, handle: str, operation: str) -> _Message | None:
         """Return the message of a receipt handle, or None if the message has left the queue.
 
-        Raise ReceiptHandleIsInvalid if SQS never gave the handle.
+        Raise ReceiptHandleIsInvalid if the queue never gave the handle.
         """
         if handle not in queue.handles:
             raise client_error(

@@ -327,7 +327,7 @@ def test_status_list_looks_up_no_more_meetings_than_the_maximum(
     few = replace(deps, meetings_looked_up=3)
     for meeting in range(few.meetings_looked_up + 1):
         later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
-    # Among failures, the list looks up the meetings of the newest rows first.
+    # The list first looks up the meetings of rows that need a person, the newest rows first.
     query = {"since": SINCE, "open": "true"}
     answer = status_query.respond({"resource": "/status", "queryStringParameters": query}, few)
     ingests = {

@@ -122,7 +122,7 @@ def test_record_that_was_removed_from_the_index_is_not_due_and_keeps_its_content
     assert ledger.get("u==") == written
 
 
-def test_record_is_not_created_when_a_record_that_the_ledger_lacks_leaves_the_index(
+def test_no_record_is_created_when_an_unknown_recording_is_removed_from_the_index(
     aws: Cloud, ledger: Ledger
 ) -> None:
     ledger.remove_from_follow_index("u==")

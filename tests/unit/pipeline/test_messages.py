@@ -1,4 +1,4 @@
-"""Encoding and decoding of download and upload messages, some of them earlier or malformed."""
+"""Encoding and decoding of download and upload messages, also of earlier or malformed ones."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_on_demand_received_never_follows_webhook_received_or_sent_to_downloader
 
 
 @pytest.mark.parametrize("ended", sorted(ENDED))
-def test_ended_row_may_continue_when_its_message_is_redelivered(ended: State) -> None:
+def test_ended_ingest_may_continue_when_its_message_is_redelivered(ended: State) -> None:
     assert may_follow(ended, State.OC_SERIES_FOUND)
     assert may_follow(ended, State.UPLOADER_RECEIVED)
 

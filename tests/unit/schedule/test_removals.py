@@ -57,7 +57,8 @@ def lost(before: list[str], after: list[str]) -> list[str]:
         (["A M 9:30"], ["A M 9:30"], []),
         (["A M 9:30", "A W 9:30"], ["A M 9:30"], ["7: A (100) W 9:30 L"]),
         (["A M 9:30"], [], ["7: A (100) M 9:30 L"]),
-        # The scheduled class has another time, another name, another series, or another spelling.
+        # A scheduled class isn't removed by another time, another name, another series, or another
+        # spelling.
         (["A M 9:30", "A W 9:30"], ["A M 10:30", "A W 10:30"], []),
         (["A M 9:30"], ["A2 M 9:30"], []),
         (["A M 9:30"], ["A M 9:30 300"], []),

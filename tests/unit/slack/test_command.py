@@ -67,7 +67,7 @@ def test_text_after_zip_is_read_as_help_or_a_number_or_refused_whatever_its_char
     ("number", "text"),
     [(1234567890, "123 456 7890"), (12345678901, "123 4567 8901"), (123456789, "123456789")],
 )
-def test_meeting_number_of_10_or_11_digits_is_written_in_three_groups(
+def test_meeting_number_is_written_in_three_groups_only_when_it_has_10_or_11_digits(
     number: int, text: str
 ) -> None:
     assert spaced(number) == text

@@ -82,7 +82,7 @@ class TestOwnRow:
         st.floats(0, 300),
         st.text() | st.sampled_from([ago(-1), ago(1), ago(9)]),
     )
-    def test_failed_ingest_needs_attention_or_is_retried_whatever_its_row(
+    def test_failed_ingest_needs_attention_or_is_retried_whatever_its_row_says(
         self, state: State | None, reason: str, hours: float, due: str
     ) -> None:
         known = row(state, reason, hours=hours, retry_due=due)

@@ -332,7 +332,7 @@ class TestStream:
         assert len(streaming.waited) == 2
         assert all(body.is_closed for body in streaming.source.bodies)
 
-    def test_part_of_a_stream_is_sent_again_from_its_buffer_when_s3_answers_503(
+    def test_worker_sends_a_part_of_a_stream_again_from_its_buffer_when_s3_answers_503(
         self, streaming: Harness
     ) -> None:
         streaming.fault(kind="status", nth=3, times=2)

@@ -27,8 +27,8 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
 
     `name` is the sheet's name for people. `source` is the source of the classes. The first row
     with all columns' names is the header. Columns are found by name, in any case and order. Other
-    columns, and rows without a link above the header, are left out. Rows count from 1. The result's
-    `skipped` also has the hints about imported rows, whose `all_skipped` is False.
+    columns and the rows above the header are left out. Rows count from 1. The result's `skipped`
+    also has the hints about imported rows, whose `all_skipped` is False.
 
     Raises:
         UnusableSheet: The sheet has no sound header, so its rows can't be trusted; or it has more

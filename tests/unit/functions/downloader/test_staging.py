@@ -82,7 +82,7 @@ class TestTheWholeWay:
     def test_second_message_with_fewer_files_overwrites_no_staged_object(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        # If the message weren't completed, the second segment would have the number 0.
+        # If only the files of the message counted, the second segment would have the number 0.
         message = harness.message(lecture)
         harness.take(message)
         before = harness.objects()

@@ -67,7 +67,7 @@ def test_on_demand_request_of_any_page_is_accepted_when_no_allowed_origins_are_s
     assert harness.ask(headers=headers) == (200, "Ingest accepted")
 
 
-def test_on_demand_request_gets_403_when_neither_its_origin_nor_another_header_names_a_host(
+def test_on_demand_request_gets_403_when_neither_its_origin_nor_a_host_header_names_a_host(
     closed: Harness,
 ) -> None:
     assert closed.ask(headers={"Origin": "https://"})[0] == 403

@@ -1,4 +1,4 @@
-"""Failures of reconcile, such as of single recordings, Zoom, the webhook or the state."""
+"""Failures of reconcile, for example by one recording, Zoom, the webhook or the state."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_reconcile_requests_a_recording_after_a_502_when_the_list_of_another_use
     assert report["message"] == "Zoom's API answered 500."
 
 
-def test_reconcile_no_longer_postpones_a_recording_when_a_run_ended_before_the_recording(
+def test_reconcile_no_longer_postpones_a_recording_when_a_run_had_no_time_for_the_recording(
     harness: Harness,
 ) -> None:
     harness.begin()
@@ -401,7 +401,7 @@ def test_report_of_reconcile_has_the_error_that_stopped_the_run_when_the_run_is_
 
 
 def unanswered(*uuids: str) -> Callable[[Request], Answer]:
-    """Return the webhook's answers: 502 to requests for these recordings, 200 to any other."""
+    """Return a function that answers 502 to requests for these recordings, else 200."""
 
     def answer(request: Request) -> Answer:
         uuid = json.loads(request.body)["payload"]["object"]["uuid"]

@@ -97,7 +97,7 @@ class TestInTheForm:
             id_of("active_speaker", 1),
         }
 
-    def test_ledger_has_neither_timeline_nor_captions_when_the_message_has_no_field_for_captions(
+    def test_form_and_ledger_have_no_captions_when_the_message_has_no_field_for_captions(
         self, harness: Harness
     ) -> None:
         harness.take(harness.message(segments=2))

@@ -231,7 +231,7 @@ def test_message_has_the_readable_files_when_another_file_lacks_a_field(
         ({}, None),
     ],
 )
-def test_file_without_a_type_makes_the_message_partial_only_when_it_says_that_it_is_a_video(
+def test_file_without_a_usable_type_makes_the_message_partial_only_when_it_seems_to_be_a_video(
     file: Json, is_partial: bool | None, aws: Cloud, post: Post
 ) -> None:
     assert post(completed(mp4("first"), file)) == 200

@@ -89,7 +89,7 @@ def test_on_demand_request_is_accepted_only_when_it_is_signed_with_the_pipeline_
     ("secrets", "unsigned", "status"),
     [("", True, 204), ("", False, 401), (ZOOM_SECRET, True, 401), (ZOOM_SECRET, False, 401)],
 )
-def test_unsigned_webhook_event_is_accepted_only_when_allowed_and_when_no_webhook_token_is_set(
+def test_unsigned_webhook_event_is_accepted_only_when_it_is_allowed_and_no_webhook_token_is_set(
     secrets: str, unsigned: bool, status: int, aws: Cloud, clock: Clock
 ) -> None:
     deps = webhook_dependencies(aws, clock, secrets=secrets, unsigned=unsigned)

@@ -27,7 +27,7 @@ class Warm:
     """A warm container of the webhook.
 
     The container starts with Zoom's secret token `known` and the pipeline's signing key `own`. SSM
-    has the values in `there`. `looks` counts the reads of SSM, also those that fail.
+    has the values in `there`. `looks` counts the reads of SSM, including failures.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Warm:
         )
 
     def answer(self, content: Any, key: str = "", *, late: int = 0) -> Answer:
-        """Answer a request, signed with `key` if it isn't empty.
+        """Return the answer to a request that is signed with `key`, or unsigned if `key` is "".
 
         `late` is the age of the signature in seconds.
         """
