@@ -177,8 +177,9 @@ class Alarms(Construct):
         self._add(
             "webhook-signature",
             # The minimum is 0 if any of Zoom's webhook events has a valid signature, so one forged
-            # request an hour doesn't keep the alarm on. A small site gets only four webhook events
-            # per meeting, so a single wrong signature has to be enough for the ALARM state.
+            # request an hour doesn't keep the alarm in the ALARM state. A small site gets only four
+            # webhook events per meeting, so a single wrong signature has to be enough for that
+            # state.
             self._metrics.own("WebhookWronglySigned", MINIMUM),
             Rule(FROM, 1, minutes=60),
             "Requests to the webhook were signed with a secret that isn't the stack's, and none "

@@ -82,7 +82,7 @@ def fetch(uri: SplitResult, ca_bundle: str) -> Content:
             with answer:
                 return _content(answer, uri)
     except (requests.RequestException, ValueError) as error:
-        # The error's text contains the URI, and a presigned URI is a secret.
+        # The error's text contains the URI. A presigned URL is a secret.
         reason = f"{uri.hostname}{uri.path}: {type(error).__name__}"
         raise IngestFailedError(reason) from None
 

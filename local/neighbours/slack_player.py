@@ -72,9 +72,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Player:
-    """A sender of commands and presses, which waits `timeout` seconds for each answer.
+    """A sender of commands and presses, which waits at most `timeout` seconds for each answer.
 
-    `base` is the stand-in's own URL, `trust` a PEM file of the authorities to trust.
+    `base` is the stand-in's own URL, and `trust` is a PEM file of the authorities to trust.
     """
 
     def __init__(self, workspace: Workspace, base: str, trust: Path, timeout: float) -> None:

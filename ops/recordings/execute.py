@@ -313,6 +313,8 @@ def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow 
 def process_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
     """Have a function process one message of its queue, and print the result.
 
+    `qualifier` is a version, an alias or `$LATEST`; "" means the released version.
+
     Raises:
         OpsError: The function can't be called, ends with an error, or reports a failure.
         Exit: ^C was pressed. The function keeps running.

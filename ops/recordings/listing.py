@@ -71,7 +71,7 @@ def select(
 
 
 def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
-    """Return a row as an object for JSON, in which unknown values are null."""
+    """Return a row, and the next `step` to take, as an object for JSON. Unknown values are null."""
     return {
         "uuid": row.recording_id or None,
         "zip_id": row.zip_id,

@@ -408,7 +408,7 @@ def age(seconds: int) -> str:
 
 
 def show_outputs(target: Target) -> None:
-    """Print the stack's addresses."""
+    """Print the stack's outputs by their export names."""
     _show_outputs(outputs(target))
 
 

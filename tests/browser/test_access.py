@@ -146,7 +146,7 @@ def test_the_link_of_a_day_keeps_the_focus_when_the_day_is_loaded(page: Page, si
     expect(yesterday).to_be_focused()
 
 
-def test_the_form_can_be_filled_and_sent_by_keyboard(page: Page, site: Site) -> None:
+def test_request_form_can_be_filled_and_sent_by_keyboard(page: Page, site: Site) -> None:
     open_page(page, site)
     tab_to(page, "to-request")
     page.keyboard.press("Enter")

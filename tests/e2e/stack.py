@@ -210,7 +210,7 @@ class Stack:
         assert self.unfinished_uploads(recording) == []
 
     def unfinished_uploads(self, recording: ZoomRecording) -> list[dict[str, Any]]:
-        """Return the multipart uploads of a recording's files that are open in S3."""
+        """Return the unfinished multipart uploads of files of the recording's meeting."""
         found = self.driver.client("s3").list_multipart_uploads(Bucket=self.names.bucket)
         meeting = str(recording.meeting_id)
         return [upload for upload in found.get("Uploads", ()) if meeting in upload["Key"]]

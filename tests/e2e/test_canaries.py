@@ -85,8 +85,8 @@ def _use(stack: Stack) -> None:
     link = f"https://zoom.us/j/81000000001?pwd={PLANTED['passcode']}"
     sheet = Spreadsheet(stack.driver, token=_in_ssm(stack).get(SCHEDULE_TOKEN, ""))
     sheet.fill([HEADER, row(link)], [HEADER])
-    # Add the recordings after the import, because an import removes scheduled classes without a
-    # source.
+    # Add the recordings after the import. `lecture` adds a scheduled class without a source, which
+    # an import removes.
     assert sheet.post()[0] == 200
     good, lost = stack.lecture(), stack.lecture(scheduled=False)
     assert stack.driver.send("recording.started", good.uuid).status == 204

@@ -156,7 +156,7 @@ def test_each_wrong_setting_is_named_once() -> None:
     assert len(problems(OPENCAST_BASE_URL="nonsense", OC_TRACK_UPLOAD_MAX="1")) == 2
 
 
-def test_all_wrong_numbers_are_named_in_one_error() -> None:
+def test_settings_error_names_all_numbers_that_are_wrong() -> None:
     wrong = {
         "DOWNLOADS_AT_ONCE": "1",
         "OC_OUTAGE_HOURS": "100",

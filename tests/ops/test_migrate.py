@@ -161,7 +161,7 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
             ("SENT_TO_DOWNLOADER", EARLIER, {"file_ids": {"f"}}),
             False,
         ),
-        # Every state of an ingest is further than the states of a recording in progress.
+        # Every state of an ingest is further than the states that recording events set.
         (("SENT_TO_OPENCAST", EARLIER, {}), ("RECORDING_STOPPED", LATER, {}), True),
         (("RECORDING_IN_PROGRESS", LATER, {}), ("IGNORED", EARLIER, {}), False),
         (("RECORDING_STOPPED", LATER, {}), ("RECORDING_IN_PROGRESS", EARLIER, {}), True),

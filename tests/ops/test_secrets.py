@@ -215,7 +215,6 @@ def test_a_rotated_secret_is_not_overwritten_by_an_old_setting(aws: Cloud) -> No
     (line,) = [line for line in written.lines() if "APIGEE_KEY" in line]
     assert "rotated" in line
     assert "`invoke secrets.rotate APIGEE_KEY`" in line
-    # The message about the rotated secret disappears once the settings have the new value.
     wanted = {"APIGEE_KEY": "new", "ZOOM_API_SECRET": "s2"}
     assert secrets.write(aws.ssm, NAMES, wanted).lines() == []
 

@@ -43,7 +43,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Worker:
-    """Worker for the tasks of one file's copy, which run in several threads until `stop` is set.
+    """Worker for the tasks of one file's copy, which run in several threads.
 
     Requests are retried after TransferFailed, ZoomUnreachable and AwsFailed. The methods raise the
     last attempt's error. Requests, and the waits between them, raise Stopped once `stop` is set.

@@ -147,7 +147,7 @@ class RangeReader:
         while first <= last:
             try:
                 with closing(body):
-                    # Keep this loop short, because it runs some thousand times for a gigabyte.
+                    # Keep this loop short, because it runs about 4,000 times for a gigabyte.
                     while first <= last:
                         chunk = body.read(min(CHUNK_BYTES, last - first + 1))
                         if not chunk:

@@ -96,7 +96,7 @@ class RecordingTransfer:
         open_file: Opens a file at Zoom.
         read_range: Reads a staged file.
         inspect: Checks a staged video.
-        refresh: Gets a fresh access from Zoom's API when Zoom refuses the message's access.
+        refresh: Gets a new download token and new URLs from Zoom's API.
     """
 
     engine: Engine

@@ -146,7 +146,7 @@ class TranscriptEvent(msgspec.Struct, frozen=True):
         return captions_message(self.uuid, self.file_ids, now)
 
     def chapters_message(self, now: datetime) -> DownloadMessage:
-        """Build the message about the chapters, which Zoom makes from the transcript."""
+        """Build the message that asks for the chapters, which may come after the transcript."""
         return captions_message(self.uuid, (), now, is_chapters=True)
 
 

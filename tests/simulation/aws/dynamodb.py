@@ -39,7 +39,7 @@ Index = tuple[str, str | None]
 
 
 class ConditionalCheckFailedException(ClientError):
-    """Botocore's error for a write whose condition doesn't hold."""
+    """The fake of botocore's error for a write whose condition doesn't hold."""
 
 
 class _Conditional(Exception):

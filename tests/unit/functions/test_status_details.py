@@ -489,7 +489,7 @@ def test_plain_status_query_ignores_other_parameters(
     assert ask(meeting_id="1", **more) == ask(meeting_id="1")
 
 
-def test_queues_answer_is_503_when_sqs_fails(ask: Ask, aws: Cloud) -> None:
+def test_status_query_for_queues_gets_503_when_sqs_fails(ask: Ask, aws: Cloud) -> None:
     with failing(aws.sqs, "sqs.GetQueueAttributes", "ServiceUnavailable"):
         assert ask(queues="true") == (
             503,

@@ -141,7 +141,7 @@ class TestRequests:
         assert EMPTY.request(ZIP) == Request()
         assert EMPTY.media_package_of(ZIP) == ""
 
-    def test_oldest_requests_are_dropped_when_there_are_too_many(self) -> None:
+    def test_record_drops_its_oldest_requests_when_it_has_too_many(self) -> None:
         record = EMPTY
         for number in range(MAX_REQUESTS + 10):
             record = accepted(record, f"z{number}", minutes=number)

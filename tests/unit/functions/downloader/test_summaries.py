@@ -93,7 +93,7 @@ def note(harness: Harness) -> str:
 
 
 class TestStaged:
-    def test_summaries_of_each_segment_are_sent_unchanged(
+    def test_summaries_and_next_steps_of_each_segment_are_staged_unchanged(
         self, harness: Harness, lecture: Recording
     ) -> None:
         assert harness.take(harness.message(lecture))

@@ -18,7 +18,7 @@ JUST_NOW = "2026-10-14T17:31:00Z"
 
 
 def process(harness: Harness, recording: Recording, is_unusable: Callable[[str], bool]) -> bool:
-    """Process a recording of the last hour, and return whether its message needs no retry.
+    """Process a message of the last hour, and return whether the message needs no retry.
 
     `is_unusable` gets the name of a video and returns whether the video is unusable.
     """
