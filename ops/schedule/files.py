@@ -191,9 +191,8 @@ def _cell(name: str, number: int, column: str, value: Any) -> str:
 def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) -> ParsedSheet:
     """Return the scheduled classes of rows of a schedule table.
 
-    If a scheduled class has no course or series, the row's course or series is used, because the
-    first system keeps course and series in the row. Rows without scheduled classes or without a
-    meeting are skipped, as are unreadable scheduled classes.
+    Rows without scheduled classes or without a meeting are skipped, as are unreadable scheduled
+    classes.
     """
     classes: list[ParsedClass] = []
     skipped: list[SkippedRow] = []
@@ -227,7 +226,7 @@ def _scheduled(
 ) -> Iterator[ScheduledClass]:
     """Yield the scheduled classes of a row.
 
-    If an entry has no course or series, the row's course or series is used.
+    If an entry has no series, the row's series is used.
     """
     for entry in entries:
         known = entry if isinstance(entry, dict) else {}
@@ -235,11 +234,21 @@ def _scheduled(
             day=_text(known.get("day")).upper(),
             time=_text(known.get("time")),
             title=_text(known.get("title")) or DEFAULT_TITLE,
-            course_code=_text(known.get("course_code")) or _text(row.get("course_code")),
+            course_code=_course(row, known),
             opencast_series_id=_text(known.get("opencast_series_id"))
             or _text(row.get("opencast_series_id")),
             source=source,
         )
+
+
+def _course(row: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """Return the course of a row's entry, "" for no course.
+
+    An entry without a source is one of the first system, which keeps the course in the row. An
+    entry with a source has its own course or none (see `ScheduledMeeting.course_of`).
+    """
+    row_course = "" if _text(entry.get("source")) else _text(row.get("course_code"))
+    return _text(entry.get("course_code")) or row_course
 
 
 def _problem(scheduled: ScheduledClass) -> str:

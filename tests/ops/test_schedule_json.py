@@ -181,6 +181,25 @@ def test_json_import_keeps_a_scheduled_class_when_its_row_can_not_be_read(
     assert {event["source"] for event in stored(aws)["1001"]["events"]} == {"json:b.json"}
 
 
+def of_courses(number: str, *courses: str | None, **changes: Any) -> dict[str, Any]:
+    """Return a row of this system's table with one scheduled class for each course."""
+    events: list[object] = []
+    for course, day in zip(courses, DAYS, strict=False):
+        event = {**EVENTS[0], "day": day}
+        if course is None:
+            del event["course_code"]
+        else:
+            event["course_code"] = course
+        events.append(event)
+    return {"zoom_series_id": number, "events": events, **changes}
+
+
+def test_parsed_class_has_no_course_when_only_the_row_has_one_and_the_class_has_a_source() -> None:
+    row = of_courses("12345", None, "22222", course_code="22222")
+    parsed = parse_json("a.json", [row, {**FIRST_SYSTEM, "course_code": "11111"}])
+    assert [scheduled.course_code for _, scheduled in parsed.pairs] == ["", "22222", *["11111"] * 2]
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
