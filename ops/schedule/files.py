@@ -204,10 +204,13 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
             reason = f"{KEY} is no meeting's number"
             label = course_label(unread.course or "")
             skipped.append(SkippedRow(name, number, reason, unread=unread, course=label))
-        elif not isinstance(found, list) or not found:
-            kept = UnreadRow(source=source, meeting=meeting) if found else None
-            reason = f"meeting {meeting} has no events"
-            skipped.append(SkippedRow(name, number, reason, unread=kept))
+        elif not isinstance(found, list):
+            reason = f"meeting {meeting}: its events can't be read"
+            unread = UnreadRow(source=source, meeting=meeting)
+            skipped.append(SkippedRow(name, number, reason, unread=unread))
+        elif not found:
+            # An empty list can be read: the meeting has no scheduled class that would have to stay.
+            skipped.append(SkippedRow(name, number, f"meeting {meeting} has no events"))
         else:
             for index, scheduled in enumerate(_scheduled(row, found, source), start=1):
                 if problem := _problem(scheduled):

@@ -172,6 +172,7 @@ def test_json_import_keeps_a_scheduled_class_when_its_row_can_not_be_read(
     }
     assert {key: row["events"][0]["day"] for key, row in stored(aws).items()}.keys() == set(before)
     assert "Kept as before, 2 in all:" in terminal_lines(report, dry_run=False)
+    assert str(report.skipped[-1]) == "a.json row 3: meeting 1003: its events can't be read"
     # An empty list is valid for a meeting without scheduled classes.
     load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
     assert set(stored(aws)) == {"1001"}
