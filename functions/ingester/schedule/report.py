@@ -35,7 +35,10 @@ these rows lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Maximum number of characters of a line of the sheet's answer, enough for the names of two tabs, a
-scheduled class on all days and the problem."""
+scheduled class on all days and the problem. Only lines with a command may be longer."""
+
+LONGEST_SOURCE = 60
+"""Maximum number of characters of a source in a sentence. The command beside it has all of them."""
 
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
@@ -195,17 +198,25 @@ def _first_repeated_lines(report: ImportReport) -> list[str]:
     lines = _repeated_lines(report)
     more = len(lines) - MAX_SOURCES
     rest = [f"Also in {_count(more, 'more source')}."]
-    return [*map(_cut, lines[:MAX_SOURCES]), *(rest if more > 0 else [])]
+    return [*lines[:MAX_SOURCES], *(rest if more > 0 else [])]
 
 
 def _repeated_lines(report: ImportReport) -> list[str]:
     """Return a line for each other source that has some of the imported scheduled classes."""
-    return [
-        f"Also in {source_name(source)}: {count:,} of these events, which an update from here "
-        "doesn't change there. The operator's command "
-        f"`invoke schedule.remove {shlex.quote(source)}` removes all events of that source."
-        for source, count in sorted(report.repeats.items())
-    ]
+    return [_repeated_line(source, count) for source, count in sorted(report.repeats.items())]
+
+
+def _repeated_line(source: str, count: int) -> str:
+    """Say that a source has `count` of the imported classes, and how to remove its classes.
+
+    A long source is cut, but not in the command, which somebody may copy.
+    """
+    name = _cut(source_name(source), LONGEST_SOURCE)
+    return (
+        f"Also in {name}: {count:,} of these events. Updating this sheet leaves those in {name} as "
+        f"they are. To remove all events of {name}, an operator runs "
+        f"`invoke schedule.remove {shlex.quote(source)}`."
+    )
 
 
 def _moved_line(moved: MovedMeeting) -> str:
