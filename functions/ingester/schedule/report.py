@@ -269,13 +269,15 @@ def _changes(report: ImportReport, removals: Removals) -> str:
 def _row_lines(report: ImportReport) -> list[str]:
     """Return lines about rows with problems, the most important first.
 
-    If more than MAX_UNLINKED rows without retained classes lack a meeting link, these rows are
-    counted, and only the first is named.
+    Rows without a meeting link and without retained classes are named like other rows, if there are
+    at most MAX_UNLINKED of them. Otherwise they are counted, and only the first is named.
     """
-    retaining = {retained.row for retained in report.retained}
-    unlinked = [row for row in report.skipped if row.unlinked and row.unread not in retaining]
+    rows_with_retained = {retained.row for retained in report.retained}
+    unlinked = [
+        row for row in report.skipped if row.unlinked and row.unread not in rows_with_retained
+    ]
     counted = unlinked if len(unlinked) > MAX_UNLINKED else []
-    lines = _named_lines(report, retaining, {row.place for row in counted})
+    lines = _named_lines(report, rows_with_retained, {row.place for row in counted})
     if counted:
         places = len({row.place for row in counted})
         first = counted[0].place
@@ -284,16 +286,19 @@ def _row_lines(report: ImportReport) -> list[str]:
 
 
 def _named_lines(
-    report: ImportReport, retaining: Container[UnreadRow | None], counted: Container[str]
+    report: ImportReport,
+    rows_with_retained: Container[UnreadRow | None],
+    counted: Container[str],
 ) -> list[str]:
     """Return a line for each of the first rows, and a line with the number of further rows.
 
-    Rows in `counted` are left out. Rows in `retaining`, whose scheduled classes stay in the
-    schedule as they were, come first, then other skipped rows, then rows with hints.
+    Rows whose place is in `counted` are left out. Rows in `rows_with_retained`, whose scheduled
+    classes stay in the schedule as they were, come first, then other skipped rows, then rows with
+    hints.
     """
     named = sorted(
         (row for row in report.skipped if row.place not in counted),
-        key=lambda row: (row.unread not in retaining, not row.all_skipped, row.unlinked),
+        key=lambda row: (row.unread not in rows_with_retained, not row.all_skipped, row.unlinked),
     )
     lines = _lines_by_row(named)
     more = len(lines) - MAX_ROWS
