@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,57 +189,87 @@ def _cell(name: str, number: int, column: str, value: Any) -> str:
 
 
 def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) -> ParsedSheet:
-    """Return the scheduled classes of rows of a schedule table.
+    """Return the scheduled classes of rows of a schedule table, of this or the first system.
 
-    If a scheduled class has no course or series, the row's course or series is used, because the
-    first system keeps course and series in the row. Rows without scheduled classes or without a
-    meeting are skipped, as are unreadable scheduled classes.
+    Rows without scheduled classes or without a meeting are skipped, as are unreadable scheduled
+    classes.
     """
     classes: list[ParsedClass] = []
     skipped: list[SkippedRow] = []
     for number, row in enumerate(rows, start=1):
         meeting = _text(row.get(KEY))
-        found = row.get("events") or []
+        entries = row.get("events") or []
         if not re.fullmatch(r"[0-9]{3,}", meeting):
-            unread = UnreadRow(source=source, course=_text(row.get("course_code")))
             reason = f"{KEY} is no meeting's number"
-            label = course_label(unread.course or "")
-            skipped.append(SkippedRow(name, number, reason, unread=unread, course=label))
-        elif not isinstance(found, list) or not found:
-            kept = UnreadRow(source=source, meeting=meeting) if found else None
-            reason = f"meeting {meeting} has no events"
-            skipped.append(SkippedRow(name, number, reason, unread=kept))
+            of_courses = _unread_without_meeting(row, entries, source)
+            skipped.extend(_skipped(name, number, reason, unread) for unread in of_courses)
+        elif not isinstance(entries, list):
+            reason = f"meeting {meeting}: its events can't be read"
+            unread = UnreadRow(source=source, meeting=meeting)
+            skipped.append(_skipped(name, number, reason, unread))
+        elif not entries:
+            # An empty list can be read: the meeting has no scheduled class that would have to stay.
+            skipped.append(_skipped(name, number, f"meeting {meeting} has no events", None))
         else:
-            for index, scheduled in enumerate(_scheduled(row, found, source), start=1):
+            for index, entry in enumerate(entries, start=1):
+                scheduled = _scheduled(row, entry, source)
                 if problem := _problem(scheduled):
                     reason = f"meeting {meeting}, event {index}: {problem}"
-                    course = scheduled.course_code
+                    course = _course(row, entry)
                     unread = UnreadRow(source=source, meeting=meeting, course=course)
-                    label = course_label(course)
-                    skipped.append(SkippedRow(name, number, reason, unread=unread, course=label))
+                    skipped.append(_skipped(name, number, reason, unread))
                 else:
                     classes.append(ParsedClass(number, meeting, scheduled))
     return ParsedSheet(name=name, source=source, classes=tuple(classes), skipped=tuple(skipped))
 
 
-def _scheduled(
-    row: Mapping[str, Any], entries: Iterable[Any], source: str
-) -> Iterator[ScheduledClass]:
-    """Yield the scheduled classes of a row.
+def _unread_without_meeting(
+    row: Mapping[str, Any], entries: Any, source: str
+) -> Sequence[UnreadRow | None]:
+    """Return an UnreadRow for each course of a row whose meeting can't be read.
 
-    If an entry has no course or series, the row's course or series is used.
+    The row's own course isn't enough, because the entries may have several courses. A row without
+    entries has no scheduled class that would have to stay, so the result is [None].
     """
-    for entry in entries:
-        known = entry if isinstance(entry, dict) else {}
-        yield ScheduledClass(
-            day=_text(known.get("day")).upper(),
-            time=_text(known.get("time")),
-            title=_text(known.get("title")) or DEFAULT_TITLE,
-            course_code=_text(known.get("course_code")) or _text(row.get("course_code")),
-            opencast_series_id=_text(known.get("opencast_series_id"))
-            or _text(row.get("opencast_series_id")),
-            source=source,
-        )
+    if not isinstance(entries, list):
+        return [UnreadRow(source=source)]
+    courses = dict.fromkeys(_course(row, entry) for entry in entries)
+    return [UnreadRow(source=source, course=course) for course in courses] or [None]
+
+
+def _skipped(name: str, number: int, reason: str, unread: UnreadRow | None) -> SkippedRow:
+    label = course_label(unread.course or "") if unread else ""
+    return SkippedRow(name, number, reason, unread=unread, course=label)
+
+
+def _scheduled(row: Mapping[str, Any], entry: Any, source: str) -> ScheduledClass:
+    """Return the scheduled class of a row's entry.
+
+    If the entry has no series, the row's series is used.
+    """
+    known = entry if isinstance(entry, dict) else {}
+    return ScheduledClass(
+        day=_text(known.get("day")).upper(),
+        time=_text(known.get("time")),
+        title=_text(known.get("title")) or DEFAULT_TITLE,
+        course_code=_course(row, entry) or "",
+        opencast_series_id=_text(known.get("opencast_series_id"))
+        or _text(row.get("opencast_series_id")),
+        source=source,
+    )
+
+
+def _course(row: Mapping[str, Any], entry: Any) -> str | None:
+    """Return the course of a row's entry, "" for no course; None if the course isn't known.
+
+    An entry without a source is one of the first system, which keeps the course in the row. An
+    entry with a source has its own course or none (see `ScheduledMeeting.course_of`).
+    """
+    if not isinstance(entry, dict):
+        return None
+    if own := _text(entry.get("course_code")):
+        return own
+    return "" if _text(entry.get("source")) else _text(row.get("course_code")) or None
 
 
 def _problem(scheduled: ScheduledClass) -> str:

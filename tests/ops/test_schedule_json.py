@@ -172,6 +172,7 @@ def test_json_import_keeps_a_scheduled_class_when_its_row_can_not_be_read(
     }
     assert {key: row["events"][0]["day"] for key, row in stored(aws).items()}.keys() == set(before)
     assert "Kept as before, 2 in all:" in terminal_lines(report, dry_run=False)
+    assert str(report.skipped[-1]) == "a.json row 3: meeting 1003: its events can't be read"
     # An empty list is valid for a meeting without scheduled classes.
     load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
     assert set(stored(aws)) == {"1001"}
@@ -179,6 +180,75 @@ def test_json_import_keeps_a_scheduled_class_when_its_row_can_not_be_read(
     columns = [SHEET, {**SHEET, "Meeting ID with Password": "https://zoom.us/j/1001", "Start": "9"}]
     load(aws, write(tmp_path / "b.json", columns), replace_all=True)
     assert {event["source"] for event in stored(aws)["1001"]["events"]} == {"json:b.json"}
+
+
+def of_courses(number: str, *courses: str | None, **changes: Any) -> dict[str, Any]:
+    """Return a row of this system's table with one scheduled class for each course."""
+    events: list[object] = []
+    for course, day in zip(courses, DAYS, strict=False):
+        event = {**EVENTS[0], "day": day}
+        if course is None:
+            del event["course_code"]
+        else:
+            event["course_code"] = course
+        events.append(event)
+    return {"zoom_series_id": number, "events": events, **changes}
+
+
+@pytest.mark.parametrize(
+    ("courses", "changes"),
+    [
+        (("11111", "22222"), {"course_code": "11111"}),
+        (("11111",), {}),
+        ((None, "22222"), {"course_code": "22222"}),
+        (("11111", "22222"), {"events": "nonsense"}),
+        (("11111", "22222"), {"events": ["nonsense"]}),
+        (("11111",), {"events": [{"day": "M", "time": "9:30"}]}),
+    ],
+    ids=["two courses", "no row's course", "no course", "text", "list of texts", "lost course"],
+)
+def test_json_import_keeps_the_scheduled_classes_of_every_course_when_the_meeting_can_not_be_read(
+    aws: Cloud, tmp_path: Path, courses: tuple[str | None, ...], changes: dict[str, object]
+) -> None:
+    good = of_courses("1001", "33333")
+    load(aws, write(tmp_path / "a.json", [good, of_courses("12345", *courses)]))
+    before = stored(aws)
+    broken = of_courses("12345 (old)", *courses, **changes)
+    report = load(aws, write(tmp_path / "a.json", [good, broken]))
+    assert {kept.scheduled.course_code for kept in report.retained} == {
+        course or "" for course in courses
+    }
+    assert stored(aws) == before
+    assert "1 row skipped." in terminal_lines(report, dry_run=False)[0]
+
+
+def test_json_import_removes_a_meeting_when_a_row_without_number_has_no_scheduled_classes(
+    aws: Cloud, tmp_path: Path
+) -> None:
+    rows = [of_courses("1001", "33333"), of_courses("12345", "11111")]
+    load(aws, write(tmp_path / "a.json", rows))
+    broken = of_courses("abc", course_code="11111")
+    report = load(aws, write(tmp_path / "a.json", [rows[0], broken]))
+    assert set(stored(aws)) == {"1001"}
+    assert [str(problem) for problem in report.skipped] == [
+        "a.json row 2: zoom_series_id is no meeting's number"
+    ]
+
+
+def test_json_import_keeps_an_unreadable_scheduled_class_whose_course_is_not_known(
+    aws: Cloud, tmp_path: Path
+) -> None:
+    row = of_courses("12345", "11111", "11111")
+    load(aws, write(tmp_path / "a.json", [row]))
+    before = stored(aws)
+    load(aws, write(tmp_path / "a.json", [{**row, "events": [row["events"][0], "nonsense"]}]))
+    assert stored(aws) == before
+
+
+def test_parsed_class_has_no_course_when_only_the_row_has_one_and_the_class_has_a_source() -> None:
+    row = of_courses("12345", None, "22222", course_code="22222")
+    parsed = parse_json("a.json", [row, {**FIRST_SYSTEM, "course_code": "11111"}])
+    assert [scheduled.course_code for _, scheduled in parsed.pairs] == ["", "22222", *["11111"] * 2]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,10 @@ these rows lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Maximum number of characters of a line of the sheet's answer, enough for the names of two tabs, a
-scheduled class on all days and the problem."""
+scheduled class on all days and the problem. Only lines with a command may be longer."""
+
+LONGEST_SOURCE = 60
+"""Maximum number of characters of a source in a sentence. The command beside it has all of them."""
 
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
@@ -195,17 +198,25 @@ def _first_repeated_lines(report: ImportReport) -> list[str]:
     lines = _repeated_lines(report)
     more = len(lines) - MAX_SOURCES
     rest = [f"Also in {_count(more, 'more source')}."]
-    return [*map(_cut, lines[:MAX_SOURCES]), *(rest if more > 0 else [])]
+    return [*lines[:MAX_SOURCES], *(rest if more > 0 else [])]
 
 
 def _repeated_lines(report: ImportReport) -> list[str]:
     """Return a line for each other source that has some of the imported scheduled classes."""
-    return [
-        f"Also in {source_name(source)}: {count:,} of these events, which an update from here "
-        "doesn't change there. The operator's command "
-        f"`invoke schedule.remove {shlex.quote(source)}` removes all events of that source."
-        for source, count in sorted(report.repeats.items())
-    ]
+    return [_repeated_line(source, count) for source, count in sorted(report.repeats.items())]
+
+
+def _repeated_line(source: str, count: int) -> str:
+    """Say that a source has `count` of the imported classes, and how to remove its classes.
+
+    A long source is cut, but not in the command, which somebody may copy.
+    """
+    name = _cut(source_name(source), LONGEST_SOURCE)
+    return (
+        f"Also in {name}: {count:,} of these events. Updating this sheet leaves those in {name} as "
+        f"they are. To remove all events of {name}, an operator runs "
+        f"`invoke schedule.remove {shlex.quote(source)}`."
+    )
 
 
 def _moved_line(moved: MovedMeeting) -> str:
@@ -258,13 +269,15 @@ def _changes(report: ImportReport, removals: Removals) -> str:
 def _row_lines(report: ImportReport) -> list[str]:
     """Return lines about rows with problems, the most important first.
 
-    If more than MAX_UNLINKED rows without retained classes lack a meeting link, these rows are
-    counted, and only the first is named.
+    Rows without a meeting link and without retained classes are named like other rows, if there are
+    at most MAX_UNLINKED of them. Otherwise they are counted, and only the first is named.
     """
-    retaining = {retained.row for retained in report.retained}
-    unlinked = [row for row in report.skipped if row.unlinked and row.unread not in retaining]
+    rows_with_retained = {retained.row for retained in report.retained}
+    unlinked = [
+        row for row in report.skipped if row.unlinked and row.unread not in rows_with_retained
+    ]
     counted = unlinked if len(unlinked) > MAX_UNLINKED else []
-    lines = _named_lines(report, retaining, {row.place for row in counted})
+    lines = _named_lines(report, rows_with_retained, {row.place for row in counted})
     if counted:
         places = len({row.place for row in counted})
         first = counted[0].place
@@ -273,16 +286,19 @@ def _row_lines(report: ImportReport) -> list[str]:
 
 
 def _named_lines(
-    report: ImportReport, retaining: Container[UnreadRow | None], counted: Container[str]
+    report: ImportReport,
+    rows_with_retained: Container[UnreadRow | None],
+    counted: Container[str],
 ) -> list[str]:
     """Return a line for each of the first rows, and a line with the number of further rows.
 
-    Rows in `counted` are left out. Rows in `retaining`, whose scheduled classes stay in the
-    schedule as they were, come first, then other skipped rows, then rows with hints.
+    Rows whose place is in `counted` are left out. Rows in `rows_with_retained`, whose scheduled
+    classes stay in the schedule as they were, come first, then other skipped rows, then rows with
+    hints.
     """
     named = sorted(
         (row for row in report.skipped if row.place not in counted),
-        key=lambda row: (row.unread not in retaining, not row.all_skipped, row.unlinked),
+        key=lambda row: (row.unread not in rows_with_retained, not row.all_skipped, row.unlinked),
     )
     lines = _lines_by_row(named)
     more = len(lines) - MAX_ROWS

@@ -55,15 +55,15 @@ def source_name(source: str) -> str:
 
 
 def _classes(meeting: ScheduledMeeting) -> list[_Shown]:
-    without = meeting.without_recordings()
+    unrecorded = meeting.without_recordings()
     return [
         _Shown(
-            meeting.course_of(scheduled),
-            meeting.series_of(scheduled),
-            scheduled.day,
-            scheduled.time,
-            scheduled.title,
-            scheduled not in without,
+            course=meeting.course_of(scheduled),
+            series=meeting.series_of(scheduled),
+            day=scheduled.day,
+            time=scheduled.time,
+            title=scheduled.title,
+            gets_recordings=scheduled not in unrecorded,
         )
         for scheduled in meeting.events
     ]

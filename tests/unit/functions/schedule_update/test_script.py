@@ -26,7 +26,7 @@ from tests.neighbours import web_server
         ),
         (
             200,
-            "Success: 1 meeting with 1 event (1 new).\nAlso in csv:a.csv: 1 of these events, which",
+            "Success: 1 meeting with 1 event (1 new).\nAlso in csv:a.csv: 1 of these events. More",
             "alert",
             "another source has the same classes",
         ),

@@ -232,9 +232,9 @@ def test_schedule_update_names_other_sources_that_have_the_same_scheduled_classe
     user.sheet(row())
     lines = [
         (
-            f"Also in {source}: 1 of these events, which an update from here doesn't change there. "
-            f"The operator's command `invoke schedule.remove {quoted}` removes all events of that "
-            "source."
+            f"Also in {source}: 1 of these events. Updating this sheet leaves those in {source} as "
+            f"they are. To remove all events of {source}, an operator runs "
+            f"`invoke schedule.remove {quoted}`."
         )
         for source, quoted in (("csv:my fall.csv", "'csv:my fall.csv'"), ("json:b", "json:b"))
     ]
@@ -246,6 +246,20 @@ def test_schedule_update_names_other_sources_that_have_the_same_scheduled_classe
         ]
         logged = [line for record in caplog.records for line in getattr(record, "rows", [])]
         assert logged == lines
+
+
+def test_schedule_update_shows_the_whole_command_that_removes_a_source_when_its_name_is_long(
+    user: SheetUser, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = f"csv:{'fall term ' * 24}.csv"
+    own = {"day": "M", "time": "9:30", "title": "L", "opencast_series_id": "20260112345"}
+    events = [own | {"source": source}]
+    user.aws.schedule.put_item(Item={"zoom_series_id": "86168921331", "events": events})
+    user.sheet(row())
+    line = user.update()[1].splitlines()[1]
+    assert line.startswith(f"Also in {source[:59]}…: 1 of these events.")
+    assert line.endswith(f" an operator runs `invoke schedule.remove '{source}'`.")
+    assert [vars(r)["rows"] for r in caplog.records if "other sources" in r.msg] == [[line]]
 
 
 def test_schedule_update_names_three_sources_with_the_same_scheduled_classes_and_logs_all(
