@@ -56,10 +56,11 @@ BEFORE_FILES = ZOOM_SIDE | {
 class Situation(Enum):
     """Situations of an ingest.
 
-    A new situation needs a case in `_own_situation` (for an ignored ingest, a row in `_IGNORED`), a
-    place in `NEEDS_ATTENTION` if a person has to act, phrases in `status/advice.py`, a rank and
-    words in `status/verdict.py`, and an example in the tests. Tests fail until the new situation
-    has phrases, a rank, words and an example.
+    A new situation needs a case in `_own_situation` (for an ignored ingest, a row in `_IGNORED`),
+    a place in those of the sets below that fit it (`SITUATIONS_IN_OPENCAST`, `STOPPED`,
+    `NEEDS_ATTENTION` and so on), phrases in `status/advice.py`, and a rank and words in
+    `status/verdict.py`. Tests fail until the situation has an example, phrases, a rank and words;
+    no test fails if the situation is missing in a set.
     """
 
     UNKNOWN = auto()
