@@ -395,8 +395,9 @@ def _zip_ids_of(record: Record) -> list[str]:
 def _report_removal(zip_id: str, notice: str, deps: Dependencies) -> None:
     row = deps.status.get(zip_id)
     if row and not has_ended(row):
-        outlook = f"; {row.reason}" if row.retry_due else ""
-        deps.status.note(zip_id, notice, outlook)
+        # An earlier notice may still precede the reason of the retry.
+        reason = notices.reason_without(row) if row.retry_due else ""
+        deps.status.note(zip_id, notice, f"; {reason}" if reason else "")
         logger.warning("%s while it was on its way", notice, extra={"zip_id": zip_id})
 
 
