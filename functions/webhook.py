@@ -50,7 +50,7 @@ from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import ErrorAnswers
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
-from ingester.status import trash as notices
+from ingester.status import notices
 from ingester.status.diagnosis import has_ended
 from ingester.status.table import Requested, StatusChange, StatusTable, WriteResult, never_raising
 from ingester.zoom import signature

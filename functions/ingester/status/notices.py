@@ -1,4 +1,7 @@
-"""The reason of a row whose recording was in Zoom's trash."""
+"""Take Zoom's notice about the trash out of a row's reason.
+
+The sentences of the notices are in `zoom/webhook_events.py`.
+"""
 
 from __future__ import annotations
 
