@@ -18,6 +18,7 @@ from ingester.pipeline.states import State
 from ingester.zoom import signature
 from tests.cloud import Clock, Cloud
 from tests.function_harness import ZOOM_SECRET, post_webhook
+from tests.hooks import failing_table
 from tests.unit.functions.measured import count_of, listen, measured, rightly_signed
 from tests.unit.functions.webhook.notifications import (
     UUID,
@@ -196,6 +197,16 @@ def test_invalid_request_is_mailed_when_it_has_the_zip_id_of_zoom(
     [mailed] = [record for record in records if record.level >= Level.ERROR]
     assert (mailed.uuid, mailed.zip_id) == (UUID, ZIP_ID)
     assert mailed.message.startswith("Bad webhook data: ")
+
+
+def test_invalid_request_with_the_zip_id_of_zoom_is_mailed_when_the_status_table_fails(
+    aws: Cloud, post: Post, log: pytest.LogCaptureFixture
+) -> None:
+    with failing_table(aws.status):
+        assert post(on_demand(without(mp4(), "id"), zip_id=ZIP_ID)) == 400
+    [mailed] = [record for record in log.records if record.levelno >= logging.ERROR]
+    assert mailed.message.startswith("Bad webhook data: ")
+    assert measured(log) == []
 
 
 def test_invalid_request_is_not_mailed_when_the_ingest_was_sent_to_opencast(
