@@ -474,6 +474,8 @@ def _report_lost_series(written: WriteResult | None, record: Record) -> None:
     """Log an error if an earlier attempt found a series, unless Opencast may have the recording.
 
     The schedule may change between two attempts. Without a mail nobody notices the lost recording.
+    If the row can't be written (`written` is None), nobody knows what an earlier attempt found, and
+    most recordings without a series never had one. So no error is logged then.
     """
     if written and written.had_series and not record.ingests:
         logger.error("%s", LOST_SERIES, extra={"outlook": NEEDS_A_PERSON})

@@ -91,6 +91,22 @@ def test_removal_does_not_change_the_row_of_an_ended_ingest_whatever_the_retry_t
     assert aws.rows() == before
 
 
+@pytest.mark.parametrize(
+    ("events", "notice"),
+    [((trashed,), TRASHED), ((trashed, trashed), TRASHED), ((trashed, deleted), DELETED)],
+    ids=["trashed", "trashed twice", "trashed, then deleted"],
+)
+def test_reason_of_a_retry_follows_only_the_last_notice_when_a_recording_is_removed_repeatedly(
+    events: tuple[Notify, ...], notice: str, aws: Cloud, post: Post
+) -> None:
+    post(completed())
+    due: Json = {"retry_due": "2026-10-14T18:40:00Z", "reason": "no file yet; next try at 18:40"}
+    put(aws, State.DOWNLOADER_FAILED, **due)
+    for notify in events:
+        assert post(notify()) == 204
+    assert state(aws) == ("DOWNLOADER_FAILED", f"{notice}; no file yet; next try at 18:40")
+
+
 @pytest.mark.parametrize("notify", [batch_trashed, batch_deleted])
 def test_removal_is_noted_for_each_known_recording_when_one_webhook_event_names_several(
     notify: Notify, aws: Cloud, post: Post
