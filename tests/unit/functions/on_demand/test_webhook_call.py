@@ -30,7 +30,7 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_webhook_event_of_an_on_demand_request_is_signed_with_the_pipeline_signing_key(
+def test_on_demand_signs_its_request_to_the_webhook_with_the_pipeline_signing_key(
     harness: Harness,
 ) -> None:
     assert harness.ask({"uuid": UUID, "oc_workflow": "wf"}) == (200, "Ingest accepted")
@@ -238,7 +238,7 @@ def test_on_demand_request_gets_500_when_the_ledger_has_only_another_request_for
 
 
 @pytest.mark.parametrize("wait", [0.0, 3.0, 5.0, 9.0])
-def test_on_demand_request_ends_within_20_seconds_even_when_sleeps_take_longer(
+def test_timeouts_of_on_demand_calls_end_within_20_seconds_or_last_at_most_a_tenth_of_a_second(
     wait: float, harness: Harness
 ) -> None:
     harness.watch.longer = wait

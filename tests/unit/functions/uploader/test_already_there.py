@@ -134,7 +134,7 @@ class TestMultipleIngests:
         assert ingest.mediapackage_id != OWN_ID
         assert uuid.UUID(ingest.mediapackage_id).version == 4
 
-    def test_second_event_has_a_random_id_when_the_first_event_is_only_claimed(
+    def test_second_event_has_a_random_id_when_the_outcome_of_the_first_post_is_unknown(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.be_busy()

@@ -161,7 +161,7 @@ def test_new_file_changes_the_state_of_the_row_when_the_recording_was_ignored(
     assert steps[-2:] == ["WEBHOOK_RECEIVED", "SENT_TO_DOWNLOADER"]
 
 
-def test_new_files_are_sent_when_each_webhook_event_names_different_files(
+def test_webhook_event_is_sent_to_the_downloader_only_when_it_names_a_new_file(
     aws: Cloud, post: Post
 ) -> None:
     # The ledger has all files, so the downloader finds the files that a message lacks.
