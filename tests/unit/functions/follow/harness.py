@@ -79,7 +79,7 @@ class Harness:
         return sum(self.run_after(hours=1).get("asked", 0) for _ in range(round(days * 24)))
 
     def end_workflow(self, uuid: str = UUID, **change: Any) -> None:
-        """Change the workflow's state now: to the `end` in `change`, by default to SUCCEEDED."""
+        """End or pause a recording's workflow now. `change` has fields of a `WorkflowChange`."""
         wanted = WorkflowChange(mediapackage_id=media_package_id(uuid), seconds=0, **change)
         self.opencast.store.change_workflows(wanted)
 

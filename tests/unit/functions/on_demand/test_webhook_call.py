@@ -91,7 +91,7 @@ def test_on_demand_request_gets_500_and_its_row_has_the_reason_when_the_webhook_
 
 @pytest.mark.parametrize("before", ["wrong: ", "x" * 190])
 @pytest.mark.parametrize("is_json", [True, False])
-def test_on_demand_answer_contains_no_part_of_the_key_when_the_answer_of_the_webhook_repeats_it(
+def test_on_demand_answer_contains_no_part_of_the_key_when_the_webhook_repeats_the_key(
     is_json: bool, before: str, harness: Harness
 ) -> None:
     def check() -> None:
