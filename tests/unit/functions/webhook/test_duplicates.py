@@ -1,4 +1,4 @@
-"""Repeated webhook events, and later webhook events with other files."""
+"""Repeated webhook events and requests, and later webhook events with other files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhook events of a forgotten recording, whose traces an operator removed."""
+"""Requests about a forgotten recording, whose traces an operator removed."""
 
 from __future__ import annotations
 

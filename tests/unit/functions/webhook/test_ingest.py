@@ -1,4 +1,4 @@
-"""Webhook events that request an ingest."""
+"""Webhook events and on-demand requests for an ingest."""
 
 from __future__ import annotations
 
