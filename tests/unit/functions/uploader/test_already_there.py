@@ -68,7 +68,7 @@ class TestAnotherRequestsIngest:
         assert harness.record.request(ZIP_ID).end is End.IGNORED
         assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
-    def test_row_of_the_ingested_request_names_the_files_that_the_event_lacks(
+    def test_row_of_the_request_that_led_to_the_ingest_names_the_files_that_the_event_lacks(
         self, harness: Harness, other: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(other)
