@@ -338,7 +338,7 @@ def test_unreadable_record_is_reported_once_and_other_ingests_are_followed(
     assert len(errors(caplog)) == 1
 
 
-def test_record_leaves_the_index_of_due_ingests_when_older_code_has_dropped_its_follow_up(
+def test_record_leaves_the_follow_index_when_older_code_has_dropped_its_follow_up(
     harness: Harness,
 ) -> None:
     harness.ingest()

@@ -49,7 +49,7 @@ def test_completed_recording_is_counted_once_when_zoom_repeats_its_webhook_event
     assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}]
 
 
-def test_webhook_events_that_zoom_signed_are_counted_and_those_of_the_pipeline_are_not(
+def test_webhook_events_that_zoom_signed_are_counted_and_on_demand_requests_are_not(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     # A webhook event that Zoom signed keeps the alarm on wrong signatures quiet.

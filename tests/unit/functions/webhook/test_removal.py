@@ -49,7 +49,7 @@ each_form = pytest.mark.parametrize(
 
 
 @each_form
-def test_removal_is_noted_in_the_ledger_and_in_the_rows_in_progress(
+def test_removal_is_noted_in_the_ledger_and_in_the_rows_of_ingests_in_progress(
     notify: Notify, notice: str, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -192,7 +192,7 @@ def test_removal_of_other_recordings_is_noted_when_one_ledger_record_is_unreadab
     assert "Correct the item" in error.message
 
 
-def test_warning_names_recording_and_request_when_a_recording_in_progress_is_removed(
+def test_warning_names_recording_and_request_when_a_recording_is_removed_during_its_ingest(
     aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     post(completed())
