@@ -1,4 +1,4 @@
-"""Tests that documented commands exist, and that tests run each `invoke` command unless exempted."""
+"""Tests that documented commands exist, and that tests run those of `invoke`, with exemptions."""
 
 from __future__ import annotations
 
