@@ -78,7 +78,7 @@ from ingester.zoom.webhook_events import names_of
 logger = logging.getLogger("ingester.downloader")
 
 LONGEST_WAIT = timedelta(days=1)
-"""The longest time that a message waits for Zoom, such as until Zoom has finished a recording."""
+"""Longest wait for Zoom, such as until Zoom has finished a recording. Captions have other limits."""
 
 FIRST_WAIT_SECONDS = 60
 ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \
@@ -517,7 +517,7 @@ def _continue_later(message: DownloadMessage, stopped: OutOfTime, deps: Dependen
 
     Raises:
         CopyStuck: Several invocations in a row have added nothing.
-        CopyTooLong: The copy has gone on for a day.
+        CopyTooLong: A day has passed since the copy was first continued.
     """
     copying = continued(message.copying, stopped.stored, deps.clock())
     return Requeue(

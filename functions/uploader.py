@@ -264,7 +264,7 @@ def _ingest(
 ) -> None:
     """Ingest a recording as `media_package`, and release its staged files if nobody needs them.
 
-    A recording whose only video is a false start is ignored as too short.
+    A recording that has no video besides a false start is ignored as too short.
 
     Raises:
         UnknownSeries: Opencast doesn't have the message's series.

@@ -24,7 +24,7 @@ messages has the same limit (`cdk/alarms.py`; a test compares the two)."""
 
 UPLOAD_MARGIN = timedelta(hours=2)
 """Longest normal wait of a message in the upload queue, in addition to the longest wait for
-Opencast. The alarm on the age of the queue's messages has the same limit."""
+Opencast. The alarm on the age of the queue's messages has the same margin."""
 
 PATIENCE = timedelta(hours=6)
 """Default of `OC_INGEST_PATIENCE_HOURS`, for callers that don't know the stack's setting."""
@@ -78,7 +78,7 @@ class Situation(Enum):
     """Situation of an ingest that Opencast has processed and published."""
 
     OPENCAST_FAILED = auto()
-    """Situation of an ingest that Opencast has, but whose workflow failed."""
+    """Situation of an ingest that Opencast has, but whose workflow failed or was stopped."""
 
     OPENCAST_DELETED = auto()
     """Situation of an ingest that somebody has deleted in Opencast."""
@@ -275,7 +275,7 @@ def retry_at(row: StatusRow) -> datetime | None:
 
 
 def has_ended(row: StatusRow) -> bool:
-    """Return whether the pipeline does nothing more for the ingest automatically."""
+    """Return whether the ingest was ignored, got into Opencast, or failed without a planned retry."""
     return row.state in DONE and retry_at(row) is None
 
 

@@ -194,6 +194,7 @@ class ZoomFile:
 
         Raises:
             FileGone: The API says that the recording is deleted, and `error` is a FileRefused.
+            IngesterError: See `AccessInUse.replacement_for`.
         """
         try:
             return self._access.replacement_for(access)

@@ -342,8 +342,8 @@ def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
 
     Raises:
         BadRequest: The body isn't a webhook event; or the webhook event lacks a challenge's valid
-            token, a recording's uuid (unless the webhook event is about a transcript), or, if it is
-            our own, the download token.
+            token, a recording's uuid (unless the webhook event is about a transcript or isn't
+            used), or, if it is our own, the download token.
     """
     try:
         content = msgspec.json.decode(readable(body))
