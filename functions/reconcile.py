@@ -84,8 +84,8 @@ MAX_REFUSALS = 3
 the single recording."""
 
 MAX_UNANSWERED = 3
-"""Number of requests with a 5xx or no answer at which the run ends. An accepted request restarts the
-count."""
+"""Number of requests with a 5xx or no answer at which the run ends. The count begins again after an
+accepted request."""
 
 MAX_LISTED = 300
 """Maximum number of recordings that the answer to an operator names. Lambda allows an answer of 6

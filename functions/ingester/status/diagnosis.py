@@ -275,7 +275,7 @@ def retry_at(row: StatusRow) -> datetime | None:
 
 
 def has_ended(row: StatusRow) -> bool:
-    """Return whether the ingest was ignored, got into Opencast, or failed without a planned retry."""
+    """Return whether an ingest was ignored, got into Opencast, or failed with no retry planned."""
     return row.state in DONE and retry_at(row) is None
 
 
