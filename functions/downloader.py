@@ -78,7 +78,8 @@ from ingester.zoom.webhook_events import names_of
 logger = logging.getLogger("ingester.downloader")
 
 LONGEST_WAIT = timedelta(days=1)
-"""Longest wait for Zoom, such as until a recording is finished. Captions have other limits."""
+"""Longest wait for Zoom, such as until Zoom has finished a recording. Captions have other
+limits."""
 
 FIRST_WAIT_SECONDS = 60
 ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \

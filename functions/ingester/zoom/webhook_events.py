@@ -1,8 +1,8 @@
 """Parse webhook events, Zoom's and our own of the same form, into typed objects.
 
 Zoom's developer pages ("Webhooks", the webhook events of Meetings and Recordings) name the fields.
-In practice the fields' form varies: ids are numbers or strings, files lack a type or a status, and
-types come in upper or lower case.
+In practice the fields' form varies: ids are numbers or strings, files may lack a type or a status,
+and types come in upper or lower case.
 """
 
 from __future__ import annotations
