@@ -1,7 +1,7 @@
 """Reconcile: send the webhook a webhook event for recordings that Zoom didn't report.
 
-EventBridge's rule starts this function every hour, and an operator can start it at any time.
-docs/decisions/0023 says which recordings reconcile may ingest.
+EventBridge's rule starts this function every hour, unless RECONCILE_DAYS is 0. An operator can
+start the function at any time. docs/decisions/0023 says which recordings reconcile may ingest.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ class End(StrEnum):
     FAILED = "failed"
     IGNORED = "ignored"
     GONE = "gone"
-    """End of a request for a recording that Zoom no longer has: it is in Zoom's trash, or
-    deleted."""
+    """End of a request whose recording or files Zoom no longer provides, for example because the
+    recording is in Zoom's trash."""
 
 
 class Outcome(StrEnum):
@@ -712,7 +712,7 @@ def is_in_progress(record: Record, zip_id: str) -> bool:
 
 
 def gone_requests(record: Record) -> dict[str, Request]:
-    """Return the requests, by `zip_id`, that ended because Zoom didn't have the recording."""
+    """Return the requests that ended as GONE, by `zip_id`."""
     return {
         zip_id: request for zip_id, request in record.requests.items() if request.end is End.GONE
     }
