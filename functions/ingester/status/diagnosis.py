@@ -189,7 +189,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         situation: Situation with regard to the other ingests of the recording.
         own_situation: Situation without regard to the other ingests.
-        since: Time of the row's last change.
+        since: Time of the last write of the row's state.
         queue: Queue that would have the ingest's message: "downloads" or "uploads".
         retry_at: Time of the next automatic attempt, which may have passed; None if the row has no
             such time.
