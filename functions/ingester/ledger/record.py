@@ -104,15 +104,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         asked: The options that came with the request.
         is_sent: Whether a download message of the request certainly got onto the queue; False again
             after the end FAILED or GONE.
-        is_taken_over: Whether another stack sent the message. The message's files are unknown, so
-            every file counts as sent.
+        is_taken_over: Whether the request was taken over from another stack. The files of its
+            message are unknown, so every file counts as sent.
         sent: Ids of the files that the request's messages named. Empty after the end FAILED or
             GONE.
         end: End of the request; None while the request is in progress, or if it brought the
             recording into Opencast. If an operator redrives the message of a failed request, the
             end stays FAILED even if Opencast takes the recording.
-        failures: Number of the uploader's failed attempts; 0 again once the request has ended or
-            Opencast has taken the ingest.
+        failures: Number of the uploader's failed attempts; 0 again once the request has ended or a
+            POST has had the answer TAKEN.
     """
 
     at: str = ""

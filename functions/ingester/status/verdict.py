@@ -137,7 +137,7 @@ def since_when(row: StatusRow) -> datetime:
 
 
 def requested(row: StatusRow) -> tuple[str, str]:
-    """Return a key that sorts ingests by the time of the request, or else of the last state."""
+    """Return a key that sorts ingests by the time of their request, or else by `updated`."""
     return row.ingest_request_time or timestamps.write(row.updated), row.zip_id
 
 
