@@ -467,9 +467,10 @@ class _Run:
         self._missed.append(outcome_of(listed, f"failed: {error}"))
 
     def _fail(self, problem: str, text: str) -> None:
-        """Count a recording that can't be requested or read. Log an error once a day at most.
+        """Count a recording that can't be requested or read, and log `text`.
 
-        `problem` is the key by which reconcile recognizes a problem that it has logged.
+        The same problem is logged as an error once a day at most, otherwise as a warning. `problem`
+        is the key by which reconcile recognizes a problem that it has logged.
         """
         self._count["failed"] += 1
         self._log_problem(problem, text, log.nonfatal(AGAIN, SEND_IT))
