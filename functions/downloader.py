@@ -452,7 +452,11 @@ def _destination(message: DownloadMessage, deps: Dependencies) -> Destination:
 
 
 def _ignore(message: DownloadMessage, reason: str, deps: Dependencies) -> Done:
-    """End a request without staging anything. `reason` goes into the status row."""
+    """End a request without staging anything. `reason` goes into the status row.
+
+    Raises:
+        LedgerUnreadable, BotoCoreError, ClientError: The ledger's record can't be read.
+    """
     subject = _subject(message) if message.is_partial else None
     deps.ledger.change_or_log(
         message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.IGNORED)
@@ -499,6 +503,10 @@ def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -
     """End a request as GONE, because its recording is in Zoom's trash or deleted.
 
     The request hasn't failed, so its row gets the state IGNORED, with `notice` as the reason.
+
+    Raises:
+        LedgerBusy, LedgerUnreadable, BotoCoreError, ClientError: The ledger's record can't be read
+            or changed.
     """
     deps.ledger.change(
         message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.GONE)

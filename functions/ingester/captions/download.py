@@ -376,7 +376,12 @@ def _send(
 def _note_queued(
     uuid: str, media_package: str, tracks: Iterable[CaptionTrack], deps: Dependencies
 ) -> None:
-    """Note that captions are on the upload queue, so that no later message sends them again."""
+    """Note that captions are on the upload queue, so that no later message sends them again.
+
+    Raises:
+        LedgerBusy, LedgerUnreadable, BotoCoreError, ClientError: The ledger's record can't be read
+            or changed.
+    """
 
     def noted(record: ledger.Record) -> ledger.Record:
         for track in tracks:
