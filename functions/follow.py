@@ -83,7 +83,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Ask Opencast about the recordings whose polls are due, or only about the event's `uuid`.
+    """Ask Opencast about the recordings whose polls are due, or only about the `uuid` in `event`.
 
     Returns:
         `asked`, the number of ingests, and a `message` if an error of Opencast ended the run early.
@@ -147,8 +147,8 @@ def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[i
 def _read(uuid: str, deps: Dependencies) -> Record | None:
     """Return a record, or None for an unreadable record.
 
-    An unreadable record is logged as an error and removed from the index, so that the error is
-    logged only once.
+    An unreadable record is logged as an error and removed from the index, so that the scheduled
+    runs log the error only once.
     """
     try:
         return deps.ledger.get(uuid)
