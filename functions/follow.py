@@ -130,7 +130,7 @@ def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[i
     record = _read(uuid, deps)
     if record is None:
         return 0, ""
-    if not record.follow_due:
+    if record.version and not record.follow_due:
         # The index may have this record although it needs no poll: an older version of the code
         # wrote the record, or the index lags behind. This write takes the record out of the index.
         deps.ledger.replace(record, record)
