@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-_NONSENSE = "?"
+_NONSENSE = "?" * 300
 """A text that every check refuses, except checks for any text and for a list of any texts."""
 
 

@@ -78,7 +78,8 @@ from ingester.zoom.webhook_events import names_of
 logger = logging.getLogger("ingester.downloader")
 
 LONGEST_WAIT = timedelta(days=1)
-"""The longest time that a message waits for Zoom, such as until Zoom has finished a recording."""
+"""Longest wait for Zoom, such as until Zoom has finished a recording. Captions have other
+limits."""
 
 FIRST_WAIT_SECONDS = 60
 ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \
@@ -451,7 +452,11 @@ def _destination(message: DownloadMessage, deps: Dependencies) -> Destination:
 
 
 def _ignore(message: DownloadMessage, reason: str, deps: Dependencies) -> Done:
-    """End a request without staging anything. `reason` goes into the status row."""
+    """End a request without staging anything. `reason` goes into the status row.
+
+    Raises:
+        LedgerUnreadable, BotoCoreError, ClientError: The ledger's record can't be read.
+    """
     subject = _subject(message) if message.is_partial else None
     deps.ledger.change_or_log(
         message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.IGNORED)
@@ -474,6 +479,8 @@ def _report_lost_series(written: WriteResult | None, record: Record) -> None:
     """Log an error if an earlier attempt found a series, unless Opencast may have the recording.
 
     The schedule may change between two attempts. Without a mail nobody notices the lost recording.
+    If the row can't be written (`written` is None), nobody knows what an earlier attempt found, and
+    most recordings without a series never had one. So no error is logged then.
     """
     if written and written.had_series and not record.ingests:
         logger.error("%s", LOST_SERIES, extra={"outlook": NEEDS_A_PERSON})
@@ -498,6 +505,10 @@ def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -
     """End a request as GONE, because its recording is in Zoom's trash or deleted.
 
     The request hasn't failed, so its row gets the state IGNORED, with `notice` as the reason.
+
+    Raises:
+        LedgerBusy, LedgerUnreadable, BotoCoreError, ClientError: The ledger's record can't be read
+            or changed.
     """
     deps.ledger.change(
         message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.GONE)
@@ -517,7 +528,7 @@ def _continue_later(message: DownloadMessage, stopped: OutOfTime, deps: Dependen
 
     Raises:
         CopyStuck: Several invocations in a row have added nothing.
-        CopyTooLong: The copy has gone on for a day.
+        CopyTooLong: A day has passed since the copy was first continued.
     """
     copying = continued(message.copying, stopped.stored, deps.clock())
     return Requeue(

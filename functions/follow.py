@@ -83,7 +83,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Ask Opencast about the recordings whose polls are due, or only about the event's `uuid`.
+    """Ask Opencast about the recordings whose polls are due, or only about the `uuid` in `event`.
 
     Returns:
         `asked`, the number of ingests, and a `message` if an error of Opencast ended the run early.
@@ -130,7 +130,7 @@ def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[i
     record = _read(uuid, deps)
     if record is None:
         return 0, ""
-    if not record.follow_due:
+    if record.version and not record.follow_due:
         # The index may have this record although it needs no poll: an older version of the code
         # wrote the record, or the index lags behind. This write takes the record out of the index.
         deps.ledger.replace(record, record)
@@ -147,8 +147,8 @@ def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[i
 def _read(uuid: str, deps: Dependencies) -> Record | None:
     """Return a record, or None for an unreadable record.
 
-    An unreadable record is logged as an error and removed from the index, so that the error is
-    logged only once.
+    An unreadable record is logged as an error and removed from the index, so that the scheduled
+    runs log the error only once.
     """
     try:
         return deps.ledger.get(uuid)

@@ -1,7 +1,7 @@
 """Reconcile: send the webhook a webhook event for recordings that Zoom didn't report.
 
-EventBridge's rule starts this function every hour, and an operator can start it at any time.
-docs/decisions/0023 says which recordings reconcile may ingest.
+EventBridge's rule starts this function every hour, unless RECONCILE_DAYS is 0. An operator can
+start the function at any time. docs/decisions/0023 says which recordings reconcile may ingest.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ MAX_REFUSALS = 3
 the single recording."""
 
 MAX_UNANSWERED = 3
-"""Number of requests in a row that fail with a 5xx or without an answer, and so end the run."""
+"""Number of requests with a 5xx or no answer at which the run ends. The count begins again after an
+accepted request."""
 
 MAX_LISTED = 300
 """Maximum number of recordings that the answer to an operator names. Lambda allows an answer of 6
@@ -340,7 +341,7 @@ class _Run:
         self._is_complete = self._list.is_complete and not self._error
 
     def _entries(self) -> Iterator[ListedRecording | UnreadableEntry]:
-        """Yield the entries of Zoom's list, with recordings unanswered in the last run at the end.
+        """Yield the entries of Zoom's list, with the recordings in `State.unanswered` at the end.
 
         If Zoom's API can't be reached for the rest of the list, the unanswered recordings among the
         entries so far are yielded nevertheless, because the list of one user may fail in every run.
@@ -385,7 +386,7 @@ class _Run:
     def _judge_unanswered(self) -> None:
         """Count the recordings whose requests got a 5xx or no answer as failed.
 
-        Recordings that were unanswered in the last run, too, are counted already.
+        Recordings that are also in `State.unanswered` are counted already.
 
         Raises:
             WebhookUnreachable: The webhook has accepted no request of this run.
@@ -466,9 +467,10 @@ class _Run:
         self._missed.append(outcome_of(listed, f"failed: {error}"))
 
     def _fail(self, problem: str, text: str) -> None:
-        """Count a recording that can't be requested or read. Log an error once a day at most.
+        """Count a recording that can't be requested or read, and log `text`.
 
-        `problem` is the key by which reconcile recognizes a problem that it has logged.
+        The same problem is logged as an error once a day at most, otherwise as a warning. `problem`
+        is the key by which reconcile recognizes a problem that it has logged.
         """
         self._count["failed"] += 1
         self._log_problem(problem, text, log.nonfatal(AGAIN, SEND_IT))
@@ -522,8 +524,8 @@ class _Run:
     def _unanswered_until_now(self) -> list[str]:
         """Return the uuids of the recordings that the next run requests last, in this order.
 
-        If unanswered requests ended the run, the recordings that this run didn't get to come first,
-        so that the next run gets to these recordings.
+        If unanswered requests ended the run, those recordings in `State.unanswered` that this run
+        didn't get to come first, so that the next run gets to these recordings.
         """
         is_ended = len(self._unanswered) == MAX_UNANSWERED
         return [*(self._untried if is_ended else ()), *self._unanswered_uuids][:MAX_FOUND]

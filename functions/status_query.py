@@ -291,7 +291,7 @@ def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any
 
 
 def backlogs(deps: Dependencies) -> dict[str, Any]:
-    """Return the number of messages of each queue, and the health of reconcile unless it is off."""
+    """Return the backlog of each queue, and the health of reconcile unless it is off."""
     check = _reconcile_check(deps)
     return {
         "now": timestamps.write(deps.clock()),

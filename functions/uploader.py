@@ -264,7 +264,7 @@ def _ingest(
 ) -> None:
     """Ingest a recording as `media_package`, and release its staged files if nobody needs them.
 
-    A recording whose only video is a false start is ignored as too short.
+    A recording that has no video besides a false start is ignored as too short.
 
     Raises:
         UnknownSeries: Opencast doesn't have the message's series.
@@ -431,7 +431,12 @@ def _end_as_deleted(message: UploadMessage, ingest: IngestRecord, deps: Dependen
 def _end_as_ingested(
     message: UploadMessage, media_package: str, ingest: IngestRecord, deps: Dependencies
 ) -> None:
-    """End a request whose own event is in Opencast."""
+    """End a request whose own event is in Opencast.
+
+    Raises:
+        LedgerBusy, LedgerUnreadable, BotoCoreError, ClientError: The ledger's record can't be read
+            or changed.
+    """
     _note_shown(message, media_package, ingest, deps)
     written = _report_ingest(message, ingest, deps)
     is_new = written and written.is_change
@@ -447,6 +452,10 @@ def _end_beside_other_request(
     """End a request whose recording another request has ingested.
 
     If the ingest lacks files of the message, the ingest's row and the log name these files.
+
+    Raises:
+        LedgerBusy, LedgerUnreadable, BotoCoreError, ClientError: The ledger's record can't be read
+            or changed.
     """
     _note_shown(message, media_package, ingest, deps)
     outside = differences.stayed_outside(differences.files_of(message), ingest)

@@ -50,7 +50,7 @@ from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import ErrorAnswers
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
-from ingester.status import trash as notices
+from ingester.status import notices
 from ingester.status.diagnosis import has_ended
 from ingester.status.table import Requested, StatusChange, StatusTable, WriteResult, never_raising
 from ingester.zoom import signature
@@ -395,8 +395,9 @@ def _zip_ids_of(record: Record) -> list[str]:
 def _report_removal(zip_id: str, notice: str, deps: Dependencies) -> None:
     row = deps.status.get(zip_id)
     if row and not has_ended(row):
-        outlook = f"; {row.reason}" if row.retry_due else ""
-        deps.status.note(zip_id, notice, outlook)
+        # An earlier notice may still precede the reason of the retry.
+        reason = notices.reason_without(row) if row.retry_due else ""
+        deps.status.note(zip_id, notice, f"; {reason}" if reason else "")
         logger.warning("%s while it was on its way", notice, extra={"zip_id": zip_id})
 
 
@@ -474,22 +475,24 @@ def _reject(bad: BadIngest, deps: Dependencies) -> NoReturn:
     """
     if bad.zip_id:
         subject = bad.subject if bad.subject.meeting_id else None
-        written = _fail(bad.zip_id, reasons.BAD_DATA, subject, deps)
+        written, in_progress = None, False
+        try:
+            written = deps.status.write(bad.zip_id, _failure(reasons.BAD_DATA, subject))
+            in_progress = written is None
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("The status row isn't written. %s", AwsFailed.of(error))
         counts = metrics.count(Metric.RECORDING_FAILED, written and written.is_change)
         # Send no mail about a "+Zoom" request, because its sender gets the answer. Send no mail
-        # about an ingest in progress (`written` is None), because the ingest continues.
-        is_mailed = written and bad.zip_id == automated_zip_id(bad.uuid)
+        # about an ingest in progress, because the ingest continues. If the row can't be written,
+        # nobody knows whether an ingest is in progress, and a needless mail is better than none.
+        is_mailed = not in_progress and bad.zip_id == automated_zip_id(bad.uuid)
         level = logging.ERROR if is_mailed else logging.WARNING
         logger.log(level, "%s", bad, extra=_counted(counts, deps))
     raise bad
 
 
-def _fail(
-    zip_id: str, reason: str, subject: Subject | None, deps: Dependencies
-) -> WriteResult | None:
-    return deps.status.report(
-        zip_id, StatusChange(State.WEBHOOK_FAILED, reason, subject=subject, requested=Requested.NOW)
-    )
+def _failure(reason: str, subject: Subject | None) -> StatusChange:
+    return StatusChange(State.WEBHOOK_FAILED, reason, subject=subject, requested=Requested.NOW)
 
 
 def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Answer:
@@ -522,7 +525,7 @@ def _is_first(request: IngestEvent, written: WriteResult | None) -> bool:
 def _ingest(request: IngestEvent, zip_id: str, deps: Dependencies) -> Answer:
     if request.on_demand and not all(file.is_completed for file in request.files):
         reason = "Zoom has not finished all files of this recording yet"
-        _fail(zip_id, reason, request.subject, deps)
+        deps.status.report(zip_id, _failure(reason, request.subject))
         raise BadRequest(f"{reason}. Try again later.")
     record = deps.ledger.change(
         request.subject.recording_id, lambda record: _accepted(record, request, zip_id, deps)

@@ -1,11 +1,12 @@
-"""Metrics in log records. CloudWatch extracts the metrics from the log, so we send no requests.
+"""The pipeline's metrics, and the log fields that carry them.
 
-The records have CloudWatch's embedded metric format:
+CloudWatch extracts the metrics from the log, so we send no requests. The fields have CloudWatch's
+embedded metric format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
-A metric counts each fact once. So the code that makes a change writes the record, and not the code
-that receives a message, which SQS may deliver again. docs/decisions/0020-own-metrics.md says why
-Powertools isn't used.
+A metric of a change counts each change once. So the code that makes the change writes the record,
+and not the code that receives a message, which SQS may deliver again. OpencastUnreachable counts
+attempts. docs/decisions/0020-own-metrics.md says why Powertools isn't used.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Metric(StrEnum):
     WEBHOOK_WRONGLY_SIGNED = (
         "WebhookWronglySigned",
         Unit.COUNT,
-        "One of those 401s: signed with a secret that isn't ours. 0 for an event signed with ours.",
+        "One of those 401s: signed with an unknown secret. 0 for an event with Zoom's signature.",
     )
     WEBHOOK_REJECTED = (
         "WebhookRejected",
@@ -62,7 +63,7 @@ class Metric(StrEnum):
     WEBHOOK_NOT_TAKEN = (
         "WebhookNotTaken",
         Unit.COUNT,
-        "The webhook answered 5xx to a request that it had authenticated. Zoom sends it again.",
+        "The webhook answered 5xx to an event of Zoom's that it had authenticated.",
     )
     RECORDINGS_RECONCILED = (
         "RecordingsReconciled",
@@ -102,7 +103,7 @@ class Metric(StrEnum):
     OPENCAST_UNREACHABLE = (
         "OpencastUnreachable",
         Unit.COUNT,
-        "An upload waits because Opencast can't be reached.",
+        "An attempt to upload failed because Opencast can't be reached; the upload waits.",
     )
     WORKFLOW_INITIATED = (
         "WorkflowInitiated",
@@ -180,12 +181,12 @@ def refusal_counts(
 
     Args:
         error: The reason of the refusal.
-        is_own: Whether our own functions sent the request. A 4xx isn't counted then, because the
-            sender gets the answer.
+        is_own: Whether the pipeline itself signed the request. Such a request isn't counted,
+            because its sender gets the answer.
         is_unchecked: Whether the signature couldn't be checked. Such a request isn't counted,
             because anybody can send it.
     """
-    if is_unchecked:
+    if is_own or is_unchecked:
         return {}
     if isinstance(error, Unauthorized):
         is_wrong = isinstance(error, WrongSignature)
@@ -193,4 +194,4 @@ def refusal_counts(
         return counts | count(Metric.WEBHOOK_UNAUTHORIZED)
     if error.status >= 500:
         return count(Metric.WEBHOOK_NOT_TAKEN)
-    return count(Metric.WEBHOOK_REJECTED, not is_own)
+    return count(Metric.WEBHOOK_REJECTED)

@@ -23,7 +23,7 @@ FLAVORS = {"summary": "summary/source", "summary_next_steps": "next-steps/source
 
 @pytest.fixture(scope="module", autouse=True)
 def chapters_are_on(stack: Stack) -> Iterator[None]:
-    """Turn chapters on in the deployed functions, with an Opencast that shows them."""
+    """Turn chapters on in the deployed functions, with an Opencast that shows chapters."""
     settings = {
         "INGEST_CHAPTERS": "true",
         "CAPTIONS_WORKFLOW": "schedule-and-upload",

@@ -36,7 +36,7 @@ def awkward() -> str:
     return f"/{uuids.uuid4().hex[:16]}+//{uuids.uuid4().hex[:4]}=="
 
 
-def test_exec_on_demand_accepts_a_link_and_a_command_name_with_underscore(
+def test_exec_on_demand_accepts_a_link_and_underscores_in_command_and_option_names(
     stack: Stack, operator: Operator
 ) -> None:
     recording = stack.lecture(scheduled=False, uuid=awkward())
@@ -62,7 +62,7 @@ def test_the_on_demand_function_accepts_a_request_by_a_direct_invocation(
     stack.await_state(recording, "SENT_TO_OPENCAST")
 
 
-def test_exec_pipeline_follows_a_recording_to_the_end_of_the_ingest_that_it_started(
+def test_exec_pipeline_follows_a_recording_to_the_end_of_the_ingest_that_the_command_started(
     stack: Stack, operator: Operator
 ) -> None:
     recording = stack.lecture(scheduled=False, uuid=awkward())

@@ -375,7 +375,10 @@ def delete(life: Life) -> None:
 
 
 def remains_of(life: Life) -> list[str]:
-    """Return the resources that are named after the stack, except the account's API role."""
+    """Return the resources that are named after the stack, and the files in its code bucket.
+
+    The account's API role is left out.
+    """
     client, found = life.driver.client, []
     for service, call, key in (
         ("apigateway", "get_api_keys", "items"),

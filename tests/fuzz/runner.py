@@ -22,7 +22,10 @@ from tests.fuzz.registry import TARGETS
 from tests.fuzz.target import Finding
 
 MOST_SECONDS = 1.0
-"""Most CPU seconds of an input. A slower input is measured a second time before it is a finding."""
+"""Most CPU seconds for the check of an input.
+
+A slower check is measured a second time before the input is a finding.
+"""
 
 CHILD_SECONDS = 10.0
 """Most CPU seconds of this process for a file that libav opens in a child process."""
@@ -31,7 +34,7 @@ MOST_BYTES = 64 * 1024 * 1024
 """Most bytes that Python allocates for an input. The largest inputs have some hundred KB."""
 
 RSS_STEP = 8 * 1024
-"""Smallest growth of the process, in KiB, after which an input's memory is measured."""
+"""Most growth of the process, in KiB, during a check whose memory isn't measured."""
 
 ENDLESS_SECONDS = 60.0
 CHUNK = 250
@@ -109,7 +112,7 @@ def _problem_of(error: Exception) -> Problem:
 
 
 def measured_problem(name: str, given: Any, log: LogInMemory) -> Problem | None:
-    """Check an input, and measure its time and memory. Return the problem or None."""
+    """Check an input within limits of time and memory. Return the problem, or None."""
     limit = CHILD_SECONDS if name == "mp4-child" else MOST_SECONDS
     before, began = _peak(), time.process_time()
     problem = problem_in(name, given, log)

@@ -115,7 +115,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("sns:Publish",), (f"arn:aws:sns:{REGION}:{ACCOUNT}:{STACK}-notifications",)),
     ],
 }
-"""The grants of each function, except the grants on its secrets and its log group."""
+"""The grants of each function, except those on the stack's secrets and the function's log group."""
 
 
 def secret_grants(function: Function) -> list[Grant]:

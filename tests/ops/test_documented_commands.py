@@ -1,4 +1,4 @@
-"""Tests that invoke accepts each documented command, and that a test runs or exempts it."""
+"""Tests that documented commands exist, and that tests run those of `invoke`, with exemptions."""
 
 from __future__ import annotations
 

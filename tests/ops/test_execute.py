@@ -329,7 +329,7 @@ class InterruptedSession(requests.Session):
         raise KeyboardInterrupt
 
 
-def test_resend_says_that_the_webhook_may_have_the_request_when_it_is_interrupted(
+def test_an_interrupted_resend_says_that_the_webhook_may_have_the_request(
     sender: Resender,
 ) -> None:
     interrupted = replace(sender, session=InterruptedSession())

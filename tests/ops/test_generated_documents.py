@@ -118,7 +118,7 @@ def test_a_generator_writes_its_document_and_prints_nothing(module: str, tmp_pat
     assert document.read_text("utf-8") == expected
 
 
-def test_commands_md_lists_every_known_command(options: dict[str, str]) -> None:
+def test_commands_md_lists_every_command_that_sites_use(options: dict[str, str]) -> None:
     of_functions = {
         f"{group}.{function.task}" for function in FUNCTIONS for group in ("deploy", "logs")
     }
@@ -126,7 +126,9 @@ def test_commands_md_lists_every_known_command(options: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_commands_md_lists_every_known_option(options: dict[str, str], name: str) -> None:
+def test_commands_md_lists_the_expected_options_of_a_command(
+    options: dict[str, str], name: str
+) -> None:
     typed = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", options[name]))
     assert set(OPTIONS[name].split()) <= typed
 

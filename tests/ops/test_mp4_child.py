@@ -8,7 +8,7 @@ from ops.code.closure import closure
 from ops.code.package import ROOT, sources
 
 
-def test_the_downloader_package_contains_the_mp4_program_and_all_its_imports() -> None:
+def test_the_downloader_package_contains_the_mp4_program_which_imports_no_project_module() -> None:
     root = ROOT / "functions"
     child = CHILD.relative_to(root)
     assert child in sources(DOWNLOADER, root)

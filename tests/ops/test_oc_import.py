@@ -108,7 +108,7 @@ def test_oc_import_refuses_an_incomplete_listing(
         (json_answer(200, {"helixEvents": {"total": None}}), "no total"),
     ],
 )
-def test_oc_import_explains_any_answer_that_is_not_a_listing(
+def test_oc_import_explains_an_answer_that_is_not_a_listing(
     listing: ClassListing, session: requests.Session, answer: Answer, sentence: str
 ) -> None:
     listing.content = answer

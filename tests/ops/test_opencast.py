@@ -94,7 +94,7 @@ def ec2(aws: Cloud) -> Any:
 
 
 def launch(ec2: Any, **tags: str) -> dict[str, Any]:
-    """Launch an instance with the tags of OpsWorks: `stack` and `layer`."""
+    """Launch an instance with OpsWorks' tags for `stack` and `layer`, and return the instance."""
     named = {"opsworks:stack": tags["stack"], f"opsworks:layer:{tags['layer']}": "Any"}
     found = ec2.run_instances(
         ImageId="ami-12c6146b",

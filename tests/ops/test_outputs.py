@@ -138,7 +138,10 @@ def shell(
     shell_of_stack: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> pytest.MonkeyPatch:
-    """Make a stack with messages, secrets and a schedule. Return a patch of its environment."""
+    """Make a stack with messages, secrets and a schedule.
+
+    Return a patch of the shell, whose settings name the stack.
+    """
     settings = {**SETTINGS, "STACK_NAME": "test", "AWS_REGION": REGION}
     for name, value in {**settings, "LAMBDA_CODE_BUCKET": aws.bucket}.items():
         shell_of_stack.setenv(name, value)

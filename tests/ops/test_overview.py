@@ -20,7 +20,7 @@ STACK = {
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:test-notifications"
 
 WHOLE: Mapping[str, Answer] = {"cloudformation.DescribeStacks": (200, {"Stacks": [STACK]})}
-"""CloudFormation's answer about an existing stack. moto answers all other calls."""
+"""CloudFormation's answer about an existing stack."""
 
 
 def test_stack_status_names_the_missing_resources_when_a_stack_is_incomplete(aws: Cloud) -> None:

@@ -309,7 +309,7 @@ CHANGES: dict[str, Callable[[Stack], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_release_raises_an_error_when_somebody_else_moves_the_alias_meanwhile(
+def test_a_change_of_the_alias_raises_an_error_when_somebody_else_moves_the_alias_meanwhile(
     stack: Stack, change: str
 ) -> None:
     stack.deploy(WEBHOOK, "second")

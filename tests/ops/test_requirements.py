@@ -72,7 +72,7 @@ def test_a_function_requires_exactly_the_distributions_that_it_imports(function:
     assert set(requested(source)) == third_party(function)
 
 
-def test_the_common_requirements_are_the_requirements_of_all_functions() -> None:
+def test_the_common_requirements_are_the_requirements_of_all_functions_together() -> None:
     folder = ROOT / "function_requirements"
     wanted = [set(requested(folder / f"{function.name}.in")) for function in FUNCTIONS]
     assert set(requested(folder / "common-requirements.in")) == set().union(*wanted)

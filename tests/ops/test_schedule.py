@@ -84,7 +84,7 @@ def test_csv_import_writes_a_course_and_series_for_each_scheduled_class(
 @pytest.mark.parametrize(
     ("encoding", "end"), [("utf-8-sig", "\r\n"), ("utf-8", "\n"), ("utf-8-sig", "\n")]
 )
-def test_csv_import_accepts_bom_crlf_empty_lines_and_any_case(
+def test_csv_import_accepts_bom_crlf_empty_lines_and_any_case_of_column_names(
     aws: Cloud, tmp_path: Path, encoding: str, end: str
 ) -> None:
     header = ["  course  CODE ", "Notes", *(name.upper() for name in HEADER[1:])]

@@ -138,7 +138,7 @@ LOCK = Path("lock.txt")
 
 @pytest.fixture
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    """Return an installation in an empty folder, beside its lock."""
+    """Enter a folder that contains a lock, and return a fake installation."""
     monkeypatch.chdir(tmp_path)
     Path(setup.STATE).mkdir()
     LOCK.write_text("one")

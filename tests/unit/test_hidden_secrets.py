@@ -51,7 +51,7 @@ def lower_percents(text: str) -> str:
 
 
 def encoded(secret: str) -> Iterator[str]:
-    """Yield a text with the secret for each encoding in which the secret may appear."""
+    """Yield texts that contain the secret in many encodings."""
     yield f"<{secret}>"
     yield f"?next={quote(secret, safe='')}"
     yield f"?next={quote_plus(secret)}"

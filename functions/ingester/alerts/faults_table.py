@@ -2,9 +2,9 @@
 
 Each fault has a row, which DynamoDB deletes a day after the last occurrence or mail. Occurrences
 before `quiet_until` are only counted (`unmailed`). After `quiet_until`, an invocation may claim the
-fault and mail it. A claim expires: if the invocation dies before it sends the mail, another
-invocation claims the fault, with the same count. Each function has a row with the number of mails
-about it. `rate_limit.py` keeps a row in the same table.
+fault and mail it. A claim expires, but the count stays: if the invocation dies before it sends the
+mail, another invocation may claim the fault. Each function has a row with the number of mails about
+it. `rate_limit.py` keeps a row in the same table.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 CLAIM_DURATION = timedelta(seconds=30)
-"""Lifetime of a claim, equal to the timeout of the function that claims faults. Lambda waits a
-minute before a retry."""
+"""Lifetime of a claim, equal to the timeout of the function that claims faults. Lambda waits at
+least a minute before a retry."""
 
 RETENTION = timedelta(days=1)
 

@@ -143,7 +143,7 @@ def fault_mail(
 
     Args:
         fault: The fault.
-        row: Status row of the ingest that the fault is about; None if it is unknown.
+        row: Status row of the ingest that the fault is about; None if the row is unknown.
         source: Log stream of the fault's records.
         now: Current time.
         zone: Local time zone.

@@ -1,9 +1,10 @@
 """Stage a recording's captions, chapters and summaries, and send them to the uploader.
 
 The message with the video contains the tracks that are ready. Separate messages wait for other
-captions and chapters. If these are still missing after a week, an error is logged. Nothing waits
-for summaries, because Opencast has no API that adds an attachment to an event. So captions don't
-fail a recording, unless AWS fails, and delay a recording by about `MAX_SECONDS` at most.
+captions and chapters. If Zoom has announced or lists a file, and the file is still missing after a
+week, an error is logged. Nothing waits for summaries, because Opencast has no API that adds an
+attachment to an event. So captions don't fail a recording, unless AWS fails, and delay a recording
+by about `MAX_SECONDS` at most.
 """
 
 from __future__ import annotations
@@ -375,7 +376,12 @@ def _send(
 def _note_queued(
     uuid: str, media_package: str, tracks: Iterable[CaptionTrack], deps: Dependencies
 ) -> None:
-    """Note that captions are on the upload queue, so that no later message sends them again."""
+    """Note that captions are on the upload queue, so that no later message sends them again.
+
+    Raises:
+        LedgerBusy, LedgerUnreadable, BotoCoreError, ClientError: The ledger's record can't be read
+            or changed.
+    """
 
     def noted(record: ledger.Record) -> ledger.Record:
         for track in tracks:

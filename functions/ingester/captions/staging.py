@@ -45,7 +45,7 @@ logger = logging.getLogger("ingester.captions")
 
 TRANSCRIPT = CAPTIONS["TRANSCRIPT"]
 
-KINDS_PER_SEGMENT = frozenset({TRANSCRIPT, CHAPTERS})
+KINDS_EXPECTED_OF_EACH_SEGMENT = frozenset({TRANSCRIPT, CHAPTERS})
 """Kinds of captions of which each segment is expected to have one file."""
 
 _NAMES = {CHAPTERS: "chapter file", NEXT_STEPS: "next-steps file"}
@@ -124,7 +124,8 @@ class CaptionStaging:
             found = {
                 start: contents[file_id] for start, file_id in ids.items() if file_id in contents
             }
-            wanted = starts if kind in KINDS_PER_SEGMENT and is_each_expected else set(ids)
+            needs_each = is_each_expected and kind in KINDS_EXPECTED_OF_EACH_SEGMENT
+            wanted = starts if needs_each else set(ids)
             missing = tuple(_name_of(kind, start) for start in sorted(wanted - set(found)))
             if missing and not is_last:
                 results.append(StagedCaptions(waiting=missing))

@@ -49,8 +49,8 @@ class End(StrEnum):
     FAILED = "failed"
     IGNORED = "ignored"
     GONE = "gone"
-    """End of a request for a recording that Zoom no longer has: it is in Zoom's trash, or
-    deleted."""
+    """End of a request whose recording or files Zoom no longer provides, for example because the
+    recording is in Zoom's trash."""
 
 
 class Outcome(StrEnum):
@@ -104,15 +104,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         asked: The options that came with the request.
         is_sent: Whether a download message of the request certainly got onto the queue; False again
             after the end FAILED or GONE.
-        is_taken_over: Whether another stack sent the message. The message's files are unknown, so
-            every file counts as sent.
+        is_taken_over: Whether the request was taken over from another stack. The files of its
+            message are unknown, so every file counts as sent.
         sent: Ids of the files that the request's messages named. Empty after the end FAILED or
             GONE.
         end: End of the request; None while the request is in progress, or if it brought the
             recording into Opencast. If an operator redrives the message of a failed request, the
             end stays FAILED even if Opencast takes the recording.
-        failures: Number of the uploader's failed attempts; 0 again once the request has ended or
-            Opencast has taken the ingest.
+        failures: Number of the uploader's failed attempts; 0 again once the request has ended or a
+            POST has had the answer TAKEN.
     """
 
     at: str = ""
@@ -712,7 +712,7 @@ def is_in_progress(record: Record, zip_id: str) -> bool:
 
 
 def gone_requests(record: Record) -> dict[str, Request]:
-    """Return the requests, by `zip_id`, that ended because Zoom didn't have the recording."""
+    """Return the requests that ended as GONE, by `zip_id`."""
     return {
         zip_id: request for zip_id, request in record.requests.items() if request.end is End.GONE
     }

@@ -1,7 +1,7 @@
 """Client of Opencast's REST API: events, series, workflows, and the ingest itself.
 
-The facts here come from Opencast's source code (https://github.com/opencast/opencast): the External
-API (events, info), the series and ingest endpoints, the service registry, and the Digest
+The facts here come from Opencast's source code (https://github.com/opencast/opencast), such as the
+External API, the series, ingest and workflow endpoints, the service registry, and the Digest
 authentication.
 """
 

@@ -59,7 +59,7 @@ def for_publishing(views: Iterable[str]) -> dict[str, str]:
         Flavors by view, in the order of the ingest form.
 
     Raises:
-        NoPresenter: There is no video.
+        NoPresenter: No view can be the presenter.
     """
     available = list(views)
     presenter = next((view for view in _FOLLOWERS if view in available), None)
@@ -87,7 +87,7 @@ def for_archiving(views: Iterable[str]) -> dict[str, str]:
         Flavors by view, in the order of the ingest form.
 
     Raises:
-        NoPresenter: There is no video.
+        NoPresenter: There is no view to archive.
     """
     available = list(views)
     chosen = {view: flavor for view, flavor in _ARCHIVE_FLAVORS.items() if view in available}

@@ -18,8 +18,8 @@ SHORTEST_PAUSE = timedelta(minutes=2)
 LONGEST_PAUSE = timedelta(hours=6)
 
 PAUSES_IN_AGE = 4
-"""Divisor of an ingest's age that gives the wait before the next poll of Opencast. A workflow of an
-hour takes about 13 polls."""
+"""Divisor of a follow-up's age that gives the wait before the next poll of Opencast. A workflow of
+an hour takes about 13 polls."""
 
 ABSENT = timedelta(hours=1)
 """Time without an event in Opencast after which the event counts as deleted. Opencast's index may

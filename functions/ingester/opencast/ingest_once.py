@@ -90,6 +90,7 @@ class IngestOnce:
 
         Raises:
             AskLater: Another process has changed the record.
+            LedgerUnreadable: See `Ledger.get`.
         """
         if self.ledger.replace(record, ledger.with_claim(record, media_package, claim)):
             return

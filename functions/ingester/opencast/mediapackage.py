@@ -208,6 +208,7 @@ def form(
 
     Raises:
         NoPresenter: There is no video to ingest.
+        OverflowError: See `recording_times`.
     """
     parts = [
         ("identifier", media_package),

@@ -19,7 +19,7 @@ def continued(copying: Copying | UnsetType, stored_bytes: int, now: datetime) ->
 
     Raises:
         CopyStuck: `MAX_IDLE` invocations in a row have added nothing.
-        CopyTooLong: The copy has gone on for `LONGEST`.
+        CopyTooLong: `LONGEST` has passed since the copy was first continued.
     """
     if isinstance(copying, UnsetType):
         return Copying(since=timestamps.write(now), stored_bytes=stored_bytes)

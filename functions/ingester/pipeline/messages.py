@@ -17,7 +17,8 @@ from ingester.errors import MessageError
 MessageType = TypeVar("MessageType", bound=msgspec.Struct)
 
 LARGEST_NUMBER = 10**18
-"""Largest number in a message. DynamoDB stores 38 digits, and meeting numbers have 9 to 11."""
+"""Upper limit of numbers such as a meeting's number. DynamoDB stores 38 digits, and meeting numbers
+have 9 to 11."""
 
 LONGEST_MINUTES = 1_000_000
 """Longest valid duration of a recording, in minutes."""
@@ -116,8 +117,8 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
 class Copying(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of a copy that continues from invocation to invocation.
 
-    The copy began at `since`. `stored_bytes` is the largest number of bytes that were in S3 at the
-    end of an invocation. `idle` invocations in a row haven't increased this number.
+    The copy was first continued at `since`. `stored_bytes` is the largest number of bytes that were
+    in S3 at the end of an invocation. `idle` invocations in a row haven't increased this number.
     """
 
     since: str

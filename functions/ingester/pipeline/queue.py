@@ -119,7 +119,7 @@ class Queue:
     def receive_one(self) -> Received | None:
         """Receive a message, which stays on the queue until `delete`.
 
-        Return None if no message is visible.
+        Return None if SQS delivers no message.
         """
         answer = self._sqs.receive_message(
             QueueUrl=self._url,

@@ -1,7 +1,7 @@
 """The states of a status row, and the changes of state that are allowed.
 
 Two sources move a row: Zoom (the meeting is being recorded, paused, …) and the pipeline. Webhook
-events arrive late, twice and out of order. Steps overtake each other: the uploader may be done
+events may arrive late, twice or out of order. Steps may overtake each other: the uploader may end
 before the downloader has written that it sent the upload message. So each state lists which states
 it may replace, and a write that isn't allowed is dropped. Within the pipeline's states, a row moves
 backwards only when work starts again: after a failure or `IGNORED`, or by an operator's command.

@@ -38,9 +38,9 @@ REPORT_INTERVAL = timedelta(days=1)
 """Time in which the same problem is logged as an error only once."""
 
 MAX_FOUND = 200
-"""Maximum number of uuids of found or unanswered recordings in the state's item. Once a run has
-found so many recordings, it requests the ingest of the others without waiting for the next run,
-because so many missing webhook events aren't just late."""
+"""Maximum number of uuids in `State.found`, and in `State.unanswered`. Once a run has found so many
+recordings, the run requests the ingest of the others without waiting for the next run, because so
+many missing webhook events aren't just late."""
 
 MAX_PROBLEMS = 200
 """Maximum number of problems in the state's item, some 20 KB. DynamoDB limits an item to 400 KB."""
@@ -211,8 +211,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             there; "" to begin with the first user.
         told: Time at which each problem was last logged as an error, by problem.
         found: Uuids of missed recordings that the last runs found, but didn't request.
-        unanswered: Uuids of recordings whose requests got a 5xx or no answer in the last run. The
-            next run requests these recordings last.
+        unanswered: Uuids of recordings whose last request got a 5xx or no answer. The next run
+            requests these recordings last.
     """
 
     baseline: _Stamp

@@ -138,8 +138,8 @@ class Sheets:
             GoogleKeyRefused: The key is missing, unusable, or refused by Google.
             SheetsRefused: Google refuses the request for another reason, or the tabs are too large.
                 A person has to act.
-            SheetsUnreachable: Google can't be reached, is busy, has an error, or gives an answer
-                without the tabs. The subclass SheetsTimedOut means that Google didn't answer in
+            SheetsUnreachable: Google can't be reached, is busy, has an error, or gives no usable
+                token or no tabs. The subclass SheetsTimedOut means that Google didn't answer in
                 time.
         """
         self._credentials = self._credentials or _credentials(self._key)

@@ -24,7 +24,7 @@ messages has the same limit (`cdk/alarms.py`; a test compares the two)."""
 
 UPLOAD_MARGIN = timedelta(hours=2)
 """Longest normal wait of a message in the upload queue, in addition to the longest wait for
-Opencast. The alarm on the age of the queue's messages has the same limit."""
+Opencast. The alarm on the age of the queue's messages has the same margin."""
 
 PATIENCE = timedelta(hours=6)
 """Default of `OC_INGEST_PATIENCE_HOURS`, for callers that don't know the stack's setting."""
@@ -56,10 +56,11 @@ BEFORE_FILES = ZOOM_SIDE | {
 class Situation(Enum):
     """Situations of an ingest.
 
-    A new situation needs a case in `_own_situation` (for an ignored ingest, a row in `_IGNORED`), a
-    place in `NEEDS_ATTENTION` if a person has to act, phrases in `status/advice.py`, a rank and
-    words in `status/verdict.py`, and an example in the tests. Tests fail until the new situation
-    has phrases, a rank, words and an example.
+    A new situation needs a case in `_own_situation` (for an ignored ingest, a row in `_IGNORED`),
+    a place in those of the sets below that fit it (`SITUATIONS_IN_OPENCAST`, `STOPPED`,
+    `NEEDS_ATTENTION` and so on), phrases in `status/advice.py`, and a rank and words in
+    `status/verdict.py`. Tests fail until the situation has an example, phrases, a rank and words;
+    no test fails if the situation is missing in a set.
     """
 
     UNKNOWN = auto()
@@ -78,7 +79,7 @@ class Situation(Enum):
     """Situation of an ingest that Opencast has processed and published."""
 
     OPENCAST_FAILED = auto()
-    """Situation of an ingest that Opencast has, but whose workflow failed."""
+    """Situation of an ingest that Opencast has, but whose workflow failed or was stopped."""
 
     OPENCAST_DELETED = auto()
     """Situation of an ingest that somebody has deleted in Opencast."""
@@ -189,7 +190,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         situation: Situation with regard to the other ingests of the recording.
         own_situation: Situation without regard to the other ingests.
-        since: Time of the row's last change.
+        since: Time of the last write of the row's state.
         queue: Queue that would have the ingest's message: "downloads" or "uploads".
         retry_at: Time of the next automatic attempt, which may have passed; None if the row has no
             such time.
@@ -275,7 +276,7 @@ def retry_at(row: StatusRow) -> datetime | None:
 
 
 def has_ended(row: StatusRow) -> bool:
-    """Return whether the pipeline does nothing more for the ingest automatically."""
+    """Return whether an ingest was ignored, got into Opencast, or failed with no retry planned."""
     return row.state in DONE and retry_at(row) is None
 
 

@@ -32,7 +32,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         oc_series_id: Series that was found for the recording, or the series of the event in
             Opencast once that is known.
-        updated: Time of the last write, in UTC.
+        updated: Time of the last write of the state, in UTC.
         files: Ids of the recording's files.
         retry_due: Time of the next automatic attempt, as a UTC timestamp.
         zoom_notice: Zoom's report about the recording, such as a move to the trash.

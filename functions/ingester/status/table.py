@@ -177,7 +177,7 @@ def _asked(item: Mapping[str, Any]) -> RequestOptions:
 
 
 def _updated(item: Mapping[str, Any]) -> datetime:
-    """Return the time of the last write.
+    """Return the time of the last write of the state.
 
     An unreadable day counts as the epoch, and an unreadable time of day as midnight.
     """

@@ -123,8 +123,8 @@ def since_when(row: StatusRow) -> datetime:
     """Return the time at which an ingest was published, or came into Opencast.
 
     For any other ingest, return the time at which it reached its current state. The time may be
-    before the row's last write, because late files write the same state again. If the row's steps
-    don't show the time, return the time of the last write.
+    before the last write of the state, because late files write the same state again. If the row's
+    steps don't show the time, return the time of the last write of the state.
     """
     states = {str(state) for state in IN_OPENCAST} if row.state in IN_OPENCAST else {str(row.state)}
     if row.state is State.PUBLISHED:
@@ -137,7 +137,7 @@ def since_when(row: StatusRow) -> datetime:
 
 
 def requested(row: StatusRow) -> tuple[str, str]:
-    """Return a key that sorts ingests by the time of their request, or else of their last write."""
+    """Return a key that sorts ingests by the time of their request, or else by `updated`."""
     return row.ingest_request_time or timestamps.write(row.updated), row.zip_id
 
 

@@ -2,8 +2,8 @@
 
 The limit doubles while the throughput grows with the limit. When the throughput stops growing, the
 limit returns to the last useful value. From time to time, a trial raises the limit by a quarter.
-When the source or S3 throttles (429, 503), the limit is halved immediately. Each connection costs
-memory and, on two cores or fewer, CPU. So too many connections make a copy slower.
+When the source or S3 throttles, the limit is halved at the next tick. Each connection costs memory
+and, on two cores or fewer, CPU. So too many connections make a copy slower.
 """
 
 from __future__ import annotations

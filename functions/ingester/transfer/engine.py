@@ -260,8 +260,9 @@ class _Run:
     def _release_files(self) -> None:
         """Cancel the running tasks, and end the copies.
 
-        After a permanent failure of the run or of a file's own copy, its unfinished upload is
-        aborted. Otherwise the next run continues the upload.
+        If a permanent failure ended the run, all unfinished uploads are aborted. If a permanent
+        failure ended only its own copy, that copy's uploads are aborted. The next run continues
+        other uploads.
         """
         for file in self._files:
             file.cancel()

@@ -236,7 +236,7 @@ def _serve(file: File, child: _Child) -> Movie:
     Raises:
         TransferFailed: The file isn't a complete MP4 with a video.
         UnusableVideo: The child died, took too long, needed too much memory, or sent an invalid
-            line or request; or the file takes too many reads.
+            line or request; or the file takes too many reads, or reads of too many bytes.
         RuntimeError: The child sent no first line.
     """
     answer = child.receive()

@@ -3,7 +3,7 @@
 S3's list of stored parts is the only checkpoint of a copy. One more small part, the mark,
 identifies the upload: the mark contains the file's version, the object's key and the object's
 metadata. The mark has the highest part number that S3 takes, and is left out when the upload is
-completed. Parts are streamed: a part is sent while it is still being received. S3 checks each
+completed. If the source has ranges, a part is sent while it is still being received. S3 checks each
 part's CRC32, which follows the part as a trailer.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """

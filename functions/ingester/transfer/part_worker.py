@@ -163,14 +163,14 @@ class Worker:
         else:
             key, size = plan.key, plan.size
         inspected = self.copy.inspect(key, size) if self.copy.inspect else None
-        return self._copied(key, size, inspected)
+        return self._copied(key, size, inspected, was_there=isinstance(plan, AlreadyThere))
 
-    def _copied(self, key: str, size: int, inspected: Any) -> Copied:
+    def _copied(self, key: str, size: int, inspected: Any, *, was_there: bool) -> Copied:
         progress = self.progress
         seconds = self.clock() - progress.began
         copied = Copied(key, size, inspected, progress.fetched, seconds, progress.retries)
         logger.info(
-            "Staged %s" if copied.fetched else "Already staged: %s",
+            "Already staged: %s" if was_there else "Staged %s",
             key,
             extra={
                 "bytes": size,

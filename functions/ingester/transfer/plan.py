@@ -94,8 +94,8 @@ class AlreadyThere:
 def plan_of(copy: Copy, bucket: Bucket, *, overwrite: bool) -> Plan | AlreadyThere:
     """Open the source of a copy, and return the work that is left.
 
-    Unless S3 has the object, an unfinished upload is found or a new one is created, and other
-    unfinished uploads to the same key are aborted.
+    Unless the result is AlreadyThere, an unfinished upload is found or a new one is created, and
+    other unfinished uploads to the same key are aborted.
 
     Args:
         copy: The file.

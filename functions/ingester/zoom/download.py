@@ -1,6 +1,6 @@
 """Download a recording's file from Zoom: follow the download_url, and open ranges of the file.
 
-Zoom redirects a download_url to another host, a CDN with signed URLs. Zoom answers **200 with an
+Zoom redirects a download_url to another host, a CDN with signed URLs. Zoom may answer **200 with an
 HTML page** if the file is deleted or we aren't authorized (Zoom's developer forum). The token is a
 secret, which is sent only to allowed hosts, over https.
 """
@@ -194,6 +194,7 @@ class ZoomFile:
 
         Raises:
             FileGone: The API says that the recording is deleted, and `error` is a FileRefused.
+            IngesterError: See `AccessInUse.replacement_for`.
         """
         try:
             return self._access.replacement_for(access)

@@ -1,6 +1,6 @@
 """Read those fields of Zoom's webhook events that have varying types.
 
-Zoom sends numbers as strings, leaves fields out, or sends null. Each function returns an empty
+Zoom may send a number as a string, leave a field out, or send null. Each function returns an empty
 value for an unreadable field, and never raises an error.
 """
 

@@ -1,8 +1,8 @@
 """Parse webhook events, Zoom's and our own of the same form, into typed objects.
 
 Zoom's developer pages ("Webhooks", the webhook events of Meetings and Recordings) name the fields.
-In practice the fields' form varies: ids are numbers or strings, files lack a type or a status, and
-types come in upper or lower case.
+In practice the fields' form varies: ids are numbers or strings, files may lack a type or a status,
+and types come in upper or lower case.
 """
 
 from __future__ import annotations
@@ -342,8 +342,8 @@ def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
 
     Raises:
         BadRequest: The body isn't a webhook event; or the webhook event lacks a challenge's valid
-            token, a recording's uuid (unless the webhook event is about a transcript), or, if it is
-            our own, the download token.
+            token, a recording's uuid (unless the webhook event is about a transcript or isn't
+            used), or, if it is our own, the download token.
     """
     try:
         content = msgspec.json.decode(readable(body))

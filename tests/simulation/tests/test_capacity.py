@@ -58,7 +58,7 @@ def test_capacity_document_has_the_fixed_costs_and_assumptions_of_the_code(text:
     assert document.part_of(text, "assumed") == document.assumed_table({})
 
 
-def test_capacity_document_shows_every_limit_of_downloads_and_the_default_settings(
+def test_table_of_downloads_in_the_capacity_document_shows_its_loads_and_the_default_settings(
     text: str,
 ) -> None:
     found = [row[:2] for row in rows(document.part_of(text, "downloads"))[2:]]
@@ -67,7 +67,7 @@ def test_capacity_document_shows_every_limit_of_downloads_and_the_default_settin
     assert (f"{Load(300).downloads}", "0") in found
 
 
-def test_capacity_document_has_every_combination_of_settings(text: str) -> None:
+def test_table_of_settings_in_the_capacity_document_shows_each_of_its_loads(text: str) -> None:
     found = [row[2:4] for row in rows(document.part_of(text, "settings"))[2:]]
     assert found == [(f"{load.downloads}", f"{load.uploads}") for load in document.SETTINGS]
 

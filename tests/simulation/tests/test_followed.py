@@ -53,7 +53,7 @@ def test_a_row_has_the_end_of_its_ingest_and_a_mail_reports_an_end_without_publi
     assert [mail.who for mail in played.mails] == ["follow"] * mails
 
 
-def test_the_judge_calls_an_ingest_stuck_when_it_is_followed_forever() -> None:
+def test_the_judge_calls_an_ingest_stuck_when_the_ingest_is_still_followed_at_the_end() -> None:
     played = followed("SUCCEEDED")
     following_of(played)["due"] = "2026-03-20T12:00:00Z"
     assert worst_of(played) is Category.STUCK

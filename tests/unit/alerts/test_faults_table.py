@@ -1,4 +1,4 @@
-"""The table of mailed faults: claims, counts of repeats, and expiry."""
+"""The table of faults: claims, counts of repeats, and expiry."""
 
 from __future__ import annotations
 

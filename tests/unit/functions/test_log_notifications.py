@@ -121,7 +121,7 @@ def test_few_mails_are_sent_when_many_recordings_fail_at_the_same_time(
     assert "more times) (many) " in subject
 
 
-def test_fault_has_its_own_mail_when_many_faults_ended_before(
+def test_fault_has_its_own_mail_when_many_faults_occurred_ten_minutes_before(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     log_notifications.mail_faults(log_event(*failures_of(range(20))), deps)

@@ -1,4 +1,4 @@
-"""Followed ingests in the ledger, and the index of records that are due for a poll."""
+"""Followed ingests in the ledger, and the index of records with a planned poll."""
 
 from __future__ import annotations
 

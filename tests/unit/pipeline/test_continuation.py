@@ -51,7 +51,7 @@ def test_copy_too_long_is_raised_when_a_copy_is_continued_for_a_day() -> None:
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=200))
-def test_copy_grows_or_is_stuck_after_at_most_three_idle_invocations(stored: list[int]) -> None:
+def test_copy_is_stuck_exactly_when_three_invocations_in_a_row_are_idle(stored: list[int]) -> None:
     copying: Copying | UnsetType = UNSET
     most = 0
     for position, size in enumerate(stored):

@@ -53,7 +53,7 @@ def test_conflicts_name_the_row_or_the_source_that_has_the_same_time() -> None:
     assert not any(conflict.all_skipped for conflict in found)
 
 
-def test_copies_name_the_first_row_that_has_the_same_scheduled_class() -> None:
+def test_copies_of_scheduled_classes_name_the_first_row_with_the_same_scheduled_class() -> None:
     fall = sheet(
         "Fall",
         (2, "1", a_class("M", "A")),

@@ -14,7 +14,7 @@ NOW = 1000.0
 @pytest.mark.parametrize(
     ("spent", "work", "answer"),
     [
-        (-60.0, 1.5, 2.6),  # Slack's clock is a minute ahead of ours.
+        (-60.0, 1.5, 2.6),  # API Gateway's clock is a minute ahead of ours.
         (0.0, 1.5, 2.6),
         (0.5, 1.5, 2.6),
         (1.2, 1.7, 2.6),

@@ -33,7 +33,7 @@ def row(state: State | None, reason: str = "", *, hours: float = 0, **more: Any)
 
 
 def diagnosis_of(known: StatusRow, *others: StatusRow) -> Diagnosis:
-    """Return the diagnosis of a row at `NOW`, among the other rows of its recording."""
+    """Return the diagnosis of a row at `NOW`, given `others`."""
     return diagnose(known, others, NOW, PATIENCE)
 
 

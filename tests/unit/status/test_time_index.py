@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from ingester.errors import BadRequest
 from ingester.pipeline.states import State
+from ingester.status.row import StatusRow
+from ingester.status.table import row_of
 from ingester.status.time_index import Position, StatusPages
 from tests.cloud import Cloud
 from tests.hooks import recorded
@@ -57,6 +59,33 @@ def read(
         if position is None:
             return found
         position = Position.read(position.token)
+
+
+def test_page_of_the_status_table_has_each_attribute_of_a_row_that_lists_show(aws: Cloud) -> None:
+    text = ("recording_id", "topic", "recording_start_time", "origin", "reason", "course")
+    more = ("oc_series_id", "ingest_request_time", "retry_due")
+    numbers = {"meeting_id": 7, "failures": 1, "steps_left_out": 1}
+    item = {
+        **dict.fromkeys((*text, *more, "zoom_notice"), "2026-10-14T18:30:00Z"),
+        **numbers,
+        "zip_id": "z",
+        "pipeline_state": "IGNORED",
+        "update_date": "2026-10-14",
+        "update_time": 60,
+        "file_ids": {"f"},
+        "asked": {"oc_series_id": "S"},
+        "steps": [{"state": "IGNORED", "at": "2026-10-14T18:30:00Z"}],
+    }
+    aws.status.put_item(Item=item)
+    [listed], _ = StatusPages(aws.status, 1).page(NOW - timedelta(days=1), NOW, None, NONE)
+    whole, empty = row_of(item), StatusRow(zip_id="", state=None, updated=NOW)
+    lacking = {
+        name
+        for name in StatusRow.__struct_fields__
+        if getattr(listed, name) != getattr(whole, name)
+    }
+    assert lacking == {"zoom_notice", "failures", "steps", "steps_left_out"}
+    assert all(getattr(whole, name) != getattr(empty, name) for name in StatusRow.__struct_fields__)
 
 
 @pytest.mark.parametrize("page_rows", [1, 2, 3, 4, 5, 12, 100])

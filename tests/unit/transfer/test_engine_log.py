@@ -15,7 +15,7 @@ from bench.transfer.peers.content import Generated
 from bench.transfer.peers.s3_settings import S3Fault
 from bench.transfer.peers.zoom_settings import ZoomFault
 from ingester import log
-from ingester.errors import OutOfTime, ZoomBusy
+from ingester.errors import AwsFailed, OutOfTime, ZoomBusy
 from ingester.log import JsonFormatter
 from ingester.transfer.engine import Budget
 from ingester.transfer.parts import MIB
@@ -24,6 +24,7 @@ from tests.unit.transfer.copying import (
     KNOWN,
     S3,
     SLIDES,
+    TALK,
     ZOOM,
     Clock,
     Copying,
@@ -59,6 +60,19 @@ def test_log_of_the_engine_has_a_record_of_each_staged_file(copying: Copying, li
     assert (staged["seconds"], staged["megabytes_per_second"], staged["retries"]) == (0, 0, 0)
     assert already_staged["message"] == f"Already staged: {key_of('chat')}"
     assert (already_staged["bytes"], already_staged["fetched_bytes"]) == (CHAT, 0)
+
+
+def test_log_calls_a_file_staged_when_the_run_only_completes_the_upload_of_stored_parts(
+    copying: Copying, lines: Lines
+) -> None:
+    fault = S3Fault(kind="status", operation="CompleteMultipartUpload")
+    copying.s3.configure(replace(S3, faults=(fault,)))
+    with pytest.raises(AwsFailed):
+        copying.run(clock=Clock(100.0))
+    copying.run(clock=Clock(100.0))
+    *_, staged = lines()
+    assert staged["message"] == f"Staged {key_of('talk')}"
+    assert (staged["bytes"], staged["fetched_bytes"]) == (TALK, 0)
 
 
 def test_log_has_the_progress_after_each_part_when_a_part_takes_ten_seconds(

@@ -278,9 +278,7 @@ class TestSizeOf:
         failing(s3, "HeadObject", 403, "AccessDenied")
         assert bucket.size_of(TALK) is None
 
-    def test_object_size_raises_client_error_when_s3_fails(
-        self, s3: S3Peer, bucket: Bucket
-    ) -> None:
+    def test_size_of_raises_client_error_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
         self.write_object(bucket)
         failing(s3, "HeadObject", 503, "SlowDown")
         with pytest.raises(ClientError, match="503"):

@@ -43,7 +43,9 @@ def test_pause_of_downloads_doubles_up_to_a_maximum_when_zoom_throttles_after_a_
     assert seconds == [60, 120, 240, 480, LONGEST_SECONDS, LONGEST_SECONDS]
 
 
-def test_pause_of_downloads_is_a_minute_again_after_half_an_hour_without_a_429() -> None:
+def test_pause_of_downloads_is_a_minute_again_half_an_hour_after_the_end_of_the_last_pause() -> (
+    None
+):
     pause = Pause(until=END, seconds=480)
     assert pause_after(pause, later(60 + 1799), None).seconds == LONGEST_SECONDS
     assert pause_after(pause, later(60 + 1800), None).seconds == 60

@@ -207,14 +207,14 @@ def test_options_are_dropped_when_a_webhook_event_of_zoom_has_them() -> None:
     assert (message.force, message.override_series_id) == (UNSET, UNSET)
 
 
-def test_webhook_event_of_the_pipeline_is_a_bad_ingest_when_a_file_lacks_its_id() -> None:
+def test_on_demand_request_is_a_bad_ingest_when_a_file_lacks_its_id() -> None:
     bad = parsed(on_demand(without(mp4(), "id")))
     assert isinstance(bad, BadIngest)
     assert (bad.uuid, bad.zip_id, bad.subject.meeting_id) == (UUID, "on-demand-1", MEETING)
     assert str(bad).startswith("Bad webhook data: ")
 
 
-def test_webhook_event_of_the_pipeline_has_its_options() -> None:
+def test_on_demand_request_has_its_options() -> None:
     options = ingest(on_demand(on_demand_series_id="S-1", oc_workflow="wf")).asked
     assert (options.oc_series_id, options.oc_workflow) == ("S-1", "wf")
     overridden = ingest(on_demand(on_demand_series_id="S-1", override_series_id="S-2")).asked

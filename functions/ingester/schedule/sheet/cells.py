@@ -310,7 +310,7 @@ def shown(cell: str) -> str:
 
 
 def hints(cells: Mapping[str, str]) -> Iterator[str]:
-    """Yield hints about fields that a usable row lacks, or that may be mistakes."""
+    """Yield hints about a usable row: names that are left out, and possible mistakes."""
     for name in (COURSE_CODE, TYPE):
         if problem := name_problem(cells[name]):
             yield f"{SHEET_NAMES[name]} {problem}: it was left out"

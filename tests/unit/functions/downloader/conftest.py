@@ -31,7 +31,7 @@ from tests.unit.functions.downloader.harness import (
 
 @pytest.fixture(scope="package")
 def lecture(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """Return a lecture of two segments, each with two views, a chat and Zoom's other files."""
+    """Return a lecture of two segments, each with two views and Zoom's usual other files."""
     made = Lecture(meeting_id=MEETING, start_time=START, seconds=12)
     return dataclasses.replace(build_lecture(tmp_path_factory.mktemp("media"), made), duration=30)
 

@@ -136,7 +136,7 @@ class TestBesideTheVideo:
 
 
 class TestLimits:
-    def test_captions_are_left_to_a_later_message_when_they_take_longer_than_a_minute(
+    def test_captions_are_left_to_a_later_message_when_their_download_takes_longer_than_a_minute(
         self, harness: Harness, lecture: Recording
     ) -> None:
         seconds = itertools.count(step=20.0)

@@ -62,7 +62,7 @@ class TestFailed:
         assert harness.take(accepted, receive_count=12)
         assert end_of(harness, small) == (End.FAILED, False)
 
-    def test_end_of_the_request_is_in_the_ledger_when_zoom_does_not_finish_within_a_day(
+    def test_end_of_the_request_is_in_the_ledger_when_zoom_does_not_finish_the_files_in_a_day(
         self, harness: Harness, small: Recording
     ) -> None:
         slow = harness.zoom.add(with_file(small, 0, processing_asks=999, file_id="slow"))

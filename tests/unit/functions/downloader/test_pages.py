@@ -1,4 +1,4 @@
-"""Downloads that Zoom answers with a web page, as for a deleted file or a refused request."""
+"""Downloads that Zoom answers with a web page or a 404 instead of the file."""
 
 from __future__ import annotations
 

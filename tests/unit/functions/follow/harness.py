@@ -66,7 +66,7 @@ class Harness:
         assert self.uploader.take(self.uploader.message(uuid=uuid, zip_id=zip_id))
 
     def run(self, uuid: str = "") -> dict[str, Any]:
-        """Run once for all recordings, or only for the recording `uuid`, and return the answer."""
+        """Run once on schedule, or only for the recording `uuid`, and return the answer."""
         return follow.answer({"uuid": uuid} if uuid else EVERY_MINUTE, self.deps())
 
     def run_after(self, **time: float) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Harness:
         return sum(self.run_after(hours=1).get("asked", 0) for _ in range(round(days * 24)))
 
     def end_workflow(self, uuid: str = UUID, **change: Any) -> None:
-        """End the workflow of a recording now: as SUCCEEDED, unless `change` has another `end`."""
+        """End or pause a recording's workflow now. `change` has fields of a `WorkflowChange`."""
         wanted = WorkflowChange(mediapackage_id=media_package_id(uuid), seconds=0, **change)
         self.opencast.store.change_workflows(wanted)
 

@@ -338,7 +338,7 @@ def test_unreadable_record_is_reported_once_and_other_ingests_are_followed(
     assert len(errors(caplog)) == 1
 
 
-def test_record_leaves_the_index_of_due_ingests_when_older_code_has_dropped_its_follow_up(
+def test_record_leaves_the_follow_index_when_older_code_has_dropped_its_follow_up(
     harness: Harness,
 ) -> None:
     harness.ingest()
@@ -348,3 +348,10 @@ def test_record_leaves_the_index_of_due_ingests_when_older_code_has_dropped_its_
     harness.aws.recordings.put_item(Item=item)
     assert harness.run_after(minutes=40) == {"asked": 0}
     assert harness.deps().ledger.due_to_follow(5) == []
+
+
+def test_record_is_not_created_when_an_operator_names_a_recording_that_the_ledger_lacks(
+    harness: Harness,
+) -> None:
+    assert harness.run("unknown==") == {"asked": 0}
+    assert "Item" not in harness.aws.recordings.get_item(Key={"uuid": "unknown=="})

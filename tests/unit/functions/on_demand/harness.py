@@ -18,7 +18,7 @@ CLOSED = "https://127.0.0.1:9"
 
 @dataclass
 class Harness(RequestingHarness):
-    """An on-demand function and its neighbours. Zoom has one recording."""
+    """An on-demand function and its neighbours. At first, Zoom has one recording."""
 
     deps: on_demand.Dependencies = field(init=False)
 

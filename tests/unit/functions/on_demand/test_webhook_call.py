@@ -30,7 +30,7 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_webhook_event_of_an_on_demand_request_is_signed_with_the_pipeline_signing_key(
+def test_on_demand_signs_its_request_to_the_webhook_with_the_pipeline_signing_key(
     harness: Harness,
 ) -> None:
     assert harness.ask({"uuid": UUID, "oc_workflow": "wf"}) == (200, "Ingest accepted")
@@ -91,7 +91,7 @@ def test_on_demand_request_gets_500_and_its_row_has_the_reason_when_the_webhook_
 
 @pytest.mark.parametrize("before", ["wrong: ", "x" * 190])
 @pytest.mark.parametrize("is_json", [True, False])
-def test_on_demand_answer_contains_no_part_of_the_key_when_the_answer_of_the_webhook_repeats_it(
+def test_on_demand_answer_contains_no_part_of_the_key_when_the_webhook_repeats_the_key(
     is_json: bool, before: str, harness: Harness
 ) -> None:
     def check() -> None:
@@ -238,7 +238,7 @@ def test_on_demand_request_gets_500_when_the_ledger_has_only_another_request_for
 
 
 @pytest.mark.parametrize("wait", [0.0, 3.0, 5.0, 9.0])
-def test_on_demand_request_ends_within_20_seconds_even_when_sleeps_take_longer(
+def test_timeouts_of_on_demand_calls_end_within_20_seconds_or_last_at_most_a_tenth_of_a_second(
     wait: float, harness: Harness
 ) -> None:
     harness.watch.longer = wait

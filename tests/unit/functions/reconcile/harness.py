@@ -50,10 +50,10 @@ class Harness(RequestingHarness):
         """Run once, and return the answer.
 
         Args:
-            event: The event of an operator, or None for the event of the EventBridge rule.
+            event: The event of the run; None for the event of the EventBridge rule.
             seconds: The time that the run may take.
-            is_found: Whether an earlier run has found all of Zoom's recordings. The argument has no
-                effect on an operator's run, or if the state wasn't written yet.
+            is_found: Whether an earlier run has found all of Zoom's recordings. The argument has an
+                effect only if `event` is None and the state was written before.
         """
         if is_found and event is None and "Item" in self.aws.recordings.get_item(Key={"uuid": KEY}):
             self.aws.recordings.update_item(

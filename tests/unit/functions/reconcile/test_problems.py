@@ -115,7 +115,7 @@ def test_run_of_reconcile_is_incomplete_and_the_next_run_retries_when_the_webhoo
     assert "error" not in harness.state()["last"]
 
 
-def test_run_of_reconcile_stops_when_the_webhook_answers_three_requests_with_502(
+def test_run_of_reconcile_stops_when_the_webhook_answers_502_for_three_recordings(
     harness: Harness,
 ) -> None:
     harness.begin()

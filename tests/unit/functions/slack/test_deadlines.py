@@ -211,7 +211,7 @@ def test_slack_user_is_asked_to_try_again_when_slack_is_slow_in_the_second_invoc
 
 
 def test_second_invocation_of_the_slack_function_ends_before_its_timeout() -> None:
-    # The invocation waits for two answers of Slack's API and posts two messages, within 30 s.
+    # In 30 s, the invocation may wait for two answers of Slack's API and post two messages.
     assert 2 * API_SECONDS <= slack.BACKGROUND_SECONDS
     assert slack.BACKGROUND_SECONDS + 2 * slack.POST_SECONDS <= 28
 

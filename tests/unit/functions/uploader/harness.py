@@ -246,7 +246,7 @@ class Harness:
         self.opencast.fail(Fault(kind=kind, path=path, **more))
 
     def has_event(self, identifier: str = OWN_ID) -> None:
-        """Add an event to Opencast that the uploader didn't ingest."""
+        """Add an event to Opencast that didn't come from the uploader."""
         event = Event(identifier=identifier, terms={"title": ["T"]}, created="2026-10-14T14:00:12Z")
         self.opencast.store.add_event(event, active=False)
 

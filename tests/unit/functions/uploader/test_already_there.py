@@ -68,7 +68,7 @@ class TestAnotherRequestsIngest:
         assert harness.record.request(ZIP_ID).end is End.IGNORED
         assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
-    def test_row_of_the_ingested_request_names_the_files_that_the_event_lacks(
+    def test_row_of_the_request_that_led_to_the_ingest_names_the_files_that_the_event_lacks(
         self, harness: Harness, other: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(other)
@@ -134,7 +134,7 @@ class TestMultipleIngests:
         assert ingest.mediapackage_id != OWN_ID
         assert uuid.UUID(ingest.mediapackage_id).version == 4
 
-    def test_second_event_has_a_random_id_when_the_first_event_is_only_claimed(
+    def test_second_event_has_a_random_id_when_the_outcome_of_the_first_post_is_unknown(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.be_busy()

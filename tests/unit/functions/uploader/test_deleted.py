@@ -21,7 +21,7 @@ def ingest_and_delete(harness: Harness) -> None:
     harness.delete_event()
 
 
-def test_deleted_event_is_reported_and_not_ingested_again(
+def test_deletion_of_an_event_is_reported_and_its_recording_is_not_ingested_again(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     # A late webhook event of Zoom's must not undo a deletion.
@@ -52,7 +52,7 @@ def test_redriven_message_causes_no_second_post_after_the_event_was_deleted_in_o
     assert (harness.posts, harness.outcome[0]) == (1, "SENT_TO_OPENCAST")
 
 
-def test_deleted_event_is_ingested_again_when_the_same_request_is_accepted_again(
+def test_recording_of_a_deleted_event_is_ingested_again_when_its_request_is_accepted_again(
     harness: Harness,
 ) -> None:
     ingest_and_delete(harness)
@@ -65,7 +65,7 @@ def test_deleted_event_is_ingested_again_when_the_same_request_is_accepted_again
     assert harness.posts_of == {OWN_ID: ["taken"]}
 
 
-def test_deleted_event_is_ingested_again_when_another_request_names_its_recording(
+def test_recording_of_a_deleted_event_is_ingested_again_when_another_request_is_accepted(
     harness: Harness,
 ) -> None:
     ingest_and_delete(harness)
@@ -105,7 +105,9 @@ def test_row_becomes_ignored_when_the_event_was_deleted_before_the_last_write_of
     assert "isn't in Opencast any more" in reason
 
 
-def test_request_is_ingested_when_it_comes_while_the_deletion_is_noticed(harness: Harness) -> None:
+def test_recording_is_ingested_when_a_request_comes_while_the_deletion_is_noticed(
+    harness: Harness,
+) -> None:
     ingest_and_delete(harness)
 
     def ask() -> None:

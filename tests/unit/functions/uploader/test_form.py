@@ -203,6 +203,6 @@ class TestRecordingTimes:
         assert "events can't be read" in caplog.text
 
 
-def test_read_timeout_of_the_post_ends_a_minute_before_the_invocation_but_has_a_minimum() -> None:
+def test_read_timeout_of_the_post_leaves_a_minute_of_the_invocation_but_has_a_minimum() -> None:
     assert attempts.read_seconds(900_000) == 840
     assert attempts.read_seconds(10_000) == attempts.SHORTEST_READ_SECONDS > 0

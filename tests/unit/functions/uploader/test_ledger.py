@@ -40,7 +40,7 @@ class TestAMessageThatKnowsFewerFiles:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert set(harness.own_ingest.files) == {SPEAKER, SCREEN}
 
-    def test_uploader_ingests_a_waiting_message_when_the_newer_download_was_ignored(
+    def test_uploader_ingests_a_waiting_message_when_its_request_was_ignored_meanwhile(
         self, harness: Harness
     ) -> None:
         harness.accept(SPEAKER)

@@ -171,7 +171,7 @@ class TestTheFirstPost:
 
 
 class TestAnAnswerThatNeverCame:
-    def test_event_counts_as_ingested_when_the_answer_to_its_post_was_lost(
+    def test_recording_counts_as_ingested_when_the_answer_to_its_post_was_lost(
         self, harness: Harness
     ) -> None:
         harness.fail("close", after_work=True)
@@ -438,7 +438,7 @@ class TestALedgerThatCanNotBeWrittenAfterThePost:
         assert not harness.take(harness.message(), receive_count=2)
         assert harness.posts == 1
 
-    def test_event_counts_as_ingested_when_the_outcome_could_not_be_written(
+    def test_recording_counts_as_ingested_when_the_outcome_could_not_be_written(
         self, harness: Harness
     ) -> None:
         with ledger_failing_after_the_post(harness):

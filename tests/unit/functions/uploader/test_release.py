@@ -76,7 +76,9 @@ def test_files_are_released_when_another_request_for_the_recording_has_ended(
     assert released(harness) == KEYS
 
 
-def test_files_are_released_by_the_last_of_two_ingests(harness: Harness) -> None:
+def test_files_are_released_when_each_of_two_requests_has_led_to_an_ingest(
+    harness: Harness,
+) -> None:
     for zip_id in (ZIP_ID, OTHER_ZIP_ID):
         harness.accept(zip_id=zip_id)
     harness.put_row(OTHER_ZIP_ID)

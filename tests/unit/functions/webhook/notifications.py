@@ -1,4 +1,4 @@
-"""Webhook events of Zoom and of the pipeline, and functions for tables and queues."""
+"""Builders of Zoom's webhook events and of on-demand requests; functions for tables and queues."""
 
 from __future__ import annotations
 

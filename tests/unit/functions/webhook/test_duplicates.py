@@ -1,4 +1,4 @@
-"""Repeated webhook events, and later webhook events with other files."""
+"""Repeated webhook events and requests, and later webhook events with other files."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_new_file_changes_the_state_of_the_row_when_the_recording_was_ignored(
     assert steps[-2:] == ["WEBHOOK_RECEIVED", "SENT_TO_DOWNLOADER"]
 
 
-def test_new_files_are_sent_when_each_webhook_event_names_different_files(
+def test_webhook_event_is_sent_to_the_downloader_only_when_it_names_a_new_file(
     aws: Cloud, post: Post
 ) -> None:
     # The ledger has all files, so the downloader finds the files that a message lacks.
@@ -188,7 +188,7 @@ def test_repeated_webhook_event_is_sent_to_the_downloader_when_the_queue_failed_
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_repeat_of_a_webhook_event_that_got_503_is_sent_when_another_was_sent_meanwhile(
+def test_webhook_event_that_got_503_is_sent_at_its_repeat_when_another_webhook_event_came_between(
     aws: Cloud, post: Post
 ) -> None:
     # Otherwise the file of the webhook event that got 503 would be lost.

@@ -1,4 +1,4 @@
-"""Webhook events of a forgotten recording, whose traces an operator removed."""
+"""Requests about a forgotten recording, whose traces an operator removed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def forgotten(aws: Cloud, clock: Clock) -> None:
     ],
     ids=str,
 )
-def test_webhook_event_of_a_forgotten_recording_leaves_no_trace(
+def test_request_to_the_webhook_leaves_no_trace_when_the_recording_is_forgotten(
     aws: Cloud, post: Post, event: Json, status: int
 ) -> None:
     before = record_of(aws)

@@ -18,6 +18,7 @@ from ingester.pipeline.states import State
 from ingester.zoom import signature
 from tests.cloud import Clock, Cloud
 from tests.function_harness import ZOOM_SECRET, post_webhook
+from tests.hooks import failing_table
 from tests.unit.functions.measured import count_of, listen, measured, rightly_signed
 from tests.unit.functions.webhook.notifications import (
     UUID,
@@ -48,7 +49,7 @@ def test_completed_recording_is_counted_once_when_zoom_repeats_its_webhook_event
     assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}]
 
 
-def test_webhook_events_that_zoom_signed_are_counted_and_those_of_the_pipeline_are_not(
+def test_webhook_events_that_zoom_signed_are_counted_and_on_demand_requests_are_not(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     # A webhook event that Zoom signed keeps the alarm on wrong signatures quiet.
@@ -198,6 +199,16 @@ def test_invalid_request_is_mailed_when_it_has_the_zip_id_of_zoom(
     assert mailed.message.startswith("Bad webhook data: ")
 
 
+def test_invalid_request_with_the_zip_id_of_zoom_is_mailed_when_the_status_table_fails(
+    aws: Cloud, post: Post, log: pytest.LogCaptureFixture
+) -> None:
+    with failing_table(aws.status):
+        assert post(on_demand(without(mp4(), "id"), zip_id=ZIP_ID)) == 400
+    [mailed] = [record for record in log.records if record.levelno >= logging.ERROR]
+    assert mailed.message.startswith("Bad webhook data: ")
+    assert measured(log) == []
+
+
 def test_invalid_request_is_not_mailed_when_the_ingest_was_sent_to_opencast(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
@@ -217,9 +228,18 @@ def test_answer_of_5xx_is_not_counted_as_a_rejection(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     aws.recordings.delete()
-    for content in (completed(), on_demand(), status_event("recording.trashed")):
+    for content in (completed(), status_event("recording.trashed")):
         assert post(content) == 503
-    assert measured(log) == [{Metric.WEBHOOK_NOT_TAKEN: 1}] * 3
+    assert measured(log) == [{Metric.WEBHOOK_NOT_TAKEN: 1}] * 2
+
+
+def test_answer_of_5xx_is_not_counted_when_the_pipeline_signed_the_request(
+    aws: Cloud, post: Post, log: pytest.LogCaptureFixture
+) -> None:
+    # The alarm says that Zoom sends the webhook event again. Our own sender gets the answer.
+    aws.recordings.delete()
+    assert post(on_demand()) == 503
+    assert measured(log) == []
 
 
 def test_signature_that_can_not_be_checked_is_counted_neither_as_wrong_nor_as_rejected(

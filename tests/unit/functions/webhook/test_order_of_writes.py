@@ -98,7 +98,7 @@ def test_new_file_is_sent_when_the_status_table_fails(aws: Cloud, post: Post) ->
 
 
 def test_recording_event_gets_503_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
-    # The ledger doesn't keep this state, so Zoom has to repeat the webhook event.
+    # The ledger has no states of recording events, so Zoom has to repeat the webhook event.
     aws.status.delete()
     assert post(status_event()) == 503
 

@@ -36,6 +36,7 @@ from tests.unit.functions.webhook.removals import (
     Notify,
     batch_recovered,
     batch_trashed,
+    deleted,
     recovered,
     trashed,
 )
@@ -70,6 +71,18 @@ def test_recording_is_processed_as_before_when_it_is_recovered_before_its_reques
     assert record_of(aws).notice == ""
     assert record_of(aws).requests == record.requests
     assert len(sent(aws)) == 3
+
+
+def test_recovery_leaves_only_the_reason_of_a_retry_when_the_recording_was_trashed_and_deleted(
+    aws: Cloud, post: Post
+) -> None:
+    post(completed())
+    due: Json = {"retry_due": "2026-10-14T18:40:00Z", "reason": "next try at 18:40"}
+    put(aws, State.DOWNLOADER_FAILED, **due)
+    for notify in (trashed, deleted, recovered):
+        assert post(notify()) == 204
+    assert state(aws) == ("DOWNLOADER_FAILED", "next try at 18:40")
+    assert "zoom_notice" not in aws.rows()[ZIP_ID]
 
 
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED])

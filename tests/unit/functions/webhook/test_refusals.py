@@ -127,7 +127,7 @@ def test_webhook_event_gets_204_when_the_pipeline_does_not_use_its_kind(
         "endpoint.url_validation",
     ],
 )
-def test_webhook_event_gets_400_when_it_has_no_payload_or_names_no_recording(
+def test_webhook_request_gets_400_when_its_payload_is_missing_or_invalid(
     event: str, aws: Cloud, post: Post
 ) -> None:
     objects: list[Any] = [None, [], "x", {}, {"id": 1, "uuid": ""}, {"uuid": 5}]
@@ -161,7 +161,7 @@ def answered(answer: Answer, secret: str) -> bool:
 
 
 @pytest.mark.parametrize("secret", ["one", "two"])
-def test_zoom_challenge_is_answered_with_the_secret_that_signed_it(
+def test_answer_to_a_zoom_challenge_is_signed_with_the_secret_that_signed_the_challenge(
     secret: str, aws: Cloud, clock: Clock
 ) -> None:
     deps = webhook_dependencies(aws, clock, secrets="one,two")

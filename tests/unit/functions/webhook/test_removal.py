@@ -49,7 +49,7 @@ each_form = pytest.mark.parametrize(
 
 
 @each_form
-def test_removal_is_noted_in_the_ledger_and_in_the_rows_in_progress(
+def test_removal_is_noted_in_the_ledger_and_in_the_rows_of_ingests_in_progress(
     notify: Notify, notice: str, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -89,6 +89,22 @@ def test_removal_does_not_change_the_row_of_an_ended_ingest_whatever_the_retry_t
     before = aws.rows()
     assert post(trashed()) == 204
     assert aws.rows() == before
+
+
+@pytest.mark.parametrize(
+    ("events", "notice"),
+    [((trashed,), TRASHED), ((trashed, trashed), TRASHED), ((trashed, deleted), DELETED)],
+    ids=["trashed", "trashed twice", "trashed, then deleted"],
+)
+def test_reason_of_a_retry_follows_only_the_last_notice_when_a_recording_is_removed_repeatedly(
+    events: tuple[Notify, ...], notice: str, aws: Cloud, post: Post
+) -> None:
+    post(completed())
+    due: Json = {"retry_due": "2026-10-14T18:40:00Z", "reason": "no file yet; next try at 18:40"}
+    put(aws, State.DOWNLOADER_FAILED, **due)
+    for notify in events:
+        assert post(notify()) == 204
+    assert state(aws) == ("DOWNLOADER_FAILED", f"{notice}; no file yet; next try at 18:40")
 
 
 @pytest.mark.parametrize("notify", [batch_trashed, batch_deleted])
@@ -176,7 +192,7 @@ def test_removal_of_other_recordings_is_noted_when_one_ledger_record_is_unreadab
     assert "Correct the item" in error.message
 
 
-def test_warning_names_recording_and_request_when_a_recording_in_progress_is_removed(
+def test_warning_names_recording_and_request_when_a_recording_is_removed_during_its_ingest(
     aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     post(completed())
