@@ -281,7 +281,7 @@ def _not_taken(error: Exception) -> NotReady:
     told = AwsFailed.of(error) if is_aws else error
     trace = error if is_aws else None
     logger.error(
-        "%s This notification wasn't taken.", told, exc_info=trace, extra={"outlook": AGAIN}
+        "%s This webhook event wasn't taken.", told, exc_info=trace, extra={"outlook": AGAIN}
     )
     return NotReady("Not now. Send it again later.")
 

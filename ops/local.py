@@ -193,7 +193,7 @@ def record(
     topic: str = "HIST E-1010 Mapping the Ocean",
     fail: str | None = None,
 ) -> None:
-    """Make a recording, and send its webhook."""
+    """Make a recording, and send its webhook event."""
     if not 1 <= segments <= local_play.MOST_SEGMENTS:
         raise OpsError(f"--segments has to be 1 to {local_play.MOST_SEGMENTS}.")
     if not 1 <= minutes <= local_play.MOST_MINUTES:

@@ -79,7 +79,7 @@ class _About(msgspec.Struct, frozen=True):
 _ABOUT = {
     "zoom-webhook": _About(
         "Webhook",
-        f"The notification is to be sent again. {ZOOM_REPEATS}",
+        f"The webhook event has to be sent again. {ZOOM_REPEATS}",
         "If the recording isn't in `invoke recordings` by then: `invoke exec.pipeline UUID`.",
     ),
     "zoom-on-demand": _About(
