@@ -82,7 +82,7 @@ class AddedTrack(msgspec.Struct, frozen=True):
 class OpencastIngest(msgspec.Struct, frozen=True):
     """An ingest of the Opencast stand-in.
 
-    `parts` are the parts of the form. URLs in them have no query. `status` is the HTTP status, or
+    `parts` are the parts of the form, whose URLs have no query. `status` is the HTTP status, or
     None before the answer.
     """
 

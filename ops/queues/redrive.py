@@ -16,7 +16,7 @@ message in both queues. A second redrive is then harmless:
 
 A redrive doesn't write the ledger. A request whose message is on a DLQ has ended. The request
 doesn't count as sent, and no failure is counted, so the uploader accepts its message again. The
-uploader drops a message only if another message of the request has superseded it with more files.
+uploader drops a message that another message of the request has superseded with more files.
 """
 
 from __future__ import annotations

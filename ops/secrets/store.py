@@ -100,7 +100,7 @@ def value_of(ssm: SSMClient, names: Names, name: str) -> str:
 
 
 def described(ssm: SSMClient, names: Names) -> dict[str, StoredSecret]:
-    """Return the description of each of the stack's secrets in SSM, by name."""
+    """Return the stack's secrets in SSM by name, without their values."""
     pages = ssm.get_paginator("describe_parameters").paginate(
         ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [names.secrets_path]}]
     )
