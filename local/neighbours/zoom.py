@@ -262,7 +262,11 @@ class ZoomStandIn(StandIn):
         )
 
     def answer(self, request: Request) -> Answer:
-        """Carry out a request to zoom.us, and return the answer."""
+        """Carry out a request to zoom.us, and return the answer.
+
+        Raises:
+            ValueError: A fault changes a file that has no content or no padding.
+        """
         return self._answer("zoom", request)
 
     def _answer(self, origin: Origin, request: Request) -> Answer:
@@ -294,6 +298,9 @@ class ZoomStandIn(StandIn):
         """Carry out a fault that changes the account.
 
         Return whether faults of this kind change the account.
+
+        Raises:
+            ValueError: The fault changes a file that has no content or no padding.
         """
         if fault.kind == "changed" and listed:
             self._account.change(listed)

@@ -42,7 +42,7 @@ class Compiler:
         """Write the bytecode of the modules below `folder` to `__pycache__`.
 
         The same sources give the same bytes. Docstrings are left out, because no function reads
-        them, and they are a seventh of the bytecode. A source that can't be compiled gets no
+        them. A source that can't be compiled gets no
         bytecode, because some packages ship code for other versions of Python.
 
         Raises:
