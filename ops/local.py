@@ -289,7 +289,7 @@ def running(home: Path = HOME) -> State:
 
 
 def show_addresses(state: State) -> None:
-    """Print the stack's addresses and processes."""
+    """Print the stack's addresses with their processes, and a hint about the certificate."""
     urls = {
         "cloud": state.aws_endpoint_url,
         "zoom": state.zoom_url,
@@ -335,7 +335,7 @@ def show_queues(state: State) -> None:
 
 
 def as_json(state: State) -> dict[str, Any]:
-    """Return the stack's addresses, processes and queues as an object for JSON."""
+    """Return the stack's status as an object for JSON."""
     running = {name: is_supervisor(pid) for name, pid in state.pids.items()}
     return {
         "stack_name": state.stack_name,

@@ -167,7 +167,7 @@ def show_roll_back(releases: Releases, versions: Mapping[Function, str]) -> None
 
 
 def report_changed_settings(releases: Releases, move: AliasMove) -> None:
-    """Print the names of the settings that a move to an earlier version changes.
+    """Print the names of the settings that a move to another version changes.
 
     Each version keeps the settings with which it was published.
 
