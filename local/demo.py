@@ -62,7 +62,10 @@ STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass
 class Journey:
-    """A recording that the demo follows. `steps` has the seen states, with seconds since `began`."""
+    """A recording that the demo follows.
+
+    `steps` has each state that was seen, with the seconds since `began`.
+    """
 
     title: str
     recording: ZoomRecording
@@ -446,7 +449,7 @@ def _cues(ingest: OpencastIngest) -> list[str]:
 
 
 def _show_times(driver: Driver, journeys: list[Journey]) -> None:
-    """Print, for each recording, the seconds until a state was seen, and the number of cues."""
+    """Print, for each recording, the seconds until each state was seen, and the number of cues."""
     steps = list(dict.fromkeys(name for journey in journeys for name, _ in journey.steps))
     rows = []
     for name in sorted(steps, key=list(State.__members__).index):

@@ -42,8 +42,8 @@ class Compiler:
         """Write the bytecode of the modules below `folder` to `__pycache__`.
 
         The same sources give the same bytes. Docstrings are left out, because no function reads
-        them. A source that can't be compiled gets no
-        bytecode, because some packages ship code for other versions of Python.
+        docstrings. A source that can't be compiled gets no bytecode, because some packages ship
+        code for other versions of Python.
 
         Raises:
             OpsError: Python ended with an error, such as when a file can't be written. The text has
