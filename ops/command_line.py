@@ -28,7 +28,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "schedule.csv-import": ("schedule.import-csv",),
     "schedule.import-json": ("schedule.json-import",),
 }
-"""Further names of commands, which are kept for compatibility and not listed."""
+"""Further names of commands, kept for compatibility, which `invoke -l` doesn't list."""
 
 
 OPTIONAL_POSITIONALS: Mapping[str, tuple[str, ...]] = {"schedule.oc-import": ("endpoint",)}
