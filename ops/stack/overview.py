@@ -46,7 +46,7 @@ FOLLOW = "follow the link in AWS's mail, or ask for another (docs/operations.md,
 
 @dataclass(frozen=True)
 class FunctionStatus:
-    """The released version of a function, and what `$LATEST` has that isn't released.
+    """The released version of a function, and the kinds of unreleased changes in `$LATEST`.
 
     `made` is the version's time in UTC. `unreleased` is "", "code", "settings" or "code and
     settings". `debug` says whether the version has debug logging on.
