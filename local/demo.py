@@ -1,4 +1,4 @@
-"""The demo, which sends recordings from Zoom to Opencast and checks what arrives there.
+"""The demo, which sends recordings from Zoom to Opencast and checks the results.
 
 The demo has (a) a lecture in the schedule, (b) a "+Zoom" request with a link and a series,
 (c) a recording without a scheduled class, (d) forged webhook events, (e) a repeat of (a), (f) a

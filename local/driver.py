@@ -1,7 +1,7 @@
 """A client of a local stack that controls the stand-ins, and acts as users and the operator do.
 
-The client uses only HTTPS and AWS's API, so the demo and the end-to-end tests see what every client
-sees.
+The client uses only HTTPS and AWS's API, so the demo and the end-to-end tests get the same answers
+as other clients.
 """
 
 from __future__ import annotations
