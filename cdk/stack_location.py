@@ -1,4 +1,4 @@
-"""Location of a stack: the facts that a command needs to work on an existing stack."""
+"""Location of a stack: the facts by which a command finds the stack in AWS."""
 
 from __future__ import annotations
 

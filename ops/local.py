@@ -317,7 +317,7 @@ def show_addresses(state: State) -> None:
 
 
 def message_counts(state: State) -> dict[str, dict[str, int]]:
-    """Return the number of messages in each state (the words in COUNTED) for each queue."""
+    """Return the numbers of messages of each queue, by queue and by the words in COUNTED."""
     names = Names(state.stack_name)
     sqs: Any = Access.of(state).client("sqs")
     counts = {}
@@ -329,7 +329,7 @@ def message_counts(state: State) -> dict[str, dict[str, int]]:
 
 
 def show_queues(state: State) -> None:
-    """Print the number of messages in each queue."""
+    """Print the numbers of messages in each queue."""
     rows = [(name, *map(str, counts.values())) for name, counts in message_counts(state).items()]
     terminal.show("Queues", ("queue", *COUNTED), rows)
 

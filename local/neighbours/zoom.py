@@ -179,7 +179,10 @@ class ZoomStandIn(StandIn):
         return self._account.recordings()
 
     def download_token(self, uuid: str, seconds: float | None = None) -> str:
-        """Return a new token for a recording's files, valid for `seconds` or the app's lifetime."""
+        """Return a new token for a recording's files.
+
+        The token is valid for `seconds`, by default for the app's `download_token_seconds`.
+        """
         return self._account.issue_download_token(uuid, seconds)
 
     def expire_access_tokens(self) -> None:
