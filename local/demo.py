@@ -250,7 +250,7 @@ def _missed(driver: Driver, start: datetime) -> ZoomRecording:
 
 
 def _warm(driver: Driver, start: datetime) -> ZoomRecording:
-    """Add recording (g) to Zoom. The demo sends the recording when the functions are warm."""
+    """Add recording (g), whose webhook event is sent when the functions are warm, to Zoom."""
     return driver.add_lecture(
         meeting_id=WARM, start_time=start, topic="HIST E-1010 Mapping the Ocean", seed="g"
     )
