@@ -78,7 +78,7 @@ def imports(folder: Path, other: Path | None) -> Iterator[Import]:
 
 
 def measure(wanted: Sequence[Import], rounds: int) -> dict[str, float]:
-    """Time each import once a round, and return the medians in milliseconds by import's name."""
+    """Time each import once a round, and return the medians in milliseconds by name."""
     times: dict[str, list[float]] = {item.name: [] for item in wanted}
     for _ in range(rounds):
         for item in wanted:

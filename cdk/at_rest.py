@@ -17,7 +17,8 @@ from cdk.settings import Settings
 class AtRest:
     """Encryption at rest and retention of logs.
 
-    `key` is None if AWS's own keys encrypt the data. `log_days` is the retention in days.
+    `key` is the site's KMS key; None if the settings name no key. `log_days` is the retention in
+    days.
     """
 
     key: kms.IKey | None

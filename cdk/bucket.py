@@ -38,7 +38,7 @@ class StagingBucket(Construct):
             encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
             encryption_key=key,
             # KMS bills each request. A bucket key saves requests, because it serves many parts. A
-            # lecture of 2 GB has 200 parts.
+            # lecture of 2 GB has more than 100 parts.
             bucket_key_enabled=True if key else None,
             enforce_ssl=True,
             lifecycle_rules=[

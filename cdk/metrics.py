@@ -1,7 +1,7 @@
 """The metrics for alarms and dashboard: the functions' own metrics and AWS's.
 
-A test compares each metric with `functions/ingester/metrics.py` and with AWS's documented metrics,
-because an alarm on a misspelt metric never goes into ALARM state.
+A test compares each metric with `functions/ingester/metrics.py` or with AWS's documented metrics,
+because an alarm on a misspelt metric gets no data.
 """
 
 from __future__ import annotations

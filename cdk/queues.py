@@ -22,8 +22,7 @@ retries after a crash.
 class Queues(Construct):
     """The queues `download` and `upload` with their dead-letter queues.
 
-    `upload_receive_limit` is the maximum number of receives of a message on which the uploader
-    works.
+    `upload_receive_limit` is the number of receives up to which the uploader works on a message.
     """
 
     def __init__(

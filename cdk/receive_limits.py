@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 DOWNLOAD_RECEIVE_LIMIT = 12
-"""Maximum number of receives of a message on which the downloader works."""
+"""Number of receives up to which the downloader works on a message."""
 
 UPLOAD_RECEIVES = 50
 """Maximum number of receives of a message by the uploader, not counting waits for Opencast."""
@@ -38,7 +38,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQue
 
 
 MESSAGE_DAYS = 14
-"""Number of days after which SQS deletes a message. This is SQS's maximum."""
+"""Number of days after which SQS deletes a message: the most that SQS allows."""
 
 
 def longest_upload_wait(patience_hours: float, outage_hours: float) -> float:
@@ -52,7 +52,7 @@ def longest_upload_wait(patience_hours: float, outage_hours: float) -> float:
 
 
 def upload_receive_limit(patience_hours: float, outage_hours: float) -> int:
-    """Return the maximum number of receives of a message on which the uploader works.
+    """Return the number of receives up to which the uploader works on a message.
 
     Each wait for Opencast takes one receive (see `longest_upload_wait` for the arguments). SQS's
     own maximum leaves at most 980 receives.

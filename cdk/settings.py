@@ -4,7 +4,7 @@ One field of `Settings` holds all facts about one setting: its default, its chec
 secret, which functions read it, and a line for people. The functions' environment
 (cdk/environment.py), their grants on secrets (cdk/grants.py), `example.env` and docs/settings.md
 are made from these facts. `python -m ops.settings_documents` writes the two documents. A test
-compares the table with what the functions read (functions/ingester/settings.py).
+compares the table with the settings that the functions read (functions/ingester/settings.py).
 
 Secrets go to SSM (see ops/secrets/), never into the template or a function's environment.
 """

@@ -1,4 +1,4 @@
-"""Location of a stack: the facts that a command needs to work on an existing stack."""
+"""Location of a stack: the facts by which a command finds the stack in AWS."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Place:
     """A stack's name, code bucket and release alias, with its AWS region and profile.
 
-    `profile` is "" if no profile is named. `code_bucket` is "" if a command doesn't need the
-    bucket.
+    `profile` is "" if no profile is named. `code_bucket` may be "" for a command that doesn't need
+    the bucket.
     """
 
     stack_name: str

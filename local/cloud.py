@@ -38,7 +38,7 @@ START_SECONDS = 20.0
 
 
 class PortTaken(Exception):
-    """Error for a port that can't be used, or if no port is free. The text has a remedy."""
+    """Error for a port that can't be used, or if no free port was found. The text has a remedy."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The demo, which sends recordings from Zoom to Opencast and checks what arrives there.
+"""The demo, which sends recordings from Zoom to Opencast and checks the results.
 
 The demo has (a) a lecture in the schedule, (b) a "+Zoom" request with a link and a series,
 (c) a recording without a scheduled class, (d) forged webhook events, (e) a repeat of (a), (f) a
@@ -62,7 +62,10 @@ STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass
 class Journey:
-    """A recording that the demo follows. `steps` has each state and the seconds since `began`."""
+    """A recording that the demo follows.
+
+    `steps` has each state that was seen, with the seconds since `began`.
+    """
 
     title: str
     recording: ZoomRecording
@@ -247,7 +250,7 @@ def _missed(driver: Driver, start: datetime) -> ZoomRecording:
 
 
 def _warm(driver: Driver, start: datetime) -> ZoomRecording:
-    """Add recording (g) to Zoom. The demo sends the recording when the functions are warm."""
+    """Add recording (g), whose webhook event is sent when the functions are warm, to Zoom."""
     return driver.add_lecture(
         meeting_id=WARM, start_time=start, topic="HIST E-1010 Mapping the Ocean", seed="g"
     )
@@ -446,7 +449,7 @@ def _cues(ingest: OpencastIngest) -> list[str]:
 
 
 def _show_times(driver: Driver, journeys: list[Journey]) -> None:
-    """Print, for each recording, the seconds until each state and the number of cues."""
+    """Print, for each recording, the seconds until each state was seen, and the number of cues."""
     steps = list(dict.fromkeys(name for journey in journeys for name, _ in journey.steps))
     rows = []
     for name in sorted(steps, key=list(State.__members__).index):

@@ -1,7 +1,7 @@
 """A client of a local stack that controls the stand-ins, and acts as users and the operator do.
 
-The client uses only HTTPS and AWS's API, so the demo and the end-to-end tests see what every client
-sees.
+The client uses only HTTPS and AWS's API, so the demo and the end-to-end tests get the same answers
+as other clients.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class AddedTrack(msgspec.Struct, frozen=True):
 class OpencastIngest(msgspec.Struct, frozen=True):
     """An ingest of the Opencast stand-in.
 
-    `parts` are the parts of the form. URLs in them have no query. `status` is the HTTP status, or
+    `parts` are the parts of the form, whose URLs have no query. `status` is the HTTP status, or
     None before the answer.
     """
 

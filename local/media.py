@@ -1,6 +1,6 @@
 """Make small media files for the Zoom stand-in, which are playable or broken on purpose.
 
-A video of two minutes at one frame a second needs some 30 KB.
+A video of two minutes at one frame a second needs less than 50 KB.
 """
 
 import hashlib

@@ -96,6 +96,9 @@ def record(
     an earlier recording's scheduled class. The schedule's CSV file is written to `folder` and
     deleted. `zone` is the time zone of the stack's schedule. Return the recording and the answer to
     the webhook event.
+
+    Raises:
+        DriverError: A stand-in answers with an error.
     """
     meeting = FIRST_MEETING + secrets.randbelow(MEETINGS)
     length = timedelta(minutes=wish.minutes)
@@ -131,6 +134,9 @@ def fail(driver: Driver, stand_in: str, status: int, seconds: int) -> None:
     """Make a stand-in answer every request with the error `status` for `seconds` seconds.
 
     `stand_in` is one of `STAND_INS`.
+
+    Raises:
+        DriverError: The stand-in refuses the fault.
     """
     fault: dict[str, Any] = {"kind": "status", "status": status, "lasting": seconds}
     match stand_in:

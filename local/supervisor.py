@@ -6,8 +6,8 @@ Standard input is a pipe from the starter. When the pipe closes (the starter end
 killed), this program ends the command and all its child processes. So neither ^C nor SIGKILL leaves
 a process or a port behind. But one byte in the pipe lets the command outlive the starter.
 
-SIGTERM or SIGINT to this program ends the command too. The command gets SIGTERM, and after the
-grace the process group gets SIGKILL. Only the owner can read files that the command writes. This
+SIGTERM or SIGINT to this program ends the command too. The command's process group gets SIGTERM,
+and SIGKILL after at most the grace. Only the owner can read files that the command writes. This
 program needs only the standard library, so it starts in 20 ms.
 """
 

@@ -188,7 +188,7 @@ def _bodies(document: Schema) -> set[str]:
 
 
 def _resolved(document: Schema, value: Schema) -> Schema:
-    """Return the schema to which `value` refers inside the document, or `value` itself."""
+    """Return the part of the document to which `value` refers, or `value` itself."""
     while "$ref" in value:
         found: Any = document
         for part in value["$ref"].removeprefix("#/").split("/"):
@@ -198,7 +198,7 @@ def _resolved(document: Schema, value: Schema) -> Schema:
 
 
 def _one_line(described: Schema) -> str:
-    """Return a description on one line, for the cell of a table."""
+    """Return a description on one line, with `|` escaped; "" if there is no description."""
     return " ".join(str(described.get("description", "")).split()).replace("|", "\\|")
 
 

@@ -1,4 +1,4 @@
-"""`invoke test`: run the checks and tests that CI runs."""
+"""`invoke test`: run the checks and tests of tox.ini."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def is_local(environment: Mapping[str, str]) -> bool:
 def tolerate_closed_output() -> Iterator[None]:
     """End a command without an error when the reader of its output is gone, as with `| head`.
 
-    Characters that the terminal's encoding lacks are written as escapes.
+    Characters that the output's encoding lacks are written as escapes.
     """
     out = sys.stdout
     if isinstance(out, io.TextIOWrapper):

@@ -28,7 +28,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "schedule.csv-import": ("schedule.import-csv",),
     "schedule.import-json": ("schedule.json-import",),
 }
-"""Further names of commands, which are kept for compatibility and not listed."""
+"""Further names of commands, kept for compatibility, which `invoke -l` doesn't list."""
 
 
 OPTIONAL_POSITIONALS: Mapping[str, tuple[str, ...]] = {"schedule.oc-import": ("endpoint",)}
@@ -273,7 +273,7 @@ class CommandLine(Program):
         return str(super().task_list_opener(extra)).replace(" tasks", " commands")
 
     def no_tasks_given(self) -> None:
-        """Print the groups of commands and the first commands to use, and end the program."""
+        """Print an overview of the commands and the first commands to use, and end the program."""
         width = max(len(name) for name in OVERVIEW)
         print(f"{version_line()}\nUsage: invoke COMMAND [ARGUMENTS] [--OPTIONS]\n")
         for name, purpose in OVERVIEW.items():

@@ -289,7 +289,7 @@ def running(home: Path = HOME) -> State:
 
 
 def show_addresses(state: State) -> None:
-    """Print the stack's addresses and processes."""
+    """Print the stack's addresses with their processes, and a hint about the certificate."""
     urls = {
         "cloud": state.aws_endpoint_url,
         "zoom": state.zoom_url,
@@ -317,7 +317,7 @@ def show_addresses(state: State) -> None:
 
 
 def message_counts(state: State) -> dict[str, dict[str, int]]:
-    """Return the number of messages in each state (the words in COUNTED) for each queue."""
+    """Return the numbers of messages of each queue, by queue and by the words in COUNTED."""
     names = Names(state.stack_name)
     sqs: Any = Access.of(state).client("sqs")
     counts = {}
@@ -329,13 +329,13 @@ def message_counts(state: State) -> dict[str, dict[str, int]]:
 
 
 def show_queues(state: State) -> None:
-    """Print the number of messages in each queue."""
+    """Print the numbers of messages in each queue."""
     rows = [(name, *map(str, counts.values())) for name, counts in message_counts(state).items()]
     terminal.show("Queues", ("queue", *COUNTED), rows)
 
 
 def as_json(state: State) -> dict[str, Any]:
-    """Return the stack's addresses, processes and queues as an object for JSON."""
+    """Return the stack's status as an object for JSON."""
     running = {name: is_supervisor(pid) for name, pid in state.pids.items()}
     return {
         "stack_name": state.stack_name,

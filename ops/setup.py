@@ -353,7 +353,7 @@ def set_up(for_docs: bool) -> None:
     """Bring `.venv`, `.venv-cloud` and `node_modules` up to date, or only `.venv-docs`.
 
     Raises:
-        SetupError: The set-up failed. The text says what to do.
+        SetupError: The set-up failed. The text has the reason.
     """
     python = check_python()
     if for_docs:
@@ -386,7 +386,7 @@ def bring_up_to_date(
     A lock keeps a second set-up waiting. `disk_needed` is the free disk in GB that the steps need.
 
     Raises:
-        SetupError: The disk is too small, or a step failed.
+        SetupError: Too little disk is free, or a step failed.
     """
     # The local stack keeps secrets in this folder.
     STATE.mkdir(mode=0o700, exist_ok=True)

@@ -96,7 +96,7 @@ def configured_target(*, needs_code: bool = False) -> Target:
     `needs_code` says whether the command reads or writes the functions' packages.
 
     Raises:
-        SettingsError: A setting that the command needs is missing or wrong.
+        SettingsError: A setting that the command needs is missing or wrong, or `.env` isn't UTF-8.
         ProfileNotFound: The profile doesn't exist.
     """
     reader = Reader(given_settings(os.environ, ENV_FILE))
@@ -164,7 +164,7 @@ def existing_target(*, needs_code: bool = False) -> Target:
     `needs_code` is whether the command uses the functions' packages in S3.
 
     Raises:
-        SettingsError: A setting that the command needs is missing or wrong.
+        SettingsError: A setting that the command needs is missing or wrong, or `.env` isn't UTF-8.
         ProfileNotFound: The profile doesn't exist.
         OpsError: The stack doesn't exist.
         ClientError: CloudFormation can't be asked.
@@ -178,7 +178,7 @@ def target_to_change(*, needs_code: bool = False) -> Target:
     """Return the stack for a command that changes the stack, after `begin_change`.
 
     Raises:
-        SettingsError: A setting that the command needs is missing or wrong.
+        SettingsError: A setting that the command needs is missing or wrong, or `.env` isn't UTF-8.
         ProfileNotFound: The profile doesn't exist.
         OpsError: The stack doesn't exist, or the operator doesn't confirm the change.
         ClientError: CloudFormation can't be asked.

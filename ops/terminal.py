@@ -1,8 +1,8 @@
 """Output of commands: tables, blocks and progress for people, plain lines for programs.
 
 `show` prints a table, or a block for each row if the terminal is too narrow for the table. `say`
-prints a sentence, whose lines end between words on a terminal. `working` shows the progress of a
-slow step. rich itself honours `NO_COLOR` and `TERM` (https://no-color.org).
+prints a sentence, whose lines end between words on a terminal. `working` shows that a slow
+step is in progress. rich itself honours `NO_COLOR` and `TERM` (https://no-color.org).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A moving line on the terminal while a request to AWS takes long.
 
-Most commands read from AWS before they print anything. The slow steps of commands show a line of
+Many commands read from AWS before they print anything. The slow steps of commands show a line of
 their own (`terminal.working`); this line covers every other request.
 """
 

@@ -1,4 +1,4 @@
-"""The last step of the set-up, which speeds up the local stack's first start.
+"""The last step of filling `.venv`, which speeds up the local stack's first start.
 
 `python -m ops.warm_up`, run in `.venv`, fetches the functions' packages for this machine and makes
 Python compile the large library of the CDK.

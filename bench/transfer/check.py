@@ -1,4 +1,4 @@
-"""Check that S3 holds exactly what a program had to copy."""
+"""Check that S3 holds exactly the objects that a program had to write."""
 
 from collections.abc import Sequence
 from functools import lru_cache

@@ -1,7 +1,7 @@
 """A threaded HTTPS server on loopback whose answers can be disrupted on purpose.
 
 The application is a function from `Request` to `Answer`. An answer's `Disruption` says how the
-server breaks the answer off, because only the server can reset or stall the connection.
+server disrupts the answer, because only the server can reset or stall the connection.
 """
 
 import contextlib

@@ -129,7 +129,7 @@ class SlackApi:
         return {"users": list(self._workspace.groups[asked].users)}
 
     def _respond(self, hook: ResponseUrl, request: Request) -> Answer:
-        """Show the message that an app sends to a response_url, or refuse it."""
+        """Show the message that an app sends to a response_url, or refuse the message."""
         if request.method != "POST":
             return text_answer(405, "text/html", b"method_not_allowed")
         if self._workspace.clock() - hook.made_at > RESPONSE_URL_SECONDS:

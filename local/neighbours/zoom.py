@@ -179,7 +179,10 @@ class ZoomStandIn(StandIn):
         return self._account.recordings()
 
     def download_token(self, uuid: str, seconds: float | None = None) -> str:
-        """Return a new token for a recording's files, valid for `seconds` or the app's lifetime."""
+        """Return a new token for a recording's files.
+
+        The token is valid for `seconds`, by default for the app's `download_token_seconds`.
+        """
         return self._account.issue_download_token(uuid, seconds)
 
     def expire_access_tokens(self) -> None:
@@ -262,7 +265,11 @@ class ZoomStandIn(StandIn):
         )
 
     def answer(self, request: Request) -> Answer:
-        """Carry out a request to zoom.us, and return the answer."""
+        """Carry out a request to zoom.us, and return the answer.
+
+        Raises:
+            ValueError: A fault changes a file that has no content or no padding.
+        """
         return self._answer("zoom", request)
 
     def _answer(self, origin: Origin, request: Request) -> Answer:
@@ -294,6 +301,9 @@ class ZoomStandIn(StandIn):
         """Carry out a fault that changes the account.
 
         Return whether faults of this kind change the account.
+
+        Raises:
+            ValueError: The fault changes a file that has no content or no padding.
         """
         if fault.kind == "changed" and listed:
             self._account.change(listed)

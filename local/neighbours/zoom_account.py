@@ -196,7 +196,10 @@ class ZoomAccount:
         )
 
     def issue_download_token(self, uuid: str, seconds: float | None = None) -> str:
-        """Return a new token for a recording's files, valid for `seconds` or the app's lifetime."""
+        """Return a new token for a recording's files.
+
+        The token is valid for `seconds`, by default for the app's `download_token_seconds`.
+        """
         lifetime = self.app.download_token_seconds if seconds is None else seconds
         return self._issue(self._download, _Grant(self.clock() + lifetime, uuid=uuid))
 

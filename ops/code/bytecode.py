@@ -1,7 +1,7 @@
 """Bytecode in packages, so that a cold start doesn't compile the modules that it imports.
 
-Lambda's file system is read-only. Without bytecode in the package, each cold start spends most of
-its time on compiling the modules that it imports. If the build found a compiler, a package holds
+In Lambda, Python can't write bytecode into the package's folder. Without bytecode in the package,
+each cold start compiles the modules that it imports. If the build found a compiler, a package holds
 bytecode of its modules that an import of the function's module imports. The package also holds the
 sources, so that another version of Python can compile the sources, and tracebacks show lines.
 Python doesn't compare bytecode and sources (unchecked hashes, PEP 552), because a zip holds both
@@ -42,8 +42,8 @@ class Compiler:
         """Write the bytecode of the modules below `folder` to `__pycache__`.
 
         The same sources give the same bytes. Docstrings are left out, because no function reads
-        them, and they are a seventh of the bytecode. A source that can't be compiled gets no
-        bytecode, because some packages ship code for other versions of Python.
+        docstrings. A source that can't be compiled gets no bytecode, because some packages ship
+        code for other versions of Python.
 
         Raises:
             OpsError: Python ended with an error, such as when a file can't be written. The text has

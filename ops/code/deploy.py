@@ -30,6 +30,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
     Raises:
         OpsError: `PACKAGE_PLATFORM` is wrong, a package can't be built or uploaded, a function
             doesn't exist, or Lambda got another package.
+        ClientError: AWS refuses a request other than an upload.
     """
     releases = releases_of(target)
     restore_all_latest(target, functions)
@@ -51,7 +52,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
 
 
 def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
-    """Restore each `$LATEST` for which a killed `debug` command left a backup.
+    """Restore each `$LATEST` for which a `debug` command left a backup.
 
     For errors, see `restore_latest`.
     """
@@ -74,9 +75,10 @@ def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None
     """Deploy functions, and release them if `do_release`.
 
     Raises:
-        SettingsError, ProfileNotFound, ClientError, EOFError: See `target_to_change`.
+        SettingsError, ProfileNotFound, EOFError: See `target_to_change`.
         OpsError: The stack doesn't exist, the operator doesn't confirm the change, or deploying or
             releasing a function failed.
+        ClientError: See `target_to_change`, `deploy` and `release_functions`.
     """
     target = target_to_change(needs_code=True)
     deploy(target, functions)
@@ -106,6 +108,7 @@ def release_functions(target: Target, functions: Sequence[Function], description
             released.
         OpsError: Lambda got another package than that of a backup; or a function that the index
             has to name, or the function's alias, doesn't exist.
+        ClientError: AWS refuses a request before or after the releases.
     """
     releases = releases_of(target)
     restore_all_latest(target, functions)
@@ -164,7 +167,7 @@ def show_roll_back(releases: Releases, versions: Mapping[Function, str]) -> None
 
 
 def report_changed_settings(releases: Releases, move: AliasMove) -> None:
-    """Print the names of the settings that a move to an earlier version changes.
+    """Print the names of the settings that a move to another version changes.
 
     Each version keeps the settings with which it was published.
 

@@ -279,7 +279,8 @@ def select_functions(task_name: str | None) -> tuple[Function, ...]:
 def platform_of(environment: Mapping[str, str]) -> Platform:
     """Return the platform of packages: Lambda, or this machine with `PACKAGE_PLATFORM=host`.
 
-    `invoke local.env` sets that variable, because the local cloud's functions run on this machine.
+    The output of `invoke local.env` sets that variable, because the local cloud's functions run on
+    this machine.
 
     Raises:
         OpsError: `PACKAGE_PLATFORM` is neither empty nor `lambda` nor `host`, or is `host` without

@@ -1,8 +1,8 @@
 """The index of named releases, which has the version of each function in a release.
 
-A release publishes new versions only of functions whose code changed, so the versions' descriptions
-don't name all functions of a release. The index is a small file for each release in the code
-bucket.
+A release publishes new versions only of functions whose code or configuration changed. So the
+versions' descriptions don't name all functions of a release. The index is a small file for each
+release in the code bucket.
 """
 
 from __future__ import annotations

@@ -295,7 +295,7 @@ def release_all(
 def roll_back(
     releases: Releases, functions: Sequence[Function], to: str, known: Mapping[str, str]
 ) -> list[AliasMove]:
-    """Point each alias to an earlier version.
+    """Point each alias to the version that `to` names.
 
     `to` is a version's number, the name of a release (`known` has its versions by the functions'
     names) or a version's description. A number takes precedence over a release of the same name.

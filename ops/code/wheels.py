@@ -181,9 +181,9 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
 def content_to_ship(name: str, content: bytes, function: Function) -> bytes:
     """Return a file's content for a function's package, with botocore's data shortened.
 
-    A container reads botocore's data at each cold start. The models of services lose their texts
-    for documentation, which are nine tenths of the models' bytes. The list of endpoints, which has
-    some 300 services, keeps only the services that the function uses.
+    A container reads botocore's data at its cold start. The models of services lose their texts
+    for documentation, which are most of the models' bytes. The list of endpoints, which has some
+    300 services, keeps only the services that the function uses.
     """
     if name == "botocore/data/endpoints.json":
         return _as_json(_endpoints_of(function.services, json.loads(content)))

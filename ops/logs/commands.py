@@ -1,7 +1,7 @@
 """`invoke logs.…`: show log records by time, live, or of one recording.
 
-Times are UTC. For people each line is `HH:MM:SS.mmm function level message key=value …`, and a new
-date gets a line of its own. For programs (`--json`) each line is one JSON object.
+Times are UTC. For people a record is shown as `HH:MM:SS.mmm function level message key=value …`,
+and a new date gets a line of its own. For programs (`--json`) each line is one JSON object.
 """
 
 from __future__ import annotations

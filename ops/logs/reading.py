@@ -1,6 +1,6 @@
 """Read all lines, new lines or one recording's lines from the functions' CloudWatch Logs.
 
-FilterLogEvents answers in pages, of which some are empty. A log event appears some seconds after
+FilterLogEvents answers in pages, of which some may be empty. A log event appears some seconds after
 its writing, or in rare cases after minutes.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 """

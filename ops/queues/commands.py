@@ -1,4 +1,4 @@
-"""`invoke queue.…`: show the messages of the queues and dead-letter queues, and redrive them.
+"""`invoke queue.…`: show messages of queues and dead-letter queues, and redrive failed messages.
 
 A view takes no message away from the functions. But a view costs each shown message of a live queue
 one receive (of 12 on the download queue, 50 or more on the upload queue; see

@@ -14,9 +14,10 @@ message in both queues. A second redrive is then harmless:
   (`ingester.transfer`). SQS drops the second upload message as a duplicate, or the uploader finds
   the first message's ingest in the ledger.
 
-A redrive doesn't write the ledger. A request whose message is on a DLQ has ended. The request
-doesn't count as sent, and no failure is counted, so the uploader accepts its message again. The
-uploader drops a message only if another message of the request has superseded it with more files.
+A redrive doesn't write the ledger. When a function moves a message to the DLQ, the message's
+request ends. Such a request doesn't count as sent and has no counted failures, so the uploader
+accepts the message again. The uploader drops a message that another message of the request has
+superseded with more files.
 """
 
 from __future__ import annotations

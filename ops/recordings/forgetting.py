@@ -188,8 +188,9 @@ def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
     """Return whether a key of the staging bucket belongs to a recording.
 
     Such a key begins with meeting and start of one of the recording's rows, or ends (before the
-    extension) with Zoom's id of one of the recording's files. Ids that `captions_among` has made
-    don't count, because files of two recordings may have the same id of this kind.
+    extension) with Zoom's id of one of the recording's files, or with the id's hash. Ids that
+    `captions_among` has made don't count, because files of two recordings may have the same id of
+    this kind.
     """
     prefixes = [
         staging_prefix(row.meeting_id, row.start_time)

@@ -1,4 +1,4 @@
-"""`invoke recordings`: show the ingests of recordings, with advice about failed ingests.
+"""`invoke recordings`: show the ingests of recordings, with the operator's next steps.
 
 The status table keeps rows for seven days after their last change. Times are UTC.
 """

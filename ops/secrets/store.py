@@ -1,9 +1,9 @@
 """A stack's secrets in SSM: SecureStrings below `/zoom-ingester/<stack>/`.
 
 Secrets are written before the stack is deployed, because CloudFormation can't make SecureStrings
-and a template must not contain secrets. Functions read secrets when a container starts, and again
-every five minutes. Each parameter's description names the origin of its value, so that an old value
-in somebody's `.env` doesn't overwrite a rotated value.
+and a template must not contain secrets. Functions read secrets at a container's first invocation,
+and again at the first invocation after five minutes. Each parameter's description names the origin
+of its value, so that an old value in somebody's `.env` doesn't overwrite a rotated value.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def value_of(ssm: SSMClient, names: Names, name: str) -> str:
 
 
 def described(ssm: SSMClient, names: Names) -> dict[str, StoredSecret]:
-    """Return the description of each of the stack's secrets in SSM, by name."""
+    """Return the stack's secrets in SSM by name, without their values."""
     pages = ssm.get_paginator("describe_parameters").paginate(
         ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [names.secrets_path]}]
     )

@@ -86,7 +86,8 @@ class CdkCli:
         """Run `cdk <arguments>`. Write the output to `log`, and pass each line to `on_line`.
 
         Raises:
-            OpsError: The CLI is missing, or failed. The text has the last lines of the output.
+            OpsError: The CLI is missing, or failed. After a failure, the text has the last lines of
+                the output.
         """
         self._require_program()
         last: deque[str] = deque(maxlen=LAST_LINES)

@@ -61,7 +61,7 @@ def load_settings() -> Settings:
     """Return the settings of the shell and `.env`.
 
     Raises:
-        SettingsError: Settings are missing or wrong. The text names all these settings.
+        SettingsError: See `cdk.settings.load`.
     """
     return stack_settings.load(os.environ, ENV_FILE)
 

@@ -46,7 +46,7 @@ FOLLOW = "follow the link in AWS's mail, or ask for another (docs/operations.md,
 
 @dataclass(frozen=True)
 class FunctionStatus:
-    """The released version of a function, and what `$LATEST` has that isn't released.
+    """The released version of a function, and the kinds of unreleased changes in `$LATEST`.
 
     `made` is the version's time in UTC. `unreleased` is "", "code", "settings" or "code and
     settings". `debug` says whether the version has debug logging on.
@@ -92,13 +92,13 @@ class Overview:
     """The content of `stack.status`.
 
     Attributes:
-        outputs: The values of the stack's exports by name.
+        outputs: The values of the stack's exports by name, without the API's resource ids.
         alarms: The reasons of the alarms in the state ALARM, by name.
         mails: Whether each subscriber of the topic has confirmed, by address.
         opencast: A sentence on the access to Opencast; "" without an uploader.
         reconcile: A sentence on reconcile; "" without the function.
-        strangers: Refused requests to the webhook in the last week.
-        problems: Sentences on missing functions, queues, topic or subscribers.
+        strangers: Requests that the webhook refused with 401 in the last week.
+        problems: Sentences on missing functions, aliases, queues, topic or subscribers.
         weak_settings: Weak settings of the shell and `.env`.
     """
 

@@ -105,7 +105,8 @@ class S3Upload:
 class S3Object:
     """An object of the bucket. PutObject makes an object of one part.
 
-    `checksum` is the CRC32 in base64, or empty."""
+    `checksum` is the CRC32 in base64, composite after a multipart upload; "" without a checksum.
+    """
 
     key: str
     size: int
