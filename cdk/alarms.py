@@ -292,10 +292,10 @@ class Alarms(Construct):
             self._metrics.own("RecordingsReconciled"),
             Rule(FROM, 1, minutes=60),
             "Recordings came in by reconcile, because Zoom's webhook events about them never came. "
-            "They are on their way; what is wrong is the webhook. Do: `invoke logs.reconcile` names "
-            "them. Look whether webhook-5xx, webhook-401 or webhook-signature was in ALARM state, and "
-            "whether the Zoom app's event subscription is on, validated, and for all users "
-            "(docs/zoom.md).",
+            "They are on their way; what is wrong is the webhook. Do: `invoke logs.reconcile` "
+            "names them. Look whether webhook-5xx, webhook-401 or webhook-signature was in ALARM "
+            "state, and whether the Zoom app's event subscription is on, validated, and for all "
+            "users (docs/zoom.md).",
         )
 
     def _reconcile_idle(self) -> None:

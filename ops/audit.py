@@ -117,7 +117,7 @@ def audit_python(root: Path, environment: Mapping[str, str]) -> Report:
 
 
 def locked(root: Path, folder: str) -> set[tuple[str, str]]:
-    """Return the package and the version of each release in the locks of a folder."""
+    """Return the (package, version) pairs that the lock files of a folder pin."""
     return {pin for lock in (root / folder).glob("*.txt") for pin in versions(lock).items()}
 
 

@@ -50,7 +50,9 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
 
 
 class Kind(NamedTuple):
-    """A kind of resource: the pattern of its ARN, whose group is the name, and words for people."""
+    """A kind of resource: a pattern of its ARN, and its words for people.
+
+    The group of the pattern matches the resource's name."""
 
     pattern: str
     singular: str

@@ -37,9 +37,9 @@ class Run(Result, frozen=True, kw_only=True, tag="run"):
         what: The command of the benchmark.
         case, load: Names of the case and of the load.
         connections: The fixed number of connections, or None if the program decided.
-        rss_mb: Peak memory in MB of 2^20 bytes.
+        rss_mb: Peak memory in MiB.
         rss_before_mb: Peak memory before the transfer, or None if the program doesn't report it.
-        attempts: Number of retries, or None if the program doesn't count them.
+        attempts: Number of repeated requests, or None if the program doesn't count them.
         fetched: Bytes that Zoom sent.
         problem: Reason why the run doesn't count; "" if the run counts.
         zoom, s3: Counters of the stand-ins.

@@ -1,4 +1,4 @@
-"""Requests of an attacker, whose path, headers and body no HTTP library corrects."""
+"""Send an attacker's requests, without corrections to their path, headers or body."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_axe_finds_no_violation_in_any_view(page: Page, site: Site, watch: Watch
 
 
 @pytest.mark.parametrize("options", [OPTIONS["narrow"]])
-def test_no_view_is_wider_than_a_narrow_window(page: Page, site: Site) -> None:
+def test_status_page_is_never_wider_than_a_narrow_window(page: Page, site: Site) -> None:
     for view in VIEWS:
         open_page(page, site, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, view

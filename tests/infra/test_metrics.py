@@ -169,7 +169,7 @@ def test_each_question_of_the_dashboard_is_answered_by_its_metrics(template: Tem
     assert shown == SHOWN
 
 
-def test_the_billed_gb_seconds_use_the_memory_of_each_function(template: Template) -> None:
+def test_dashboard_computes_gb_seconds_from_the_memory_of_each_function(template: Template) -> None:
     [widget] = [each for each in widgets(template) if "GB-s" in each["properties"]["title"]]
     metrics = widget["properties"]["metrics"]
     functions = template.functions

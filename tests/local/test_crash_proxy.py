@@ -74,7 +74,7 @@ def test_crash_proxy_forwards_the_content_length_of_a_head_request(site: Site) -
     assert (answer.headers["Content-Length"], answer.content) == ("7", b"")
 
 
-def test_crash_proxy_rewrites_a_redirect_to_its_own_url(site: Site) -> None:
+def test_crash_proxy_makes_a_redirect_lead_to_the_url_of_the_proxy(site: Site) -> None:
     assert site.ask("GET", f"{site.url}/moved").headers["Location"] == f"{site.url}/file"
 
 

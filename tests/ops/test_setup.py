@@ -83,7 +83,7 @@ def test_setup_has_the_syntax_of_python_3_6() -> None:
     ast.parse((ROOT / "ops" / "setup.py").read_text(), feature_version=(3, 6))
 
 
-def test_setup_says_that_the_disk_is_too_small() -> None:
+def test_setup_names_the_free_and_the_needed_gb_when_the_disk_is_too_small() -> None:
     with pytest.raises(setup.SetupError, match=r"GB of free disk, and 1000000000 GB are needed"):
         setup.check_disk(1e9)
 

@@ -78,7 +78,7 @@ def test_the_waiting_line_is_not_shown_while_a_slow_step_shows_its_own_line(show
 
 
 @pytest.mark.parametrize(("stderr", "count"), [(TerminalText, 1), (io.StringIO, 0)])
-def test_requests_are_watched_only_when_stderr_is_a_terminal(
+def test_waiting_line_watches_aws_requests_only_when_stderr_is_a_terminal(
     stderr: type[io.StringIO], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")

@@ -190,9 +190,9 @@ def _with_chapters(
 
 
 def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add chapters for each transcript to nine in ten recordings.
+    """Add chapters for each transcript to a recording, with a probability of nine in ten.
 
-    Zoom sends no webhook event for chapters.
+    Zoom sends no webhook event for chapters (docs/captions.md).
     """
     transcripts = [file for file in recording.files if file.type == TRANSCRIPT]
     if chance.random() < 0.1:

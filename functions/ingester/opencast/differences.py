@@ -60,7 +60,7 @@ def differences(message: UploadMessage, ingest: IngestRecord) -> list[Difference
 
 
 def stayed_outside(files: Mapping[str, str], ingest: IngestRecord) -> str:
-    """Return a sentence naming the files that an ingest lacks or may lack; "" if there are none.
+    """Return text that names the files which an ingest lacks or may lack; "" if there are none.
 
     `files` are names by id.
     """

@@ -47,7 +47,7 @@ def test_opencast_stand_in_refuses_a_forged_nonce_and_a_wrong_password(client: C
         assert "stale" not in answer.headers["WWW-Authenticate"]
 
 
-def test_opencast_user_of_the_database_can_sign_in_only_with_basic(client: Client) -> None:
+def test_opencast_user_of_the_database_can_only_sign_in_with_http_basic(client: Client) -> None:
     digest = HTTPDigestAuth("database", "database")
     assert client.ask("/api/info/me/roles", digest, DIGEST).status_code == 401
     basic = client.ask("/api/info/me/roles", ("database", "database"))

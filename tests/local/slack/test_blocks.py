@@ -158,6 +158,6 @@ def test_problem_in_finds_a_problem_in_unescaped_slack_mark_up(text: str) -> Non
     assert problem_in(text)
 
 
-def test_slack_controls_are_only_working_links_and_mentions() -> None:
+def test_controls_in_leaves_out_escaped_text_and_unknown_forms_in_angle_brackets() -> None:
     found = controls_in("<!channel> see <https://example.org|this> <no> &lt;!here&gt;")
     assert found == ["<!channel>", "<https://example.org|this>"]

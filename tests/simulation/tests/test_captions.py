@@ -184,7 +184,7 @@ def _with(scenario: Scenario, changed: FileTruth) -> tuple[RecordingTruth, ...]:
 
 
 @pytest.mark.parametrize("seed", range(1, 9))
-def test_a_world_with_captions_ends_well(seed: int) -> None:
+def test_a_world_with_captions_ends_without_a_failure(seed: int) -> None:
     outcome = run_seed(seed, Profile.CAPTIONS, 4)
     assert not outcome.error
     assert outcome.worst not in FAILURES
