@@ -90,7 +90,7 @@ class Wish:
 def record(
     driver: Driver, folder: Path, zone: ZoneInfo, wish: Wish
 ) -> tuple[ZoomRecording, Answer]:
-    """Add a scheduled class, its recording and the wished failure, and send the webhook event.
+    """Add a scheduled class, its recording and the failure `wish.fail`. Send the webhook event.
 
     The recording ends now. The meeting's number is random, because a repeated number would change
     an earlier recording's scheduled class. The schedule's CSV file is written to `folder` and

@@ -104,8 +104,8 @@ def grants(resources: Mapping[str, Any], stack: str) -> list[Grant]:
     """Return all grants of a template's functions. ARNs contain the examples ACCOUNT and REGION.
 
     Raises:
-        ValueError: A role has other policies than one inline policy, or a policy has a part that
-            the table can't show, such as a condition.
+        ValueError: A role doesn't have exactly one inline policy and no other policy; or see
+            `pairs`.
     """
     found = []
     for resource in resources.values():
@@ -124,7 +124,8 @@ def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each (action, resource) that a policy allows. Deny statements are left out.
 
     Raises:
-        ValueError: A statement has a condition, or another element that the table can't show.
+        ValueError: An Allow statement has a condition, or another element that the table can't
+            show.
     """
     for statement in document["Statement"]:
         if statement["Effect"] == "Deny":

@@ -290,7 +290,7 @@ class Player:
 
 
 def signature(secret: str, stamp: str, body: bytes) -> str:
-    """Return Slack's `X-Slack-Signature` of a raw body."""
+    """Return Slack's `X-Slack-Signature` of a raw body at `stamp`, in seconds since 1970."""
     message = b"v0:" + stamp.encode() + b":" + body
     return "v0=" + hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 

@@ -115,7 +115,7 @@ class TestDownloads:
     def test_zoom_peer_slows_a_download_when_settings_have_a_limit_or_delay(
         self, plain_reader: Reader, limit: dict[str, float]
     ) -> None:
-        # 3 MB take 0.15 s at 20 MB/s, less the burst of 1 MB.
+        # The link lets 1 of the 3 MB pass at once. The other 2 MB take 0.1 s at 20 MB/s.
         plain_reader.fail(**limit)
         url = plain_reader.url()
         began = time.monotonic()

@@ -128,7 +128,7 @@ def followed(stack: Stack) -> None:
 
 
 def opencast_busy(stack: Stack) -> None:
-    """Check that a retry of an upload is due when Opencast answers 503."""
+    """Check that a retry of an upload is scheduled when Opencast answers 503."""
     recording = stack.lecture()
     # Only the request for this recording fails, because other uploads may be running.
     path = f"/api/events/{media_package_id(recording.uuid)}"

@@ -230,7 +230,7 @@ def _milliseconds(time: float, unit: int) -> int:
 
 
 def _names(document: object) -> list[str]:
-    """Return the names of the fields in a document, for the text of an error.
+    """Return the names of fields in a document, at most `MAX_NAMES`, for the text of an error.
 
     A name that isn't a program's identifier is left out, because it may be a person's text.
     """

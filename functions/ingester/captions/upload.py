@@ -188,7 +188,8 @@ def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
         problems.append(_publish(message.uuid, media_package, deps))
     except (IngesterError, BotoCoreError, ClientError):
         # Later attempts might get no further than this one, so write the problems into the row now.
-        # Log them only once, with the attempt that succeeds, because each such record is a mail.
+        # Log the problems only with the attempt that succeeds, because each error record becomes a
+        # mail.
         if text := _text_of(problems):
             deps.status.explain(ingest.zip_id, IN_OPENCAST, text)
         raise

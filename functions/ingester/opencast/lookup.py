@@ -33,7 +33,7 @@ class ToIngest:
 
 @dataclass(frozen=True)
 class AlreadyThere:
-    """A recording that Opencast has, as the event of this ingest."""
+    """A recording that Opencast has already. The ingest `ingest` made its event."""
 
     media_package: str
     ingest: IngestRecord

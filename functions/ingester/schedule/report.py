@@ -142,7 +142,7 @@ def terminal_removal_lines(report: ImportReport, source: str, *, dry_run: bool) 
 
 
 def removals_of(report: ImportReport) -> Removals:
-    """Return the scheduled classes that an import removes, and the meetings that move."""
+    """Return the scheduled classes that an import removes or moves to other meetings."""
     return find_removals(report.before, report.plan.put, report.plan.delete)
 
 

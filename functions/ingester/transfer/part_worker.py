@@ -1,4 +1,5 @@
-"""Carry out the tasks of a copy: plan the copy, copy the file, mark and complete the upload."""
+"""Carry out the tasks of a copy: plan the copy, mark the upload, copy the file, complete the
+upload."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ class TestLateChapters:
         assert not harness.uploads()
         assert not later(harness)
 
-    def test_late_message_waits_three_hours_for_chapters_that_zoom_does_not_list(
+    def test_message_about_late_captions_waits_three_hours_for_chapters_that_zoom_does_not_list(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()

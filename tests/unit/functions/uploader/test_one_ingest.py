@@ -139,7 +139,6 @@ class TestTheFirstPost:
     def test_file_is_reported_when_only_a_second_post_had_it_and_the_first_post_may_have_arrived(
         self, harness: Harness, answer: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        # Opencast finally shows the event that the first POST made.
         harness.be_silent()
         harness.fail("close")
         harness.take(harness.message())
@@ -149,6 +148,7 @@ class TestTheFirstPost:
         harness.fail(kind, status=400)
         assert harness.take(late) is (answer == "409")
         assert harness.posts == 2
+        # The event of the first POST appears only now, and lacks the late file.
         harness.has_event()
         harness.take(late, receive_count=2)
         assert harness.posts == 2
