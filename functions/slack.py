@@ -94,6 +94,11 @@ class Dependencies:
 
     @property
     def site(self) -> Site:
+        """The settings that answers depend on.
+
+        Raises:
+            SettingsError: See `zone_of`.
+        """
         settings = self.settings
         return Site(
             stack_name=settings.stack_name,
@@ -110,6 +115,7 @@ def build() -> Dependencies:
 
     Raises:
         SettingsError: A setting or a secret is missing or malformed.
+        BotoCoreError, ClientError: SSM fails.
     """
     settings = read(SlackSettings, os.environ)
     log.set_debug(settings.is_debug)
@@ -335,6 +341,7 @@ def messages_for(
 
     Raises:
         TimeoutError: Slack or a table hasn't answered by `deadline`.
+        SettingsError: See `Dependencies.site`.
     """
     settings = deps.settings
     if missing := _missing(deps):
@@ -409,6 +416,7 @@ class Lookup:
         Raises:
             TimeoutError: The tables haven't answered by `deadline`.
             BotoCoreError, ClientError: A table can't be read.
+            SettingsError: See `Dependencies.site`.
         """
         rows = wait_for_result(self.rows, deadline, deps.monotonic)
         schedule, is_readable = wait_for_result(self.schedule, deadline, deps.monotonic)
