@@ -185,6 +185,7 @@ def handle_request(
     Raises:
         Unauthorized: The signature is missing, too old, or made with another secret.
         BadRequest: See `api.parse`.
+        SettingsError: See `messages_for`.
     """
     deps = _authenticate(request, deps, rebuild)
     if not deps.secrets.slack_signing_secret:
@@ -300,6 +301,9 @@ def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Do the work that was left to this invocation, and post the result.
 
     Failures of Slack and AWS are logged and not raised.
+
+    Raises:
+        SettingsError: See `messages_for`.
     """
     interaction = msgspec.convert(event[SELF_INVOCATION_KEY], Command | Press)
     with log.context(slack_user=interaction.user_id):
