@@ -92,8 +92,8 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
 
     Raises:
         BotoCoreError, ClientError: The ledger's index can't be read.
-        Exception: The first error about a recording that isn't Opencast's, such as AWS's, raised at
-            the end of the run.
+        Exception: The first error other than Opencast's, such as AWS's, about a recording; raised
+            at the end of the run.
     """
     if not deps.settings.follow_ingests:
         return {"message": OFF}
