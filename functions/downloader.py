@@ -114,6 +114,7 @@ def build() -> Dependencies:
 
     Raises:
         SettingsError: A setting or a secret is missing or malformed.
+        BotoCoreError, ClientError: SSM fails.
     """
     settings = read(DownloaderSettings, os.environ)
     log.set_debug(settings.is_debug)
@@ -180,6 +181,10 @@ def run(
 
     Returns:
         Lambda's batch response for queue messages; a `message` for an operator.
+
+    Raises:
+        BotoCoreError, ClientError, SettingsError, Exception: See `queue_worker.process_event` and
+            `process_next`; or `build_worker` fails, and the caller is an operator.
     """
     if "Records" in event:
         return queue_worker.process_event(event, build_worker, build_source)
@@ -197,6 +202,9 @@ def process_next(
 
     Returns:
         A `message` that says whether the queue's message was processed.
+
+    Raises:
+        BotoCoreError, ClientError, Exception: See `QueueWorker.process_next`.
     """
     series_id = str(overrides.get("override_series_id") or "")
     ignore_schedule = bool(overrides.get("ignore_schedule"))

@@ -60,6 +60,7 @@ def build() -> Dependencies:
 
     Raises:
         SettingsError: A setting or a secret is missing or malformed.
+        BotoCoreError, ClientError: SSM fails.
     """
     settings = read(FollowSettings, os.environ)
     log.set_debug(settings.is_debug)
@@ -91,7 +92,8 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
 
     Raises:
         BotoCoreError, ClientError: The ledger's index can't be read.
-        Exception: The first unforeseen error about a recording, raised at the end of the run.
+        Exception: The first error other than Opencast's, such as AWS's, about a recording; raised
+            at the end of the run.
     """
     if not deps.settings.follow_ingests:
         return {"message": OFF}

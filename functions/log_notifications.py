@@ -100,7 +100,8 @@ def handler(event: Mapping[str, Any], context: object) -> None:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 
     Raises:
-        ExceptionGroup, BotoCoreError, ClientError: See `mail_faults` and `mail_repeats`.
+        ExceptionGroup, BotoCoreError, ClientError, SettingsError: See `build`, `mail_faults` and
+            `mail_repeats`.
     """
     log.start(context)
     if "awslogs" in event:
@@ -114,6 +115,7 @@ def mail_faults(event: Mapping[str, Any], deps: Dependencies) -> None:
 
     Raises:
         ExceptionGroup: A mail that isn't stored in the table couldn't be sent.
+        SettingsError: See `LogNotificationsSettings.min_level`.
     """
     try:
         batch = batch_of(event)

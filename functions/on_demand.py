@@ -99,6 +99,7 @@ def build() -> Dependencies:
 
     Raises:
         SettingsError: A setting or a secret is missing or malformed.
+        BotoCoreError, ClientError: SSM fails.
     """
     settings = read(OnDemandSettings, os.environ)
     log.set_debug(settings.is_debug)

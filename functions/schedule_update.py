@@ -88,6 +88,7 @@ def build() -> Dependencies:
 
     Raises:
         SettingsError: A setting or a secret is missing or malformed.
+        BotoCoreError, ClientError: SSM fails.
     """
     settings = read(ScheduleUpdateSettings, os.environ)
     log.set_debug(settings.is_debug)

@@ -94,6 +94,11 @@ class Dependencies:
 
     @property
     def site(self) -> Site:
+        """The settings that answers depend on.
+
+        Raises:
+            SettingsError: See `zone_of`.
+        """
         settings = self.settings
         return Site(
             stack_name=settings.stack_name,
@@ -110,6 +115,7 @@ def build() -> Dependencies:
 
     Raises:
         SettingsError: A setting or a secret is missing or malformed.
+        BotoCoreError, ClientError: SSM fails.
     """
     settings = read(SlackSettings, os.environ)
     log.set_debug(settings.is_debug)
@@ -179,6 +185,7 @@ def handle_request(
     Raises:
         Unauthorized: The signature is missing, too old, or made with another secret.
         BadRequest: See `api.parse`.
+        SettingsError: See `messages_for`.
     """
     deps = _authenticate(request, deps, rebuild)
     if not deps.secrets.slack_signing_secret:
@@ -294,6 +301,9 @@ def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Do the work that was left to this invocation, and post the result.
 
     Failures of Slack and AWS are logged and not raised.
+
+    Raises:
+        SettingsError: See `messages_for`.
     """
     interaction = msgspec.convert(event[SELF_INVOCATION_KEY], Command | Press)
     with log.context(slack_user=interaction.user_id):
@@ -335,6 +345,7 @@ def messages_for(
 
     Raises:
         TimeoutError: Slack or a table hasn't answered by `deadline`.
+        SettingsError: See `Dependencies.site`.
     """
     settings = deps.settings
     if missing := _missing(deps):
@@ -409,6 +420,7 @@ class Lookup:
         Raises:
             TimeoutError: The tables haven't answered by `deadline`.
             BotoCoreError, ClientError: A table can't be read.
+            SettingsError: See `Dependencies.site`.
         """
         rows = wait_for_result(self.rows, deadline, deps.monotonic)
         schedule, is_readable = wait_for_result(self.schedule, deadline, deps.monotonic)

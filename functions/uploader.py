@@ -90,6 +90,7 @@ def build() -> Dependencies:
 
     Raises:
         SettingsError: A setting or a secret is missing or malformed.
+        BotoCoreError, ClientError: SSM fails.
     """
     settings = read(UploaderSettings, os.environ)
     log.set_debug(settings.is_debug)
@@ -143,6 +144,10 @@ def run(
 
     Returns:
         Lambda's batch response for queue messages; a `message` for an operator.
+
+    Raises:
+        BotoCoreError, ClientError, SettingsError, Exception: See `queue_worker.process_event` and
+            `process_next`; or `build_worker` fails, and the caller is an operator.
     """
     if "Records" in event:
         return queue_worker.process_event(event, build_worker, build_source)
@@ -150,7 +155,11 @@ def run(
 
 
 def process_next(worker: QueueWorker[UploadMessage]) -> dict[str, Any]:
-    """Process the next message for an operator, and return the result as a `message`."""
+    """Process the next message for an operator, and return the result as a `message`.
+
+    Raises:
+        BotoCoreError, ClientError, Exception: See `QueueWorker.process_next`.
+    """
     match worker.process_next():
         case None:
             return {"message": "nothing waiting"}

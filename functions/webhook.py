@@ -98,6 +98,7 @@ def build() -> Dependencies:
 
     Raises:
         SettingsError: A setting or a secret is missing or malformed.
+        BotoCoreError, ClientError: SSM fails.
     """
     settings = read(WebhookSettings, os.environ)
     log.set_debug(settings.is_debug)
@@ -219,7 +220,7 @@ def _authenticate(
 
     Raises:
         Unauthorized: The signature is missing, wrong or too old.
-        SignatureUnchecked: The current secrets can't be read now.
+        SignatureUnchecked: The current secrets can't be read now, or were read too often.
     """
     try:
         try:

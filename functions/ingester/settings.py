@@ -373,7 +373,11 @@ class SsmClient(Protocol):
 
 
 def read_parameter(ssm: SsmClient, name: str) -> str:
-    """Return an SSM parameter ("" if it doesn't exist), and hide it in log records (`log.hide`)."""
+    """Return an SSM parameter ("" if it doesn't exist), and hide it in log records (`log.hide`).
+
+    Raises:
+        BotoCoreError, ClientError: SSM fails.
+    """
     try:
         answer = ssm.get_parameter(Name=name, WithDecryption=True)
     except ssm.exceptions.ParameterNotFound:
@@ -395,6 +399,7 @@ def read_secrets(secrets_type: type[SecretsType], ssm: SsmClient, path: str) -> 
 
     Raises:
         SettingsError: A secret without a default is missing.
+        BotoCoreError, ClientError: SSM fails.
     """
     found = {name: read_parameter(ssm, f"{path}/{name}") for name in variables_of(secrets_type)}
     given = {name: value for name, value in found.items() if value}

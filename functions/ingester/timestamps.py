@@ -51,5 +51,9 @@ def write_local(moment: datetime, zone: tzinfo) -> str:
 
 
 def seconds_between(start: str, end: str) -> float:
-    """Return the seconds between two timestamps, negative if `end` is before `start`."""
+    """Return the seconds between two timestamps, negative if `end` is before `start`.
+
+    Raises:
+        ValueError: See `parse`.
+    """
     return (parse(end) - parse(start)).total_seconds()

@@ -252,7 +252,7 @@ class QueueWorker(Generic[Message]):
         return outcome
 
     def process_next(self, change_body: Callable[[str], str] = str) -> Outcome | None:
-        """Receive a message for an operator's command, and process the message.
+        """Receive and process a message for an operator's command; delete it unless it is retried.
 
         Args:
             change_body: Returns the body to process. If a changed message has to be retried, a new

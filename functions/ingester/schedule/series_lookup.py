@@ -77,8 +77,8 @@ def scheduled_destination(
     start. The other arguments are those of `destination_of`.
 
     Raises:
-        ValueError, OverflowError: `start_time` is malformed, or has no local time in Python's
-            calendar.
+        ValueError, OverflowError: There is a `meeting`, and `start_time` is malformed, or has no
+            local time in Python's calendar.
     """
     if meeting is not None:
         scheduled = schedule.match(meeting, timestamps.parse(start_time), zone, buffer_minutes)

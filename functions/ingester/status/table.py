@@ -273,7 +273,10 @@ class StatusTable:
 
     @never_raising
     def explain(self, zip_id: str, states: AbstractSet[State], reason: str) -> None:
-        """Replace the reason of a row that is in one of `states`, without a new step."""
+        """Replace the reason of a row that is in one of `states`, without a new step.
+
+        AWS's errors are only logged.
+        """
         allowed = {f":state{index}": str(state) for index, state in enumerate(sorted(states))}
         try:
             self._table.update_item(

@@ -117,7 +117,7 @@ class Engine:
             RetryableFailure: A copy failed, and the others continued while there was time; or the
                 time was too short to copy anything.
             OutOfTime: The time ran out after progress. The next run continues.
-            BaseException: A bug's error (`FileCopy.finish_task`).
+            BaseException: Any other error; see `FileCopy.finish_task`.
         """
         return _Run(self, copies).results()
 

@@ -138,8 +138,8 @@ class FileCopy:
         """Process the result or the error of a task. `part` is the part that the task copied.
 
         Raises:
-            BaseException: The copy's first error, once no task is in flight, if that error is a
-                bug: neither an IngesterError nor botocore's.
+            BaseException: The copy's first error, once no task is in flight, if that error is
+                neither an IngesterError nor botocore's: a bug, or a video's check doesn't start.
         """
         self._in_flight -= 1
         self._bytes_in_flight -= part.length if part else 0

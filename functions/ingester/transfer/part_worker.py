@@ -156,7 +156,7 @@ class Worker:
 
         Raises:
             UploadGone, BotoCoreError, ClientError: See `Bucket.complete`.
-            TransferFailed, PermanentFailure: See `Copy.inspect`.
+            TransferFailed, PermanentFailure, RuntimeError, OSError: See `Copy.inspect`.
         """
         if isinstance(plan, Plan):
             key = plan.upload.destination.key

@@ -32,7 +32,8 @@ class Copy:
         expected_size: Size in bytes that Zoom has stated; None if Zoom stated none.
         most_bytes: Largest size in bytes that is copied; None without a limit.
         inspect: Inspects the object, given its key and size in bytes. Raises TransferFailed or a
-            PermanentFailure if the object isn't valid.
+            PermanentFailure if the object isn't valid; RuntimeError or OSError if the check doesn't
+            start.
         tolerated_errors: Types of errors that end this copy, but not the run.
     """
 

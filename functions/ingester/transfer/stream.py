@@ -78,8 +78,8 @@ class PlainStream:
         Raises:
             EmptyFile: The body has no bytes.
             TransferFailed: The body breaks off or stalls; or the number of its bytes isn't the size
-                that the source says, exceeds `expected_size`, or needs more than `MAX_PARTS`
-                buffers.
+                that the source says, exceeds `expected_size`, or needs `MAX_PARTS` buffers
+                or more.
             FileTooLarge: The body has more than `most_bytes`.
             IngesterError: See `Bucket.send`.
         """

@@ -153,7 +153,8 @@ class ZoomFile:
                 empty (EmptyFile).
             ZoomUnreachable: The download host or Zoom's API can't be reached, is busy, or has an
                 error.
-            ZoomRefused: Zoom refuses the download, and its API refuses a fresh access.
+            ZoomRefused: Zoom refuses the download or sends a page, and its API refuses a fresh
+                access.
             SourceChanged: The file has no byte `first`.
             TransferFailed: Zoom answered with an error message, a compressed file or another range.
         """
@@ -241,6 +242,13 @@ class ZoomFile:
         raise FileUnavailable(f"Zoom redirects the download more than {MAX_REDIRECTS} times.")
 
     def _get(self, url: str, token: str, first: int, last: int) -> urllib3.BaseHTTPResponse:
+        """Request a range of a URL, and return the answer, whatever its status.
+
+        Raises:
+            FileRefused: No HTTP header can have the token.
+            FileUnavailable: The URL's host is malformed, or isn't on the internet.
+            ZoomUnreachable: The host can't be reached.
+        """
         # Ask for `identity`, because a compressed answer wouldn't have the size that Zoom states.
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={first}-{last}"}
         if token:

@@ -120,6 +120,7 @@ class RecordingTransfer:
                 provide it for another reason.
             RetryableFailure: A retry may help.
             OutOfTime: The next invocation has to continue.
+            RuntimeError, OSError: The check of a video doesn't start.
         """
         access = AccessInUse(Access(message.download_token), self.refresh)
         sources = _source_files(message.recording_files)
