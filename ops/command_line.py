@@ -232,7 +232,7 @@ class CommandLine(Program):
         """Handle `--version`, turn `--dry` into `--dry-run`, and refuse options without effect.
 
         Raises:
-            Exit: No command is to run, for example because the version was printed.
+            Exit: The version, the help or a list of commands was printed.
             ParseError: An option has no effect here, a command has no dry run, or `--help` names an
                 unknown command.
         """
