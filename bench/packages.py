@@ -44,7 +44,11 @@ class Import:
     statements: str
 
     def milliseconds(self) -> float:
-        """Run the statements once in a new interpreter, and return their time in milliseconds."""
+        """Run the statements once in a new interpreter, and return their time in milliseconds.
+
+        Raises:
+            CalledProcessError: The statements fail.
+        """
         program = (
             f"import time; begin = time.perf_counter()\nimport sys\n"
             f"sys.path.insert(0, {str(self.folder)!r})\n{self.statements}\n"
@@ -78,7 +82,11 @@ def imports(folder: Path, other: Path | None) -> Iterator[Import]:
 
 
 def measure(wanted: Sequence[Import], rounds: int) -> dict[str, float]:
-    """Time each import once a round, and return the medians in milliseconds by name."""
+    """Time each import once a round, and return the medians in milliseconds by name.
+
+    Raises:
+        CalledProcessError: An import fails.
+    """
     times: dict[str, list[float]] = {item.name: [] for item in wanted}
     for _ in range(rounds):
         for item in wanted:

@@ -114,6 +114,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
 
     Raises:
         DriverError: The recordings take too long, or a request fails.
+        OpsError, ScheduleUnreadable: See `import_schedule`.
     """
     start = class_start(datetime.now(UTC), zone)
     late = start + LATER
@@ -196,6 +197,9 @@ def import_schedule(
 
     `classes` maps each meeting's number to a time at which the scheduled class begins, in local
     time. `series` is the Opencast series of all these scheduled classes.
+
+    Raises:
+        OpsError, ScheduleUnreadable: See `ops.schedule.commands.import_csv`.
     """
     link = f"https://opencast.example.edu/engage/ui/index.html#/{series[:4]}"
     rows = [

@@ -99,6 +99,7 @@ def record(
 
     Raises:
         DriverError: A stand-in answers with an error.
+        OpsError, ScheduleUnreadable: See `import_schedule`.
     """
     meeting = FIRST_MEETING + secrets.randbelow(MEETINGS)
     length = timedelta(minutes=wish.minutes)

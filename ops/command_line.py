@@ -232,7 +232,8 @@ class CommandLine(Program):
         """Handle `--version`, turn `--dry` into `--dry-run`, and refuse options without effect.
 
         Raises:
-            Exit: No command is to run, for example because the version was printed.
+            Exit: The version, help, a list or completions were printed, or `--list` names no group
+                of commands.
             ParseError: An option has no effect here, a command has no dry run, or `--help` names an
                 unknown command.
         """

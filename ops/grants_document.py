@@ -104,8 +104,8 @@ def grants(resources: Mapping[str, Any], stack: str) -> list[Grant]:
     """Return all grants of a template's functions. ARNs contain the examples ACCOUNT and REGION.
 
     Raises:
-        ValueError: A role doesn't have exactly one inline policy and no other policy; or see
-            `pairs`.
+        ValueError: A role has a managed policy, or more or fewer than one inline policy; or see
+            `resolve` and `pairs`.
     """
     found = []
     for resource in resources.values():
@@ -124,8 +124,8 @@ def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each (action, resource) that a policy allows. Deny statements are left out.
 
     Raises:
-        ValueError: An Allow statement has a condition, or another element that the table can't
-            show.
+        ValueError: Another statement than a Deny has a condition, or another element that the table
+            can't show.
     """
     for statement in document["Statement"]:
         if statement["Effect"] == "Deny":
@@ -282,7 +282,7 @@ def document(text: str, found: Iterable[Row]) -> str:
     """Return the document's text with a new table of grants, which has the rows `found`.
 
     Raises:
-        ValueError: The document lacks the lines around the table.
+        ValueError: The document lacks the lines around the table, or ends with them.
     """
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)

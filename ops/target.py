@@ -55,6 +55,9 @@ class Target:
 
         Another account may own a bucket with the name of a bucket that was deleted or never made.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+
+        Raises:
+            ClientError: STS refuses the request.
         """
         s3: S3Client = self.client("s3")
         account = self.client("sts").get_caller_identity()["Account"]
@@ -84,6 +87,7 @@ def target_of(place: Place) -> Target:
 
     Raises:
         ProfileNotFound: The place's profile doesn't exist.
+        ClientError: See `show_waiting`.
     """
     session = boto3.Session(profile_name=place.profile or None, region_name=place.region)
     show_waiting(session)
@@ -97,7 +101,7 @@ def configured_target(*, needs_code: bool = False) -> Target:
 
     Raises:
         SettingsError: A setting that the command needs is missing or wrong, or `.env` isn't UTF-8.
-        ProfileNotFound: The profile doesn't exist.
+        ProfileNotFound, ClientError: See `target_of`.
     """
     reader = Reader(given_settings(os.environ, ENV_FILE))
     place = read_place(reader, needs_code=needs_code)
@@ -167,7 +171,7 @@ def existing_target(*, needs_code: bool = False) -> Target:
         SettingsError: A setting that the command needs is missing or wrong, or `.env` isn't UTF-8.
         ProfileNotFound: The profile doesn't exist.
         OpsError: The stack doesn't exist.
-        ClientError: CloudFormation can't be asked.
+        ClientError: STS or CloudFormation refuses a request.
     """
     target = configured_target(needs_code=needs_code)
     require_stack(target)
@@ -181,7 +185,7 @@ def target_to_change(*, needs_code: bool = False) -> Target:
         SettingsError: A setting that the command needs is missing or wrong, or `.env` isn't UTF-8.
         ProfileNotFound: The profile doesn't exist.
         OpsError: The stack doesn't exist, or the operator doesn't confirm the change.
-        ClientError: CloudFormation can't be asked.
+        ClientError: STS or CloudFormation refuses a request.
         EOFError: Nobody is at the terminal to confirm the change.
     """
     target = configured_target(needs_code=needs_code)
@@ -196,7 +200,7 @@ def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
 
     Raises:
         OpsError: The stack doesn't exist, or the operator doesn't confirm the change.
-        ClientError: CloudFormation can't be asked.
+        ClientError: See `stack_exists`.
     """
     announce(target)
     require_stack(target)
@@ -248,7 +252,7 @@ def confirm_production(stack_name: str, ask: Ask) -> None:
 
 
 def require_stack(target: Target) -> None:
-    """Raise OpsError if the stack doesn't exist."""
+    """Raise OpsError if the stack doesn't exist. For ClientError, see `stack_exists`."""
     if not stack_exists(target.client("cloudformation"), target.place.stack_name):
         raise OpsError(
             f"There is no stack {target.place.stack_name} in {target.place.region}: set "

@@ -90,7 +90,11 @@ LINE = WaitingLine(lambda: terminal.moving_line("Waiting for AWS"))
 
 
 def show_waiting(session: boto3.Session) -> None:
-    """Show the line during a session's slow requests, if stderr can show a moving line."""
+    """Show the line during a session's slow requests, if stderr can show a moving line.
+
+    Raises:
+        ClientError: STS refuses the profile's credentials, for example for a wrong MFA code.
+    """
     if not terminal.has_moving_lines():
         return
     # A profile may ask for an MFA code on the terminal, which the line would overwrite. STS refuses

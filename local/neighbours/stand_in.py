@@ -174,7 +174,7 @@ def read_body(request: Request, wanted: type[T]) -> T:
     """Return a request's decoded JSON body. An empty body stands for `{}`.
 
     Raises:
-        msgspec.MsgspecError: The body is wrong.
+        msgspec.MsgspecError, UnicodeDecodeError: The body is wrong.
     """
     return msgspec.json.decode(request.body or b"{}", type=wanted)
 

@@ -56,7 +56,11 @@ class Archive:
         return key
 
     def write_backup(self, function: Function, backup: LatestBackup | None) -> None:
-        """Write the backup of `$LATEST`; None says that no backup has to be restored."""
+        """Write the backup of `$LATEST`; None says that no backup has to be restored.
+
+        Raises:
+            ClientError: S3 refuses the request.
+        """
         content = {"key": backup.key, "configuration": backup.configuration} if backup else None
         self.s3.put_object(
             Bucket=self.bucket,
@@ -68,7 +72,7 @@ class Archive:
         """Return the backup that has to be restored to `$LATEST`; None if there is no such backup.
 
         Raises:
-            ClientError: S3 refuses the request for another reason than a missing object.
+            ClientError: S3 answers with an error that isn't in NOT_THERE.
         """
         try:
             found = self.s3.get_object(Bucket=self.bucket, Key=self.names.backup_key(function))
@@ -81,7 +85,7 @@ class Archive:
 
 
 def archive_of(target: Target) -> Archive:
-    """Return the archive of a stack."""
+    """Return the archive of a stack. For errors, see `Target.own_s3`."""
     return Archive(target.own_s3(), target.place.code_bucket, target.names)
 
 

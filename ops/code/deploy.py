@@ -52,9 +52,9 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
 
 
 def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
-    """Restore each `$LATEST` for which a `debug` command left a backup.
+    """Restore each `$LATEST` for which a `debug` command left a backup, and print a line for it.
 
-    For errors, see `restore_latest`.
+    For errors, see `archive_of` and `restore_latest`.
     """
     releases, archive = releases_of(target), archive_of(target)
     for function in functions:
@@ -101,7 +101,7 @@ def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None
 
 
 def release_functions(target: Target, functions: Sequence[Function], description: str) -> None:
-    """Release functions. With a description, write the release's index of versions.
+    """Release functions, and print the moves. With a description, write the release's index.
 
     Raises:
         ReleaseStopped: A function can't be released. The functions before that function are

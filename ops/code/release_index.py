@@ -29,13 +29,21 @@ For a missing key, a caller that may not list the bucket gets AccessDenied.
 def write(
     s3: S3Client, bucket: str, names: Names, release: str, versions: Mapping[str, str]
 ) -> None:
-    """Write the index of a release. `versions` has the versions by the functions' names."""
+    """Write the index of a release. `versions` has the versions by the functions' names.
+
+    Raises:
+        ClientError: S3 refuses the request.
+    """
     content = json.dumps(versions, indent=2, sort_keys=True).encode()
     s3.put_object(Bucket=bucket, Key=names.release_key(release), Body=content)
 
 
 def releases(s3: S3Client, bucket: str, names: Names, most: int = 20) -> dict[str, str]:
-    """Return the times (UTC) of the last `most` releases by name, the newest first."""
+    """Return the times (UTC) of the last `most` releases by name, the newest first.
+
+    Raises:
+        ClientError: S3 refuses the request.
+    """
     prefix = names.releases_path
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     files = (file for page in pages for file in page.get("Contents", ()))
@@ -50,7 +58,7 @@ def read(s3: S3Client, bucket: str, names: Names, release: str) -> dict[str, str
     """Return the versions of a release by the functions' names; {} if the release is unknown.
 
     Raises:
-        ClientError: S3 refuses the request for another reason than a missing object.
+        ClientError: S3 answers with an error that isn't in NOT_THERE.
     """
     try:
         found = s3.get_object(Bucket=bucket, Key=names.release_key(release))

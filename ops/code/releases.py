@@ -147,7 +147,11 @@ class Releases:
         return self._code(function, version)
 
     def versions(self, function: Function) -> list[Code]:
-        """Return every published version, the oldest first."""
+        """Return every published version, the oldest first.
+
+        Raises:
+            ClientError: The function doesn't exist.
+        """
         pages = self._lambda.get_paginator("list_versions_by_function").paginate(
             FunctionName=self.name(function)
         )
@@ -181,7 +185,7 @@ class Releases:
         return version
 
     def move(self, function: Function, version: str, expected: str | None = None) -> AliasMove:
-        """Point the alias to a version.
+        """Point the alias to a version, and return the move.
 
         Raises:
             OpsError: The alias doesn't point to `expected` any more, because somebody else has
@@ -206,7 +210,7 @@ class Releases:
         return AliasMove(function, before["FunctionVersion"], version)
 
     def release(self, function: Function, description: str = "") -> AliasMove:
-        """Publish `$LATEST` and point the alias to the new version.
+        """Publish `$LATEST`, point the alias to the new version, and return the move.
 
         If the alias points to the same code and configuration already, nothing changes.
 
@@ -224,10 +228,12 @@ class Releases:
     def put_code(self, function: Function, bucket: str, key: str) -> Code:
         """Deploy a package from S3 to `$LATEST`, and wait until Lambda has finished.
 
-        `key` is the package's key in the archive, which contains the package's hash.
+        `key` is the package's key in the archive, which contains the package's hash. Return the new
+        `$LATEST`.
 
         Raises:
             OpsError: Lambda got another package.
+            ClientError: Lambda refuses the package, for example because S3 doesn't hold it.
         """
         name = self.name(function)
         self._lambda.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key=key)
@@ -242,7 +248,11 @@ class Releases:
         return latest
 
     def configure(self, function: Function, configuration: Mapping[str, Any]) -> None:
-        """Change the configuration of `$LATEST`, and wait until Lambda has finished."""
+        """Change the configuration of `$LATEST`, and wait until Lambda has finished.
+
+        Raises:
+            ClientError: Lambda refuses the change.
+        """
         self._lambda.update_function_configuration(
             FunctionName=self.name(function), **configuration
         )
@@ -253,6 +263,7 @@ class Releases:
 
         Raises:
             OpsError: The function doesn't exist.
+            ClientError: See `configure`.
         """
         now = self.latest(function).configuration
         differing = {name: value for name, value in wanted.items() if now.get(name) != value}
@@ -302,6 +313,7 @@ def roll_back(
 
     Raises:
         OpsError: `to` is empty, or a function has no such version. No alias was moved.
+        ClientError: A function doesn't exist. No alias was moved.
         ReleaseStopped: An alias can't be moved.
     """
     targets = find_versions(releases, functions, to, known)
@@ -315,6 +327,7 @@ def find_versions(
 
     Raises:
         OpsError: `to` is empty, or a function has no such version.
+        ClientError: A function doesn't exist.
     """
     if not to:
         raise OpsError("--to names no version, so nothing was moved: a number, or a description.")
@@ -335,6 +348,7 @@ def find_version(releases: Releases, function: Function, wanted: str) -> str:
 
     Raises:
         OpsError: There is no such version. The text lists the newest ten versions.
+        ClientError: The function doesn't exist.
     """
     versions = releases.versions(function)
     for code in reversed(versions):

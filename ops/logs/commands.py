@@ -106,8 +106,9 @@ def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bo
     If `watched`, show new records until ^C.
 
     Raises:
-        SettingsError, ProfileNotFound, ClientError: See `existing_target`.
-        OpsError: `since` isn't a period, or the stack doesn't exist.
+        SettingsError, ProfileNotFound: See `existing_target`.
+        OpsError: See `arguments.since` and `existing_target`.
+        ClientError: AWS refuses a request.
         Exit: ^C was pressed while `watched`.
     """
     length = arguments.since(since)

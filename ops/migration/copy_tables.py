@@ -165,7 +165,7 @@ def scan(table: Table) -> Iterator[Item]:
 
 
 def put(table: Table, write: Write) -> bool:
-    """Write a row under its condition. Return False if the condition doesn't hold."""
+    """Write a row under its condition, and return whether the condition held."""
     values = {"ExpressionAttributeValues": dict(write.values)} if write.values else {}
     try:
         table.put_item(

@@ -215,7 +215,8 @@ def show_views(pair_of: PairOf, limit: int, *, json: bool) -> None:
     """Print the messages of a queue and its DLQ, as tables or as JSON.
 
     Raises:
-        SettingsError, ProfileNotFound, ClientError: See `existing_target`.
+        SettingsError, ProfileNotFound: See `existing_target`.
+        ClientError: AWS refuses a request.
         OpsError: The limit is below 1, or the stack or a queue doesn't exist.
     """
     check_limit(limit)
@@ -256,9 +257,11 @@ def redrive_dlq(pair_of: PairOf, selection: Selection, *, dry_run: bool) -> None
     """Redrive messages of a DLQ. In a dry run, only show these messages.
 
     Raises:
-        SettingsError, ProfileNotFound, ClientError, EOFError: See `target_to_change`.
+        SettingsError: See `target_to_change` and `staging_lifetime`.
+        ProfileNotFound, EOFError: See `target_to_change`.
+        ClientError: AWS refuses a request before or after the redrive.
         OpsError: The stack or a queue doesn't exist, the operator doesn't confirm the change, the
-            redrive failed, or the selected recording has no message in the DLQ.
+            redrive failed, or the DLQ delivered no message of the selected recording.
         Exit: A signal interrupted the redrive (exit code 130).
     """
     target = existing_target() if dry_run else target_to_change()
@@ -285,7 +288,8 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
 
     Raises:
         Exit: A signal interrupted the redrive (exit code 130).
-        OpsError: The redrive failed, or the selected recording has no message in the DLQ.
+        OpsError: The redrive failed, or the DLQ delivered no message of the selected recording.
+        ClientError: SQS refuses to count the messages.
     """
     moved: list[RedrivenMessage] = []
     left: tuple[QueueMessage, ...] = ()
@@ -347,7 +351,7 @@ def report_nothing(
     """Print that nothing waits in the DLQ, unless messages were left there.
 
     Raises:
-        OpsError: The selected recording has no message in the DLQ.
+        OpsError: A recording was selected, and no message was left.
     """
     more = f" {held_by_others(pair.dlq, in_flight)}" if in_flight else ""
     if selection.uuid and not left:

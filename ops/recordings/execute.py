@@ -262,7 +262,8 @@ def _follow(target: Target, uuid: str, zip_id: str) -> None:
     If the stack follows the ingest in Opencast, wait for the result there, too.
 
     Raises:
-        OpsError: See `following.follow`, `following.outcome` and `following.follow_in_opencast`.
+        OpsError: See `invocation.call`, and `follow`, `outcome` and `follow_in_opencast` in
+            `following`.
     """
     table = StatusTable(target.table(target.names.status_table), now)
     logs = Logs(target.client("logs"), target.names)

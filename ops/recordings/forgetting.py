@@ -350,7 +350,7 @@ def confirm(uuid: str, traces: Traces) -> None:
     """Print the counts of a recording's traces, and ask whether to forget the recording.
 
     Raises:
-        OpsError: The answer isn't yes.
+        OpsError: The answer isn't `y`.
         EOFError: Nobody is at the terminal.
     """
     terminal.say(summary(traces))

@@ -58,6 +58,7 @@ def import_csv(
 
     Raises:
         OpsError: The import failed, and nothing was changed.
+        ScheduleUnreadable: A row of the table can't be parsed. Nothing was changed.
     """
     with _schedule_locked(table, dry_run=dry_run):
         replaced = ReplacedSources(every=replace_all)
@@ -74,6 +75,7 @@ def import_classes(
 
     Raises:
         OpsError: The import failed, and nothing was changed.
+        ScheduleUnreadable: A row of the table can't be parsed. Nothing was changed.
     """
     with _schedule_locked(table, dry_run=dry_run):
         replaced = ReplacedSources(names=frozenset({parsed.source}), every=replace_all)
@@ -84,7 +86,8 @@ def remove_source(table: Table, source: str, *, dry_run: bool = False) -> Import
     """Remove the scheduled classes of `source`. A dry run writes nothing.
 
     Raises:
-        OpsError: The scheduled classes can't be removed, and nothing was changed.
+        OpsError: See `sources.remove`; or somebody else is changing the schedule.
+        ScheduleUnreadable: See `sources.remove`.
     """
     with _schedule_locked(table, dry_run=dry_run):
         return sources.remove(ScheduleTable(table), source, dry_run=dry_run)

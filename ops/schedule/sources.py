@@ -20,6 +20,7 @@ def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
 
     Raises:
         OpsError: No scheduled class has this source. The text lists the sources of the schedule.
+        ScheduleUnreadable: A row of the table can't be parsed.
     """
     before = table.all()
     wanted = FIRST_SYSTEM if source == FIRST_SYSTEM_NAME else source

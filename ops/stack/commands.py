@@ -109,6 +109,7 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
 
     Raises:
         OpsError: The bucket exists and can't be used.
+        ClientError: S3 refuses to make the bucket, or to block public access.
     """
     try:
         s3.head_bucket(Bucket=bucket)
@@ -155,6 +156,7 @@ def upload_code_and_secrets(
     Raises:
         OpsError: `PACKAGE_PLATFORM` is wrong, or the packages can't be built or uploaded, or
             wouldn't run in Lambda.
+        ClientError: AWS refuses a request other than an upload.
     """
     platform = package.platform_of(os.environ)
     check_platform(settings, platform)
@@ -217,7 +219,8 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
     Raises:
         SettingsError: Settings are missing or wrong.
         OpsError: A check, an upload, the deployment or the release of settings failed.
-        ProfileNotFound, ClientError, EOFError: See `target_to_change`.
+        ClientError: AWS refuses a request.
+        ProfileNotFound, EOFError: See `target_to_change`.
         Exit: The operator doesn't consent, or pressed ^C. A deployment that has begun continues.
     """
     opencast.ensure_location(os.environ, ENV_FILE)
@@ -465,8 +468,9 @@ def delete_stack(target: Target, settings: Settings) -> None:
     """Save the schedule, empty the bucket, and delete the stack itself.
 
     Raises:
-        OpsError: The schedule can't be saved, the bucket can't be emptied, or the CDK's command
-            line failed.
+        OpsError: The schedule can't be saved, S3 refuses a deletion, or the CDK's command line
+            failed.
+        ClientError: AWS refuses a request.
     """
     names = target.names
     backup = Path(f"{names.schedule_table}.csv")

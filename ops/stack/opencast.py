@@ -63,7 +63,7 @@ def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
 
     Raises:
         OpsError: The location can't be found, or the cache can't be written.
-        SettingsError: `.env` isn't UTF-8.
+        SettingsError: `.env` or the cache isn't UTF-8.
         ProfileNotFound: The profile doesn't exist.
         ClientError: AWS refuses a request.
     """
@@ -121,6 +121,7 @@ def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
 
     Raises:
         OpsError: There is no admin node, or more than one node, or the node has no valid host name.
+        ClientError: EC2 refuses the request.
     """
     pages = ec2.get_paginator("describe_instances").paginate(
         Filters=[
@@ -162,6 +163,7 @@ def ecs_location(
     Raises:
         OpsError: The cluster's stack or a part of the location is missing, or the host name isn't
             valid.
+        ClientError: AWS refuses a request.
     """
     exports = _exports(cloudformation, f"opencast-ecs-{cluster}-database")
     wanted = {
@@ -214,6 +216,7 @@ def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
 
     Raises:
         OpsError: The VPC has no such subnet.
+        ClientError: EC2 refuses a request.
     """
     of_vpc: Any = [{"Name": "vpc-id", "Values": [vpc]}]
     tables = [

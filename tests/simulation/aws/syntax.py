@@ -29,6 +29,9 @@ class Parser:
 
     `kind` is the name of the request's parameter, for error messages. `used_names` and
     `used_values` are the placeholders read so far.
+
+    Raises:
+        InvalidRequest: The text is empty, or contains no valid token at some place.
     """
 
     def __init__(self, kind: str, text: str, names: Mapping[str, str]) -> None:
@@ -87,7 +90,11 @@ class Parser:
             raise self.unexpected()
 
     def value(self) -> str:
-        """Read and return a placeholder of a value."""
+        """Read and return a placeholder of a value.
+
+        Raises:
+            InvalidRequest: The next token isn't such a placeholder.
+        """
         if not self.peek().startswith(":"):
             raise self.unexpected()
         token = self.next()
@@ -95,7 +102,11 @@ class Parser:
         return token
 
     def path(self) -> Path:
-        """Read a document path, and return the path with names in place of the placeholders."""
+        """Read a document path, and return the path with names in place of the placeholders.
+
+        Raises:
+            InvalidRequest: The path is wrong, or has a reserved word or an undefined placeholder.
+        """
         parts: list[str | int] = [self._attribute()]
         while True:
             if self.accept("."):
