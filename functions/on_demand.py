@@ -20,6 +20,7 @@ from msgspec import UNSET
 
 from ingester import log
 from ingester.errors import (
+    UNREADABLE_JSON,
     AwsFailed,
     BadRequest,
     Forbidden,
@@ -237,7 +238,7 @@ def parse(request: Request) -> IngestRequest:
         raise BadRequest("The request has no body.")
     try:
         content = msgspec.json.decode(request.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE_JSON as error:
         raise BadRequest("The body is not JSON.") from error
     if not isinstance(content, dict):
         raise BadRequest("The body is not a JSON object.")

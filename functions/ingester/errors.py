@@ -70,6 +70,10 @@ show this text, so it never contains a token, a password or a presigned URL.
 
 from __future__ import annotations
 
+UNREADABLE_JSON = (ValueError, RecursionError)
+"""Errors of `msgspec.json.decode` for a foreign text: not JSON, of another type, not UTF-8, or too
+deep."""
+
 
 class IngesterError(Exception):
     """An error whose text explains it to the operator."""

@@ -98,7 +98,10 @@ def _parts(address: str) -> SplitResult:
     Raises:
         OpsError: The address is malformed.
     """
-    parts = urlsplit(address if "://" in address else f"https://{address}")
+    try:
+        parts = urlsplit(address if "://" in address else f"https://{address}")
+    except ValueError:
+        parts = urlsplit("")
     is_word = "://" not in address and "." not in address and parts.hostname != "localhost"
     if (
         is_word

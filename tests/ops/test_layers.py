@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,25 @@ def test_every_listed_io_module_exists() -> None:
 def test_no_module_imports_the_file_of_a_function(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
         assert not tops(path) & FUNCTION_MODULES, path
+
+
+def decodes(node: ast.AST, *, is_caught: bool = False) -> Iterator[tuple[int, bool]]:
+    """Yield the line of each call of msgspec's JSON decoder, and whether its errors are caught."""
+    for child in ast.iter_child_nodes(node):
+        in_body = isinstance(node, ast.Try) and child in node.body
+        handlers = node.handlers if isinstance(node, ast.Try) and in_body else []
+        caught = is_caught or any("UNREADABLE_JSON" in ast.unparse(each) for each in handlers)
+        if isinstance(child, ast.Call) and ast.unparse(child.func) == "msgspec.json.decode":
+            yield child.lineno, caught
+        yield from decodes(child, is_caught=caught)
+
+
+def test_deployed_code_catches_every_error_of_a_json_decoder() -> None:
+    # msgspec raises UnicodeDecodeError and RecursionError, too, which aren't its own errors.
+    found = [
+        (path.name, line, caught)
+        for path in DEPLOYED
+        for line, caught in decodes(ast.parse(path.read_text()))
+    ]
+    assert len(found) > 15
+    assert [each for each in found if not each[-1]] == []

@@ -137,7 +137,7 @@ def test_oc_import_says_that_opencast_can_not_be_reached_when_the_connection_fai
 @pytest.mark.parametrize(
     "address",
     [
-        *("ftp://oc", "https://", "https://me:pw@oc.example.edu", ""),
+        *("ftp://oc", "https://", "https://me:pw@oc.example.edu", "", "https://[oc"),
         *("https://oc.example.edu/series.json?q=1", "https://oc.example.edu/series.json#top"),
     ],
 )

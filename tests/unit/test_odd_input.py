@@ -17,6 +17,7 @@ from ingester.errors import (
     LedgerUnreadable,
     MessageError,
     OpencastUnreachable,
+    SettingsError,
     SheetsUnreachable,
     ZoomUnreachable,
 )
@@ -28,6 +29,7 @@ from ingester.reconcile.state_table import ReconcileState
 from ingester.schedule.google_sheets import Sheets
 from ingester.schedule.sheet.parser import parse as parse_sheet
 from ingester.status.time_index import Position
+from ingester.time_zones import zone_of
 from ingester.zoom import webhook_client
 from ingester.zoom.api import MeetingRecordings, _Token, decoded, problem_in
 from ingester.zoom.recording_list import _entry
@@ -114,6 +116,18 @@ def test_opencast_unreachable_is_raised_when_a_series_cannot_be_parsed(catalog: 
     opencast = Opencast("https://oc", "zip", "secret", auth="basic", session=session(answers))
     with pytest.raises(OpencastUnreachable):
         opencast.series("1")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"rest": "\xff"}', DEEP, b'{"rest": 1}'])
+def test_version_of_opencast_is_none_when_its_answer_is_unreadable(content: Any) -> None:
+    answers = {"/info/components.json": {"content": content}}
+    opencast = Opencast("https://oc", "zip", "secret", auth="basic", session=session(answers))
+    assert opencast.version() is None
+
+
+def test_time_zone_is_refused_when_its_name_is_only_a_part_of_names() -> None:
+    with pytest.raises(SettingsError, match="'America' is no IANA time zone"):
+        zone_of("America")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ingester.errors import UNREADABLE_JSON
 from ingester.log_level import Level
 
 _TRACEBACK = "Traceback (most recent call last)"
@@ -107,7 +108,7 @@ def _parse_json(text: str) -> LogRecord | None:
         return None
     try:
         written = msgspec.json.decode(text, type=_RawRecord)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return None
     level = Level.__members__.get(written.level.upper())
     if level is None:

@@ -6,14 +6,13 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.htm
 from __future__ import annotations
 
 import base64
-import binascii
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from ingester.errors import MessageError
+from ingester.errors import UNREADABLE_JSON, MessageError
 
 RECORDS = "DATA_MESSAGE"
 LARGEST = 32 * 1024 * 1024
@@ -67,7 +66,7 @@ def batch_of(event: Mapping[str, Any]) -> LogBatch | None:
         if msgspec.json.decode(content, type=_Kind).message_type != RECORDS:
             return None
         return msgspec.json.decode(content, type=LogBatch)
-    except (msgspec.DecodeError, binascii.Error, zlib.error, ValueError, RecursionError) as error:
+    except (*UNREADABLE_JSON, zlib.error) as error:
         raise MessageError(f"What CloudWatch Logs sent can't be read: {error}") from error
 
 

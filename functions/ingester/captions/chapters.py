@@ -23,7 +23,7 @@ from itertools import pairwise
 import msgspec
 
 from ingester.captions.cues import MAX_BYTES, Cue, joined, too_large
-from ingester.errors import UnusableCaptions
+from ingester.errors import UNREADABLE_JSON, UnusableCaptions
 from ingester.recording.timeline import Timeline
 from ingester.zoom.lenient_json import readable
 
@@ -126,7 +126,7 @@ def _parsed(content: bytes) -> object:
         raise UnusableCaptions("it has too many objects and lists")
     try:
         return msgspec.json.decode(readable(content.removeprefix(b"\xef\xbb\xbf")))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE_JSON as error:
         raise UnusableCaptions("it isn't JSON") from error
 
 

@@ -22,6 +22,7 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
 from ingester.errors import (
+    UNREADABLE_JSON,
     AskLater,
     IngestBroken,
     IngestNotSent,
@@ -287,7 +288,7 @@ class Opencast:
             return None
         try:
             services = msgspec.json.decode(response.content, type=_Components).rest
-        except msgspec.DecodeError:
+        except UNREADABLE_JSON:
             return None
         matches = (re.match(r"([1-9][0-9]?)\.", service.version) for service in services)
         return min((int(match[1]) for match in matches if match), default=None)

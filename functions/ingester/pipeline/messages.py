@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ingester import timestamps
-from ingester.errors import MessageError
+from ingester.errors import UNREADABLE_JSON, MessageError
 
 MessageType = TypeVar("MessageType", bound=msgspec.Struct)
 
@@ -282,7 +282,7 @@ def decode(text: str, message_type: type[MessageType]) -> MessageType:
     """
     try:
         return msgspec.json.decode(text, type=message_type)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE_JSON as error:
         raise MessageError(f"The message on the queue can't be read: {error}") from error
 
 
@@ -311,5 +311,5 @@ def zip_id_of(text: str) -> str | None:
     """Return the `zip_id` of a message that is otherwise unreadable; None if the id is, too."""
     try:
         return msgspec.json.decode(text, type=_ZipId).zip_id
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ingester.errors import GoogleKeyRefused, SheetsRefused
+from ingester.errors import UNREADABLE_JSON, GoogleKeyRefused, SheetsRefused
 
 
 class _Detail(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def refusal(status: int, body: bytes, *, account: str, tabs: Sequence[str]) -> S
 def _problem_in(body: bytes) -> _Problem:
     try:
         return msgspec.json.decode(body, type=_Refusal).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return _Problem()
 
 

@@ -33,6 +33,7 @@ from googleapiclient.discovery_cache import (  # type: ignore[import-untyped]
 )
 
 from ingester.errors import (
+    UNREADABLE_JSON,
     GoogleKeyRefused,
     SheetsRefused,
     SheetsTimedOut,
@@ -183,7 +184,7 @@ def _credentials(key: str) -> Credentials:
         credentials: Credentials = Credentials.from_service_account_info(
             json.loads(key), scopes=SCOPES
         )
-    except (msgspec.DecodeError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (*UNREADABLE_JSON, TypeError, KeyError, AttributeError):
         raise GoogleKeyRefused(
             f"The Google key in SSM is none of a service account: {SAVE_KEY}."
         ) from None
@@ -214,7 +215,7 @@ def _read(request: Any, names: Sequence[str]) -> list[Tab]:
     """
     try:
         batch = msgspec.convert(request.execute(), _Batch)
-    except (msgspec.ValidationError, ValueError, RecursionError) as error:
+    except UNREADABLE_JSON as error:
         raise SheetsUnreachable(
             "Google's answer can't be read: it holds no tabs. Try again in a minute."
         ) from error

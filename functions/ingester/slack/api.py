@@ -26,6 +26,7 @@ from slack_sdk.signature import Clock, SignatureVerifier
 from slack_sdk.web import SlackResponse, WebClient
 
 from ingester.errors import (
+    UNREADABLE_JSON,
     BadRequest,
     SlackRefused,
     SlackUnreachable,
@@ -213,7 +214,7 @@ def _interaction(text: str, base_url: str) -> Press | Nothing:
         if msgspec.json.decode(text, type=_Payload).type != "block_actions":
             return Nothing()
         sent = msgspec.json.decode(text, type=_BlockActions)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+    except UNREADABLE_JSON as error:
         raise BadRequest(f"The payload can't be read: {error}.") from error
     if not sent.actions:
         return Nothing()

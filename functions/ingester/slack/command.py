@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ingester.errors import BadRequest
+from ingester.errors import UNREADABLE_JSON, BadRequest
 from ingester.recording.meeting_number import DIGITS, meeting_number_in
 
 PAGE_RECORDINGS = 2
@@ -124,7 +124,7 @@ def read_button(value: str) -> Button:
     """
     try:
         button = msgspec.json.decode(value, type=Button)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+    except UNREADABLE_JSON as error:
         raise BadRequest(_OLD_BUTTON) from error
     is_sound = 0 < button.mid < 10**18 and 0 <= button.start_index < 10**9
     if button.version != VERSION or not is_sound or not 0 < button.count <= MAX_RECORDINGS:

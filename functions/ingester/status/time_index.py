@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import msgspec
 
-from ingester.errors import BadRequest
+from ingester.errors import UNREADABLE_JSON, BadRequest
 from ingester.pipeline.states import State
 from ingester.status.row import StatusRow
 from ingester.status.table import row_of
@@ -56,7 +55,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
             content = base64.urlsafe_b64decode(token.encode("ascii"))
             position = msgspec.json.decode(content, type=cls)
             datetime.strptime(position.update_date, "%Y-%m-%d").replace(tzinfo=UTC)
-        except (ValueError, binascii.Error, msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE_JSON as error:
             raise BadRequest("next must be what the last answer gave.") from error
         return position
 

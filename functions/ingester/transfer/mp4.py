@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from ingester.errors import TransferFailed, UnusableVideo
+from ingester.errors import UNREADABLE_JSON, TransferFailed, UnusableVideo
 from ingester.transfer.mp4_boxes import BLOCK_BYTES, File, check_boxes
 
 CHILD = Path(__file__).with_name("mp4_child.py")
@@ -191,7 +191,7 @@ class _Child:
         self._has_begun = True
         try:
             return msgspec.json.decode(line, type=_Answer)
-        except msgspec.DecodeError as error:
+        except UNREADABLE_JSON as error:
             raise UnusableVideo.of(self._name, "libav answers nonsense when it opens it") from error
 
     def send(self, content: bytes) -> None:

@@ -21,7 +21,7 @@ import requests
 from msgspec import UNSET, Meta, UnsetType
 
 from ingester import timestamps
-from ingester.errors import ZoomRefused, ZoomThrottles, ZoomUnreachable
+from ingester.errors import UNREADABLE_JSON, ZoomRefused, ZoomThrottles, ZoomUnreachable
 from ingester.log import redact
 from ingester.pipeline.messages import LARGEST_NUMBER, MeetingNumber, Minutes
 from ingester.retry import RandomSource, Sleep, retry_after, retrying, shortened_timeout
@@ -272,7 +272,7 @@ def problem_in(response: requests.Response) -> Problem:
     """Return the problem in the body of an API error; an empty one if the body is unreadable."""
     try:
         return msgspec.json.decode(response.content, type=Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return Problem()
 
 
@@ -302,7 +302,7 @@ def decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:
     """
     try:
         return msgspec.json.decode(readable(response.content), type=answer_type, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE_JSON as error:
         raise ZoomUnreachable(f"Zoom's API gave an answer that can't be read: {error}.") from error
 
 

@@ -21,7 +21,7 @@ from urllib.parse import quote
 import msgspec
 import requests
 
-from ingester.errors import ZoomRefused, ZoomUnreachable
+from ingester.errors import UNREADABLE_JSON, ZoomRefused, ZoomUnreachable
 from ingester.reconcile.decisions import ListedRecording, UnreadableEntry
 from ingester.zoom.api import ZoomApi, decoded, problem_in, refused
 
@@ -257,7 +257,7 @@ def _entry(content: bytes) -> ListedRecording | UnreadableEntry:
     try:
         listed = msgspec.json.decode(content, type=ListedRecording, strict=False)
         _ = listed.end
-    except (ValueError, OverflowError, RecursionError) as error:
+    except (*UNREADABLE_JSON, OverflowError) as error:
         return UnreadableEntry(name=_name_in(content), problem=str(error))
     return listed
 
@@ -266,7 +266,7 @@ def _name_in(content: bytes) -> str:
     """Describe an invalid entry for people, by the fields that can be read."""
     try:
         entry = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return "an entry whose fields can't be read"
     if not isinstance(entry, dict):
         return f"an entry that is no object: {str(entry)[:80]!r}"

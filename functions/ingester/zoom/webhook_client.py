@@ -15,6 +15,7 @@ import msgspec
 import requests
 
 from ingester.errors import (
+    UNREADABLE_JSON,
     BadRequest,
     KeyRefused,
     NotReady,
@@ -164,5 +165,5 @@ def _text(response: requests.Response) -> str:
     """
     try:
         return redact(msgspec.json.decode(response.content, type=_Answer).message)[:200]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return redact(response.text)[:200] or "nothing to ingest"

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ingester import timestamps
-from ingester.errors import BadRequest
+from ingester.errors import UNREADABLE_JSON, BadRequest
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import (
     CAPTIONS,
@@ -347,7 +347,7 @@ def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
     """
     try:
         content = msgspec.json.decode(readable(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE_JSON as error:
         raise BadRequest("The body is not JSON.") from error
     if not isinstance(content, dict):
         raise BadRequest("The body is not a JSON object.")

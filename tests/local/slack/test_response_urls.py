@@ -127,6 +127,7 @@ def test_slack_response_url_expires_after_thirty_minutes(client: Client, clock: 
         ({"json": {"blocks": {}}}, "invalid_blocks_format"),
         ({"json": {"text": "a", "replace_original": 1}}, "invalid_arguments"),
         ({"json": "text"}, "invalid_payload"),
+        ({"data": b'"\xff"', "headers": {"Content-Type": "application/json"}}, "invalid_payload"),
         ({"data": b"{", "headers": {"Content-Type": "application/json"}}, "invalid_payload"),
         ({"data": b'{"text": "a"}', "headers": {"Content-Type": "text/plain"}}, "invalid_payload"),
     ],
