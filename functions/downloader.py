@@ -377,7 +377,8 @@ def _report_series(message: DownloadMessage, destination: Destination, deps: Dep
             State.OC_SERIES_FOUND,
             oc_series_id=destination.series_id,
             course=destination.course,
-            # The webhook may not know the subject of a partial message, so the row may lack it.
+            # The webhook may not know the subject of a partial message, so the row may lack the
+            # subject.
             subject=_subject(message) if message.is_partial else None,
         ),
     )

@@ -244,7 +244,7 @@ class RetryableFailure(IngesterError):
 class ZoomUnreachable(RetryableFailure):
     """A failure to reach Zoom, a malformed answer, or Zoom's answer that it is busy or broken.
 
-    `retry_after` is the number of seconds that Zoom asked us to wait; None if it gave no number.
+    `retry_after` is the number of seconds that Zoom asked us to wait; None if Zoom gave no number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -310,7 +310,8 @@ class IngestRefused(OpencastRefused):
 class SlackUnreachable(RetryableFailure):
     """A failure to reach Slack, a malformed answer, or Slack's answer that it is busy or broken.
 
-    `retry_after` is the number of seconds that Slack asked us to wait; None if it gave no number.
+    `retry_after` is the number of seconds that Slack asked us to wait; None if Slack gave no
+    number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -333,7 +334,8 @@ class ScheduleUnreadable(RetryableFailure):
 class SheetsUnreachable(RetryableFailure):
     """A failure to reach Google, or a malformed answer or a 429 or 5xx from Google.
 
-    `retry_after` is the number of seconds that Google asked us to wait; None if it gave no number.
+    `retry_after` is the number of seconds that Google asked us to wait; None if Google gave no
+    number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -354,7 +356,7 @@ class GoogleKeyRefused(SheetsRefused):
 
 
 class Forgotten(IngesterError):
-    """A message that is dropped, because an operator had its recording forgotten."""
+    """A message that is dropped, because an operator had the message's recording forgotten."""
 
 
 class OutOfTime(IngesterError):
@@ -400,4 +402,4 @@ class AwsFailed(RetryableFailure):
 
 
 class SlowDown(AwsFailed):
-    """A 5xx of S3, or its answer that a request was too slow. Send fewer requests."""
+    """A 5xx of S3, or S3's answer that a request was too slow. Send fewer requests."""

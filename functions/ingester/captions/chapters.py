@@ -218,8 +218,9 @@ def _unit_of(times: Iterable[float], longest: int) -> int:
     """Return how many milliseconds the unit of a file's times has: 1000 (seconds) or 1.
 
     The unit is seconds if the last time, taken as seconds, is at most `TOLERANCE_MS` after
-    `longest`, the latest time that the file may contain, in milliseconds. Taken as milliseconds,
-    such times would all lie in the first moments of the segment, where no chapter ends.
+    `longest`, the latest time that the file may contain, in milliseconds. If the unit of these
+    times were milliseconds, all times would lie in the first moments of the segment, where no
+    chapter ends.
     """
     last = max((time for time in times if not isinstance(time, _Milliseconds)), default=0.0)
     return 1000 if last * 1000 <= longest + TOLERANCE_MS else 1

@@ -31,7 +31,8 @@ def files_of(message: UploadMessage) -> dict[str, str]:
 
 
 def _id_of(file: StagedFile) -> str:
-    """Return Zoom's id of a file; its S3 key if the message was sent by a version without ids."""
+    """Return Zoom's id of a file; the file's S3 key if the message was sent by a version without
+    ids."""
     return file.file_id or file.filename
 
 
@@ -44,7 +45,8 @@ def deleted(ingest: IngestRecord) -> str:
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One difference between a message and the ingest of its recording, and what to do about it."""
+    """One difference between a message and an ingest of the same recording, and the step that
+    follows."""
 
     reason: str
     advice: str

@@ -196,7 +196,7 @@ def form(
 ) -> list[tuple[str, str]]:
     """Build the parts of Opencast's ingest form, in the order that Opencast needs.
 
-    Each file's part follows the part with its flavor.
+    Each file's part follows the part with the file's flavor.
 
     Args:
         media_package: Id of the media package.
