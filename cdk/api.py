@@ -50,7 +50,7 @@ open page. The webhook has no limit, because a refused request may lose a record
 ERRORS = apigateway.MethodLoggingLevel.ERROR
 """The level of the execution log, which holds the reasons for API Gateway's own errors.
 
-Data traces would log bodies and headers, so they stay off.
+Data traces would log bodies and headers, so data traces stay off.
 """
 
 ANYONE = None

@@ -1,7 +1,7 @@
 """POST /slack: the command `/zip` and the button below its answers.
 
 Slack waits three seconds for an answer. The function acknowledges a press of the button without
-doing its work. If a command takes more than about half of the three seconds, the answer is "One
+doing the work. If a command takes more than about half of the three seconds, the answer is "One
 moment". In both cases the function invokes itself to do the work and to post the result to the
 request's `response_url`.
 """
@@ -209,7 +209,8 @@ def _deadlines(event: Mapping[str, Any], deps: Dependencies) -> Deadlines:
 def _authenticate(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Dependencies:
-    """Verify a request, and return the dependencies with the secret that it is signed with.
+    """Verify a request, and return the dependencies with the secret that the request is signed
+    with.
 
     An unknown signature may be made with a secret that was set after the secrets were read.
 
@@ -238,7 +239,7 @@ def _verify(request: Request, deps: Dependencies) -> None:
 
 
 def _answer_press(press: Press, deps: Dependencies, deadlines: Deadlines) -> Answer:
-    """Acknowledge a press of the button, and leave its work to another invocation.
+    """Acknowledge a press of the button, and leave the work to another invocation.
 
     If the function can't invoke itself, post a note.
     """

@@ -273,7 +273,7 @@ def _caption_staging(
 
 
 def download(message: DownloadMessage, request: CaptionsRequest, deps: Dependencies) -> Outcome:
-    """Stage a recording's captions for events without captions, and send them to the uploader.
+    """Stage captions for a recording's events without captions, and send messages to the uploader.
 
     A failure is retried for a week, and then reported. No failure here fails the recording.
 

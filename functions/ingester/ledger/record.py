@@ -293,8 +293,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return min((due for due in dues if due), default="")
 
     def request(self, zip_id: str) -> Request:
-        """Return the request with the id `zip_id`; an empty `Request` if there is no such
-        request."""
+        """Return the request `zip_id`, or an empty `Request` if there is no such request."""
         return self.requests.get(zip_id, Request())
 
     def media_package_of(self, zip_id: str) -> str:
@@ -707,8 +706,7 @@ def may_replace(old: Record, new: Record) -> bool:
 
 
 def is_in_progress(record: Record, zip_id: str) -> bool:
-    """Return whether a request's message may be on a queue, or the request's POST has no answer
-    yet."""
+    """Return whether a request may have a message on a queue, or has a POST without an answer."""
     request = record.request(zip_id)
     ingest = record.ingests.get(record.media_package_of(zip_id))
     is_done = ingest.is_taken if ingest else request.is_taken_over

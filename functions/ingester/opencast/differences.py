@@ -31,8 +31,7 @@ def files_of(message: UploadMessage) -> dict[str, str]:
 
 
 def _id_of(file: StagedFile) -> str:
-    """Return Zoom's id of a file; the file's S3 key if the message was sent by a version without
-    ids."""
+    """Return a file's id at Zoom; the file's S3 key if a version without ids sent the message."""
     return file.file_id or file.filename
 
 

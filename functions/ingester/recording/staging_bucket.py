@@ -79,7 +79,7 @@ class Staging:
         return self._presign_checked(track.filename, 0, seconds)
 
     def _presign_checked(self, key: str, expected_size: int, seconds: int) -> str:
-        """Return an object's presigned URL after a check of its size.
+        """Return an object's presigned URL after a check of the object's size.
 
         Args:
             key: Key of the object.

@@ -1,4 +1,5 @@
-"""The lock of the schedule: a row of its table that one update holds for a limited time."""
+"""The lock of the schedule: a row of the schedule's table that one update holds for a limited
+time."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ COMMAND_SECONDS = 300
 
 
 class ScheduleLock:
-    """A lock that lets one process at a time read the schedule's source and write its table.
+    """A lock that lets one process at a time read the schedule's source and write the schedule's
+    table.
 
     Without the lock, two imports at the same time could each leave half of their scheduled classes
     in the table, or one import could undo the other. The lock expires after `life` seconds.

@@ -146,7 +146,8 @@ class _UnreadRows:
         return rows[0] if rows else None
 
     def _of_meeting(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
-        """Return the meeting's rows that may hold the scheduled class, those of its course first.
+        """Return the meeting's rows that may hold a scheduled class, the rows of the class's course
+        first.
 
         Rows whose course isn't known follow. Rows of another course count only if no row of the
         class's meeting and course could be read (`is_read` is false).

@@ -119,7 +119,7 @@ def ingest_lines(
 ) -> tuple[str, ...]:
     """Describe an ingest in lines: its kind and time of request, its state, then details.
 
-    `cluster` is the Opencast cluster's name, "" if it has none.
+    `cluster` is the Opencast cluster's name, "" if the cluster has no name.
     """
 
     def local_time(when: datetime) -> str:

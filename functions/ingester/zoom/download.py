@@ -101,7 +101,8 @@ class ZoomBody:
 
 @dataclass(frozen=True)
 class _Address:
-    """The URL that a download_url led to, the token for it ("" for none), and the file's name."""
+    """The URL that a download_url led to, the token for that URL ("" for no token), and the file's
+    name."""
 
     url: str
     token: str
