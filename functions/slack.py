@@ -1,4 +1,4 @@
-"""POST /slack: the command `/zip` and the button below its answers.
+"""POST /slack: the command `/zip` and the button below the command's answers.
 
 Slack waits three seconds for an answer. The function acknowledges a press of the button without
 doing the work. If a command takes more than about half of the three seconds, the answer is "One
@@ -209,8 +209,7 @@ def _deadlines(event: Mapping[str, Any], deps: Dependencies) -> Deadlines:
 def _authenticate(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Dependencies:
-    """Verify a request, and return the dependencies with the secret that the request is signed
-    with.
+    """Verify a request, and return the dependencies with the secret of the request's signature.
 
     An unknown signature may be made with a secret that was set after the secrets were read.
 
@@ -249,7 +248,7 @@ def _answer_press(press: Press, deps: Dependencies, deadlines: Deadlines) -> Ans
 
 
 def _answer_command(command: Command, deps: Dependencies, deadlines: Deadlines) -> Answer:
-    """Answer a command, or leave its work to another invocation if the work takes too long.
+    """Answer a command, or leave the work to another invocation if the work takes too long.
 
     If the function can't invoke itself, answer with a note.
     """
@@ -484,7 +483,7 @@ def _messages_of_press(
     """Return the messages that show more recordings after a press of the button.
 
     Either one message replaces the old message and shows more; or a new message shows the next
-    recordings, and another message replaces the old message to remove its button.
+    recordings, and another message replaces the old message to remove the button.
     """
     if not button.begins_new_message:
         return (found.message(button.next_window, deps, replaces=True),)

@@ -1,5 +1,4 @@
-"""GET /status: query ingests, queues and reconcile. GET /: return the page that shows the
-results."""
+"""GET /status: query ingests, queues and reconcile. GET /: return the page that shows results."""
 
 from __future__ import annotations
 

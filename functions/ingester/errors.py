@@ -72,7 +72,7 @@ from __future__ import annotations
 
 
 class IngesterError(Exception):
-    """An error whose text explains it to the operator."""
+    """An error whose text explains the error to the operator."""
 
 
 class SettingsError(IngesterError):
@@ -177,7 +177,7 @@ class EmptyFile(FileUnavailable):
 
 
 class FileTooLarge(PermanentFailure):
-    """A file with more bytes than the pipeline accepts for its kind."""
+    """A file with more bytes than the pipeline accepts for the file's kind."""
 
 
 class UnusableVideo(PermanentFailure):
@@ -244,7 +244,7 @@ class RetryableFailure(IngesterError):
 class ZoomUnreachable(RetryableFailure):
     """A failure to reach Zoom, a malformed answer, or Zoom's answer that it is busy or broken.
 
-    `retry_after` is the number of seconds that Zoom asked us to wait; None if Zoom gave no number.
+    `retry_after` is the number of seconds that Zoom asked us to wait; None without a number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -310,8 +310,7 @@ class IngestRefused(OpencastRefused):
 class SlackUnreachable(RetryableFailure):
     """A failure to reach Slack, a malformed answer, or Slack's answer that it is busy or broken.
 
-    `retry_after` is the number of seconds that Slack asked us to wait; None if Slack gave no
-    number.
+    `retry_after` is the number of seconds that Slack asked us to wait; None without a number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -334,8 +333,7 @@ class ScheduleUnreadable(RetryableFailure):
 class SheetsUnreachable(RetryableFailure):
     """A failure to reach Google, or a malformed answer or a 429 or 5xx from Google.
 
-    `retry_after` is the number of seconds that Google asked us to wait; None if Google gave no
-    number.
+    `retry_after` is the number of seconds that Google asked us to wait; None without a number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -393,7 +391,7 @@ class AwsFailed(RetryableFailure):
 
     @classmethod
     def of(cls, error: Exception) -> AwsFailed:
-        """Return the error for a botocore error, with its operation and code, not its long text."""
+        """Return the error for a botocore error, with botocore's operation and code only."""
         # botocore's connection errors have a `response` too, which is None.
         response = getattr(error, "response", None) or {}
         code = response.get("Error", {}).get("Code") or type(error).__name__

@@ -102,7 +102,7 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
 
 
 def joined_chapters(chapters: Mapping[str, Sequence[Cue]], timeline: Timeline) -> list[Cue]:
-    """Return the chapters of all segments, with their times in the joined video.
+    """Return the chapters of all segments, with the chapters' times in the joined video.
 
     A segment without chapters gets a chapter titled `UNTITLED`, so that no other segment's chapter
     covers it. If no segment has chapters, the result is empty.
@@ -190,7 +190,7 @@ def _title(value: object) -> str:
 
 
 def _escaped(title: str) -> str:
-    """Return a title escaped for WebVTT: it contains neither `-->` nor markup.
+    """Return a title escaped for WebVTT, without `-->` and without markup.
 
     The player decodes entities, and may treat the result as HTML, as it treated captions before
     20.2 (CVE-2026-77615). So similar characters replace angle brackets.

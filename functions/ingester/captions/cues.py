@@ -130,7 +130,7 @@ def _repaired(cues: Iterable[Cue]) -> list[Cue]:
 
 
 def joined(cues_by_start: Mapping[str, Sequence[Cue]], timeline: Timeline) -> list[Cue]:
-    """Return the cues of all segments, with their times in the joined video.
+    """Return the cues of all segments, with the cues' times in the joined video.
 
     Args:
         cues_by_start: The cues of each segment, by the segment's start at Zoom.

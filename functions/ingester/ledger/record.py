@@ -54,7 +54,7 @@ class End(StrEnum):
 
 
 class Outcome(StrEnum):
-    """The result of a POST to Opencast, as far as the pipeline knows it."""
+    """The result of a POST to Opencast, as far as the pipeline knows the result."""
 
     UNKNOWN = "unknown"
     """Outcome of a POST without a usable answer. Opencast may process the POST, or may have done
@@ -201,7 +201,7 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The ingest record of one media package, with its POSTs.
+    """The ingest record of one media package, with the POSTs.
 
     Attributes:
         zip_id: The request for which the media package was made.
@@ -404,7 +404,7 @@ def with_sent(record: Record, zip_id: str, files: Iterable[str]) -> Record:
 
 
 def with_end(record: Record, zip_id: str, end: End) -> Record:
-    """Note the end of a request, and reset its count of failures.
+    """Note the end of a request, and reset the request's count of failures.
 
     Unless the request was ignored, its files no longer count as sent, because no function processes
     its message any more.
@@ -448,8 +448,7 @@ def missing_files(
         record: The recording's record.
         listed: Ids of the files that Zoom's API lists.
         may_ingest_again: Whether the next ingest may be a second one, which needs all files.
-            Otherwise the files of ingest records aren't missing, because these files were POSTed
-            already.
+            Otherwise the files of ingest records aren't missing: the files were POSTed already.
     """
     ingested = set() if may_ingest_again else _ingested_files(record)
     return {
@@ -591,7 +590,7 @@ def with_queued_captions(
 
 
 def captions_outside(ingest: IngestRecord, kind: str, files: AbstractSet[str]) -> set[str]:
-    """Return those of `files` that aren't in the event's captions of their kind.
+    """Return those of `files` that aren't in the event's captions of the files' kind.
 
     If the event has no captions of this kind, the result is empty.
     """

@@ -45,7 +45,7 @@ PUBLISHER = "publisher"
 DUBLIN_CORE = "http://purl.org/dc/terms/"
 
 _Part = tuple[str, tuple[None, str] | tuple[str, bytes, str]]
-"""Name of a form's part, and its text; or its name, and a file with name, content and type."""
+"""A form's part: name and text; or name, and a file with name, content and type."""
 
 Parts = Sequence[tuple[str, str]]
 """Names and values of a form's parts, in order. A name may occur several times."""
@@ -267,7 +267,7 @@ class Opencast:
             IngestNotSent, IngestRefused: The POST certainly started nothing.
             IngestBroken: Opencast itself answered 500.
             IngestOutcomeUnknown: Opencast itself didn't answer, or its answer can't be read. The
-                caller has to ask for the event before it POSTs again.
+                caller has to ask for the event before another POST.
         """
         path = f"/ingest/addMediaPackage/{quote(workflow, safe='')}"
         form = [(name, (None, value)) for name, value in parts]
@@ -411,8 +411,7 @@ class Opencast:
             ) from error
         logger.debug("Opencast answered %s to %s", response.status_code, path)
         if response.status_code == 404 and _is_page(response):
-            # A proxy sends a 404 with a page while Opencast restarts, so the event or series may
-            # exist.
+            # A proxy sends a 404 with a page while Opencast restarts; event or series may exist.
             raise OpencastUnreachable(f"{self.host} answered 404 with a page, as a proxy does.")
         return response
 
@@ -474,7 +473,7 @@ def _text(response: requests.Response) -> str:
 
 
 def _workflow_id(response: requests.Response) -> str:
-    """Return the `id` of the root element `workflow`, whatever its namespace prefix.
+    """Return the `id` of the root element `workflow`, whatever the element's namespace prefix.
 
     Raises:
         IngestOutcomeUnknown: The answer isn't XML or contains no such id.

@@ -22,7 +22,7 @@ SEND_IT = "If it is wanted there: `invoke exec.pipeline UUID`."
 
 
 def files_of(message: UploadMessage) -> dict[str, str]:
-    """Return the names of a message's files by their ids."""
+    """Return the names of a message's files by the files' ids."""
     return {
         _id_of(file): name_of(view, file.recording_start)
         for view, staged in message.s3_files.items()
@@ -44,8 +44,7 @@ def deleted(ingest: IngestRecord) -> str:
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One difference between a message and an ingest of the same recording, and the step that
-    follows."""
+    """One difference between a message and the recording's ingest, and the advice to a person."""
 
     reason: str
     advice: str

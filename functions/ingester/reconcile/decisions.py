@@ -1,4 +1,4 @@
-"""Decide which listed recordings were missed, and define reconcile's state and its health.
+"""Decide which listed recordings were missed, and define the state and health of reconcile.
 
 A recording was missed if the ledger has no request for the recording's ingest, or lacks one of the
 recording's MP4 or chat files. `is_known` says which recordings count as known nevertheless.

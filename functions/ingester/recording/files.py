@@ -97,7 +97,7 @@ def uuid_in(text: str) -> str:
 
     Such a link has the uuid in its query, as `meeting_id`. For a link without a uuid, with or
     without `https://` in front, the result is "". A text that isn't a link is returned without the
-    blanks around it.
+    blanks around the text.
     """
     text = text.strip()
     if "://" in text or "meeting_id=" in text:
@@ -199,7 +199,7 @@ def key_id(file_id: str) -> str:
 
 
 def name_of(view: str, recording_start: str) -> str:
-    """Return a file's name for people: its view and its start."""
+    """Return a file's name for people: the file's view and start."""
     return f"{view} of {recording_start}"
 
 

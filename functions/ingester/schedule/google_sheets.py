@@ -1,7 +1,7 @@
 """The client of Google Sheets, which reads the rows of tabs with a service account's key.
 
-googleapiclient builds the service from the discovery document in the package of googleapiclient,
-never from the network.
+googleapiclient builds the service from the discovery document in the installed package, never from
+the network.
 
 Sources:
 * Values of cells: https://developers.google.com/workspace/sheets/api/guides/values
@@ -60,7 +60,7 @@ Cell = str | int | float | bool | None
 class Tab(msgspec.Struct, frozen=True):
     """A tab's cells as the sheet shows them, from the first row and column on.
 
-    Empty rows between others are included, so the numbers of rows are those of the sheet. Rows
+    Empty rows between other rows are included, so the numbers of rows are those of the sheet. Rows
     after the last text, and cells after a row's last text, are left out.
     """
 

@@ -53,7 +53,7 @@ MAX_IN_SECTION = 20
 
 
 class LogEntry(msgspec.Struct, frozen=True):
-    """A log record about an import. `rows` are the lines of the report that belong to it."""
+    """A log record about an import. `rows` are the report's lines that belong to the record."""
 
     level: Level
     message: str
@@ -208,7 +208,7 @@ def _repeated_lines(report: ImportReport) -> list[str]:
 
 
 def _repeated_line(source: str, count: int) -> str:
-    """Say that a source has `count` of the imported classes, and how to remove its classes.
+    """Say that a source has `count` of the classes, and how to remove the source's classes.
 
     A long source is cut, but not in the command, which somebody may copy.
     """

@@ -80,7 +80,7 @@ def zoom_side(row: StatusRow, diagnosis: Diagnosis) -> str:
 
 
 def class_of(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> str:
-    """Return the name of a scheduled class: its course and title."""
+    """Return the name of a scheduled class: the class's course and title."""
     return " ".join(filter(None, (meeting.course_of(scheduled), scheduled.title)))
 
 

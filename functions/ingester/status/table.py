@@ -50,7 +50,8 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.htm
 
 
 class Requested(Enum):
-    """Ways to set a row's time of request to the current time: always, or if the row has none."""
+    """Ways to set a row's time of request to the current time: always, or if the row has no such
+    time."""
 
     NOW = auto()
     UNLESS_KNOWN = auto()

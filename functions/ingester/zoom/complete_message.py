@@ -1,5 +1,4 @@
-"""Complete a download message with Zoom's API, and get a new token and URLs for the message's
-files."""
+"""Complete a download message with Zoom's API, and get a new token and URLs for the files."""
 
 from __future__ import annotations
 
