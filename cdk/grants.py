@@ -40,7 +40,7 @@ CONSUME = (
     "sqs:GetQueueAttributes",
     "sqs:ChangeMessageVisibility",
 )
-# Lambda itself calls the actions NETWORK_INTERFACES for a function in a VPC, with the function's
+# Lambda itself calls the actions in NETWORK_INTERFACES for a function in a VPC, with the function's
 # role. AWS's own policy for functions in a VPC allows the actions on all resources.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
 NETWORK_INTERFACES = (
