@@ -194,8 +194,8 @@ class Alarms(Construct):
         self._add(
             "webhook-5xx",
             # The alarm doesn't use the route's 5XXError, because a stranger could cause 5XX errors:
-            # the webhook answers a forged request with 503 while it can't read its current secrets.
-            # The alarm zoom-webhook-errors reports crashes.
+            # the webhook answers a forged request with 503 while the webhook can't read the current
+            # secrets. The alarm zoom-webhook-errors reports crashes.
             self._metrics.own("WebhookNotTaken"),
             Rule(FROM, 1),
             "The webhook couldn't take a webhook event that Zoom had signed; Zoom sends it "
@@ -301,8 +301,8 @@ class Alarms(Construct):
     def _reconcile_idle(self) -> None:
         self._add(
             "reconcile-idle",
-            # A scheduled run that succeeds emits the number of recordings that it requested, even
-            # if that is 0. A failed run never emits a 0.
+            # A scheduled run that succeeds emits the number of recordings that the run requested,
+            # even if the number is 0. A failed run never emits a 0.
             self._metrics.own("RecordingsReconciled", SAMPLE_COUNT),
             Rule(BELOW, 1, minutes=180, missing_data=cloudwatch.TreatMissingData.BREACHING),
             "For three hours reconcile hasn't run, or couldn't list Zoom's recordings or write its "

@@ -50,7 +50,7 @@ open page. The webhook has no limit, because a refused request may lose a record
 ERRORS = apigateway.MethodLoggingLevel.ERROR
 """The level of the execution log, which holds the reasons for API Gateway's own errors.
 
-Data traces would log bodies and headers, so they stay off.
+Data traces would log bodies and headers, so data traces stay off.
 """
 
 ANYONE = None
@@ -58,8 +58,8 @@ ANYONE = None
 
 CORS_METHODS = ["POST", "OPTIONS"]
 CORS_HEADERS = [*apigateway.Cors.DEFAULT_HEADERS, "Accept-Language", "X-Requested-With"]
-# API Gateway itself makes these responses, so the function behind "+Zoom" can't add the CORS
-# header. Without the header, the browser hides the error from Opencast's page.
+# API Gateway itself makes the responses in OPEN_TO_BROWSERS, so the function behind "+Zoom" can't
+# add the CORS header. Without the header, the browser hides the error from Opencast's page.
 OPEN_TO_BROWSERS = {
     "AccessDenied": apigateway.ResponseType.ACCESS_DENIED,
     "Default4xx": apigateway.ResponseType.DEFAULT_4_XX,

@@ -40,8 +40,8 @@ CONSUME = (
     "sqs:GetQueueAttributes",
     "sqs:ChangeMessageVisibility",
 )
-# Lambda itself calls these actions for a function in a VPC, with the function's role. AWS's own
-# policy for functions in a VPC allows the actions on all resources.
+# Lambda itself calls the actions in NETWORK_INTERFACES for a function in a VPC, with the function's
+# role. AWS's own policy for functions in a VPC allows the actions on all resources.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
 NETWORK_INTERFACES = (
     "ec2:CreateNetworkInterface",
@@ -54,7 +54,7 @@ NETWORK_INTERFACES = (
 
 READ_WRITE = ("dynamodb:GetItem", "dynamodb:UpdateItem")
 
-# A client of an encrypted table needs all of these actions. Queues, bucket and topic need fewer.
+# A client of an encrypted table needs all actions in USE_KEY. Queues, bucket and topic need fewer.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 USE_KEY = (
     "kms:Decrypt",

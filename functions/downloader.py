@@ -1,4 +1,4 @@
-"""Process the download queue: find each recording's series, and stage its files."""
+"""Process the download queue: find each recording's series, and stage the recording's files."""
 
 from __future__ import annotations
 
@@ -351,7 +351,8 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
 def _message_to_uploader(
     message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Build the uploader's message. If the settings say to ingest captions, stage and add them.
+    """Build the uploader's message. If the settings say to ingest captions, stage and add the
+    captions.
 
     Return the message, and sentences about captions that are left out, or "".
     """
@@ -375,7 +376,7 @@ def _left_out(message: DownloadMessage, staged: Staged) -> list[str]:
 
 
 def _report_series(message: DownloadMessage, destination: Destination, deps: Dependencies) -> None:
-    """Write a recording's series into its row and the log.
+    """Write a recording's series into the row and the log.
 
     The first time, add the recording's minutes as a metric.
     """
@@ -385,7 +386,8 @@ def _report_series(message: DownloadMessage, destination: Destination, deps: Dep
             State.OC_SERIES_FOUND,
             oc_series_id=destination.series_id,
             course=destination.course,
-            # The webhook may not know the subject of a partial message, so the row may lack it.
+            # The webhook may not know the subject of a partial message, so the row may lack the
+            # subject.
             subject=_subject(message) if message.is_partial else None,
         ),
     )

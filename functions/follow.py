@@ -133,8 +133,9 @@ def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[i
     if record is None:
         return 0, ""
     if record.version and not record.follow_due:
-        # The index may have this record although it needs no poll: an older version of the code
-        # wrote the record, or the index lags behind. This write takes the record out of the index.
+        # The index may have this record although the record needs no poll: an older version of the
+        # code wrote the record, or the index lags behind. This write takes the record out of the
+        # index.
         deps.ledger.replace(record, record)
     asked = 0
     for media_package, ingest in record.ingests.items():
@@ -165,7 +166,7 @@ def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Depe
 
     Return why Opencast gave no usable answer, or "".
 
-    The row is written before the ledger. If this invocation dies between these writes, another
+    The row is written before the ledger. If this invocation dies between the two writes, another
     invocation reports a failure again, so no failure stays unreported.
     """
     before = ingest.following

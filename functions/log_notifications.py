@@ -111,7 +111,7 @@ def handler(event: Mapping[str, Any], context: object) -> None:
 
 
 def mail_faults(event: Mapping[str, Any], deps: Dependencies) -> None:
-    """Mail the faults in the records of one log, or count them as repeats.
+    """Mail the faults in the records of one log, or count the faults as repeats.
 
     Raises:
         ExceptionGroup: A mail that isn't stored in the table couldn't be sent.

@@ -150,7 +150,7 @@ def respond(
 def handle_request(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Answer:
-    """Check a request for a recording's ingest, carry it out, and return the answer.
+    """Check a request for a recording's ingest, carry the request out, and return the answer.
 
     Raises:
         Forbidden, BadRequest, NotFound: See `check_origin` and `parse`.

@@ -406,7 +406,7 @@ class _Run:
         only notes the recording for the report.
 
         Returns:
-            The decision after these checks.
+            The decision after the check.
 
         Raises:
             IngesterError: The ledger's record can't be read, or Zoom or the webhook refuses a
@@ -541,7 +541,7 @@ class _Run:
         return [*self._found, *sorted(kept)][:MAX_FOUND]
 
     def _log_result(self) -> None:
-        """Log the result of the run, with its metric."""
+        """Log the result of the run, with the run's metric."""
         handed_in = self._count["handed_in"]
         values = {Metric.RECORDINGS_RECONCILED: float(handed_in)}
         # A failed run sends no 0, because an alarm looks for missing values.

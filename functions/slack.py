@@ -1,7 +1,7 @@
-"""POST /slack: the command `/zip` and the button below its answers.
+"""POST /slack: the command `/zip` and the button below the command's answers.
 
 Slack waits three seconds for an answer. The function acknowledges a press of the button without
-doing its work. If a command takes more than about half of the three seconds, the answer is "One
+doing the work. If a command takes more than about half of the three seconds, the answer is "One
 moment". In both cases the function invokes itself to do the work and to post the result to the
 request's `response_url`.
 """
@@ -216,7 +216,7 @@ def _deadlines(event: Mapping[str, Any], deps: Dependencies) -> Deadlines:
 def _authenticate(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Dependencies:
-    """Verify a request, and return the dependencies with the secret that it is signed with.
+    """Verify a request, and return the dependencies with the secret of the request's signature.
 
     An unknown signature may be made with a secret that was set after the secrets were read.
 
@@ -245,7 +245,7 @@ def _verify(request: Request, deps: Dependencies) -> None:
 
 
 def _answer_press(press: Press, deps: Dependencies, deadlines: Deadlines) -> Answer:
-    """Acknowledge a press of the button, and leave its work to another invocation.
+    """Acknowledge a press of the button, and leave the work to another invocation.
 
     If the function can't invoke itself, post a note.
     """
@@ -255,7 +255,7 @@ def _answer_press(press: Press, deps: Dependencies, deadlines: Deadlines) -> Ans
 
 
 def _answer_command(command: Command, deps: Dependencies, deadlines: Deadlines) -> Answer:
-    """Answer a command, or leave its work to another invocation if the work takes too long.
+    """Answer a command, or leave the work to another invocation if the work takes too long.
 
     If the function can't invoke itself, answer with a note.
     """
@@ -495,7 +495,7 @@ def _messages_of_press(
     """Return the messages that show more recordings after a press of the button.
 
     Either one message replaces the old message and shows more; or a new message shows the next
-    recordings, and another message replaces the old message to remove its button.
+    recordings, and another message replaces the old message to remove the button.
     """
     if not button.begins_new_message:
         return (found.message(button.next_window, deps, replaces=True),)

@@ -1,4 +1,4 @@
-"""GET /status: query ingests, queues and reconcile. GET /: return the page that shows them."""
+"""GET /status: query ingests, queues and reconcile. GET /: return the page that shows results."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Dependencies:
     """Tables, queues, clock and settings that the queries work with.
 
     An answer names the queues by the keys of `queues`. `reconcile` holds the state of reconcile.
-    `opencast` is Opencast's URL; "" if it is unknown.
+    `opencast` is Opencast's URL; "" if the URL is unknown.
     """
 
     stack_name: str

@@ -271,7 +271,7 @@ def _ingest(
     deps: Dependencies,
     read_seconds: float,
 ) -> None:
-    """Ingest a recording as `media_package`, and release its staged files if nobody needs them.
+    """Ingest a recording as `media_package`, and release the staged files if nobody needs them.
 
     A recording that has no video besides a false start is ignored as too short.
 

@@ -151,8 +151,8 @@ def respond(
     """Answer one request.
 
     `rebuild_or_none` returns dependencies with the current secrets. `built_recently` returns
-    dependencies that were built a few seconds ago at most. Both return None if the secrets can't be
-    read now. `rebuild_or_none` also returns None after too many calls.
+    dependencies that were built a few seconds ago at most. Both functions return None if the
+    secrets can't be read now. `rebuild_or_none` also returns None after too many calls.
     """
 
     def report(status: int, error: Exception | str) -> None:
@@ -190,8 +190,8 @@ def handle_request(
         zip_id = _zip_id(webhook_event, deps)
         with log.context(**_log_keys(webhook_event, zip_id)):
             is_zooms = signed_with in deps.secrets.zoom_secrets
-            # This 0 keeps the alarm quiet, because the alarm looks at the minimum of an hour. While
-            # Zoom's signatures are valid, an invalid signature is a forgery.
+            # The value 0 keeps the alarm quiet, because the alarm looks at the minimum of an hour.
+            # While Zoom's signatures are valid, an invalid signature is a forgery.
             counts = _counted({Metric.WEBHOOK_WRONGLY_SIGNED: 0.0} if is_zooms else {}, deps)
             logger.info("Received %s", event, extra={"zoom_event": event, **counts})
             return _dispatch(webhook_event, zip_id, signed_with, deps)
@@ -206,9 +206,9 @@ def _authenticate(
 ) -> tuple[str, Dependencies]:
     """Verify a request's signature.
 
-    A signature may be unknown because a secret was rotated after it was read. Zoom might not repeat
-    a webhook event that got a 401. So an unknown signature gets a 401 only after the current
-    secrets were read.
+    A signature may be unknown because a secret was rotated after the secret was read. Zoom might
+    not repeat a webhook event that got a 401. So an unknown signature gets a 401 only after the
+    current secrets were read.
 
     Zoom signs its requests even where unsigned requests are allowed, with a secret that this system
     doesn't know. Such a request counts as unsigned. The request is accepted only if secrets that

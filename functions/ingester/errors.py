@@ -76,7 +76,7 @@ deep."""
 
 
 class IngesterError(Exception):
-    """An error whose text explains it to the operator."""
+    """An error whose text explains the error to the operator."""
 
 
 class SettingsError(IngesterError):
@@ -181,7 +181,7 @@ class EmptyFile(FileUnavailable):
 
 
 class FileTooLarge(PermanentFailure):
-    """A file with more bytes than the pipeline accepts for its kind."""
+    """A file with more bytes than the pipeline accepts for the file's kind."""
 
 
 class UnusableVideo(PermanentFailure):
@@ -248,7 +248,7 @@ class RetryableFailure(IngesterError):
 class ZoomUnreachable(RetryableFailure):
     """A failure to reach Zoom, a malformed answer, or Zoom's answer that it is busy or broken.
 
-    `retry_after` is the number of seconds that Zoom asked us to wait; None if it gave no number.
+    `retry_after` is the number of seconds that Zoom asked us to wait; None without a number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -314,7 +314,7 @@ class IngestRefused(OpencastRefused):
 class SlackUnreachable(RetryableFailure):
     """A failure to reach Slack, a malformed answer, or Slack's answer that it is busy or broken.
 
-    `retry_after` is the number of seconds that Slack asked us to wait; None if it gave no number.
+    `retry_after` is the number of seconds that Slack asked us to wait; None without a number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -337,7 +337,7 @@ class ScheduleUnreadable(RetryableFailure):
 class SheetsUnreachable(RetryableFailure):
     """A failure to reach Google, or a malformed answer or a 429 or 5xx from Google.
 
-    `retry_after` is the number of seconds that Google asked us to wait; None if it gave no number.
+    `retry_after` is the number of seconds that Google asked us to wait; None without a number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -358,7 +358,7 @@ class GoogleKeyRefused(SheetsRefused):
 
 
 class Forgotten(IngesterError):
-    """A message that is dropped, because an operator had its recording forgotten."""
+    """A message that is dropped, because an operator had the message's recording forgotten."""
 
 
 class OutOfTime(IngesterError):
@@ -395,7 +395,7 @@ class AwsFailed(RetryableFailure):
 
     @classmethod
     def of(cls, error: Exception) -> AwsFailed:
-        """Return the error for a botocore error, with its operation and code, not its long text."""
+        """Return the error for a botocore error, with botocore's operation and code only."""
         # botocore's connection errors have a `response` too, which is None.
         response = getattr(error, "response", None) or {}
         code = response.get("Error", {}).get("Code") or type(error).__name__
@@ -404,4 +404,4 @@ class AwsFailed(RetryableFailure):
 
 
 class SlowDown(AwsFailed):
-    """A 5xx of S3, or its answer that a request was too slow. Send fewer requests."""
+    """A 5xx of S3, or S3's answer that a request was too slow. Send fewer requests."""

@@ -35,7 +35,7 @@ class Settings(
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
-    """Secrets of a function. Their `repr` doesn't show the values."""
+    """Secrets of a function. The `repr` of the secrets doesn't show the values."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
@@ -368,7 +368,7 @@ class SsmClient(Protocol):
     @property
     def exceptions(self) -> Any: ...
 
-    # boto3 requires these argument names.
+    # boto3 requires the argument names `Name` and `WithDecryption`.
     def get_parameter(self, *, Name: str, WithDecryption: bool) -> Any: ...
 
 

@@ -4,7 +4,7 @@ Each fault has a row, which DynamoDB deletes a day after the last occurrence or 
 before `quiet_until` are only counted (`unmailed`). After `quiet_until`, an invocation may claim the
 fault and mail it. A claim expires, but the count stays: if the invocation dies before it sends the
 mail, another invocation may claim the fault. Each function has a row with the number of mails about
-it. `rate_limit.py` keeps a row in the same table.
+the function. `rate_limit.py` keeps a row in the same table.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ least a minute before a retry."""
 RETENTION = timedelta(days=1)
 
 MAX_MAILS = 5
-"""Number of mails about one function in one quiet period, beyond which its faults share a mail. SNS
-stops sending to a mailbox that gets more than ten mails in a second (`rate_limit.py`).
+"""Number of mails about one function in one quiet period, beyond which the function's faults share
+a mail. SNS stops sending to a mailbox that gets more than ten mails in a second (`rate_limit.py`).
 """
 
 MAX_STORED_BODY = 20_000

@@ -1,8 +1,9 @@
 """Limit the rate of mails over all containers, by a row in the table of faults.
 
-If a mailbox gets more than ten mails in a second, SNS resets its subscription to "pending
-confirmation", and deletes it 48 hours later. Then no mail arrives, not even an alarm's, although
-publishing still succeeds. https://repost.aws/knowledge-center/sns-email-subscription-disabled
+If a mailbox gets more than ten mails in a second, SNS resets the mailbox's subscription to "pending
+confirmation", and deletes the subscription 48 hours later. Then no mail arrives, not even an
+alarm's, although publishing still succeeds.
+https://repost.aws/knowledge-center/sns-email-subscription-disabled
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.mail_pace")
 
 KEY = "(the next mail)"
-"""Key of the row. No fault and no function has such a name."""
+"""Key of the row, which is the key of no fault and the name of no function."""
 
 PAUSE = timedelta(milliseconds=200)
 """Minimum time between two mails. Of SNS's ten mails in a second, five remain for alarms."""

@@ -102,7 +102,7 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
 
 
 def joined_chapters(chapters: Mapping[str, Sequence[Cue]], timeline: Timeline) -> list[Cue]:
-    """Return the chapters of all segments, with their times in the joined video.
+    """Return the chapters of all segments, with the chapters' times in the joined video.
 
     A segment without chapters gets a chapter titled `UNTITLED`, so that no other segment's chapter
     covers it. If no segment has chapters, the result is empty.
@@ -190,7 +190,7 @@ def _title(value: object) -> str:
 
 
 def _escaped(title: str) -> str:
-    """Return a title escaped for WebVTT: it contains neither `-->` nor markup.
+    """Return a title escaped for WebVTT, without `-->` and without markup.
 
     The player decodes entities, and may treat the result as HTML, as it treated captions before
     20.2 (CVE-2026-77615). So similar characters replace angle brackets.
@@ -218,8 +218,9 @@ def _unit_of(times: Iterable[float], longest: int) -> int:
     """Return how many milliseconds the unit of a file's times has: 1000 (seconds) or 1.
 
     The unit is seconds if the last time, taken as seconds, is at most `TOLERANCE_MS` after
-    `longest`, the latest time that the file may contain, in milliseconds. Taken as milliseconds,
-    such times would all lie in the first moments of the segment, where no chapter ends.
+    `longest`, the latest time that the file may contain, in milliseconds. If the unit of these
+    times were milliseconds, all times would lie in the first moments of the segment, where no
+    chapter ends.
     """
     last = max((time for time in times if not isinstance(time, _Milliseconds)), default=0.0)
     return 1000 if last * 1000 <= longest + TOLERANCE_MS else 1

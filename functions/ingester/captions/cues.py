@@ -91,7 +91,7 @@ def read_cues(content: bytes, most_text: int = MAX_TEXT) -> list[Cue]:
 
 
 def _as_text(line: str) -> str:
-    """Return a line of a cue with its markup escaped, and with a speaker's name in front.
+    """Return a line of a cue with escaped markup, and with a speaker's name in front.
 
     Opencast's player before 20.2 treats the text of captions as HTML (CVE-2026-77615), and Zoom's
     files contain people's words and names.
@@ -130,7 +130,7 @@ def _repaired(cues: Iterable[Cue]) -> list[Cue]:
 
 
 def joined(cues_by_start: Mapping[str, Sequence[Cue]], timeline: Timeline) -> list[Cue]:
-    """Return the cues of all segments, with their times in the joined video.
+    """Return the cues of all segments, with the cues' times in the joined video.
 
     Args:
         cues_by_start: The cues of each segment, by the segment's start at Zoom.

@@ -173,7 +173,7 @@ def with_captions(
 
     Returns:
         The message, and sentences about files that are left out, or "". If it isn't known whether
-        Zoom has summaries, only the message says so, because this isn't worth a mail.
+        Zoom has summaries, only the message says so, because unknown summaries aren't worth a mail.
 
     Raises:
         BotoCoreError, ClientError: A download message can't be sent.
@@ -251,7 +251,7 @@ def _captions_now(
 
 
 def _why_not_now(error: Exception, message: DownloadMessage, deps: Dependencies) -> str:
-    """Return why captions can't be staged now, log it, and pause downloads if Zoom throttles."""
+    """Return and log why captions can't be staged now, and pause downloads if Zoom throttles."""
     if isinstance(error, ZoomThrottles):
         try:
             deps.pause.begin(message.uuid, error.retry_after)
@@ -273,7 +273,7 @@ def _caption_staging(
 
 
 def download(message: DownloadMessage, request: CaptionsRequest, deps: Dependencies) -> Outcome:
-    """Stage captions for those events of a recording that lack them, and send them to the uploader.
+    """Stage captions for a recording's events without captions, and send messages to the uploader.
 
     A failure is retried for a week, and then reported. No failure here fails the recording.
 

@@ -49,7 +49,7 @@ KINDS_EXPECTED_OF_EACH_SEGMENT = frozenset({TRANSCRIPT, CHAPTERS})
 """Kinds of captions of which each segment is expected to have one file."""
 
 _NAMES = {CHAPTERS: "chapter file", NEXT_STEPS: "next-steps file"}
-"""Names of files for people, by their kind. A file of another kind is named by the kind itself."""
+"""Names of files for people, by kind. A file of another kind is named by the kind itself."""
 
 _BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 """Bytes that may precede JSON: a byte order mark and whitespace."""
@@ -95,7 +95,7 @@ class CaptionStaging:
         is_each_expected: bool = True,
         is_last: bool = False,
     ) -> StagedCaptions:
-        """Stage the files of captions whose segments are in the video, and join those of each kind.
+        """Stage captions of segments that are in the video, and join the files of each kind.
 
         An event gets captions of a kind only once. So a kind is ready when all files of that kind
         are there.

@@ -1,4 +1,4 @@
-"""Bring a recording's captions and chapters into Opencast, with its video or to an existing event.
+"""Bring a recording's captions and chapters into Opencast, with the video or to an existing event.
 
 Summaries are sent with the video or never. A failure here doesn't fail the video, unless AWS fails.
 The status row says which captions couldn't be added.
@@ -82,7 +82,7 @@ class IngestedCaptions:
     Attributes:
         parts: Parts of the ingest form for the captions.
         sent: Entries for the ledger about captions and chapters, by their kind.
-        reason: Sentences that say why captions aren't sent; "" if none are left out.
+        reason: Sentences that say why captions aren't sent; "" if no captions are left out.
     """
 
     parts: Parts = ()
@@ -97,7 +97,7 @@ def tracks_of(message: UploadMessage) -> tuple[CaptionTrack, ...]:
 
 
 def name_of(tracks: Iterable[CaptionTrack]) -> str:
-    """Return the words for these tracks, such as "captions and chapters"."""
+    """Return the words for `tracks`, such as "captions and chapters"."""
     return _name_of_kinds(track.kind for track in tracks)
 
 
@@ -283,19 +283,20 @@ def _post(
 
 
 def _may_be_posted(known: SentCaptions, track: CaptionTrack) -> bool:
-    """Return whether no POST of these captions has had, or may have had, a final outcome."""
+    """Return whether no POST of a track's captions has had, or may have had, a final outcome."""
     if known.is_refused:
         return known.files != track.file_ids
     return known.state is CaptionsState.QUEUED
 
 
 def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
-    """Start the workflow that publishes any added captions of an event, and note these as done.
+    """Start the workflow that publishes an event's added captions, and note the captions as done.
 
     An earlier invocation may have added the captions, and ended before it could publish them.
 
     Returns:
-        The reason why the captions aren't published; "" if they are, or if there are none.
+        The reason why the captions aren't published; "" if the captions are published, or if no
+        captions were added.
 
     Raises:
         AskLater: A workflow of the event is running.

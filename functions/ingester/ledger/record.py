@@ -29,8 +29,8 @@ ZOOM_LIST_LAG = timedelta(days=1)
 """The longest time until Zoom's API lists a file that a webhook event has named."""
 
 POST_ARRIVAL_LIMIT = timedelta(minutes=15)
-"""Longest time from the sending of a POST until it has passed the proxies and Opencast shows its
-event."""
+"""Longest time from the sending of a POST until the POST has passed the proxies and Opencast shows
+the event."""
 
 BUSY_FACTOR = 4
 """Factor for the longest processing time of a POST while Opencast says that ingests are running."""
@@ -54,7 +54,7 @@ class End(StrEnum):
 
 
 class Outcome(StrEnum):
-    """The result of a POST to Opencast, as far as the pipeline knows it."""
+    """The result of a POST to Opencast, as far as the pipeline knows the result."""
 
     UNKNOWN = "unknown"
     """Outcome of a POST without a usable answer. Opencast may process the POST, or may have done
@@ -84,7 +84,8 @@ class NamedFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         name: View and start, for people to read.
         at: Time at which the pipeline first saw the file.
         size: Size in bytes; 0 if it was unknown at that time.
-        seconds: Length of a video's segment in seconds; 0 if it is unknown or the file is no video.
+        seconds: Length of a video's segment in seconds; 0 if the length is unknown or the file is
+            no video.
     """
 
     name: str
@@ -104,8 +105,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         asked: The options that came with the request.
         is_sent: Whether a download message of the request certainly got onto the queue; False again
             after the end FAILED or GONE.
-        is_taken_over: Whether the request was taken over from another stack. The files of its
-            message are unknown, so every file counts as sent.
+        is_taken_over: Whether the request was taken over from another stack. The files of such a
+            request's message are unknown, so every file counts as sent.
         sent: Ids of the files that the request's messages named. Empty after the end FAILED or
             GONE.
         end: End of the request; None while the request is in progress, or if it brought the
@@ -185,7 +186,7 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         since: Start of the follow-up.
         due: Time of the next poll of Opencast; "" once the follow-up has ended.
-        fate: Final state of the ingest; None while it is unknown.
+        fate: Final state of the ingest; None while the state is unknown.
         missing_since: Time since which Opencast hasn't shown the event; "" if the last answer
             showed the event, or no answer has come.
     """
@@ -200,7 +201,7 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The ingest record of one media package, with its POSTs.
+    """The ingest record of one media package, with the POSTs.
 
     Attributes:
         zip_id: The request for which the media package was made.
@@ -208,7 +209,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         files: Names, by id, of the files that any of `posts` had.
         posts: POSTs of the media package, the oldest first; at least one POST. A POST after
             somebody deleted the event replaces all earlier POSTs.
-        workflow: Id of the workflow that Opencast started; "" if it is unknown.
+        workflow: Id of the workflow that Opencast started; "" if the id is unknown.
         is_shown: Whether Opencast has ever shown the event.
         timeline: Positions of the segments in the joined video. Empty if captions aren't ingested.
         captions: Captions of the media package by their kind.
@@ -292,11 +293,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return min((due for due in dues if due), default="")
 
     def request(self, zip_id: str) -> Request:
-        """Return the request with this `zip_id`; an empty `Request` if there is none."""
+        """Return the request `zip_id`, or an empty `Request` if there is no such request."""
         return self.requests.get(zip_id, Request())
 
     def media_package_of(self, zip_id: str) -> str:
-        """Return the id of the media package that was POSTed for a request; "" if none was."""
+        """Return the id of the media package that was POSTed for a request; "" without a POST."""
         for media_package, ingest in self.ingests.items():
             if ingest.zip_id == zip_id:
                 return media_package
@@ -358,7 +359,7 @@ def with_files(
 
 
 def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
-    """Return whether the messages already sent for this request named all these files.
+    """Return whether the messages already sent for the request `zip_id` named all of `files`.
 
     Zoom repeats an unanswered webhook event with other tokens and URLs. So the recording and the
     ids of its files identify a repeat. A message of another stack counts as naming every file.
@@ -389,7 +390,7 @@ def _requests_to_keep(record: Record, requests: Mapping[str, Request]) -> dict[s
 
 
 def with_sent(record: Record, zip_id: str, files: Iterable[str]) -> Record:
-    """Note that a message with these files is on the download queue.
+    """Note that a message with `files` is on the download queue.
 
     A request that has ended as FAILED or GONE since it was accepted stays as it is, because the
     downloader may process the message before the sender notes the send. An ignored request is in
@@ -403,7 +404,7 @@ def with_sent(record: Record, zip_id: str, files: Iterable[str]) -> Record:
 
 
 def with_end(record: Record, zip_id: str, end: End) -> Record:
-    """Note the end of a request, and reset its count of failures.
+    """Note the end of a request, and reset the request's count of failures.
 
     Unless the request was ignored, its files no longer count as sent, because no function processes
     its message any more.
@@ -447,7 +448,7 @@ def missing_files(
         record: The recording's record.
         listed: Ids of the files that Zoom's API lists.
         may_ingest_again: Whether the next ingest may be a second one, which needs all files.
-            Otherwise the files of ingest records aren't missing, because they were POSTed already.
+            Otherwise the files of ingest records aren't missing: the files were POSTed already.
     """
     ingested = set() if may_ingest_again else _ingested_files(record)
     return {
@@ -557,7 +558,7 @@ def with_answer(
 
 
 def with_shown(record: Record, media_package: str) -> Record:
-    """Note that Opencast shows the event of a media package, unless the record lacks its ingest."""
+    """Note that Opencast shows the event of a media package, unless the record lacks the ingest."""
     ingest = record.ingests.get(media_package)
     if ingest is None:
         return record
@@ -566,7 +567,7 @@ def with_shown(record: Record, media_package: str) -> Record:
 
 
 def with_captions(record: Record, media_package: str, kind: str, captions: Captions) -> Record:
-    """Note the captions of one kind of an event, unless the record doesn't have its ingest."""
+    """Note the captions of one kind of an event, unless the record lacks the event's ingest."""
     ingest = record.ingests.get(media_package)
     if ingest is None:
         return record
@@ -589,7 +590,7 @@ def with_queued_captions(
 
 
 def captions_outside(ingest: IngestRecord, kind: str, files: AbstractSet[str]) -> set[str]:
-    """Return those of `files` that aren't in the event's captions of their kind.
+    """Return those of `files` that aren't in the event's captions of the files' kind.
 
     If the event has no captions of this kind, the result is empty.
     """
@@ -618,7 +619,7 @@ def with_followed(record: Record, media_package: str, following: Following) -> R
 def needs_staged_files(record: Record, zip_id: str) -> bool:
     """Return whether a request other than `zip_id` may still need the recording's staged files.
 
-    A failed request needs the files once a person redrives its message.
+    A failed request needs the files once a person redrives the request's message.
     """
     done = {ingest.zip_id for ingest in record.ingests.values() if ingest.is_taken}
     return any(
@@ -704,7 +705,7 @@ def may_replace(old: Record, new: Record) -> bool:
 
 
 def is_in_progress(record: Record, zip_id: str) -> bool:
-    """Return whether a request's message may be on a queue, or its POST has no answer yet."""
+    """Return whether a request may have a message on a queue, or has a POST without an answer."""
     request = record.request(zip_id)
     ingest = record.ingests.get(record.media_package_of(zip_id))
     is_done = ingest.is_taken if ingest else request.is_taken_over

@@ -1,7 +1,7 @@
 """The ledger in DynamoDB: the table `<stack>-recordings`.
 
-The table has one record for each recording, and keeps it for a year after its last write. The
-pipeline's decisions depend on the ledger, whereas the status table only informs people.
+The table has one record for each recording, and keeps a record for a year after the record's last
+write. The pipeline's decisions depend on the ledger, whereas the status table only informs people.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.ledger")
 
 RETENTION = timedelta(days=365)
-"""Time for which DynamoDB keeps a record after its last write."""
+"""Time for which DynamoDB keeps a record after the record's last write."""
 
 FOLLOW_INDEX = "follow_index"
 """Name of the index of records with an ingest to follow, by the time of the next poll of
@@ -63,7 +63,8 @@ class Ledger:
         """Return a recording's record, read consistently; an empty record if there is none.
 
         Raises:
-            LedgerUnreadable: The item isn't a valid record, for example because somebody edited it.
+            LedgerUnreadable: The item isn't a valid record, for example because somebody edited the
+                item.
         """
         item = self._table.get_item(Key={"uuid": uuid}, ConsistentRead=True).get("Item")
         return _record_from(item) if item else Record(uuid=uuid)
@@ -146,7 +147,7 @@ class Ledger:
         return [str(item["uuid"]) for item in found["Items"]]
 
     def remove_from_follow_index(self, uuid: str) -> None:
-        """Remove a record from the index of records to follow, even if it is unreadable."""
+        """Remove a record, even an unreadable one, from the index of records to follow."""
         # Without the condition, DynamoDB would create the item if it was deleted meanwhile.
         with suppress(self._table.meta.client.exceptions.ConditionalCheckFailedException):
             self._table.update_item(

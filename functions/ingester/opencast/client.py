@@ -46,7 +46,7 @@ PUBLISHER = "publisher"
 DUBLIN_CORE = "http://purl.org/dc/terms/"
 
 _Part = tuple[str, tuple[None, str] | tuple[str, bytes, str]]
-"""Name of a form's part, and its text; or its name, and a file with name, content and type."""
+"""A form's part: name and text; or name, and a file with name, content and type."""
 
 Parts = Sequence[tuple[str, str]]
 """Names and values of a form's parts, in order. A name may occur several times."""
@@ -229,7 +229,7 @@ class Opencast:
         return f"{self._base_url}/workflow/instance/{quote(workflow_id, safe='')}.json"
 
     def series(self, series_id: str) -> Series | None:
-        """Return a series, or None if Opencast has none of this id.
+        """Return a series, or None if Opencast doesn't have the series.
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer.
@@ -254,7 +254,7 @@ class Opencast:
     def ingest(self, workflow: str, parts: Parts, *, read_seconds: float) -> str:
         """POST a media package.
 
-        Opencast fetches every file during the request, so its answer can take hours.
+        Opencast fetches every file during the request, so the answer can take hours.
 
         Args:
             workflow: Name of the workflow definition to start.
@@ -268,7 +268,7 @@ class Opencast:
             IngestNotSent, IngestRefused: The POST certainly started nothing.
             IngestBroken: Opencast itself answered 500.
             IngestOutcomeUnknown: Opencast itself didn't answer, or its answer can't be read. The
-                caller has to ask for the event before it POSTs again.
+                caller has to ask for the event before another POST.
         """
         path = f"/ingest/addMediaPackage/{quote(workflow, safe='')}"
         form = [(name, (None, value)) for name, value in parts]
@@ -339,7 +339,7 @@ class Opencast:
         """Start a workflow of an event.
 
         Returns:
-            False if Opencast has no such workflow, or no such event any more.
+            False if Opencast doesn't have the workflow, or no longer has the event.
 
         Raises:
             AskLater: A workflow of the event is running.
@@ -387,8 +387,8 @@ class Opencast:
             raise IngestOutcomeUnknown(f"Opencast's answer to {what} never came.") from error
         status = response.status_code
         if status >= 500 and (status != 500 or _is_page(response)):
-            # A proxy sends such an answer while Opencast may still fetch the files. Opencast itself
-            # reports its errors with 500 and without an HTML page.
+            # A proxy sends an HTML page, or a 5xx other than 500, while Opencast may still fetch
+            # the files. Opencast itself reports its errors with 500 and without an HTML page.
             raise IngestOutcomeUnknown(f"A proxy before Opencast answered {what} with {status}")
         if status >= 500:
             raise IngestBroken(f"Opencast answered {status} to {what}.")
@@ -412,7 +412,7 @@ class Opencast:
             ) from error
         logger.debug("Opencast answered %s to %s", response.status_code, path)
         if response.status_code == 404 and _is_page(response):
-            # A proxy sends such a page while Opencast restarts, so the event or series may exist.
+            # A proxy sends a 404 with a page while Opencast restarts; event or series may exist.
             raise OpencastUnreachable(f"{self.host} answered 404 with a page, as a proxy does.")
         return response
 
@@ -474,7 +474,7 @@ def _text(response: requests.Response) -> str:
 
 
 def _workflow_id(response: requests.Response) -> str:
-    """Return the `id` of the root element `workflow`, whatever its namespace prefix.
+    """Return the `id` of the root element `workflow`, whatever the element's namespace prefix.
 
     Raises:
         IngestOutcomeUnknown: The answer isn't XML or contains no such id.

@@ -22,7 +22,7 @@ SEND_IT = "If it is wanted there: `invoke exec.pipeline UUID`."
 
 
 def files_of(message: UploadMessage) -> dict[str, str]:
-    """Return the names of a message's files by their ids."""
+    """Return the names of a message's files by the files' ids."""
     return {
         _id_of(file): name_of(view, file.recording_start)
         for view, staged in message.s3_files.items()
@@ -31,7 +31,7 @@ def files_of(message: UploadMessage) -> dict[str, str]:
 
 
 def _id_of(file: StagedFile) -> str:
-    """Return Zoom's id of a file; its S3 key if the message was sent by a version without ids."""
+    """Return a file's id at Zoom; the file's S3 key if a version without ids sent the message."""
     return file.file_id or file.filename
 
 
@@ -44,7 +44,7 @@ def deleted(ingest: IngestRecord) -> str:
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One difference between a message and the ingest of its recording, and what to do about it."""
+    """One difference between a message and the recording's ingest, and the advice to a person."""
 
     reason: str
     advice: str

@@ -87,7 +87,7 @@ def _next_question(following: Following, now: datetime) -> str:
 def reason_of(fate: Fate, workflow: Workflow | None, said: str) -> str:
     """Return why an ingest failed or is gone from Opencast; "" if it is published.
 
-    `said` is Opencast's own text about the failed operation; "" if it has none.
+    `said` is Opencast's own text about the failed operation; "" if Opencast has no such text.
     """
     if fate is Fate.DELETED:
         return "Its event isn't in Opencast any more: somebody has deleted it there."

@@ -149,8 +149,8 @@ def caption_flavor(kind: str) -> str:
 def caption_tags(kind: str, language: str) -> tuple[str, ...]:
     """Return the tags by which Opencast's player recognizes a track of captions.
 
-    Chapters have no tags, because the player takes the first track with their flavor. Summaries
-    have no tags, because no player shows them.
+    Chapters have no tags, because the player takes the first track with the chapters' flavor.
+    Summaries have no tags, because no player shows them.
 
     Opencast's guide, "Subtitles", documents `lang`, `generator-type`, `generator` and `type`.
     """
@@ -196,7 +196,7 @@ def form(
 ) -> list[tuple[str, str]]:
     """Build the parts of Opencast's ingest form, in the order that Opencast needs.
 
-    Each file's part follows the part with its flavor.
+    Each file's part follows the part with the file's flavor.
 
     Args:
         media_package: Id of the media package.

@@ -54,8 +54,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
         state: State of the workflow.
         operation: Name of the first operation that explains the workflow's state, such as a failed
             or a running operation; "" if there is no such operation.
-        job: Id of that operation's job; "" if it is unknown.
-        completed: Time at which the last operation ended; None if that is unknown.
+        job: Id of that operation's job; "" if the id is unknown.
+        completed: Time at which the last operation ended; None if the time is unknown.
     """
 
     state: WorkflowState
@@ -68,8 +68,8 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
     """Opencast's answers about an ingest.
 
     Attributes:
-        event: The ingest's event; None if Opencast doesn't show it.
-        workflow: The ingest's workflow; None if it is unknown, or if Opencast no longer has it.
+        event: The ingest's event; None if Opencast doesn't show the event.
+        workflow: The ingest's workflow; None if the workflow is unknown, or no longer in Opencast.
     """
 
     event: Event | None

@@ -227,7 +227,7 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     `captions` is set if captions or chapters are ingested. `summaries` is set if the recording has
     summaries that are ingested. Summaries aren't part of `captions`, because older versions of the
-    uploader would add them as tracks. `summaries_note` says why it isn't known whether the
+    uploader would add summaries as tracks. `summaries_note` says why it isn't known whether the
     recording has summaries. `late_for` is the id of a media package if the message only adds
     captions to the event of that media package.
     """
@@ -308,7 +308,7 @@ class _ZipId(msgspec.Struct):
 
 
 def zip_id_of(text: str) -> str | None:
-    """Return the `zip_id` of a message that is otherwise unreadable; None if the id is, too."""
+    """Return the `zip_id` of an otherwise unreadable message; None if the id is unreadable, too."""
     try:
         return msgspec.json.decode(text, type=_ZipId).zip_id
     except UNREADABLE_JSON:

@@ -2,7 +2,7 @@
 
 Two sources move a row: Zoom (the meeting is being recorded, paused, …) and the pipeline. Webhook
 events may arrive late, twice or out of order. Steps may overtake each other: the uploader may end
-before the downloader has written that it sent the upload message. So each state lists which states
+before the downloader has written that the upload message was sent. So each state lists which states
 it may replace, and a write that isn't allowed is dropped. Within the pipeline's states, a row moves
 backwards only when work starts again: after a failure or `IGNORED`, or by an operator's command.
 """

@@ -1,7 +1,7 @@
-"""Decide which listed recordings were missed, and define reconcile's state and its health.
+"""Decide which listed recordings were missed, and define the state and health of reconcile.
 
-A recording was missed if the ledger has no request for its ingest, or lacks one of its MP4 or chat
-files. `is_known` says which recordings count as known nevertheless.
+A recording was missed if the ledger has no request for the recording's ingest, or lacks one of the
+recording's MP4 or chat files. `is_known` says which recordings count as known nevertheless.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | Non
     Args:
         listed: The recording.
         now: Current time.
-        baseline: Recordings that ended before this time are ignored; None to check all of them.
+        baseline: Recordings that ended before this time are ignored; None to check all recordings.
     """
     if baseline and listed.end < baseline:
         return Decision.TOO_OLD
@@ -135,7 +135,7 @@ def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | Non
 
 
 def is_known(record: Record, listed: ListedRecording) -> bool:
-    """Return whether a listed recording's ingest was requested, with all its MP4 and chat files.
+    """Return whether a listed recording's ingest was requested, with all MP4 and chat files.
 
     Zoom may send several webhook events about one recording, and one of the webhook events may be
     lost. So a recording isn't known if Zoom lists an MP4 or chat file that the record lacks, even
@@ -144,7 +144,7 @@ def is_known(record: Record, listed: ListedRecording) -> bool:
 
     * All requests failed, or found the recording gone from Zoom. A person decides then.
     * Another stack sent a request.
-    * The recording is forgotten: an operator has removed its traces.
+    * The recording is forgotten: an operator has removed the recording's traces.
 
     A request that never got onto the download queue doesn't count, such as a request that the
     webhook ignored because there was no MP4.
@@ -258,7 +258,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def check_of(state: State | None, days: int, now: datetime) -> Check | None:
-    """Return the health of reconcile; None if it is off. `days` is the setting RECONCILE_DAYS."""
+    """Return the health of reconcile; None if `days` (the setting RECONCILE_DAYS) is 0."""
     if not days:
         return None
     if state is None or state.last is None:

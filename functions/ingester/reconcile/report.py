@@ -1,4 +1,4 @@
-"""The options of a run of reconcile, and the report that it returns."""
+"""The options of a run of reconcile, and the report that the run returns."""
 
 from __future__ import annotations
 

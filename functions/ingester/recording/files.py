@@ -97,7 +97,7 @@ def uuid_in(text: str) -> str:
 
     Such a link has the uuid in its query, as `meeting_id`. For a link without a uuid, with or
     without `https://` in front, the result is "". A text that isn't a link is returned without the
-    blanks around it.
+    blanks around the text.
     """
     text = text.strip()
     if "://" in text or "meeting_id=" in text:
@@ -173,8 +173,8 @@ def staging_key(
     The key has the form `<meeting>/<start in epoch seconds>/<segment, 3 digits>-<view>-<file
     id>.<extension>`. The key contains the file's id because the numbers of segments may differ from
     message to message. So a key never gets the bytes of another file. An id that isn't safe in a
-    key is hashed (`key_id`). A view with more than 100 characters, or with others than letters,
-    digits, `_`, `-` and brackets, is replaced by `unrecognized_type_other`.
+    key is hashed (`key_id`). A view with more than 100 characters, or with characters other than
+    letters, digits, `_`, `-` and brackets, is replaced by `unrecognized_type_other`.
     """
     prefix = staging_prefix(zoom_series_id, start_time)
     suffix = f".{extension}" if extension else ""
@@ -199,7 +199,7 @@ def key_id(file_id: str) -> str:
 
 
 def name_of(view: str, recording_start: str) -> str:
-    """Return a file's name for people: its view and its start."""
+    """Return a file's name for people: the file's view and start."""
     return f"{view} of {recording_start}"
 
 

@@ -55,7 +55,7 @@ class Staging:
             return body.read()
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
-        """Return `length` bytes of an object from `offset` on, or fewer at its end."""
+        """Return `length` bytes of an object from `offset` on, or fewer at the object's end."""
         answer = self._s3.get_object(
             Bucket=self._bucket, Key=key, Range=f"bytes={offset}-{offset + length - 1}"
         )
@@ -79,7 +79,7 @@ class Staging:
         return self._presign_checked(track.filename, 0, seconds)
 
     def _presign_checked(self, key: str, expected_size: int, seconds: int) -> str:
-        """Return an object's presigned URL after a check of its size.
+        """Return an object's presigned URL after a check of the object's size.
 
         Args:
             key: Key of the object.

@@ -1,4 +1,4 @@
-"""Convert API Gateway's proxy events to requests, and answers to its proxy responses.
+"""Convert API Gateway's proxy events to requests, and answers to proxy responses.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 """

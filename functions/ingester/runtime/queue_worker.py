@@ -131,7 +131,7 @@ Outcome = Done | Forward | Requeue | Retry | GiveUp
 
 @dataclass(frozen=True)
 class SourceQueue:
-    """The queue that drives a function, its dead-letter queue, and the limit of receives.
+    """The queue that drives a function, the queue's dead-letter queue, and the limit of receives.
 
     The function works on a message at the message's first `receive_limit` receives. If the last of
     these receives fails, the function moves the message to the dead-letter queue with a reason.
@@ -352,8 +352,8 @@ def process_event(
 
     Args:
         event: The event of the event source mapping.
-        build_worker: Builds the worker. If that fails, for instance because a secret can't be read,
-            the messages are retried, or given up at their last receive.
+        build_worker: Builds the worker. If the build fails, for instance because a secret can't be
+            read, the messages are retried, or given up at their last receive.
         build_source: Builds the queue for retries without a worker. Must not read a secret.
 
     Returns:

@@ -18,8 +18,8 @@ from ingester.schedule.sheet.cells import course_label
 from ingester.schedule.wording import NO_RECORDINGS, source_name
 
 _Slot = tuple[str, int | None]
-"""A meeting's number and a minute of the week, None if that can't be read. Only one scheduled class
-counts in a slot."""
+"""A meeting's number and a minute of the week, None if the minute can't be read. Only one scheduled
+class counts in a slot."""
 
 
 class _Holder(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """The client of Google Sheets, which reads the rows of tabs with a service account's key.
 
-googleapiclient builds the service from the discovery document in its package, never from the
-network.
+googleapiclient builds the service from the discovery document in the installed package, never from
+the network.
 
 Sources:
 * Values of cells: https://developers.google.com/workspace/sheets/api/guides/values
@@ -61,7 +61,7 @@ Cell = str | int | float | bool | None
 class Tab(msgspec.Struct, frozen=True):
     """A tab's cells as the sheet shows them, from the first row and column on.
 
-    Empty rows between others are included, so the numbers of rows are those of the sheet. Rows
+    Empty rows between other rows are included, so the numbers of rows are those of the sheet. Rows
     after the last text, and cells after a row's last text, are left out.
     """
 
@@ -317,9 +317,9 @@ class _Transport:
         """Send a request for a token, like `google.auth.transport.Request`, but ignore `timeout`.
 
         Raises:
-            SheetsUnreachable: Google can't be reached, is busy or has an error. If such an answer
-                were returned, google-auth would sleep and retry. The subclass SheetsTimedOut means
-                that Google didn't answer in time.
+            SheetsUnreachable: Google can't be reached, is busy or has an error. If Google's answer
+                about such a state were returned, google-auth would sleep and retry. The subclass
+                SheetsTimedOut means that Google didn't answer in time.
             SheetsRefused: The answer is too large.
         """
         reply = self._send(method, url, body, headers or {})

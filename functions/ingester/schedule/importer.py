@@ -110,7 +110,7 @@ def import_parsed(
     *,
     dry_run: bool = False,
 ) -> ImportReport:
-    """Replace the scheduled classes of the sources `replaced` by those of these sheets or files.
+    """Replace the scheduled classes of the sources `replaced` by those of `sheets`.
 
     A class whose row is there but can't be read stays as it was. A dry run writes nothing.
 

@@ -1,4 +1,4 @@
-"""The lock of the schedule: a row of its table that one update holds for a limited time."""
+"""The schedule's lock: a row of the schedule's table that one update holds for a limited time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COMMAND_SECONDS = 300
 
 
 class ScheduleLock:
-    """A lock that lets one process at a time read the schedule's source and write its table.
+    """A lock that lets one process at a time read the schedule's source and write the table.
 
     Without the lock, two imports at the same time could each leave half of their scheduled classes
     in the table, or one import could undo the other. The lock expires after `life` seconds.

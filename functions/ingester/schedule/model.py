@@ -77,7 +77,7 @@ class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
     def without_recordings(self) -> frozenset[ScheduledClass]:
         """Return the scheduled classes that get no recordings because of an earlier one in the row.
 
-        The earlier class is at the same time and has another series, and `match` returns it.
+        The earlier class, which `match` returns, is at the same time and has another series.
         """
         first: dict[int, str] = {}
         return frozenset(

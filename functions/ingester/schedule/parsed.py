@@ -1,4 +1,4 @@
-"""Result of parsing a sheet or file: its scheduled classes, and the rows that have a problem."""
+"""Result of parsing a sheet or file: the scheduled classes, and the rows that have a problem."""
 
 from __future__ import annotations
 

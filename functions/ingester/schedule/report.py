@@ -38,7 +38,8 @@ LONGEST_LINE = 400
 scheduled class on all days and the problem. Only lines with a command may be longer."""
 
 LONGEST_SOURCE = 60
-"""Maximum number of characters of a source in a sentence. The command beside it has all of them."""
+"""Maximum number of characters of a source in a sentence. The command beside the sentence names the
+whole source."""
 
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
@@ -52,7 +53,7 @@ MAX_IN_SECTION = 20
 
 
 class LogEntry(msgspec.Struct, frozen=True):
-    """A log record about an import. `rows` are the lines of the report that belong to it."""
+    """A log record about an import. `rows` are the report's lines that belong to the record."""
 
     level: Level
     message: str
@@ -207,7 +208,7 @@ def _repeated_lines(report: ImportReport) -> list[str]:
 
 
 def _repeated_line(source: str, count: int) -> str:
-    """Say that a source has `count` of the imported classes, and how to remove its classes.
+    """Say that a source has `count` of the classes, and how to remove the source's classes.
 
     A long source is cut, but not in the command, which somebody may copy.
     """
@@ -270,7 +271,7 @@ def _row_lines(report: ImportReport) -> list[str]:
     """Return lines about rows with problems, the most important first.
 
     Rows without a meeting link and without retained classes are named like other rows, if there are
-    at most MAX_UNLINKED of them. Otherwise they are counted, and only the first is named.
+    at most MAX_UNLINKED of them. Otherwise these rows are counted, and only the first row is named.
     """
     rows_with_retained = {retained.row for retained in report.retained}
     unlinked = [

@@ -1,8 +1,8 @@
 """Scheduled classes that an import retains because their rows can't be read.
 
 An import removes a class from the table if the class isn't in its source any more. If the class's
-row is still there but can't be read now, the class stays, so that its recordings still get its
-series.
+row is still there but can't be read now, the class stays, so that the class's recordings still get
+the class's series.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class _UnreadRows:
         return rows[0] if rows else None
 
     def _of_meeting(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
-        """Return the meeting's rows that may hold the scheduled class, those of its course first.
+        """Return the meeting's rows that may hold the class, rows of the class's course first.
 
         Rows whose course isn't known follow. Rows of another course count only if no row of the
         class's meeting and course could be read (`is_read` is false).

@@ -186,7 +186,8 @@ def parse(body: bytes, base_url: str) -> Command | Press | Nothing:
 
     Args:
         body: The request's body.
-        base_url: Address of Slack's API. A `response_url` has to be on its host or a subdomain.
+        base_url: Address of Slack's API. A `response_url` has to be on the API's host or a
+            subdomain.
 
     Raises:
         BadRequest: The body isn't one of Slack's forms, or the `response_url` isn't Slack's.

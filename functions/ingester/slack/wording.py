@@ -80,7 +80,7 @@ def zoom_side(row: StatusRow, diagnosis: Diagnosis) -> str:
 
 
 def class_of(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> str:
-    """Return the name of a scheduled class: its course and title."""
+    """Return the name of a scheduled class: the class's course and title."""
     return " ".join(filter(None, (meeting.course_of(scheduled), scheduled.title)))
 
 
@@ -119,7 +119,7 @@ def ingest_lines(
 ) -> tuple[str, ...]:
     """Describe an ingest in lines: its kind and time of request, its state, then details.
 
-    `cluster` is the Opencast cluster's name, "" if it has none.
+    `cluster` is the Opencast cluster's name, "" if the cluster has no name.
     """
 
     def local_time(when: datetime) -> str:

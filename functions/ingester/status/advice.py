@@ -242,7 +242,7 @@ def phrases(
         write_time: Returns a moment as text for the audience.
     """
     other = diagnosis.other
-    # Quote the uuid for a shell, because it is untrusted if webhook events may be unsigned.
+    # Quote the uuid for a shell, because the uuid is untrusted if webhook events may be unsigned.
     uuid = shlex.quote(row.recording_id) if row.recording_id else "UUID"
     values = {
         "uuid": uuid,

@@ -110,8 +110,8 @@ class Situation(Enum):
     """Situation of an ingest whose staged files were lost or replaced before the upload."""
 
     RETRY_LOST = auto()
-    """Situation of an ingest whose next attempt is overdue for longer than its message may wait in
-    its queue."""
+    """Situation of an ingest whose next attempt is overdue for longer than the ingest's message may
+    wait in the queue."""
 
     NEVER_QUEUED = auto()
     """Situation of an ingest that was requested, but whose message never reached the download
@@ -122,13 +122,14 @@ class Situation(Enum):
 
     STUCK = auto()
     FAILED_ELSEWHERE = auto()
-    """Situation of an ingest that failed in another stack, whose queues have its message.
+    """Situation of an ingest that failed in another stack, whose queues have the ingest's message.
 
     `invoke migrate` copied the row from that stack.
     """
 
     STUCK_ELSEWHERE = auto()
-    """Situation of an ingest that is stuck in another stack, whose queues have its message.
+    """Situation of an ingest that is stuck in another stack, whose queues have the ingest's
+    message.
 
     `invoke migrate` copied the row from that stack.
     """
@@ -346,7 +347,7 @@ def _quiet_limit(row: StatusRow, patience: timedelta) -> timedelta | None:
 
 
 def _queue_limit(row: StatusRow, patience: timedelta) -> timedelta:
-    """Return the longest normal wait of the row's message in its queue."""
+    """Return the longest normal wait of the row's message in the queue."""
     return patience + UPLOAD_MARGIN if row.state in UPLOADING else DOWNLOAD_WAIT
 
 

@@ -50,7 +50,8 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.htm
 
 
 class Requested(Enum):
-    """Ways to set a row's time of request to the current time: always, or if the row has none."""
+    """Ways to set a row's time of request to the current time: always, or if the row has no such
+    time."""
 
     NOW = auto()
     UNLESS_KNOWN = auto()
@@ -65,9 +66,9 @@ class StatusChange:
         reason: New reason. If "", the old reason is removed, unless the row already is in `state`
             or `keeps_reason` is set.
         subject: The recording, to write into the row. If None, the change creates no row.
-        requested: Way to set the time of request; None to leave it unchanged.
+        requested: Way to set the time of request; None to leave the time unchanged.
         asked: Options of the request. An empty `RequestOptions` removes the options of an
-            earlier request; None leaves them unchanged.
+            earlier request; None leaves the options unchanged.
         files: File ids to add.
         oc_series_id: Series that was found. The old course is removed unless `course` is given. If
             "", series and course stay.
@@ -259,7 +260,7 @@ class StatusTable:
         The row's reason becomes the notice followed by `outlook`, a text about the next step.
 
         Raises:
-            ConditionalCheckFailedException: There is no such row.
+            ConditionalCheckFailedException: The row doesn't exist.
         """
         self._table.update_item(
             Key={"zip_id": zip_id},

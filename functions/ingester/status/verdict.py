@@ -62,7 +62,7 @@ in situations without words aren't mentioned."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict on a recording, which says where it is.
+    """The verdict on a recording, which says where the recording is.
 
     Attributes:
         text: The verdict as a sentence.

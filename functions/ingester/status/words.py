@@ -56,7 +56,7 @@ def state_words(state: State | None) -> str:
 
 
 def series_words(row: StatusRow) -> str:
-    """Return a row's series, with the requested series if it differs; "" without a series."""
+    """Return a row's series, with the requested series if different; "" without a series."""
     asked = row.asked.oc_series_id
     if not row.oc_series_id or asked in {"", row.oc_series_id}:
         return row.oc_series_id

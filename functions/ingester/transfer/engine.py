@@ -75,7 +75,8 @@ class Total:
         fetched: Bytes fetched from the sources.
         seconds: Duration of the run.
         retries: Number of retries.
-        is_complete: Whether every file was copied, or failed with an error that its copy tolerates.
+        is_complete: Whether every file was copied, or failed with an error that the file's copy
+            tolerates.
     """
 
     fetched: int

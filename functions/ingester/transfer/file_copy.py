@@ -82,7 +82,7 @@ class FileCopy:
 
     @property
     def error(self) -> IngesterError | None:
-        """The error that ended the copy; None without an error, or if the copy tolerates it."""
+        """The error that ended the copy; None without an error, or for a tolerated error."""
         if isinstance(self.result, self.worker.copy.tolerated_errors):
             return None
         return self.result if isinstance(self.result, IngesterError) else None

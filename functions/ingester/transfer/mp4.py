@@ -1,4 +1,4 @@
-"""Check that an object is a complete MP4 with a video, by reading ranges of it from S3.
+"""Check that an object is a complete MP4 with a video, by reading ranges of the object from S3.
 
 libav opens the file in a child process with limits, because a sample table (in the moov box) of a
 few kilobytes can make libav allocate gigabytes. The child has no credentials. So this process reads

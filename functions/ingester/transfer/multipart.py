@@ -187,7 +187,7 @@ class Bucket:
             discard_all: Whether to abort the found upload as well.
 
         Returns:
-            The upload; None if there is none or it was aborted.
+            The upload; None if there is no upload, or the upload was aborted.
 
         Raises:
             BotoCoreError, ClientError: S3 can't list the unfinished uploads or their parts.

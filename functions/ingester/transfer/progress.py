@@ -1,4 +1,4 @@
-"""Count the progress of one file's copy, over all its connections, and calculate a throughput."""
+"""Count the progress of one file's copy, over all connections, and calculate a throughput."""
 
 from __future__ import annotations
 

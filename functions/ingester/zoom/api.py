@@ -283,7 +283,7 @@ def refused(response: requests.Response) -> ZoomRefused:
     """
     problem = problem_in(response)
     # A gateway's message may contain our key, and answers and stored states repeat the error.
-    # Redaction precedes the cut, because it wouldn't find a part of the key.
+    # Redaction precedes the cut, because redaction wouldn't find a part of the key.
     text = redact(problem.message or problem.reason or "no text")[:500].rstrip(" .")
     status = response.status_code
     sentences = [f"Zoom's API answered {status}, code {problem.code}: {text}."]

@@ -1,4 +1,4 @@
-"""Complete a download message with Zoom's API, and get a new token and URLs for its files."""
+"""Complete a download message with Zoom's API, and get a new token and URLs for the files."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def complete(
         AskLater: Zoom hasn't finished the files, or the list of Zoom's API is malformed, empty, or
             still lacks a file that Zoom has named.
         FileGone: Zoom doesn't know the recording any more.
-        Forgotten: The recording is forgotten: an operator has removed its traces.
+        Forgotten: The recording is forgotten: an operator has removed the recording's traces.
         ZoomUnreachable, ZoomRefused: See `ZoomApi.recordings`.
         LedgerUnreadable, LedgerBusy: The ledger's record can't be read or changed.
     """

@@ -101,7 +101,7 @@ class ZoomBody:
 
 @dataclass(frozen=True)
 class _Address:
-    """The URL that a download_url led to, the token for it ("" for none), and the file's name."""
+    """The URL that a download_url led to, the token for that URL or "", and the file's name."""
 
     url: str
     token: str

@@ -96,7 +96,7 @@ LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
 
 
 class UrlValidation(msgspec.Struct, frozen=True):
-    """Zoom's challenge, which an endpoint has to answer before Zoom sends webhook events to it."""
+    """Zoom's challenge, which an endpoint has to answer before the endpoint gets webhook events."""
 
     plain_token: str
 

@@ -38,7 +38,7 @@ _DATE = re.compile(r"(?<![0-9])[0-9]++[-/.][0-9]++[-/.][0-9]++.*+")
 _CLEAR_START = re.compile(
     r"([0-9]{1,2})(?:[:.,h]([0-9]{2}))?(?::[0-9]{2})? ?(?:([ap])\.?m\.?)?", re.IGNORECASE
 )
-"""Pattern of a start whose time is clear, although it isn't written as the schedule needs it."""
+"""Pattern of a start whose time is clear, although the start isn't in the schedule's format."""
 
 _NAMED_STARTS = {"noon": "12:00", "midday": "12:00", "midnight": "0:00"}
 
@@ -211,7 +211,7 @@ def _in_letters(cell: str) -> str:
 
 
 def _letter_of(word: str) -> str:
-    """Return the letter of the weekday whose name begins with `word`; "" if there is none.
+    """Return the letter of the weekday whose name begins with `word`; "" for no such weekday.
 
     `word` is in capitals, has at least three letters, and may have a plural's S at its end.
     """
@@ -281,7 +281,7 @@ def name_of(cell: str) -> str:
 
 
 def course_label(cell: str) -> str:
-    """Return the course in one short line for a message about a row; "" for none.
+    """Return the course in one short line for a message about a row; "" for no course.
 
     Text that may hold a passcode is left out.
     """

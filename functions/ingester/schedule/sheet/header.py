@@ -14,7 +14,7 @@ MAX_OTHERS = 5
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The number of the header's row, from 1, and the index of each of COLUMNS in it, from 0."""
+    """Number of the header's row, from 1, and the index of each of COLUMNS in the row, from 0."""
 
     row: int
     columns: Mapping[str, int]

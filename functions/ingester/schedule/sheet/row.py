@@ -130,7 +130,7 @@ def unread(row: Row, source: str) -> UnreadRow | None:
 
 
 def _has_failed_formula(row: Row) -> bool:
-    """Return whether a cell of COLUMNS, or any cell if those are empty, has a failed formula."""
+    """Return whether a cell of COLUMNS, or any cell if COLUMNS are empty, has a failed formula."""
     ours = [text for text in row.cells.values() if text]
     return any(cell.is_failed_formula(text.strip()) for text in ours or row.every_cell)
 
