@@ -1,4 +1,4 @@
-"""The stack that a command works on, and the safeguards of commands that change it."""
+"""The stack that a command works on, and the safeguards of commands that change the stack."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def target_of(place: Place) -> Target:
 
 
 def configured_target(*, needs_code: bool = False) -> Target:
-    """Return the stack that the shell and `.env` name, whether it exists or not.
+    """Return the stack that the shell and `.env` name, whether the stack exists or not.
 
     `needs_code` says whether the command reads or writes the functions' packages.
 
@@ -135,7 +135,7 @@ def log_retention() -> timedelta:
 
 
 def _configured(name: str) -> Any:
-    """Return the value of a setting in the shell or `.env`, or its default.
+    """Return the value of a setting in the shell or `.env`, or the setting's default.
 
     Raises:
         SettingsError: The setting's text is wrong, or `.env` isn't UTF-8.
@@ -205,7 +205,7 @@ def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
 
 
 def announce(target: Target) -> None:
-    """Print the target, and let the command continue even if nobody reads its output any more."""
+    """Print the target, and let the command continue even if nobody reads the output any more."""
     terminal.survive_closed_output()
     print(target.description(), flush=True)
 

@@ -20,7 +20,7 @@ from ops.target import ROOT, Target, existing_target, target_to_change
 
 
 def releases_of(target: Target) -> Releases:
-    """Return the `Releases` of a stack: its functions' versions and its release alias."""
+    """Return the `Releases` of a stack: the functions' versions and the release alias."""
     return Releases(target.client("lambda"), target.names, target.place.release_alias)
 
 

@@ -130,7 +130,7 @@ def _next_look(meeting: int | None, uuid: str) -> str:
 
 
 def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
-    """Return lines with a recording's files in Opencast and the link to its event, if known."""
+    """Return lines with a recording's files in Opencast and the event's link, if known."""
     media_package = media_package_or_newest(record, verdict.ingest.zip_id)
     files = files_of_event(record, media_package)
     words = [file_words(file.name, file.seconds, file.size) for file in files]
