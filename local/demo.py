@@ -195,7 +195,7 @@ def import_schedule(
     """Write a schedule's CSV file to `path`, import the file, and return the report.
 
     `classes` maps each meeting's number to a time at which the scheduled class begins, in local
-    time. `series` is the Opencast series of all these scheduled classes.
+    time. `series` is the Opencast series of all scheduled classes in the file.
     """
     link = f"https://opencast.example.edu/engage/ui/index.html#/{series[:4]}"
     rows = [

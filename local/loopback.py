@@ -1,6 +1,7 @@
 """Checks of requests to local servers, which every user and browser of the machine can reach.
 
-The module needs only the standard library, because the local cloud imports it in `.venv-cloud`.
+The module needs only the standard library, because the local cloud imports the module in
+`.venv-cloud`.
 """
 
 import hmac

@@ -154,7 +154,7 @@ class Processes:
 
 
 def stop(processes: Sequence[Running]) -> None:
-    """Stop these processes in parallel, and wait until all have ended."""
+    """Stop processes in parallel, and wait until all processes have ended."""
     for process in processes:
         process.supervisor.terminate()
         if process.supervisor.stdin is not None:
@@ -244,6 +244,6 @@ def _command_line(pid: int) -> str:
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:
-    """Return the last `count` lines of a log file, or "" if there is no such file."""
+    """Return the last `count` lines of a log file, or "" if the file doesn't exist."""
     lines = log.read_text("utf-8", errors="replace").splitlines() if log.exists() else []
     return "\n".join(lines[-count:])

@@ -28,7 +28,7 @@ CANNOT_START = 127
 def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
     """Send SIGTERM to the child's process group, and SIGKILL after at most `grace` seconds.
 
-    Wait for the child's end, and at most `REAP_SECONDS` for the end of its own children.
+    Wait for the child's end, and at most `REAP_SECONDS` for the end of the child's own children.
     """
     deadline = time.monotonic() + grace
     with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -72,7 +72,7 @@ class Target:
 
 
 def _expect_owner(account: str, params: dict[str, Any], model: OperationModel, **_: object) -> None:
-    """Add the buckets' expected owner to a request, if the operation has such parameters."""
+    """Add the buckets' expected owner to a request, if the operation takes an expected owner."""
     known = model.input_shape.members if model.input_shape else {}
     for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if name in known:

@@ -69,7 +69,7 @@ class SeenRequest:
     fault: str | None
 
     def header(self, name: str) -> str | None:
-        """Return the first header of this name, or None without it. Names ignore case."""
+        """Return the value of the first header with the name `name`, or None. Names ignore case."""
         return next((v for n, v in self.headers if n.lower() == name.lower()), None)
 
 
@@ -165,7 +165,7 @@ class ZoomStandIn(StandIn):
         """Move a recording to the account's trash.
 
         Raises:
-            KeyError: There is no such recording.
+            KeyError: No recording has the uuid.
         """
         self._account.trash(uuid)
 
@@ -225,7 +225,7 @@ class ZoomStandIn(StandIn):
 
     @property
     def requests(self) -> tuple[SeenRequest, ...]:
-        """The requests to both origins since `forget_requests`, in the order of their answers."""
+        """The requests to both origins since `forget_requests`, in the order of the answers."""
         return tuple(self._seen)
 
     @property

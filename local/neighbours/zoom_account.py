@@ -35,7 +35,7 @@ UserStatus = Literal["active", "inactive"]
 
 @dataclass(frozen=True)
 class ZoomApp:
-    """A Server-to-Server OAuth app, its webhook secret, and lifetimes in seconds."""
+    """A Server-to-Server OAuth app, the app's webhook secret, and lifetimes in seconds."""
 
     account_id: str = "local-account"
     client_id: str = "local-client"
@@ -110,7 +110,7 @@ class ZoomAccount:
         """Move a recording to the trash. The API and the downloads no longer find the recording.
 
         Raises:
-            KeyError: There is no such recording.
+            KeyError: No recording has the uuid.
         """
         with self._lock:
             self._trashed.add(self._recordings[uuid].uuid)
@@ -163,9 +163,9 @@ class ZoomAccount:
             return self._recordings[uuid]
 
     def find(self, meeting: str) -> Recording | None:
-        """Return the recording with this uuid, or the latest recording with this meeting's number.
+        """Return the recording with the uuid `meeting`, or the latest recording with that number.
 
-        Return None if no such recording is outside the trash.
+        Return None if all recordings with the uuid or number are in the trash.
         """
         with self._lock:
             live = self.live()
