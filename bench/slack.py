@@ -33,7 +33,7 @@ RECORDINGS = 14
 PACE_SECONDS = 3.1
 """Minimum seconds between two cold commands, each of which asks Slack for user groups.
 
-Slack allows 20 such requests a minute: https://docs.slack.dev/apis/web-api/rate-limits
+Slack allows 20 requests for user groups a minute: https://docs.slack.dev/apis/web-api/rate-limits
 """
 
 SLACK_WAITS = 3.0

@@ -100,7 +100,10 @@ class Journey:
 
 @dataclass(frozen=True)
 class Check:
-    """An expectation of the demo, and whether it holds. `found` describes the actual result."""
+    """An expectation of the demo, and whether the expectation holds.
+
+    `found` describes the actual result.
+    """
 
     what: str
     holds: bool
@@ -288,7 +291,7 @@ def _ask(driver: Driver, journey: Journey) -> None:
 
 
 def _forge(driver: Driver, start: datetime) -> list[int]:
-    """Add recording (d) to Zoom, send its forged webhook events, and return the statuses."""
+    """Add recording (d) to Zoom, send forged webhook events, and return the statuses."""
     stranger = driver.add_lecture(
         meeting_id=FORGED, start_time=start, topic="Forged", seed="d", segments=1
     )

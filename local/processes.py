@@ -164,7 +164,7 @@ def stop(processes: Sequence[Running]) -> None:
 
 
 def stop_pids(pids: Sequence[int]) -> None:
-    """Stop the processes of an earlier run by their supervisors' pids, and wait for their end.
+    """Stop an earlier run's processes by the supervisors' pids, and wait for the processes' end.
 
     The wait has a limit of a few times `GRACE_SECONDS`. A pid that belongs to another program now
     is skipped. The processes of a supervisor that was killed are stopped, too.

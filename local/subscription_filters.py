@@ -32,7 +32,7 @@ from local.processes import Processes, Running
 
 EVERY_SECONDS = 1.0
 ROUNDS = 10
-"""Number of readings after which the filters are listed again, because a deploy can change them."""
+"""Number of readings before the filters are listed again, because a deploy may change filters."""
 MARGIN = 10_000
 """Longest time in ms from a log event's timestamp until the log event can be read."""
 

@@ -27,7 +27,7 @@ INVOCATIONS = 3
 """The file of `invocations` has as many bytes as Zoom sends in this number of invocations."""
 MOST_INVOCATIONS = 10
 START_SECONDS = 2.0
-"""Time that a program gets to start, in addition to its time limit."""
+"""Time that a program gets to start, in addition to the time limit."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
 
 GET    /_control/ingests   returns every ingest in order, failed ones included
 GET    /_control/tracks    returns every track that was added to an event after the event's ingest
-POST   /_control/series    {"identifier", "title", …}: adds a series with the body's Dublin Core terms
+POST   /_control/series    {"identifier", "title", …}: adds a series, given Dublin Core terms
 POST   /_control/switches  the Switches to change, such as the state in which workflows end
 POST   /_control/workflows a WorkflowChange: changes the workflows of an event
 POST   /_control/delete    {"identifier"}: deletes an event

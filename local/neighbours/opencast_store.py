@@ -141,7 +141,7 @@ class Workflow(msgspec.Struct, kw_only=True):
     started: float
     properties: dict[str, str] = {}
     seconds: float | None = None
-    """Duration in seconds. In this and the next four fields, None stands for the switch's value."""
+    """Duration in seconds. Here and in the next four fields, None stands for the switch's value."""
     end: WorkflowEnd | None = None
     operation: str | None = None
     incident: str | None = None

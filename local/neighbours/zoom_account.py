@@ -163,9 +163,9 @@ class ZoomAccount:
             return self._recordings[uuid]
 
     def find(self, meeting: str) -> Recording | None:
-        """Return the recording with the uuid `meeting`, or the latest recording with that number.
+        """Return a recording by uuid, or a meeting's latest recording by the meeting's number.
 
-        Return None if all recordings with the uuid or number are in the trash.
+        Return None if no recording outside the trash has the uuid or number.
         """
         with self._lock:
             live = self.live()

@@ -1,4 +1,4 @@
-"""The server of a stand-in, with a thread for each connection to its plain port or TLS port."""
+"""The server of a stand-in, with a thread for each connection to the plain port or the TLS port."""
 
 import contextlib
 import resource
