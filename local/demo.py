@@ -469,7 +469,7 @@ def _captions_of(driver: Driver, journey: Journey) -> str:
 
 
 def report(checks: list[Check], console: Console) -> bool:
-    """Print the checks, and return whether all of them hold."""
+    """Print the checks, and return whether all checks hold."""
     console.print("\n[bold]Checked[/bold]")
     for check in checks:
         mark = Text("✓", style="green") if check.holds else Text("✗", style="red")

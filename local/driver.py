@@ -423,7 +423,7 @@ class Driver:
 
 
 def wait_for(ask: Callable[[], Found | None], what: str, seconds: float) -> Found:
-    """Call `ask` until it returns a truthy value, and return that value.
+    """Call `ask` until `ask` returns a truthy value, and return that value.
 
     Raises:
         DriverError: No call returned a truthy value within `seconds`. The text contains `what`.

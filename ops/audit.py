@@ -1,9 +1,9 @@
 """`invoke audit`: look up known vulnerabilities of every locked package (pip-audit, npm audit).
 
-pip-audit and npm audit ask services on the internet. A mirror without the data answers like a
-service that knows no vulnerability. So each tool also asks about the control: a release with a
-known vulnerability. If a tool's answer doesn't report the control, the report says that nothing was
-checked.
+The tools pip-audit and npm audit ask services on the internet. A mirror without the data answers
+like a service that knows no vulnerability. So each tool also asks about the control: a release with
+a known vulnerability. If a tool's answer doesn't report the control, the report says that nothing
+was checked.
 """
 
 from __future__ import annotations

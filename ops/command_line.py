@@ -48,7 +48,7 @@ CORE_OPTIONS_WITHOUT_EFFECT: Mapping[str, str] = {
     "pty": "",
     "warn-only": "",
 }
-"""Options of invoke that these commands refuse, each with advice for the operator or ""."""
+"""Options of invoke that the project's commands refuse, each with advice for the operator or ""."""
 
 
 FIRST_STEPS = """\

@@ -62,7 +62,7 @@ class Target:
         return s3
 
     def table(self, name: str) -> Any:
-        """Return a DynamoDB table by its name."""
+        """Return a DynamoDB table by name."""
         return self.session.resource("dynamodb").Table(name)
 
     def description(self) -> str:

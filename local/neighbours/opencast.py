@@ -118,7 +118,7 @@ class OpencastStandIn(StandIn):
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """The requests so far, in the order of their answers."""
+        """The requests so far, in the order of the answers."""
         with self.store.lock:
             return list(self.store.requests)
 

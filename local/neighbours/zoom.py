@@ -190,7 +190,7 @@ class ZoomStandIn(StandIn):
         self._account.expire_access_tokens()
 
     def expire_download_tokens(self, uuid: str | None = None) -> None:
-        """Expire the download tokens of one recording, or all if `uuid` is None."""
+        """Expire the download tokens of one recording, or of all recordings if `uuid` is None."""
         self._account.expire_download_tokens(uuid)
 
     def grant(self, *scopes: str) -> None:

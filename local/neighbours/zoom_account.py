@@ -215,7 +215,7 @@ class ZoomAccount:
             self._access = {token: _Grant(0.0) for token in self._access}
 
     def expire_download_tokens(self, uuid: str | None = None) -> None:
-        """Expire the download tokens of one recording, or all if `uuid` is None."""
+        """Expire the download tokens of one recording, or of all recordings if `uuid` is None."""
         with self._lock:
             for token, grant in self._download.items():
                 if uuid in {None, grant.uuid}:

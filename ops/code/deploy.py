@@ -72,7 +72,7 @@ def show(moves: Sequence[AliasMove], alias: str) -> None:
 
 
 def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None:
-    """Deploy functions, and release them if `do_release`.
+    """Deploy functions, and release the functions if `do_release`.
 
     Raises:
         SettingsError, ProfileNotFound, EOFError: See `target_to_change`.

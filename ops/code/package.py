@@ -173,7 +173,7 @@ def _own_files(
 def _lock_files(
     function: Function, own: Sequence[Path], platform: Platform, site: Path
 ) -> dict[str, Path]:
-    """Return the lock's files that the function needs, by their names in the zip."""
+    """Return the lock's files that the function needs, by name in the zip."""
     bytecode = (
         {
             platform.compiler.compiled(module)

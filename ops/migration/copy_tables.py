@@ -181,7 +181,7 @@ def put(table: Table, write: Write) -> bool:
 
 
 def has_expired(item: Item, now: datetime) -> bool:
-    """Return whether a row has expired. DynamoDB deletes such a row within some days."""
+    """Return whether a row has expired. DynamoDB deletes an expired row within some days."""
     expiration = item.get("expiration")
     return isinstance(expiration, Decimal | int) and expiration <= now.timestamp()
 

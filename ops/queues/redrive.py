@@ -84,7 +84,7 @@ class RedrivenMessage:
 
 @dataclass(frozen=True)
 class Redrive:
-    """A redrive of one DLQ's messages to their queue. A dry redrive moves no message."""
+    """A redrive of one DLQ's messages to the queue. A dry redrive moves no message."""
 
     pair: QueuePair
     live: SqsQueue
@@ -249,7 +249,8 @@ def _count_of_files(message: QueueMessage) -> int:
 def arrived_since(message: QueueMessage, begin: datetime, moved: Sequence[QueueMessage]) -> bool:
     """Return whether a message was sent to the DLQ at or after `begin`, by SQS's clock.
 
-    Within CLOCK_TOLERANCE before `begin`, a message counts as new if its body was redriven before.
+    Within CLOCK_TOLERANCE before `begin`, a message counts as new if the message's body was
+    redriven before.
     """
     if message.sent >= begin:
         return True

@@ -62,7 +62,7 @@ def select(
     begin: datetime | None,
     failed: bool,
 ) -> list[StatusRow]:
-    """Return the rows that were updated since `begin`, or all if `begin` is None.
+    """Return the rows that were updated since `begin`, or all rows if `begin` is None.
 
     With `failed`, return only rows that failed or are stuck, and that no later ingest supersedes.
     """

@@ -2,7 +2,7 @@
 
 The result is cached in `.env.opencast`, which cdk/opencast.py reads. So `cdk synth` needs no AWS,
 and a change of Opencast's stack doesn't change the template. Without the file, the next command
-that deploys the stack or compares it with the settings looks the cluster up again.
+that deploys the stack, or compares the stack with the settings, looks the cluster up again.
 """
 
 from __future__ import annotations

@@ -408,7 +408,7 @@ def age(seconds: int) -> str:
 
 
 def show_outputs(target: Target) -> None:
-    """Print the stack's outputs by their export names."""
+    """Print the stack's outputs by export name."""
     _show_outputs(outputs(target))
 
 

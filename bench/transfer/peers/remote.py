@@ -40,7 +40,7 @@ class RemotePeer:
         self.close()
 
     def close(self) -> None:
-        """End the process, and wait until it has ended."""
+        """End the process, and wait until the process has ended."""
         self._pipe.close()
         self._process.join()
 

@@ -1,7 +1,7 @@
 """Read the body of a request to the S3 stand-in, and verify the checksum.
 
-A body has a Content-Length or comes in chunks (RFC 9112, section 7.1). Either body can contain the
-`aws-chunked` encoding, whose trailer can hold the checksum:
+A body has a Content-Length or comes in chunks (RFC 9112, section 7.1). A body of either kind can
+contain the `aws-chunked` encoding, whose trailer can hold the checksum:
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
 """
 
