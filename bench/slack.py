@@ -1,9 +1,9 @@
 """Measure Slack's wait for `/zip`, cold and warm: `python -m bench.slack`, with a local stack up.
 
-Slack's stand-in signs each command, sends it through the local API Gateway to the function, and
-measures the seconds to the answer as Slack does, TLS included. Before each cold command the
-function's alias gets a new version. So a new container starts, which reads its secrets and asks
-Slack for the groups.
+Slack's stand-in signs each command, sends the command through the local API Gateway to the
+function, and measures the seconds to the answer as Slack does, TLS included. Before each cold
+command the function's alias gets a new version. So a new container starts, which reads the secrets
+and asks Slack for the groups.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RECORDINGS = 14
 PACE_SECONDS = 3.1
 """Minimum seconds between two cold commands, each of which asks Slack for user groups.
 
-Slack allows 20 such requests a minute: https://docs.slack.dev/apis/web-api/rate-limits
+Slack allows 20 requests for user groups a minute: https://docs.slack.dev/apis/web-api/rate-limits
 """
 
 SLACK_WAITS = 3.0

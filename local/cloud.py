@@ -117,7 +117,7 @@ def environment(
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",
         "SMTP_HOST": "",
-        # The gateway doesn't protect these servers of ministack.
+        # The gateway doesn't protect ministack's servers for IoT and SFTP.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "AWS_ACCESS_KEY_ID": OPERATOR_KEY_ID,

@@ -100,7 +100,10 @@ class Journey:
 
 @dataclass(frozen=True)
 class Check:
-    """An expectation of the demo, and whether it holds. `found` describes the actual result."""
+    """An expectation of the demo, and whether the expectation holds.
+
+    `found` describes the actual result.
+    """
 
     what: str
     holds: bool
@@ -196,7 +199,7 @@ def import_schedule(
     """Write a schedule's CSV file to `path`, import the file, and return the report.
 
     `classes` maps each meeting's number to a time at which the scheduled class begins, in local
-    time. `series` is the Opencast series of all these scheduled classes.
+    time. `series` is the Opencast series of all scheduled classes in the file.
 
     Raises:
         OpsError, ScheduleUnreadable: See `ops.schedule.commands.import_csv`.
@@ -292,7 +295,7 @@ def _ask(driver: Driver, journey: Journey) -> None:
 
 
 def _forge(driver: Driver, start: datetime) -> list[int]:
-    """Add recording (d) to Zoom, send its forged webhook events, and return the statuses."""
+    """Add recording (d) to Zoom, send forged webhook events, and return the statuses."""
     stranger = driver.add_lecture(
         meeting_id=FORGED, start_time=start, topic="Forged", seed="d", segments=1
     )
@@ -470,7 +473,7 @@ def _captions_of(driver: Driver, journey: Journey) -> str:
 
 
 def report(checks: list[Check], console: Console) -> bool:
-    """Print the checks, and return whether all of them hold."""
+    """Print the checks, and return whether all checks hold."""
     console.print("\n[bold]Checked[/bold]")
     for check in checks:
         mark = Text("✓", style="green") if check.holds else Text("✗", style="red")

@@ -1,6 +1,6 @@
 """Access to the local cloud, and the deploy of the stack with the CDK's command line.
 
-The CDK runs twice, because it can synthesize the template while the cloud starts.
+The CDK runs twice, because the CDK can synthesize the template while the cloud starts.
 """
 
 import os
@@ -29,7 +29,7 @@ DEPLOY_SECONDS = 180.0
 
 @dataclass(frozen=True)
 class Access:
-    """Access to a local cloud as its account's root. `secret` is the root's secret access key."""
+    """Access to a local cloud as the account's root. `secret` is the root's secret access key."""
 
     url: str
     ca_bundle: Path
@@ -128,7 +128,7 @@ class Cdk:
 
 
 def build_packages(folder: Path) -> list[Package]:
-    """Return the functions' packages for this machine. Build those that aren't up to date.
+    """Return the functions' packages for this machine. Build packages that aren't up to date.
 
     For `Raises`, see `ops.code.package.build`.
     """

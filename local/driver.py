@@ -73,7 +73,7 @@ class OpencastFile(msgspec.Struct, frozen=True):
 
 
 class AddedTrack(msgspec.Struct, frozen=True):
-    """A track that was added to an event of the Opencast stand-in after its ingest."""
+    """A track that was added to an event of the Opencast stand-in after the event's ingest."""
 
     mediapackage_id: str
     file: OpencastFile
@@ -148,11 +148,11 @@ class Driver:
         return self._access.client(service)
 
     def table(self, name: str) -> Any:
-        """Return a DynamoDB table of the stack by its name without the stack's prefix."""
+        """Return a DynamoDB table of the stack by the table's name without the stack's prefix."""
         return self._access.resource("dynamodb").Table(f"{self.state.stack_name}-{name}")
 
     def queue_url(self, name: str) -> str:
-        """Return the URL of a queue of the stack by its name without the stack's prefix."""
+        """Return the URL of a queue of the stack by the queue's name without the stack's prefix."""
         name = f"{self.state.stack_name}-{name}"
         return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
@@ -167,7 +167,7 @@ class Driver:
         """Return the current state of a recording in the Zoom stand-in.
 
         Raises:
-            DriverError: There is no such recording.
+            DriverError: The stand-in has no recording with the uuid.
         """
         listed = self._control("GET", "zoom", "recordings")
         for recording in msgspec.convert(listed, list[ZoomRecording]):
@@ -239,7 +239,7 @@ class Driver:
         return msgspec.convert(listed, tuple[OpencastIngest, ...])
 
     def added_to(self, mediapackage_id: str) -> list[OpencastFile]:
-        """Return the tracks that were added to an Opencast event after its ingest."""
+        """Return the tracks that were added to an Opencast event after the event's ingest."""
         listed = self._control("GET", "opencast", "tracks")
         added = msgspec.convert(listed, list[AddedTrack])
         return [track.file for track in added if track.mediapackage_id == mediapackage_id]
@@ -291,7 +291,7 @@ class Driver:
         """Return a recording's ingest that was updated last, or None without an ingest.
 
         The ingest's `status` can be an outcome in Opencast, such as PUBLISHED. `ingest_status`
-        returns no such outcome.
+        returns no outcome in Opencast.
         """
         found = self._get_status(meeting_id=recording.meeting_id, details="true")["ingests"]
         own = [ingest for ingest in found if ingest["uuid"] == recording.uuid]
@@ -319,7 +319,7 @@ class Driver:
         self.table("recordings").put_item(Item=item)
 
     def reconcile(self) -> dict[str, Any]:
-        """Run reconcile, and return its report.
+        """Run reconcile, and return the report.
 
         Raises:
             DriverError: Reconcile failed or stopped early.
@@ -423,7 +423,7 @@ class Driver:
 
 
 def wait_for(ask: Callable[[], Found | None], what: str, seconds: float) -> Found:
-    """Call `ask` until it returns a truthy value, and return that value.
+    """Call `ask` until `ask` returns a truthy value, and return that value.
 
     Raises:
         DriverError: No call returned a truthy value within `seconds`. The text contains `what`.

@@ -3,7 +3,7 @@
     .venv-cloud/bin/python -P local/gateway.py
 
 ministack doesn't check the signatures of the account's root, serves its own endpoints to everyone,
-and allows every web page to read its answers. The gateway runs in ministack's process, so no port
+and allows every web page to read the answers. The gateway runs in ministack's process, so no port
 bypasses the gateway. The virtual environment is `.venv-cloud`, which has ministack and hypercorn
 but not our packages.
 
@@ -85,7 +85,7 @@ class Request:
         return API.match(self.path) is not None
 
     def parameter(self, name: str) -> str:
-        """Return the first value of a query parameter, or "" if it is missing."""
+        """Return the first value of a query parameter, or "" if the parameter is missing."""
         return self.query.get(name, [""])[0]
 
 
@@ -364,7 +364,7 @@ def make_role_keys_secret() -> None:
 
     ministack derives the keys only from the ARNs of function and role, which anybody can guess. A
     secret path before the role's name in the ARN changes the keys. ministack still finds the role,
-    because it searches by name.
+    because ministack searches by name.
     """
     derive = lambda_runtime.execution_credentials
     secret = secrets.token_hex(32)

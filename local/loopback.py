@@ -1,6 +1,7 @@
 """Checks of requests to local servers, which every user and browser of the machine can reach.
 
-The module needs only the standard library, because the local cloud imports it in `.venv-cloud`.
+The module needs only the standard library, because the local cloud imports the module in
+`.venv-cloud`.
 """
 
 import hmac
@@ -14,7 +15,7 @@ _HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
 
 
 def foreign(hosts: Sequence[str], origins: Sequence[str]) -> str:
-    """Return the reason why a request may come from another server's page, or "" if it can't.
+    """Return why a request may come from another server's page, or "" if the request can't.
 
     `hosts` and `origins` are the values of the headers `Host` and `Origin`. After DNS rebinding a
     page's own name has an address on loopback, and `Host` contains that name.

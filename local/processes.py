@@ -154,7 +154,7 @@ class Processes:
 
 
 def stop(processes: Sequence[Running]) -> None:
-    """Stop these processes in parallel, and wait until all have ended."""
+    """Stop processes in parallel, and wait until all processes have ended."""
     for process in processes:
         process.supervisor.terminate()
         if process.supervisor.stdin is not None:
@@ -164,7 +164,7 @@ def stop(processes: Sequence[Running]) -> None:
 
 
 def stop_pids(pids: Sequence[int]) -> None:
-    """Stop the processes of an earlier run by their supervisors' pids, and wait for their end.
+    """Stop an earlier run's processes by the supervisors' pids, and wait for the processes' end.
 
     The wait has a limit of a few times `GRACE_SECONDS`. A pid that belongs to another program now
     is skipped. The processes of a supervisor that was killed are stopped, too.
@@ -244,6 +244,6 @@ def _command_line(pid: int) -> str:
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:
-    """Return the last `count` lines of a log file, or "" if there is no such file."""
+    """Return the last `count` lines of a log file, or "" if the file doesn't exist."""
     lines = log.read_text("utf-8", errors="replace").splitlines() if log.exists() else []
     return "\n".join(lines[-count:])

@@ -77,7 +77,7 @@ def screen(printed: str) -> list[str]:
 
 
 def picture(lines: Sequence[str], title: str, columns: int) -> str:
-    """Return an SVG of a terminal with these lines. The SVG loads no fonts from other servers."""
+    """Return an SVG of a terminal with `lines`. The SVG loads no fonts from other servers."""
     console = Console(
         record=True, width=columns, file=io.StringIO(), force_terminal=True, highlight=False
     )

@@ -176,13 +176,13 @@ class LocalStack:
         self._open.close()
 
     def detach(self) -> None:
-        """Let the stack outlive this process, until `local.state.stop_stack` ends it."""
+        """Let the stack outlive this process, until `local.state.stop_stack` ends the stack."""
         self._processes.detach()
         self._open.close()
         self._processes = Processes(self.home / "logs")
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of the local cloud with the key of its account's root."""
+        """Return a boto3 client of the local cloud with the key of the account's root."""
         return self._access.client(service)
 
     @property

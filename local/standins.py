@@ -24,7 +24,7 @@ class Neighbours:
     own: tuple[str, ...]
 
     def url(self, name: str) -> str:
-        """Return the URL of a neighbour by its name."""
+        """Return the URL of a neighbour by the neighbour's name."""
         return str(getattr(self, f"{name}_url"))
 
 

@@ -32,7 +32,7 @@ from local.processes import Processes, Running
 
 EVERY_SECONDS = 1.0
 ROUNDS = 10
-"""Number of readings after which the filters are listed again, because a deploy can change them."""
+"""Number of readings before the filters are listed again, because a deploy may change filters."""
 MARGIN = 10_000
 """Longest time in ms from a log event's timestamp until the log event can be read."""
 
@@ -126,7 +126,7 @@ class Delivery:
                     Payload=msgspec.json.encode(event),
                 )
             self._handled.add(stream)
-        # An error above skips these lines, so that the same log events are read again.
+        # An error above skips the lines below, so that the same log events are read again.
         self._handled &= streams.keys()
         if lines:
             self._since = max(self._since, lines[-1]["timestamp"] - MARGIN)
@@ -143,8 +143,8 @@ class Deliveries:
     def look(self) -> None:
         """List the cloud's filters, and bring the deliveries up to date.
 
-        The delivery of a known filter stays, with its record of handled log streams. If the list
-        breaks off, all deliveries stay.
+        The delivery of a known filter stays, with the delivery's record of handled log streams. If
+        the list breaks off, all deliveries stay.
 
         Raises:
             ClientError, BotoCoreError: A request to the cloud failed.

@@ -1,10 +1,11 @@
-"""Run a command, and end it when the process that started this program has ended.
+"""Run a command, and end the command when the process that started this program has ended.
 
     supervisor.py <grace in seconds> <command> [argument …]
 
 Standard input is a pipe from the starter. When the pipe closes (the starter ended, crashed or was
-killed), this program ends the command and all its child processes. So neither ^C nor SIGKILL leaves
-a process or a port behind. But one byte in the pipe lets the command outlive the starter.
+killed), this program ends the command and all child processes of the command. So neither ^C nor
+SIGKILL leaves a process or a port behind. But one byte in the pipe lets the command outlive the
+starter.
 
 SIGTERM or SIGINT to this program ends the command too. The command's process group gets SIGTERM,
 and SIGKILL after at most the grace. Only the owner can read files that the command writes. This
@@ -28,7 +29,7 @@ CANNOT_START = 127
 def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
     """Send SIGTERM to the child's process group, and SIGKILL after at most `grace` seconds.
 
-    Wait for the child's end, and at most `REAP_SECONDS` for the end of its own children.
+    Wait for the child's end, and at most `REAP_SECONDS` for the end of the child's own children.
     """
     deadline = time.monotonic() + grace
     with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -146,7 +146,7 @@ def _examples(title: str, content: Schema) -> Iterator[str]:
 
 
 def _type(document: Schema, schema: Schema) -> str:
-    """Return a schema's type in Markdown: a link to its section, or its name, values or items."""
+    """Return a schema's type in Markdown: a link to a section, or a name, values or items."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         if _has_section(document, name):
@@ -178,7 +178,7 @@ def _has_section(document: Schema, name: str) -> bool:
 
 
 def _bodies(document: Schema) -> set[str]:
-    """Return the names of the schemas of request bodies, which have no section of their own."""
+    """Return the names of request bodies' schemas, which the document shows without a section."""
     return {
         content["schema"]["$ref"].rpartition("/")[2]
         for item in document["paths"].values()

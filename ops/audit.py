@@ -1,9 +1,9 @@
 """`invoke audit`: look up known vulnerabilities of every locked package (pip-audit, npm audit).
 
-Both tools ask a service on the internet. A mirror without the data answers like a service that
-knows no vulnerability. So each tool also asks about the control: a release with a known
-vulnerability. If a tool's answer doesn't report the control, the report says that nothing was
-checked.
+The tools pip-audit and npm audit ask services on the internet. A mirror without the data answers
+like a service that knows no vulnerability. So each tool also asks about the control: a release with
+a known vulnerability. If a tool's answer doesn't report the control, the report says that nothing
+was checked.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def locked(root: Path, folder: str) -> set[tuple[str, str]]:
 def without_duplicates(pins: set[tuple[str, str]]) -> list[dict[str, str]]:
     """Divide pins into groups, because pip-audit refuses a file with two versions of a package.
 
-    Each group has the version of each of its packages by the package's name.
+    Each group maps the names of packages to versions.
     """
     divided: list[dict[str, str]] = []
     for name, version in sorted(pins):

@@ -86,11 +86,11 @@ def silence_request_logs() -> None:
 def error_line(error: Exception) -> str:
     """Return an error's text for the operator, with advice if there is any.
 
-    An error of a library without advice is shown on one line, with its type.
+    An error of a library without advice is shown on one line, with the error's type.
     """
     if type(error).__module__.partition(".")[0] in OWN_PACKAGES:
         return str(error) + local_hint(error)
-    # When the local stack is down, botocore may report the missing file of its certificate
+    # When the local stack is down, botocore may report the missing file of the certificate
     # authority in place of the refused connection.
     is_unreachable = isinstance(error, NoConnection) or "certificate bundle" in str(error)
     if is_unreachable and is_local(os.environ):
@@ -170,7 +170,7 @@ class TypedTask(Task[Callable[..., None]]):
     def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
         """Return invoke's keywords for an option, with the kind `int` for an `int | None`.
 
-        invoke itself takes an option's type from its default.
+        invoke itself takes an option's type from the option's default.
         """
         options: dict[str, Any] = super().arg_opts(name, default, taken_names)
         if inspect.signature(self.body).parameters[name].annotation == "int | None":
@@ -182,7 +182,7 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
     """Return a decorator that makes a command of a function.
 
     The command prints an error on stderr and ends with exit code 1, or raises the error if
-    `wants_traceback`. An `Exit` of the function keeps its exit code, and an `UnexpectedExit` is
+    `wants_traceback`. The exit code of an `Exit` of the function stays, and an `UnexpectedExit` is
     always raised. ^C ends the command with exit code 130. A positional argument that looks like an
     option is an error.
     """

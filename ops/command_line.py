@@ -34,7 +34,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 OPTIONAL_POSITIONALS: Mapping[str, tuple[str, ...]] = {"schedule.oc-import": ("endpoint",)}
 """Arguments that are positional but optional, by command.
 
-These arguments are `positional` in `@command`, and None if they aren't given.
+Such an argument is `positional` in `@command`, and None if the operator leaves the argument out.
 """
 
 
@@ -48,7 +48,7 @@ CORE_OPTIONS_WITHOUT_EFFECT: Mapping[str, str] = {
     "pty": "",
     "warn-only": "",
 }
-"""Options of invoke that these commands refuse, each with advice for the operator or ""."""
+"""Options of invoke that the project's commands refuse, each with advice for the operator or ""."""
 
 
 FIRST_STEPS = """\
@@ -93,7 +93,7 @@ class Machine(ParseMachine):
 
     token = ""
     typed = ""
-    """The current command's name as it was typed, such as `recordings` for `recordings.list`."""
+    """The typed name of the current command, such as `recordings` for `recordings.list`."""
 
     def _bring_definitions_to_object_level(self) -> None:
         # Subclasses don't inherit the states of invoke's state machine.
@@ -238,7 +238,7 @@ class CommandLine(Program):
                 unknown command.
         """
         if self.args.version.value:
-            # This `--version` stands after a command. invoke itself handles only a `--version`
+            # The `--version` stands after a command. invoke itself handles only a `--version`
             # before all commands.
             print(version_line())
             raise Exit
@@ -311,14 +311,14 @@ def version_line() -> str:
 def adapt_invoke() -> None:
     """Change the running `Program` that loads tasks.py into a `CommandLine`.
 
-    invoke offers no way for a tasks.py to choose its parser and program.
+    invoke offers no way for a tasks.py to choose a parser and a program.
     """
     invoke_parser.ParseMachine = Machine  # type: ignore[misc]
     program.__class__ = CommandLine
 
 
 def add_underscored(context: ParserContext) -> None:
-    """Add the ALIASES of a command, and spellings of its names and options with underscores.
+    """Add ALIASES of a command, and spellings of the names and options with underscores.
 
     Aliases and spellings are kept for compatibility: documents of sites contain
     `exec.on_demand --oc_workflow=X`.

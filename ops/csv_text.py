@@ -15,7 +15,7 @@ _ESCAPED = re.compile(rf"'+{_STARTS}")
 
 
 def escaped(cell: str) -> str:
-    """Return the cell, with an apostrophe in front if a spreadsheet would run it as a formula.
+    """Return the cell, after an apostrophe if a spreadsheet would run the cell as a formula.
 
     A cell that looks escaped already gets a further apostrophe, which `unescaped` removes.
     """

@@ -1,7 +1,7 @@
 """Write the table of grants in docs/security.md: `python -m ops.grants_document`.
 
-This module synthesizes the template and reads the grants in it. A test compares the document with
-this module's output.
+This module synthesizes the template and reads the template's grants. A test compares the document
+with this module's output.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
 
 
 class Kind(NamedTuple):
-    """A kind of resource: a pattern of its ARN, and its words for people.
+    """A kind of resource: a pattern of the ARNs, and the kind's words for people.
 
     The group of the pattern matches the resource's name."""
 
@@ -87,7 +87,7 @@ class Grant:
 
 
 class Row(NamedTuple):
-    """A row of the table: a function's task name, its actions, the kind and names of resources.
+    """A row of the table: a function's task name, actions, and the kind and names of resources.
 
     `function` is "each" in a row that all functions share. `condition` names the settings that add
     the grants; "" for no settings.
@@ -161,7 +161,7 @@ def resolve(value: Any, resources: Mapping[str, Any]) -> Any:
 
 
 def arn_of(name: str, resources: Mapping[str, Any]) -> str:
-    """Return the ARN of a resource, given its logical id."""
+    """Return the ARN of a resource, given the resource's logical id."""
     prefix, key, suffix = ARNS[resources[name]["Type"]]
     return str(prefix + resources[name]["Properties"][key] + suffix)
 
@@ -215,7 +215,7 @@ def _rows_of(
 
 
 def described(resource: str, function: Function, stack: str) -> tuple[Kind, str]:
-    """Return the kind and the short name of a resource, given its ARN.
+    """Return the kind and the short name of a resource, given the resource's ARN.
 
     Raises:
         ValueError: KINDS has no kind for the resource.

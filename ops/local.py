@@ -110,7 +110,7 @@ def env(_context: Context) -> None:
 def show_environment(home: Path) -> None:
     """Print shell commands that select the local stack of the folder `home`.
 
-    On a terminal, print instead the one command that runs these shell commands.
+    On a terminal, print instead the one command that runs the shell commands.
 
     Raises:
         OpsError: No stack is running.

@@ -89,7 +89,7 @@ def group_lines(root: Collection, names: list[str]) -> Iterator[str]:
 
 
 def option(argument: Argument) -> str:
-    """Return the description of an option: its spellings and its help text."""
+    """Return the description of an option: the option's spellings and help text."""
     typed = [
         f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-').rstrip('-')}"
         for name in argument.names

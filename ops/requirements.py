@@ -90,7 +90,7 @@ def version_of(pin: Requirement) -> str:
 def requirers(lock: Path) -> set[tuple[str, str]]:
     """Return (canonical name, file) of each package and each file that requires the package.
 
-    The lock's comments name these files.
+    The lock's comments name the files that require a package.
     """
     found: set[tuple[str, str]] = set()
     for block in re.split(r"^(?=[A-Za-z0-9])", lock.read_text(), flags=re.MULTILINE)[1:]:

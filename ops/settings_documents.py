@@ -1,7 +1,7 @@
 """Write `example.env` and docs/settings.md from the table of settings.
 
-`python -m ops.settings_documents` writes both files. A test compares the files with this module's
-output.
+`python -m ops.settings_documents` writes the two files. A test compares the files with this
+module's output.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ TABLE_HEAD = """\
 
 
 def sections() -> Iterator[tuple[Section, list[Setting[Any]]]]:
-    """Yield each section with its settings, in their order."""
+    """Yield each section with the section's settings, in the order of TABLE."""
     for section, rows in groupby(TABLE.values(), key=lambda row: row.section):
         yield section, list(rows)
 
 
 def meaning(row: Setting[Any]) -> str:
-    """Return the description of a setting for people, without the form of its value."""
+    """Return the description of a setting for people, without the form of the setting's value."""
     parts = [
         "Required." if row.missing else "",
         row.line,

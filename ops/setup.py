@@ -42,7 +42,7 @@ UNREACHABLE = re.compile(
     r"|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENETUNREACH"
 )
 
-# These variables in the caller's shell would redirect an installation.
+# In the caller's shell, REDIRECTING_SETTINGS would redirect an installation.
 REDIRECTING_SETTINGS = (
     "PYTHONPATH",
     "PYTHONHOME",
@@ -93,7 +93,7 @@ class Step:
             return []
 
     def run(self) -> None:
-        """Fill the folder, and write its stamp.
+        """Fill the folder, and write the folder's stamp.
 
         The folder is emptied first if the interpreter or the folder's path has changed, or no
         installation was finished. An interrupted run leaves no stamp, so the next run fills the
@@ -122,7 +122,7 @@ def log_path(folder: str) -> Path:
 
 
 def call(command: "list[str]", log: BinaryIO) -> None:
-    """Run a command, and write its output to the log.
+    """Run a command, and write the output to the log.
 
     Raises:
         SetupError: The command failed. The text is the reason on one line.

@@ -1,4 +1,4 @@
-"""The stack that a command works on, and the safeguards of commands that change it."""
+"""The stack that a command works on, and the safeguards of commands that change the stack."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Target:
         return s3
 
     def table(self, name: str) -> Any:
-        """Return a DynamoDB table by its name."""
+        """Return a DynamoDB table by name."""
         return self.session.resource("dynamodb").Table(name)
 
     def description(self) -> str:
@@ -75,7 +75,7 @@ class Target:
 
 
 def _expect_owner(account: str, params: dict[str, Any], model: OperationModel, **_: object) -> None:
-    """Add the buckets' expected owner to a request, if the operation has such parameters."""
+    """Add the buckets' expected owner to a request, if the operation takes an expected owner."""
     known = model.input_shape.members if model.input_shape else {}
     for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if name in known:
@@ -95,7 +95,7 @@ def target_of(place: Place) -> Target:
 
 
 def configured_target(*, needs_code: bool = False) -> Target:
-    """Return the stack that the shell and `.env` name, whether it exists or not.
+    """Return the stack that the shell and `.env` name, whether the stack exists or not.
 
     `needs_code` says whether the command reads or writes the functions' packages.
 
@@ -139,7 +139,7 @@ def log_retention() -> timedelta:
 
 
 def _configured(name: str) -> Any:
-    """Return the value of a setting in the shell or `.env`, or its default.
+    """Return the value of a setting in the shell or `.env`, or the setting's default.
 
     Raises:
         SettingsError: The setting's text is wrong, or `.env` isn't UTF-8.
@@ -209,7 +209,7 @@ def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
 
 
 def announce(target: Target) -> None:
-    """Print the target, and let the command continue even if nobody reads its output any more."""
+    """Print the target, and let the command continue even if nobody reads the output any more."""
     terminal.survive_closed_output()
     print(target.description(), flush=True)
 

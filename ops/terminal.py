@@ -43,7 +43,7 @@ BLOCKS_BELOW = 110
 
 PIECES = re.compile(r"\S+\s*|^\s+")
 WORDS = re.compile(r"[^\s`]*`[^`\n]+`\S*\s*|\S+\s*|^\s+")
-"""A pattern for one word with the space behind it. A command in backticks counts as one word."""
+"""A pattern for one word and the following space. A command in backticks counts as one word."""
 
 LONGEST_NAME = 20
 """Maximum length in characters of a cell with spaces that stays on one line."""
@@ -62,7 +62,7 @@ NOTHING = {"", "-"}
 
 SILENT_SECONDS = 1.5
 REPEAT_SECONDS = 10.0
-"""Seconds before a slow step's first line and between its next lines, without a terminal."""
+"""Seconds before a slow step's first line and between the step's next lines, without a terminal."""
 
 
 class PipeAwareConsole(Console):
@@ -102,8 +102,9 @@ def show(
 ) -> None:
     """Print a table, or a block of lines for each row if the terminal is too narrow.
 
-    A table that is too wide is printed without its columns that have no content, if that suffices;
-    the first column stays. Control characters are escaped. Square brackets aren't markup.
+    A table that is too wide is printed without the columns that have no content, if the other
+    columns fit; the first column stays. Control characters are escaped. Square brackets aren't
+    markup.
 
     Args:
         title: Title above the table.
@@ -180,7 +181,7 @@ def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bo
 def show_blocks(
     shown: Console, title: str, names: Sequence[str], rows: Sequence[Sequence[Text]]
 ) -> None:
-    """Print a title and a block for each row: the first cell, and the other cells with their names.
+    """Print a title and a block for each row: the first cell, and the other cells with names.
 
     Cells without content are left out. If a row has only two cells, the second cell's name is left
     out. If the terminal has room, the two cells are printed beside each other, even if the second
@@ -281,13 +282,13 @@ def fitted_error(text: str, out: TextIO) -> str:
 
 
 def say(text: str, *, failed: bool = False) -> None:
-    """Print a sentence of a command's answer, in red if it tells of a failure."""
+    """Print a sentence of a command's answer, in red if the sentence tells of a failure."""
     shown = Text(fitted(text, sys.stdout), style=ERROR_STYLE if failed else "")
     console().print(shown, soft_wrap=True)
 
 
 def marked(text: str, *, failed: bool) -> str | Text:
-    """Return the content of a cell, marked if it tells of a failure."""
+    """Return the content of a cell, marked if the content tells of a failure."""
     return Text(text, style=FAILED_STYLE) if failed else text
 
 
@@ -347,7 +348,7 @@ def discard_output(out: TextIO) -> None:
 
 
 def survive_closed_output() -> None:
-    """Let the program complete its change even if the reader of its output goes away."""
+    """Let the program complete a change even if the reader of the program's output goes away."""
     sys.stdout = DiscardingOutput(sys.stdout)
 
 

@@ -1,7 +1,7 @@
 """A moving line on the terminal while a request to AWS takes long.
 
 Many commands read from AWS before they print anything. The slow steps of commands show a line of
-their own (`terminal.working`); this line covers every other request.
+their own (`terminal.working`); the line of this module covers every other request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The cases in which programs are measured, and the files that they copy.
+"""The cases in which programs are measured, and the files that the programs copy.
 
 A case keeps its name and its numbers, so that results of different years can be compared. 1 MB is
 1,000,000 bytes.

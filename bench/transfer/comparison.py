@@ -109,7 +109,7 @@ def _add_memory_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _memory(options: Options) -> bool:
-    """Measure copies of several sizes, check their bytes, and return whether every run counts."""
+    """Measure copies of several sizes, check the bytes, and return whether every run counts."""
     loads = [one_file(size) for size in options.sizes]
     named = programs(options.sut, options.suts)
     jobs = [

@@ -27,7 +27,7 @@ INVOCATIONS = 3
 """The file of `invocations` has as many bytes as Zoom sends in this number of invocations."""
 MOST_INVOCATIONS = 10
 START_SECONDS = 2.0
-"""Time that a program gets to start, in addition to its time limit."""
+"""Time that a program gets to start, in addition to the time limit."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Interrupted:
         return process.run(self.program, task, self.peers.folder, kill_after=kill_after)
 
     def usual_seconds(self) -> float:
-        """Make a copy that isn't interrupted, and return its duration in seconds.
+        """Make a copy that isn't interrupted, and return the copy's duration in seconds.
 
         Raises:
             ProgramFailed: The program can't copy the file.
@@ -77,9 +77,9 @@ class Interrupted:
         return ended.seconds
 
     def copy_with_kills(self, load: Load, seed: int, moments: Iterator[float]) -> Killed:
-        """Run the program once for each of `moments`, the seconds from a run's start to its kill.
+        """Run the program once for each of `moments`, the seconds from a run's start to the kill.
 
-        All runs continue the same copy. If a run ends before its kill, no other run follows. If
+        All runs continue the same copy. If a run ends before the kill, no other run follows. If
         every run was killed, a last run gets `LIMIT_SECONDS`.
         """
         self.begin(load)
@@ -107,7 +107,7 @@ class Interrupted:
     def copy_in_invocations(self, load: Load) -> Continued:
         """Make one copy in at most `MOST_INVOCATIONS` invocations, and print each invocation.
 
-        An invocation that still runs `START_SECONDS` after its time limit is killed.
+        An invocation that still runs `START_SECONDS` after the time limit is killed.
         """
         limit = self.options.seconds
         self.begin(load)

@@ -27,7 +27,7 @@ class Ended:
 
     Attributes:
         exit_code: Exit code; negative for a signal.
-        was_killed: Whether the program was killed because its time was over.
+        was_killed: Whether the program was killed because the time was over.
         seconds: Duration.
         cpu_s: CPU seconds, user and system.
         rss_mb: Peak memory in MB of 2^20 bytes. ru_maxrss of getrusage(2) is at least the memory of
@@ -55,10 +55,10 @@ class Ended:
 
 
 def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> Ended:
-    """Run and measure a program, and kill it if it runs longer than `kill_after` seconds.
+    """Run and measure a program, and kill the program after `kill_after` seconds.
 
     The program's child processes are killed together with the program, or after its end. The
-    program runs in `folder`, and its output goes to `program.log` there.
+    program runs in `folder`, and the output goes to `program.log` in `folder`.
     """
     config, log = folder / "aws_config", folder / "program.log"
     config.write_text(AWS_CONFIG)

@@ -1,4 +1,4 @@
-"""The report of a program on its own transfer, which is one line on standard output.
+"""The report of a program on the program's own transfer, which is one line on standard output.
 
     with Report() as report:
         ... the transfer ...
@@ -30,7 +30,7 @@ class Reported(msgspec.Struct, frozen=True):
         cpu_s: CPU seconds, child processes included.
         rss_before_mb: Peak memory of the process before the transfer, in MB of 2^20 bytes.
         attempts: Number of retries, or None if the program doesn't count them.
-        error: Reason why the transfer failed; None if it succeeded or ran out of time.
+        error: Reason why the transfer failed; None if the transfer succeeded or ran out of time.
     """
 
     transfer_s: float
@@ -77,7 +77,7 @@ class Report:
 
 
 def read_report(output: bytes) -> Reported | None:
-    """Return the last report in a program's output, or None if it is missing or malformed."""
+    """Return the last report in a program's output, or None for a missing or malformed report."""
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
     if not lines:
         return None

@@ -1,4 +1,4 @@
-"""Both stand-ins of a measurement, each in its own process, and their temporary folder.
+"""The two stand-ins of a measurement, each in a separate process, and a temporary folder.
 
 The folder is in memory if the machine has /dev/shm.
 """
@@ -20,7 +20,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it gets a random name
 
 @dataclass(frozen=True)
 class StandIns:
-    """The stand-ins, their certificate authority, and a temporary folder."""
+    """The stand-ins, the stand-ins' certificate authority, and a temporary folder."""
 
     folder: Path
     tls: Authority

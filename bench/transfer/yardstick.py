@@ -1,6 +1,6 @@
 """Measure the CPU seconds that curl needs for a download alone, and for an upload alone.
 
-The sum of these seconds is the yardstick for a program that downloads and uploads the same bytes.
+The sum of the CPU seconds is the yardstick for a program that downloads and uploads the same bytes.
 The command `peers` measures the speed of the stand-ins alone, which limits the programs' speed.
 """
 
@@ -97,7 +97,7 @@ def _run(command: Sequence[str], at_once: int) -> tuple[float, float]:
 
 
 def _file(folder: Path, name: str, size: int) -> Path:
-    """Write the file to upload unless the file exists, and return its path."""
+    """Write the file to upload unless the file exists, and return the file's path."""
     path = folder / f"{name}.mp4"
     if not path.exists():
         with path.open("wb") as file:

@@ -137,7 +137,7 @@ class ApiStandIn(StandIn):
 
     @property
     def requests(self) -> tuple[Seen, ...]:
-        """The requests so far, in the order of their answers."""
+        """The requests so far, in the order of the answers."""
         return tuple(self._seen)
 
     def fail(self, fault: Fault) -> None:

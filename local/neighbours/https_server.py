@@ -30,7 +30,8 @@ LARGEST_BODY = 4 * 1024 * 1024
 class Request:
     """An HTTP request. `path` is percent-encoded. Names of headers ignore case.
 
-    `query` has the last value of each name. `query_string` is the whole query as it was sent.
+    `query` has the last value of each name. `query_string` is the whole query as the client sent
+    the query.
     """
 
     method: str
@@ -145,8 +146,8 @@ class _Server(ThreadingHTTPServer):
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         plain, address = super().get_request()
         plain.settimeout(IDLE_SECONDS)
-        # A client that sends nothing would block all others if this thread did the handshake.
-        # So the connection's own thread does the handshake.
+        # A client that sends nothing would block all other clients if the accepting thread did the
+        # handshake. So the connection's own thread does the handshake.
         connection = self._tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._open.add(connection)

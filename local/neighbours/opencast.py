@@ -7,8 +7,8 @@ The stand-in refuses wrong requests as Opencast does. The system account comes f
 Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
 
 GET    /_control/ingests   returns every ingest in order, failed ones included
-GET    /_control/tracks    returns every track that was added to an event after its ingest
-POST   /_control/series    {"identifier", "title", …}: adds a series with these Dublin Core terms
+GET    /_control/tracks    returns every track that was added to an event after the event's ingest
+POST   /_control/series    {"identifier", "title", …}: adds a series, given Dublin Core terms
 POST   /_control/switches  the Switches to change, such as the state in which workflows end
 POST   /_control/workflows a WorkflowChange: changes the workflows of an event
 POST   /_control/delete    {"identifier"}: deletes an event
@@ -55,8 +55,8 @@ def default_users(name: str, password: str) -> tuple[User, ...]:
     """Return the system account, and three users who can do less.
 
     `database` is an administrator who can't use Digest. `agent` is a capture agent. `blind` may
-    ingest and ask for events, but sees no event. The password of each of these three users is the
-    user's name.
+    ingest and ask for events, but sees no event. The password of `database`, `agent` and `blind` is
+    the user's name.
     """
     admin = frozenset({ADMIN, API, EVENTS_VIEW})
     lesser = {
@@ -112,13 +112,13 @@ class OpencastStandIn(StandIn):
 
     @property
     def added(self) -> list[AddedTrack]:
-        """The tracks that were added to events after their ingests."""
+        """The tracks that were added to events after the events' ingests."""
         with self.store.lock:
             return list(self.store.added)
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """The requests so far, in the order of their answers."""
+        """The requests so far, in the order of the answers."""
         with self.store.lock:
             return list(self.store.requests)
 
@@ -135,7 +135,7 @@ class OpencastStandIn(StandIn):
         self.store.faults.add(fault)
 
     def add_series(self, identifier: str, **terms: str) -> None:
-        """Add a series with these Dublin Core terms, unless the series exists."""
+        """Add a series with the Dublin Core `terms`, unless the series exists."""
         catalog = {"identifier": identifier, **terms}
         self.store.add_series({term: [{"value": value}] for term, value in catalog.items()})
 

@@ -1,4 +1,4 @@
-"""Read the parts of Opencast's forms in order, with their URIs and series catalogs."""
+"""Read the parts of Opencast's forms in order, with URIs and series catalogs."""
 
 import io
 import json
@@ -25,8 +25,8 @@ TERMS = frozenset(
 )
 """Names of the parts that are Dublin Core terms of the episode."""
 
-# Opencast parses URIs with java.net.URI, which refuses these characters, a colon at the beginning,
-# and a % without two hex digits.
+# Opencast parses URIs with java.net.URI, which refuses the pattern's characters, a colon at the
+# beginning, and a % without two hex digits.
 _BAD_URI = re.compile(r"^:|[\x00-\x20\x7f<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})")
 
 
@@ -57,7 +57,7 @@ def read_parts(body: bytes, boundary: str, *, files: bool = False) -> Iterator[P
 
     Raises:
         BadRequestError: A part is a file, and `files` is false. Opencast's ingest would take the
-            part for media, whatever its name.
+            part for media, whatever the part's name.
         BrokenFormError: The body ends too early, or isn't a form.
     """
     name, value, filename = "", bytearray(), None
@@ -102,7 +102,8 @@ def uri_of(part: Part) -> SplitResult:
         if not _BAD_URI.search(part.value):
             return urlsplit(part.value)
     except ValueError:
-        # urlsplit raises for brackets without an address. Opencast refuses such a URI, too.
+        # urlsplit raises for brackets without an address. Opencast refuses a URI with such
+        # brackets, too.
         pass
     raise BadRequestError(f"Invalid URI for {part.name}")
 

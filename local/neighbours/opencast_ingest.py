@@ -107,12 +107,12 @@ def _content(answer: requests.Response, uri: SplitResult) -> Content:
 
 
 def check_chapters(file: StoredFile, switches: Switches) -> None:
-    """Check that Opencast can show and edit chapters. The real Opencast has no such check.
+    """Check that Opencast can show and edit chapters. The real Opencast doesn't check chapters.
 
     Raises:
         BadRequestError: Opencast's version doesn't support chapters, the chapters are malformed or
             have tags, the first chapter doesn't begin at 0 s, a later chapter doesn't begin where
-            the chapter before ends, or a chapter doesn't end after its begin.
+            the chapter before ends, or a chapter doesn't end after the chapter's begin.
     """
     if file.flavor != CHAPTERS:
         return
@@ -280,7 +280,7 @@ class MediaPackage:
 
 @contextmanager
 def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
-    """Yield a new ingest of the store. Set the ingest to failed if it is running at the end."""
+    """Yield a new ingest of the store. Set an ingest that is running at the end to failed."""
     record = Ingest(mediapackage_id=str(uuid4()), workflow_asked=workflow, user=user)
     with store.lock:
         store.ingests.append(record)
@@ -301,7 +301,7 @@ def ingest(
 
     Raises:
         BadRequestError, IngestFailedError, ActiveWorkflowError, BrokenFormError: The ingest failed
-            before its workflow started.
+            before the ingest's workflow started.
     """
     package = MediaPackage(store, ca_bundle, record)
     for part in parts:

@@ -54,13 +54,13 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     active_seconds: float = 1.0
     """Duration of a workflow in seconds."""
     workflow_end: WorkflowEnd = "SUCCEEDED"
-    """The state of a workflow after its duration. A paused workflow stays active."""
+    """The state of a workflow after the workflow's duration. A paused workflow stays active."""
     operation: str = "encode"
     """The operation in which a workflow fails, stops or pauses."""
     incident: str = "The encoder ran out of space."
     """Opencast's text about a failed operation, or "" for no text."""
     publishes: bool = True
-    """True if a workflow that succeeds publishes its event."""
+    """True if a workflow that succeeds publishes the event."""
     version: str = "17.3.0"
     """Opencast's version. Before 16, added tracks have no tags. Before 19, chapters are refused."""
 
@@ -79,7 +79,7 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `slow`: Opencast waits `seconds` after the authentication.
     `conflict`: an ingest finds an active workflow.
     The first three kinds happen before the authentication, as at a proxy. With `after_work`,
-    these three kinds happen when all work is done.
+    the first three kinds happen when all work is done.
     """
 
     kind: Literal["close", "status", "maintenance", "slow", "conflict"]
@@ -110,7 +110,7 @@ class StoredFile(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class AddedTrack(msgspec.Struct, kw_only=True):
-    """A track that was added to an event after its ingest."""
+    """A track that was added to an event after the event's ingest."""
 
     mediapackage_id: str
     file: StoredFile
@@ -141,7 +141,7 @@ class Workflow(msgspec.Struct, kw_only=True):
     started: float
     properties: dict[str, str] = {}
     seconds: float | None = None
-    """Duration in seconds. In this and the next four fields, None stands for the switch's value."""
+    """Duration in seconds. Here and in the next four fields, None stands for the switch's value."""
     end: WorkflowEnd | None = None
     operation: str | None = None
     incident: str | None = None
@@ -317,8 +317,8 @@ class Store:
     def add_track(self, identifier: str, file: StoredFile, *, overwrite: bool) -> bool:
         """Add a track to an event, and return whether the event exists.
 
-        With `overwrite` the track replaces other files of the same flavor, and only those of the
-        same language if the track has one.
+        With `overwrite` the track replaces other files of the same flavor, and only files of the
+        same language if the track has a language.
 
         Raises:
             ActiveWorkflowError: The event has an active workflow.

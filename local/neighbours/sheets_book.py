@@ -33,7 +33,7 @@ class Spreadsheet:
     def put(self, title: str, rows: Sequence[Sequence[Typed]], merges: Sequence[str] = ()) -> None:
         """Replace a tab's content, or add the tab.
 
-        `merges` are ranges of merged cells, such as `A2:A4`. Only a range's first cell keeps its
+        `merges` are ranges of merged cells, such as `A2:A4`. Only a range's first cell keeps a
         value.
 
         Raises:
@@ -56,7 +56,7 @@ class Spreadsheet:
         """Give a tab another title.
 
         Raises:
-            KeyError: There is no such tab.
+            KeyError: No tab has the title `title`.
         """
         if title not in self.tabs:
             raise KeyError(f"no tab {title}")

@@ -1,4 +1,4 @@
-"""A stand-in for Slack, with its Web API, and users who type commands and press buttons.
+"""A stand-in for Slack, with the Web API, and users who type commands and press buttons.
 
 The stand-in refuses wrong requests as Slack does.
 
@@ -64,7 +64,7 @@ class SlackStandIn(ApiStandIn):
 
     @property
     def api_base_url(self) -> str:
-        """The prefix of the Web API's methods, with a slash at its end."""
+        """The prefix of the Web API's methods, with a slash at the end."""
         return f"{self.url}/api/"
 
     def command(self, typed: Typed) -> Outcome:

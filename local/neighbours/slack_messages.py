@@ -61,7 +61,7 @@ class Draft:
 
 
 def read_draft(payload: Any) -> Draft:
-    """Check the decoded JSON that an app sent, and return the message in it.
+    """Check the decoded JSON that an app sent, and return the message in the JSON.
 
     Raises:
         Refused: Slack refuses the message.

@@ -1,4 +1,4 @@
-"""Send the commands that users type, and their presses of buttons, to the app.
+"""Send the commands that users type, and the users' presses of buttons, to the app.
 
 Requests are built and signed as Slack's are. Slack waits three seconds for an answer.
 https://api.slack.com/interactivity/slash-commands
@@ -108,8 +108,8 @@ class Player:
         """Send the press of a button, and return the outcome. Slack doesn't show the answer.
 
         Raises:
-            KeyError: The user is unknown or sees no such message, or the message has no such
-                button.
+            KeyError: The user is unknown or doesn't see the message, or the message doesn't have
+                the button.
             ValueError: The app's address doesn't begin with https.
         """
         workspace = self._workspace
@@ -156,7 +156,7 @@ class Player:
     def _block_actions_payload(
         self, user: User, channel: Channel, message: Message, hook: ResponseUrl
     ) -> dict[str, Any]:
-        """Return the payload of a button press, without its `actions`."""
+        """Return the payload of a button press, without the key `actions`."""
         app = self._workspace.app
         payload: dict[str, Any] = {
             "type": "block_actions",
@@ -299,7 +299,7 @@ def _button(message: Message, action_id: str) -> tuple[str, dict[str, Any]]:
     """Return the id of a button's block and the button, found by the button's `action_id`.
 
     Raises:
-        KeyError: The message has no such button.
+        KeyError: The message has no button with the `action_id`.
     """
     for block in message.blocks:
         for element in block.get("elements", []):

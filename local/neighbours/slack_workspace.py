@@ -139,7 +139,7 @@ class Workspace:
         """Return a user by id or name.
 
         Raises:
-            KeyError: There is no such user. The text names the known users.
+            KeyError: No user has the id or name. The text names the known users.
         """
         for user in self.users.values():
             if named in {user.id, user.name}:
@@ -150,7 +150,7 @@ class Workspace:
         """Return a channel by id or name, or the user's direct messages with the app ("direct").
 
         Raises:
-            KeyError: There is no such channel. The text names the known channels.
+            KeyError: No channel has the id or name. The text names the known channels.
         """
         if named == "direct":
             return self.channels[f"D{user.id[1:]}"]
@@ -167,8 +167,8 @@ class Workspace:
     def seen_by(self, user: User) -> list[Message]:
         """Return the messages that a user sees.
 
-        These are the messages of all channels and of the user's own direct messages, except
-        messages that only another user sees.
+        A user sees the messages of all channels and the user's own direct messages, except messages
+        that only another user sees.
         """
         direct = self.channel("direct", user)
         return [
@@ -179,7 +179,7 @@ class Workspace:
         ]
 
     def message(self, ts: str) -> Message | None:
-        """Return the message with this timestamp, or None if no message has it."""
+        """Return the message with the timestamp `ts`, or None if no message has the timestamp."""
         return next((message for message in self.messages if message.ts == ts), None)
 
     def response_url(self, channel: Channel, user: User, **more: Any) -> ResponseUrl:

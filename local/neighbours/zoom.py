@@ -69,7 +69,7 @@ class SeenRequest:
     fault: str | None
 
     def header(self, name: str) -> str | None:
-        """Return the first header of this name, or None without it. Names ignore case."""
+        """Return the first value of the header `name`, or None if missing. Names ignore case."""
         return next((v for n, v in self.headers if n.lower() == name.lower()), None)
 
 
@@ -165,7 +165,7 @@ class ZoomStandIn(StandIn):
         """Move a recording to the account's trash.
 
         Raises:
-            KeyError: There is no such recording.
+            KeyError: No recording has the uuid.
         """
         self._account.trash(uuid)
 
@@ -190,7 +190,7 @@ class ZoomStandIn(StandIn):
         self._account.expire_access_tokens()
 
     def expire_download_tokens(self, uuid: str | None = None) -> None:
-        """Expire the download tokens of one recording, or all if `uuid` is None."""
+        """Expire the download tokens of one recording, or of all recordings if `uuid` is None."""
         self._account.expire_download_tokens(uuid)
 
     def grant(self, *scopes: str) -> None:
@@ -225,7 +225,7 @@ class ZoomStandIn(StandIn):
 
     @property
     def requests(self) -> tuple[SeenRequest, ...]:
-        """The requests to both origins since `forget_requests`, in the order of their answers."""
+        """The requests to both origins since `forget_requests`, in the order of the answers."""
         return tuple(self._seen)
 
     @property

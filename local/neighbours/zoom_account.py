@@ -35,7 +35,7 @@ UserStatus = Literal["active", "inactive"]
 
 @dataclass(frozen=True)
 class ZoomApp:
-    """A Server-to-Server OAuth app, its webhook secret, and lifetimes in seconds."""
+    """A Server-to-Server OAuth app, the app's webhook secret, and lifetimes in seconds."""
 
     account_id: str = "local-account"
     client_id: str = "local-client"
@@ -110,7 +110,7 @@ class ZoomAccount:
         """Move a recording to the trash. The API and the downloads no longer find the recording.
 
         Raises:
-            KeyError: There is no such recording.
+            KeyError: No recording has the uuid.
         """
         with self._lock:
             self._trashed.add(self._recordings[uuid].uuid)
@@ -163,9 +163,9 @@ class ZoomAccount:
             return self._recordings[uuid]
 
     def find(self, meeting: str) -> Recording | None:
-        """Return the recording with this uuid, or the latest recording with this meeting's number.
+        """Return a recording by uuid, or a meeting's latest recording by the meeting's number.
 
-        Return None if no such recording is outside the trash.
+        Return None if no recording outside the trash has the uuid or number.
         """
         with self._lock:
             live = self.live()
@@ -215,7 +215,7 @@ class ZoomAccount:
             self._access = {token: _Grant(0.0) for token in self._access}
 
     def expire_download_tokens(self, uuid: str | None = None) -> None:
-        """Expire the download tokens of one recording, or all if `uuid` is None."""
+        """Expire the download tokens of one recording, or of all recordings if `uuid` is None."""
         with self._lock:
             for token, grant in self._download.items():
                 if uuid in {None, grant.uuid}:

@@ -34,7 +34,7 @@ CDN_PATH = re.compile(r"/replay/([^/]+)/([^/]+)")
 def issue_token(account: ZoomAccount, request: Request) -> Answer:
     """Answer `POST /oauth/token`, which needs Basic authorization.
 
-    The parameters may be in the query or in the form, because Zoom's guides show both.
+    The parameters may be in the query or in the form, because Zoom's guides show both places.
     """
     if request.method != "POST":
         return _oauth_refusal(405, "invalid_request", "Request method not supported")
@@ -90,7 +90,8 @@ def meeting_of(path: str) -> str | None:
     """Return the uuid or number of the meeting in a path; None if Zoom's gateway finds no meeting.
 
     The gateway decodes a path once, and doesn't find a uuid that then begins with `/` or contains
-    `//`. So such a uuid has to be encoded twice. Any other uuid may be encoded once or twice.
+    `//`. So a uuid that begins with `/` or contains `//` has to be encoded twice. Any other uuid
+    may be encoded once or twice.
     """
     match = RECORDINGS_PATH.fullmatch(path)
     once = unquote(match[1]) if match else "//"
@@ -104,8 +105,8 @@ def start_download(account: ZoomAccount, request: Request) -> Answer:
 
     Returns:
         302 to the CDN if the link leads to a file that can be downloaded, and the token is valid.
-        401 if the link leads to such a file, the token has expired, and the switch `after_expiry`
-        is `401`. Otherwise 200 with an HTML page.
+        401 if the link leads to a file that can be downloaded, the token has expired, and the
+        switch `after_expiry` is `401`. Otherwise 200 with an HTML page.
     """
     listed = download_of(account, request)
     token = _bearer(request)
@@ -178,7 +179,7 @@ def _content(account: ZoomAccount, request: Request, listed: Listed) -> Answer:
 
 
 def _byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """Return the first and last byte of a Range header (RFC 9110), or None if it isn't valid."""
+    """Return the first and last byte of a valid Range header (RFC 9110); else None."""
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", header.replace(" ", ""))
     if match is None or match[0] == "bytes=-":
         return None

@@ -43,7 +43,7 @@ def build_event(
     in milliseconds since 1970, by default the current time.
 
     Raises:
-        KeyError: There is no such recording.
+        KeyError: No recording has the uuid `uuid`.
         ValueError: The stand-in can't build this kind of webhook event.
     """
     body: dict[str, Any] = {

@@ -258,7 +258,7 @@ def _texts(
 
 
 def _short(view: str) -> str:
-    """Return the abbreviation of a view in Zoom's file names, or "" if there is none."""
+    """Return the abbreviation of a view in Zoom's file names, or "" without an abbreviation."""
     words = {"gallery": "gallery_", "active": "avo_", "screen_with_speaker": "as_", "shared": "gs_"}
     return next((mark for word, mark in words.items() if word in view), "")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LatestBackup:
-    """The state to which `$LATEST` is restored: the key of its package, and its configuration."""
+    """The state to which `$LATEST` is restored: the key of a package, and a configuration."""
 
     key: str
     configuration: Mapping[str, Any]
@@ -69,7 +69,7 @@ class Archive:
         )
 
     def backup(self, function: Function) -> LatestBackup | None:
-        """Return the backup that has to be restored to `$LATEST`; None if there is no such backup.
+        """Return the backup that has to be restored to `$LATEST`; None without a backup.
 
         Raises:
             ClientError: S3 answers with an error that isn't in NOT_THERE.

@@ -1,11 +1,11 @@
 """Bytecode in packages, so that a cold start doesn't compile the modules that it imports.
 
 In Lambda, Python can't write bytecode into the package's folder. Without bytecode in the package,
-each cold start compiles the modules that it imports. If the build found a compiler, a package holds
-bytecode of its modules that an import of the function's module imports. The package also holds the
-sources, so that another version of Python can compile the sources, and tracebacks show lines.
-Python doesn't compare bytecode and sources (unchecked hashes, PEP 552), because a zip holds both
-from the same build.
+each cold start compiles the modules that it imports. If the build found a compiler, the package
+holds bytecode of the modules that an import of the function's module imports. The package also
+holds the sources, so that another version of Python can compile the sources, and tracebacks show
+lines. Python doesn't compare bytecode and sources (unchecked hashes, PEP 552), because a zip holds
+bytecode and sources from the same build.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ class Compiler:
         return f"{self.version}-{hashlib.sha256(SCRIPT.read_bytes()).hexdigest()[:8]}"
 
     def compiled(self, source: PurePosixPath) -> PurePosixPath:
-        """Return the path of a module's bytecode, given the path of its source."""
+        """Return the path of a module's bytecode, given the path of the module's source."""
         return source.parent / "__pycache__" / f"{source.stem}.{self.tag}.pyc"
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a compiler, without settings of Python that change its work.
+    """Return a compiler's environment, without settings of Python that change the compiler's work.
 
     Hash randomization would change the order of sets in bytecode. The other variables stay, because
     a `python3.13` of a version manager needs them.
@@ -84,7 +84,7 @@ def compiler_for(version: str, path: str | None = None) -> Compiler | None:
     """Return the first Python of a version, such as `3.13`, in the folders of `path`.
 
     `path` has the form of the variable PATH. If `path` is None, the shell's PATH is used. Return
-    None if no folder has such a CPython that runs.
+    None if no folder has a working CPython of the version.
     """
     folders = (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
     for folder in folders:

@@ -11,7 +11,7 @@ def closure(module: str, root: Path) -> list[Path]:
     """Return the files, relative to the source root, that an import of `module` may import.
 
     Imports inside functions count. Imports under `if TYPE_CHECKING` don't. The files of an imported
-    module include the `__init__.py` of its packages.
+    module include the `__init__.py` of the module's packages.
 
     Raises:
         FileNotFoundError: The module doesn't exist.
@@ -31,7 +31,7 @@ def closure(module: str, root: Path) -> list[Path]:
 
 
 def files_of_name(name: str, root: Path) -> Iterator[Path]:
-    """Yield the existing files of a dotted name and of its packages, relative to `root`."""
+    """Yield the existing files of a dotted name and of the name's packages, relative to `root`."""
     parts = name.split(".")
     for length in range(1, len(parts) + 1):
         path = locate(".".join(parts[:length]), root)

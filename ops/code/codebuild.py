@@ -95,7 +95,7 @@ def follow(build: Build, say: Say, sleep: Callable[[float], None]) -> None:
 def _failure(build: Mapping[str, Any]) -> str:
     """Return the first phase that ended without success, with CodeBuild's reasons.
 
-    The result is "" if there is no such phase.
+    The result is "" if no phase ended without success.
     """
     for phase in build.get("phases", ()):
         if phase.get("phaseStatus") not in {None, "SUCCEEDED", "IN_PROGRESS"}:

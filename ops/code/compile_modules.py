@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 UNCHECKED_HASH = 0b01
-"""The flags of bytecode that Python doesn't compare with its source (PEP 552)."""
+"""The flags of bytecode that Python doesn't compare with the source (PEP 552)."""
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

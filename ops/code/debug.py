@@ -28,8 +28,9 @@ def set_debug(
 
     The result is None if `$LATEST` and the released version had the value already.
 
-    `$LATEST` is backed up before the command replaces its code, so the next command can restore
-    `$LATEST` if this command is killed. A backup that an earlier command left is restored first.
+    `$LATEST` is backed up before the command replaces the code of `$LATEST`, so the next command
+    can restore `$LATEST` if this command is killed. A backup that an earlier command left is
+    restored first.
 
     Raises:
         OpsError, ClientError: AWS refuses a step; or the function, its alias or a package is

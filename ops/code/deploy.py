@@ -20,7 +20,7 @@ from ops.target import ROOT, Target, existing_target, target_to_change
 
 
 def releases_of(target: Target) -> Releases:
-    """Return the `Releases` of a stack: its functions' versions and its release alias."""
+    """Return the `Releases` of a stack: the functions' versions and the release alias."""
     return Releases(target.client("lambda"), target.names, target.place.release_alias)
 
 
@@ -72,7 +72,7 @@ def show(moves: Sequence[AliasMove], alias: str) -> None:
 
 
 def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None:
-    """Deploy functions, and release them if `do_release`.
+    """Deploy functions, and release the functions if `do_release`.
 
     Raises:
         SettingsError, ProfileNotFound, EOFError: See `target_to_change`.

@@ -1,8 +1,8 @@
 """`invoke package`: build the functions' zips. The same sources give the same bytes.
 
-A zip holds the function's module, the modules of `ingester` that it imports, its other files, the
-packages of its own lock, and the bytecode of modules that a cold start imports. The local stack
-builds the same zips for the host's platform.
+A zip holds the function's module, the modules of `ingester` that the function imports, the
+function's other files, the packages of the function's own lock, and the bytecode of modules that a
+cold start imports. The local stack builds the same zips for the host's platform.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Package:
 def build(
     functions: Sequence[Function], platform: Platform, out: Path, root: Path = ROOT
 ) -> list[Package]:
-    """Build the functions' zips for a platform into the folder `out`, unless they are up to date.
+    """Build the functions' zips for a platform into `out`, unless the zips are up to date.
 
     Raises:
         OpsError: A lock can't be installed, or bytecode can't be made.
@@ -156,7 +156,7 @@ def pack(
 def _own_files(
     own: Sequence[PurePath], source: Path, platform: Platform, folder: Path
 ) -> dict[str, Path]:
-    """Copy the files `own` to `folder`, and return the copies by their names in the zip.
+    """Copy the files `own` to `folder`, and return the copies by name in the zip.
 
     The result includes the bytecode of the copied modules if the platform has a compiler.
     """
@@ -173,7 +173,7 @@ def _own_files(
 def _lock_files(
     function: Function, own: Sequence[Path], platform: Platform, site: Path
 ) -> dict[str, Path]:
-    """Return the lock's files that the function needs, by their names in the zip."""
+    """Return the lock's files that the function needs, by name in the zip."""
     bytecode = (
         {
             platform.compiler.compiled(module)
@@ -235,7 +235,7 @@ def verify_packages(
     root: Path = ROOT,
     copy: Path | None = None,
 ) -> None:
-    """Build the functions' packages from a copy of the sources, and compare them with `packages`.
+    """Build packages from a copy of the sources, and compare the result with `packages`.
 
     The copy begins without packages and wheels. `copy` is the folder of the copy, by default a
     temporary folder.
@@ -259,12 +259,12 @@ def verify_packages(
 
 
 def select_functions(task_name: str | None) -> tuple[Function, ...]:
-    """Return the function with the name `task_name` (its own, its task's or its module's).
+    """Return the function with the name `task_name` (the function's, the task's or the module's).
 
     None stands for all functions.
 
     Raises:
-        OpsError: There is no such function. An empty name, such as a script's unset variable,
+        OpsError: No function has the name. An empty name, such as a script's unset variable,
             doesn't stand for all functions.
     """
     if task_name is None:

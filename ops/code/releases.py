@@ -28,7 +28,7 @@ CONFIGURATION_PARTS = ("Environment", "Timeout", "MemorySize", "Handler", "Runti
 
 @dataclass(frozen=True)
 class Code:
-    """A version of a function, or its `$LATEST`: the code's hash, and the CONFIGURATION_PARTS.
+    """A version or the `$LATEST` of a function: the code's hash, and the CONFIGURATION_PARTS.
 
     `modified` is Lambda's time of the last change (ISO 8601). `description`, `modified` and
     `revision` are "" if Lambda's answer lacks them.
@@ -308,11 +308,12 @@ def roll_back(
 ) -> list[AliasMove]:
     """Point each alias to the version that `to` names.
 
-    `to` is a version's number, the name of a release (`known` has its versions by the functions'
-    names) or a version's description. A number takes precedence over a release of the same name.
+    `to` is a version's number, the name of a release (`known` has the release's versions by the
+    functions' names) or a version's description. A number takes precedence over a release of the
+    same name.
 
     Raises:
-        OpsError: `to` is empty, or a function has no such version. No alias was moved.
+        OpsError: `to` is empty or names no version of a function. No alias was moved.
         ClientError: A function doesn't exist. No alias was moved.
         ReleaseStopped: An alias can't be moved.
     """
@@ -326,7 +327,7 @@ def find_versions(
     """Return the version to which each function goes back; see `roll_back`.
 
     Raises:
-        OpsError: `to` is empty, or a function has no such version.
+        OpsError: `to` is empty or names no version of a function.
         ClientError: A function doesn't exist.
     """
     if not to:
@@ -347,7 +348,8 @@ def find_version(releases: Releases, function: Function, wanted: str) -> str:
     A number takes precedence over a description.
 
     Raises:
-        OpsError: There is no such version. The text lists the newest ten versions.
+        OpsError: No version has `wanted` as number or description. The text lists the newest ten
+            versions.
         ClientError: The function doesn't exist.
     """
     versions = releases.versions(function)

@@ -32,7 +32,7 @@ USUAL_SPELLINGS = {
 
 
 def write_sbom(package: Package, site: Path) -> Path:
-    """Write a package's SBOM beside its zip, and return the path of the SBOM.
+    """Write a package's SBOM beside the package's zip, and return the path of the SBOM.
 
     `site` is the folder in which the package's lock is installed.
     """
@@ -68,7 +68,7 @@ def sbom(package: Package, site: Path) -> dict[str, Any]:
 
 
 def component(distribution: Distribution, site: Path) -> dict[str, Any]:
-    """Return an installed distribution as a component, with the libraries in its wheel."""
+    """Return an installed distribution as a component, with the libraries in the wheel."""
     name = canonicalize_name(distribution.metadata["Name"])
     purl = f"pkg:pypi/{name}@{distribution.version}"
     bundled = [*_shared_libraries(distribution, site), *_declared(distribution, name)]

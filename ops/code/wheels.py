@@ -70,14 +70,14 @@ def host() -> Platform:
 
 
 def lock_hash(lock: Path) -> str:
-    """Return the hash of a lock's pins and hashes, without its comments."""
+    """Return the hash of a lock's pins and hashes, without the lock's comments."""
     lines = (line.strip() for line in lock.read_text().splitlines())
     pins = "\n".join(line for line in lines if line and not line.startswith("#"))
     return hashlib.sha256(pins.encode()).hexdigest()[:16]
 
 
 def install(lock: Path, platform: Platform, root: Path) -> Path:
-    """Install a lock's packages for a platform, unless the cache has them; return their folder.
+    """Install a lock's packages for a platform, unless cached, and return the folder.
 
     The folder includes the packages' bytecode if the platform has a compiler. An existing folder is
     always complete, because `install` renames a finished folder into place.
@@ -181,9 +181,9 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
 def content_to_ship(name: str, content: bytes, function: Function) -> bytes:
     """Return a file's content for a function's package, with botocore's data shortened.
 
-    A container reads botocore's data at its cold start. The models of services lose their texts
-    for documentation, which are most of the models' bytes. The list of endpoints, which has some
-    300 services, keeps only the services that the function uses.
+    A container reads botocore's data at the container's cold start. The models of services are
+    shipped without the texts for documentation, which are most of the models' bytes. The list of
+    endpoints, which has some 300 services, keeps only the services that the function uses.
     """
     if name == "botocore/data/endpoints.json":
         return _as_json(_endpoints_of(function.services, json.loads(content)))
@@ -211,8 +211,8 @@ def _endpoints_of(services: Collection[str], endpoints: dict[str, Any]) -> dict[
 
 def _without_documentation(part: Any) -> Any:
     if isinstance(part, dict):
-        # A member of a shape may be named `documentation`, too, but its value isn't a string. The
-        # key stays with an empty string, because botocore's
+        # A member of a shape may be named `documentation`, too, but the member's value isn't a
+        # string. The key stays with an empty string, because botocore's
         # `ServiceModel.client_context_parameters` reads the key.
         return {
             key: ""
@@ -224,5 +224,5 @@ def _without_documentation(part: Any) -> Any:
 
 
 def is_licence(path: PurePosixPath) -> bool:
-    """Return whether a file of a distribution's metadata is a licence or notice, by its name."""
+    """Return whether a metadata file of a distribution is a licence or notice, judging by name."""
     return path.name.upper().startswith(("LICENSE", "LICENCE", "NOTICE", "COPYING"))

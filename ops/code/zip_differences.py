@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def differences(first: Path, second: Path) -> Iterator[str]:
-    """Yield lines about the differences between two zips; no line if their bytes are the same."""
+    """Yield lines about the differences between two zips; no line for zips with the same bytes."""
     if first.read_bytes() == second.read_bytes():
         return
     with zipfile.ZipFile(first) as one, zipfile.ZipFile(second) as other:

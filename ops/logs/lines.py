@@ -131,7 +131,7 @@ def _value(value: object) -> str:
 
 
 def render_json(line: Line) -> str:
-    """Return the line as a JSON object with its function and log stream, and the record's fields.
+    """Return the line as a JSON object with function, log stream and the record's fields.
 
     In place of a record's fields, a line of Lambda's has `timestamp` and `text`.
     """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MILLISECOND = timedelta(milliseconds=1)
 LATEST_ARRIVAL = timedelta(minutes=5)
-"""The longest expected time between the writing of a log event and its appearance."""
+"""The longest expected time between a log event's writing and appearance."""
 
 POLL_SECONDS = 2.0
 LONGEST_PATTERN = 1024

@@ -6,33 +6,35 @@ the new row hasn't changed since the decision.
 
 **Schedule.** An existing meeting stays, because an import into the new stack is more recent.
 
-**Recording events.** A recording that ran during the switch has its start in the old stack and its
-stop in the new one. The new row gets the recording events of both rows, in the order of time.
+**Recording events.** If a recording ran during the switch, the old stack has the start, and the new
+stack has the stop. The new stack's row gets the recording events of the rows of both stacks, in the
+order of time.
 
 **Status.** A row of the old stack is written to the new stack only if
 
 - the new stack has no row of the same id; or
 - the new row only has Zoom's progress (`RECORDING_…`), and the old row has more, so a late
   `meeting.ended` doesn't hide that the recording is in Opencast; or
-- the new row is older, because it was copied earlier and the old stack has continued since. (A row
-  of Zoom's progress never replaces a row with more.)
+- the new row is older, because the new row was copied earlier and the old stack has continued
+  since. (A row of Zoom's progress never replaces a row with more.)
 
-A new row stays if this pipeline accepted its request, that is, if the row names files or the ledger
-has the request as its own. Copied status rows are for people. The pipeline decides by the ledger,
-so the requests of these rows are added to the ledger (`ops/migration/ledger.py`):
+A new row stays if this pipeline accepted the row's request, that is, if the row names files or the
+ledger says that this pipeline accepted the request. Copied status rows are for people. The pipeline
+decides by the ledger, so the requests of copied rows are added to the ledger
+(`ops/migration/ledger.py`):
 
 - `SENT_TO_OPENCAST`, `PUBLISHED` and `OPENCAST_…` count as sent. A repeated webhook event is
   a duplicate, whichever files the webhook event names.
 - `SENT_TO_DOWNLOADER`, `OC_SERIES_FOUND`, `SENT_TO_UPLOADER` and `UPLOADER_RECEIVED` count as sent.
-  The old stack has the recording in its queues and brings it to Opencast. A repeated webhook event
-  is a duplicate here, too; otherwise both stacks would ingest the recording. Another run of the
-  command copies the request's end.
+  The old stack has the recording in a queue and brings the recording to Opencast. A repeated
+  webhook event is a duplicate here, too; otherwise both stacks would ingest the recording. Another
+  run of the command copies the request's end.
 - `WEBHOOK_FAILED`, `DOWNLOADER_FAILED`, `UPLOADER_FAILED` and `IGNORED` count as ended, except a
   failure that the old stack will retry, which counts as sent. A repeat by Zoom or an operator is
-  accepted, and the uploader asks Opencast before it ingests.
+  accepted, and the uploader asks Opencast before an ingest.
 - `RECORDING_…`, `ON_DEMAND_RECEIVED` and `WEBHOOK_RECEIVED` add no request. The webhook event with
   the files, or its repeat, reaches the new stack after the switch and begins the ingest.
-- `on-demand-…` rows follow the same rules, under their own ids. A new request has an id of its own.
+- `on-demand-…` rows follow the same rules, under the rows' own ids. A new request has another id.
 """
 
 from __future__ import annotations
@@ -121,7 +123,7 @@ class Rules:
 def copy_table(
     old: Table, new: Table, rules: Rules, *, dry_run: bool, on_progress: Callable[[int, int], None]
 ) -> Tally:
-    """Copy a table's rows by its rules, or only count them. See `Migration.copy`."""
+    """Copy a table's rows by the rules, or only count the rows. See `Migration.copy`."""
     tally = Tally(rules.thing)
     rows = [item for item in scan(old) if item[rules.key] not in rules.besides]
     here = {str(item[rules.key]): item for item in scan(new)}
@@ -165,7 +167,7 @@ def scan(table: Table) -> Iterator[Item]:
 
 
 def put(table: Table, write: Write) -> bool:
-    """Write a row under its condition, and return whether the condition held."""
+    """Write the row of `write` under the condition, and return whether the condition held."""
     values = {"ExpressionAttributeValues": dict(write.values)} if write.values else {}
     try:
         table.put_item(
@@ -179,7 +181,7 @@ def put(table: Table, write: Write) -> bool:
 
 
 def has_expired(item: Item, now: datetime) -> bool:
-    """Return whether a row has expired. DynamoDB deletes such a row within some days."""
+    """Return whether a row has expired. DynamoDB deletes an expired row within some days."""
     expiration = item.get("expiration")
     return isinstance(expiration, Decimal | int) and expiration <= now.timestamp()
 
@@ -210,7 +212,7 @@ def _decide_meeting(row: Item, here: Item | None) -> Write | None:
 
 
 def _differs(row: Item, here: Item) -> bool:
-    """Return whether the scheduled classes of two rows differ in more than their sources."""
+    """Return whether the scheduled classes of two rows differ in more than the sources."""
     return _classes(row) != _classes(here)
 
 
@@ -274,7 +276,8 @@ def _decide_events(row: Item, here: Item | None) -> Write | None:
 def status_rules(now: datetime, days: int, is_ours: Callable[[Item], bool]) -> Rules:
     """Return the rules for status rows of the last `days` days.
 
-    `is_ours` returns whether this pipeline accepted the row's request. Such a row isn't copied.
+    `is_ours` returns whether this pipeline accepted the row's request. A row whose request this
+    pipeline accepted isn't copied.
     """
     oldest_kept = now - timedelta(days=days)
 
@@ -307,7 +310,7 @@ def _updated(item: Item) -> datetime | None:
 
 
 def _is_status(item: Item) -> bool:
-    """Return whether a row's state is known and its meeting, if any, is a number.
+    """Return whether a row's state is known and the row's meeting, if any, is a number.
 
     The table's index by meeting accepts only numbers.
     """

@@ -1,11 +1,12 @@
 """Add the requests of an old stack's status rows to this stack's ledger.
 
 The pipeline decides by the ledger, not by status rows (`ingester/ledger/record.py`). The first
-system has no ledger, and its rows name no files. So a migrated request that was sent counts as sent
-with all of the recording's files.
+system has no ledger, and the first system's rows name no files. So a migrated request that was sent
+counts as sent with all of the recording's files.
 
 A request that this pipeline accepted stays unchanged, as do the record's files and ingests. Another
-run of the command updates the requests that an earlier run migrated, for example with their ends.
+run of the command updates the requests that an earlier run migrated, for example with the requests'
+ends.
 """
 
 from __future__ import annotations

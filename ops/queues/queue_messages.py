@@ -7,10 +7,10 @@ SQS shows a message only to a program that receives the message.
   didn't delete. (If the program is killed, the messages reappear when their visibility timeout
   ends.)
 - The functions receive from a live queue. A view receives once, ten messages at most, with a
-  visibility timeout of 0, so each message stays available for the functions. The view costs each
-  message one of its receives: a message has 12 on the download queue, and 50 or more on the upload
+  visibility timeout of 0, so each message stays available for the functions. A view costs each
+  message one receive: a message has 12 receives on the download queue, and 50 or more on the upload
   queue (`cdk/receive_limits.py`). After the last receive, the message goes to the DLQ. So a view
-  doesn't receive if no message waits, and reports its cost.
+  doesn't receive if no message waits, and reports the cost in receives.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 """

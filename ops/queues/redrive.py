@@ -7,15 +7,15 @@ message in both queues. A second redrive is then harmless:
 
 - Uploads: the deduplication id is made of the DLQ message's id, so SQS drops a repeat within five
   minutes. After five minutes, SQS delivers a second message of the same request after the first
-  message, because both are in the same group. At the second message, the uploader finds the first
-  message's ingest (`opencast/lookup.py`). A message that fails again has another id, so SQS never
-  drops the message.
+  message, because both messages are in the same group. At the second message, the uploader finds
+  the first message's ingest (`opencast/lookup.py`). A message that fails again has another id, so
+  SQS never drops the message.
 - Downloads: the downloader finds the files of the first message under the same staging keys
   (`ingester.transfer`). SQS drops the second upload message as a duplicate, or the uploader finds
   the first message's ingest in the ledger.
 
 A redrive doesn't write the ledger. When a function moves a message to the DLQ, the message's
-request ends. Such a request doesn't count as sent and has no counted failures, so the uploader
+request ends. The ended request doesn't count as sent and has no counted failures, so the uploader
 accepts the message again. The uploader drops a message that another message of the request has
 superseded with more files.
 """
@@ -84,7 +84,7 @@ class RedrivenMessage:
 
 @dataclass(frozen=True)
 class Redrive:
-    """A redrive of one DLQ's messages to their queue. A dry redrive moves no message."""
+    """A redrive of one DLQ's messages to the queue. A dry redrive moves no message."""
 
     pair: QueuePair
     live: SqsQueue
@@ -139,7 +139,7 @@ class Redrive:
         return selection.takes(message) and self.has_lost_files(message, now)
 
     def has_lost_files(self, message: QueueMessage, now: datetime) -> bool:
-        """Return whether an upload's message is older than the lifetime of its staged files."""
+        """Return whether an upload's message is older than the lifetime of the staged files."""
         return (
             self.pair.is_fifo
             and message.content is not None
@@ -156,7 +156,7 @@ class Redrive:
         )
 
     def _redrive(self, message: QueueMessage, row: StatusRow | None, held: HeldMessages) -> None:
-        """Set the row back, send a message to its queue, and delete the message from the DLQ.
+        """Set the row back, send a message to the queue, and delete the message from the DLQ.
 
         The row stays as it is if the uploader will drop the message. If the send fails, a row that
         was set back gets its earlier state again.
@@ -228,8 +228,8 @@ def upload_message_in(message: QueueMessage) -> UploadMessage | None:
 def most_files_first(messages: Sequence[QueueMessage]) -> list[QueueMessage]:
     """Return messages grouped by request, with the most files first within each request.
 
-    A request's second message may have late files. After an ingest by the message without these
-    files, Opencast would never get the late files.
+    A request's second message may have late files. After an ingest by the first message, Opencast
+    would never get the late files.
     """
     requests: dict[str, list[QueueMessage]] = {}
     for message in messages:
@@ -249,7 +249,8 @@ def _count_of_files(message: QueueMessage) -> int:
 def arrived_since(message: QueueMessage, begin: datetime, moved: Sequence[QueueMessage]) -> bool:
     """Return whether a message was sent to the DLQ at or after `begin`, by SQS's clock.
 
-    Within CLOCK_TOLERANCE before `begin`, a message counts as new if its body was redriven before.
+    Within CLOCK_TOLERANCE before `begin`, a message counts as new if the message's body was
+    redriven before.
     """
     if message.sent >= begin:
         return True

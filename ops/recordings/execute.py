@@ -49,7 +49,7 @@ def address(target: Target, route: str) -> str:
     """Return the address that the stack exports under a name such as `webhook-url`.
 
     Raises:
-        OpsError: The stack has no such export.
+        OpsError: The stack doesn't export the name.
     """
     name = target.names.of(route)
     found = overview.outputs(target).get(name)
@@ -312,7 +312,7 @@ def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow 
 
 
 def process_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
-    """Have a function process one message of its queue, and print the result.
+    """Have a function process one message of the function's queue, and print the result.
 
     `qualifier` is a version, an alias or `$LATEST`; "" means the released version.
 
@@ -331,7 +331,7 @@ def process_one(target: Target, function: Function, qualifier: str, event: dict[
 
 
 def result_message(name: str, answer: Any) -> str:
-    """Return a function's message about its work.
+    """Return a function's message about the function's work.
 
     Raises:
         OpsError: The answer's message isn't one of the GOOD_ANSWERS.

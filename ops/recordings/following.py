@@ -52,7 +52,7 @@ def follow(
     sleep: Callable[[float], None],
     show: Callable[[StatusRow], None] = lambda _row: None,
 ) -> StatusRow:
-    """Print each change of a row until its ingest ends, and return the last row.
+    """Print each change of a row until the row's ingest ends, and return the last row.
 
     `read` returns the row. The first result of `read` has to belong to the followed request, not
     to an earlier request. `show` gets each row but the last, to show progress.
@@ -105,7 +105,7 @@ def follow_in_opencast(
 ) -> StatusRow:
     """Ask Opencast about an ingest until it was published or isn't followed. Return the last row.
 
-    `ask` calls the function `follow` and returns its answer.
+    `ask` calls the function `follow` and returns the function's answer.
 
     Raises:
         OpsError: The row can't be read or is gone, or the ingest failed or was deleted in Opencast.

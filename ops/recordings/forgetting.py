@@ -187,10 +187,10 @@ class Places:
 def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
     """Return whether a key of the staging bucket belongs to a recording.
 
-    Such a key begins with meeting and start of one of the recording's rows, or ends (before the
-    extension) with Zoom's id of one of the recording's files, or with the id's hash. Ids that
-    `captions_among` has made don't count, because files of two recordings may have the same id of
-    this kind.
+    A key that belongs to the recording begins with meeting and start of one of the recording's
+    rows, or ends (before the extension) with Zoom's id of one of the recording's files, or with the
+    id's hash. Ids that `captions_among` has made don't count, because files of two recordings may
+    have the same id of this kind.
     """
     prefixes = [
         staging_prefix(row.meeting_id, row.start_time)
@@ -207,7 +207,7 @@ def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
 
 
 def _folder(key: str) -> str:
-    """Return the part of a key before its last slash."""
+    """Return the part of a key before the last slash."""
     return key.rpartition("/")[0]
 
 
@@ -274,7 +274,7 @@ def summary(traces: Traces) -> str:
 
 
 def remaining_traces(uuid: str, when: datetime, retention: timedelta) -> list[str]:
-    """Return lines about the traces that remain after `when`, and about how long they stay.
+    """Return lines about the traces that remain after `when`, and about how long the traces stay.
 
     `retention` is the time for which CloudWatch keeps the logs.
     """

@@ -30,7 +30,7 @@ def call(client: LambdaClient, name: str, qualifier: str, event: object) -> Any:
     """Call a function and return its answer. `qualifier` is a version, an alias or `$LATEST`.
 
     Raises:
-        OpsError: There is no such function, version or alias, or the function ended with an error.
+        OpsError: The function, version or alias doesn't exist, or the function ended with an error.
             If the function ended with an error, the text has that error.
     """
     try:

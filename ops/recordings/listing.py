@@ -62,7 +62,7 @@ def select(
     begin: datetime | None,
     failed: bool,
 ) -> list[StatusRow]:
-    """Return the rows that were updated since `begin`, or all if `begin` is None.
+    """Return the rows that were updated since `begin`, or all rows if `begin` is None.
 
     With `failed`, return only rows that failed or are stuck, and that no later ingest supersedes.
     """
@@ -130,7 +130,7 @@ def _next_look(meeting: int | None, uuid: str) -> str:
 
 
 def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
-    """Return lines with a recording's files in Opencast and the link to its event, if known."""
+    """Return lines with a recording's files in Opencast and the event's link, if known."""
     media_package = media_package_or_newest(record, verdict.ingest.zip_id)
     files = files_of_event(record, media_package)
     words = [file_words(file.name, file.seconds, file.size) for file in files]

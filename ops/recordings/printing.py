@@ -63,7 +63,7 @@ class Listed:
     """Ingests to print, with the diagnoses of all ingests of their recordings.
 
     `rows` are the ingests to print. `every` has all ingests of the same recordings, and may have
-    ingests of other recordings. `links` are lines about a recording, by its uuid.
+    ingests of other recordings. `links` are lines about a recording, by the recording's uuid.
     """
 
     rows: Sequence[StatusRow]
@@ -157,7 +157,7 @@ def show(listed: Listed) -> None:
 
 
 def show_blocks(listed: Listed, console: Console) -> None:
-    """Print a block for each recording, with its verdict and its ingests."""
+    """Print a block for each recording, with the recording's verdict and ingests."""
     verdicts = listed.verdicts()
     for recording in listed.recordings():
         first = recording[0]
@@ -187,7 +187,7 @@ def _ingest(row: StatusRow, listed: Listed, verdict: Verdict | None) -> Text:
 def table_of(listed: Listed) -> list[tuple[str | Text, ...]]:
     """Return the table's rows: a row for each ingest.
 
-    If several ingests of a recording are shown, a row with the verdict precedes their rows.
+    If several ingests of a recording are shown, a row with the verdict precedes the ingests' rows.
     """
     verdicts = listed.verdicts()
     rows: list[tuple[str | Text, ...]] = []
@@ -227,7 +227,7 @@ def _stacked(row: StatusRow, listed: Listed, verdict: Verdict | None) -> tuple[s
 def say_next_steps(listed: Listed, console: Console) -> None:
     """Print the next steps: once for recordings with the same cause, otherwise for each ingest."""
     steps = steps_of(listed.rows, listed.diagnoses)
-    # A scheduled retry needs no step, and the list has its time.
+    # A scheduled retry needs no step, and the list has the retry's time.
     rows = [
         row
         for row in listed.rows

@@ -72,7 +72,7 @@ def show(report: Report) -> None:
     """Print the report of a run or of a dry run.
 
     Raises:
-        OpsError: The report has an error, which stopped the run or the storing of its result.
+        OpsError: The report has an error, which stopped the run or the storing of the run's result.
     """
     if report.message and not report.listed:
         raise OpsError(report.message)

@@ -29,7 +29,7 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class Resender:
-    """Dependencies of resending: Zoom's API, and the webhook with its signing key."""
+    """Dependencies of resending: Zoom's API, and the webhook with the webhook's signing key."""
 
     zoom: ZoomApi
     webhook_url: str
@@ -42,7 +42,7 @@ class Resender:
         """Return a recording whose MP4 and chat files Zoom has finished.
 
         Raises:
-            OpsError: Zoom has no such recording.
+            OpsError: Zoom has no recording with the uuid.
             ZoomUnreachable, ZoomRefused: Zoom's API can't be asked, refuses the request, or answers
                 with a malformed list.
             NotReady: Zoom has no files yet, or hasn't finished an MP4 or chat file.
@@ -59,7 +59,7 @@ class Resender:
     def send(
         self, recording: MeetingRecordings, *, series_id: str = "", ignore_schedule: bool = False
     ) -> str:
-        """Request a recording's automated ingest again, whatever its state, and return the zip id.
+        """Request a recording's automated ingest again in any state, and return the zip id.
 
         When this function returns, the row has left its previous state, unless the webhook failed
         to write the row.
@@ -94,7 +94,7 @@ def resender(
     session: requests.Session,
     sleep: Callable[[float], None],
 ) -> Resender:
-    """Return a resender with the stack's settings and its secrets in SSM.
+    """Return a resender with the stack's settings and secrets in SSM.
 
     Raises:
         SettingsError: A secret is missing in SSM.

@@ -1,4 +1,4 @@
-"""The commands `invoke schedule.…`, for the class schedule and the key of its Google Sheet."""
+"""The commands `invoke schedule.…`, for the class schedule and the Google Sheet's key."""
 
 from __future__ import annotations
 

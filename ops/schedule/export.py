@@ -71,8 +71,8 @@ def _lines_of(row: dict[str, Any]) -> list[dict[str, str]]:
 def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
     """Yield a row of the schedule table as lines of the CSV: a line for each scheduled class.
 
-    The first system's rows have one course and one series for the whole meeting. A scheduled class
-    with a source has its own course, or no course.
+    The first system's rows have one course and one series for the whole meeting. Each scheduled
+    class with a source has a separate course, or no course.
 
     Raises:
         AttributeError, KeyError, TypeError: The row is malformed.

@@ -140,7 +140,7 @@ def _kind(value: Any) -> str:
 
 
 def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
-    """Return the scheduled classes of objects with the sheet's columns, parsed as its rows.
+    """Return the scheduled classes of objects with the sheet's columns, parsed as the sheet's rows.
 
     Raises:
         OpsError: The objects can't be read as rows of the sheet.
@@ -263,7 +263,8 @@ def _course(row: Mapping[str, Any], entry: Any) -> str | None:
     """Return the course of a row's entry, "" for no course; None if the course isn't known.
 
     An entry without a source is one of the first system, which keeps the course in the row. An
-    entry with a source has its own course or none (see `ScheduledMeeting.course_of`).
+    entry with a source keeps the course in the entry, or has no course (see
+    `ScheduledMeeting.course_of`).
     """
     if not isinstance(entry, dict):
         return None

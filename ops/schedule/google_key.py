@@ -1,4 +1,4 @@
-"""The key of the Google service account that reads the schedule's sheet, and its place in SSM.
+"""The key of the Google service account that reads the schedule, and the key's place in SSM.
 
 One parameter serves all stacks of an AWS account and region. The parameter's name is kept for
 compatibility.
@@ -29,7 +29,7 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter
 
 @dataclass(frozen=True)
 class GoogleKey:
-    """A checked key: its JSON on one line, and the address of its account."""
+    """A checked key: the key's JSON on one line, and the address of the account."""
 
     content: str
     email: str

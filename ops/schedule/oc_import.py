@@ -295,7 +295,7 @@ def time_of(text: str) -> str:
     """Return a time like `02:30 PM` as `14:30`. A time without AM or PM is on the 24-hour clock.
 
     Raises:
-        ValueError: The text isn't such a time.
+        ValueError: The text isn't a time.
     """
     found = _TIME.fullmatch(text)
     hour, minute = (_hour(int(found[1]), found[3] or ""), int(found[2])) if found else (24, 0)

@@ -18,7 +18,7 @@ GOOD = "the uploader's user may read every event"
 def opencast_access(target: Target, releases: Releases) -> str:
     """Return a sentence on the rights of the user with which the released uploader logs in.
 
-    Opencast may be unreachable for the operator although the uploader, in its VPC, reaches it.
+    Opencast may be unreachable for the operator although the uploader reaches Opencast from a VPC.
 
     Raises:
         OpsError: The uploader or its alias doesn't exist.

@@ -28,7 +28,7 @@ QUIET = {
     # By default jsii unpacks 200 MB into the home folder, and fails if that folder is read-only.
     "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(ROOT / ".local" / "jsii"),
 }
-# These options turn off telemetry, notices, and metadata at each resource of the template.
+# The OPTIONS turn off telemetry, notices, and metadata at each resource of the template.
 OPTIONS = ("--no-notices", "--no-version-reporting", "--no-path-metadata", "--no-asset-metadata")
 
 
@@ -60,7 +60,7 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 """The escape sequences of the CLI's colours. An error has a colour of its own."""
 
 STEPS = re.compile(r"(\x1b\[[0-9;]*m)*(start: |success: |Hold on while we create |✨ )")
-"""The beginnings of the CLI's lines about its own steps in `cdk diff`."""
+"""The beginnings of the CLI's lines about the CLI's own steps in `cdk diff`."""
 
 
 def _ignore(_line: str) -> None:
@@ -122,7 +122,7 @@ class CdkCli:
     def output_of(self, *arguments: str) -> str:
         """Return the standard output of `cdk <arguments>`.
 
-        The output is read completely, because the CLI would print a trace if its reader went away.
+        The output is read completely, because the CLI would print a trace if the reader went away.
 
         Raises:
             OpsError: The CLI is missing, or failed.
@@ -170,7 +170,7 @@ class CdkCli:
     def prepare_change_set(self, stack_name: str, change_set: str) -> None:
         """Make a change set without executing it.
 
-        The CLI's output isn't shown, because it reads as if the stack were deployed.
+        The CLI's output isn't shown, because the output reads as if the stack were deployed.
 
         Raises:
             OpsError: The CLI is missing, or failed.

@@ -67,7 +67,7 @@ def load_settings() -> Settings:
 
 
 def cli_for(settings: Settings, environment: Mapping[str, str]) -> CdkCli:
-    """Return the CDK's command line for a stack, with its region and profile."""
+    """Return the CDK's command line for a stack, with the stack's region and profile."""
     place = settings.place
     region = {"AWS_REGION": place.region, "AWS_DEFAULT_REGION": place.region}
     profile = {"AWS_PROFILE": place.profile} if place.profile else {}
@@ -285,7 +285,7 @@ def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> N
     """Show the changes of a deployment if the stack exists (`there`), and ask for consent.
 
     Raises:
-        Exit: The operator doesn't consent, or pressed ^C. The exit code is 130 in both cases.
+        Exit: The operator doesn't consent, or pressed ^C. The exit code is 130.
         OpsError: The CDK's command line is missing or failed.
     """
     name = place.stack_name

@@ -2,7 +2,7 @@
 
 The result is cached in `.env.opencast`, which cdk/opencast.py reads. So `cdk synth` needs no AWS,
 and a change of Opencast's stack doesn't change the template. Without the file, the next command
-that deploys the stack or compares it with the settings looks the cluster up again.
+that deploys the stack, or compares the stack with the settings, looks the cluster up again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Location:
 
 
 def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
-    """Look up and cache Opencast's location, unless the settings or the cache have it.
+    """Look up and cache Opencast's location, unless the settings or the cache have the location.
 
     If the place or `STACK_TYPE` is set wrongly, this function does nothing, because `load_settings`
     reports all wrong settings.
@@ -115,7 +115,7 @@ def write_cache(path: Path, found: Location, cluster: str, *, is_ecs: bool, regi
 
 
 def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
-    """Return the location of an OpsWorks cluster's admin node, by the tags of its instances.
+    """Return the location of an OpsWorks cluster's admin node, by the tags of instances.
 
     The tags don't name the network, so the location has no network.
 
@@ -156,7 +156,7 @@ def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
 def ecs_location(
     cloudformation: CloudFormationClient, ec2: EC2Client, cluster: str, *, subnets: str = ""
 ) -> Location:
-    """Return the location of an ECS cluster: its stack's exports, and its VPC's private subnets.
+    """Return an ECS cluster's location, made of the stack's exports and the VPC's private subnets.
 
     If `subnets` (OC_SUBNET_IDS) are given, no subnets are looked up.
 
@@ -215,7 +215,7 @@ def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc-internet.html
 
     Raises:
-        OpsError: The VPC has no such subnet.
+        OpsError: No subnet of the VPC has a default route to a NAT gateway.
         ClientError: EC2 refuses a request.
     """
     of_vpc: Any = [{"Name": "vpc-id", "Values": [vpc]}]

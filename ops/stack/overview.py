@@ -81,7 +81,7 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class RefusedRequests:
-    """Numbers of requests that the webhook refused with 401: all, and those signed wrongly."""
+    """Numbers of all requests that the webhook refused with 401, and of wrongly signed requests."""
 
     refused: int
     wrongly_signed: int
@@ -408,7 +408,7 @@ def age(seconds: int) -> str:
 
 
 def show_outputs(target: Target) -> None:
-    """Print the stack's outputs by their export names."""
+    """Print the stack's outputs by export name."""
     _show_outputs(outputs(target))
 
 

@@ -26,7 +26,7 @@ class Generated:
     def views(self, offset: int, length: int) -> Iterator[memoryview]:
         """Yield a range in chunks of at most one MiB, up to the end of the file.
 
-        Each chunk overwrites the previous chunk, because both have the same buffer.
+        Each chunk overwrites the previous chunk, because both chunks have the same buffer.
         """
         block = bytearray(_block(self.name, self.version))
         whole = memoryview(block)

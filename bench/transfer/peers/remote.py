@@ -1,7 +1,7 @@
 """Run a stand-in in a separate process, so that the stand-in's CPU seconds count separately.
 
 Only the separate process imports the stand-in. The process that starts a measured program has to
-stay small, because the program's peak memory is at least that of its parent.
+stay small, because the program's peak memory is at least the parent's peak memory.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class RemotePeer:
         self.close()
 
     def close(self) -> None:
-        """End the process, and wait until it has ended."""
+        """End the process, and wait until the process has ended."""
         self._pipe.close()
         self._process.join()
 

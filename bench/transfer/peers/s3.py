@@ -64,7 +64,7 @@ class S3Peer(Server):
         """Return an object's bytes. Only the mode `keep` stores bytes.
 
         Raises:
-            S3Error: There is no such object.
+            S3Error: No object has the key.
         """
         return self._bucket.data(key)
 

@@ -1,7 +1,7 @@
 """Read the body of a request to the S3 stand-in, and verify the checksum.
 
-A body has a Content-Length or comes in chunks (RFC 9112, section 7.1). Either body can contain the
-`aws-chunked` encoding, whose trailer can hold the checksum:
+A body has a Content-Length or comes in chunks (RFC 9112, section 7.1). A body of either kind can
+contain the `aws-chunked` encoding, whose trailer can hold the checksum:
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
 """
 
@@ -23,7 +23,7 @@ NO_CHECKSUM = frozenset({CHECKSUM, "x-amz-checksum-algorithm", "x-amz-checksum-m
 
 @dataclass(frozen=True)
 class Received:
-    """A body that was read to its end.
+    """A body that was read to the end.
 
     Attributes:
         size: Length in bytes.
@@ -67,7 +67,7 @@ class _Body(ABC):
         """
 
     def line(self) -> bytes:
-        """Read the next line byte by byte, and return it without CRLF.
+        """Read the next line byte by byte, and return the line without CRLF.
 
         Raises:
             S3Error: The body ends before the end of the line, or a chunk has no length.
@@ -143,13 +143,13 @@ def receive(
     mode: Mode,
     on_bytes: Callable[[int], None],
 ) -> Received:
-    """Read a body to its end, and verify its checksum unless `mode` is `discard`.
+    """Read a body to the end, and verify the body's checksum unless `mode` is `discard`.
 
     `on_bytes` gets the number of bytes of each read.
 
     Raises:
-        S3Error: The body is incomplete or has no length, its checksum is malformed, wrong or
-            missing in the trailer, or the stand-in doesn't support its checksum or encoding.
+        S3Error: The body is incomplete or has no length, the checksum is malformed, wrong or
+            missing in the trailer, or the stand-in doesn't support the checksum or the encoding.
         ConnectionClosed: The client closed the connection, a chunk ended early, or a line is too
             long.
     """
@@ -205,7 +205,7 @@ def _decoded(connection: Connection, headers: Mapping[str, str]) -> tuple[_Body,
 
 
 def _fill(body: _Body, length: int, view: memoryview | None) -> int:
-    """Read `length` bytes into `view`, or fewer at the end of the body, and return their number.
+    """Read `length` bytes into `view`, or fewer at the body's end. Return the number of bytes read.
 
     If `view` is None, the bytes are dropped.
     """

@@ -55,7 +55,7 @@ class Answer:
 
 
 def operation_of(method: str, key: str, query: Mapping[str, str]) -> str:
-    """Return AWS's name of a request's operation, or "" if the stand-in doesn't support it."""
+    """Return AWS's name of a request's operation, or "" if the stand-in lacks the operation."""
     if not key:
         return "ListMultipartUploads" if method == "GET" and "uploads" in query else ""
     if "tagging" in query:
@@ -120,7 +120,7 @@ class S3Bucket:
         """Return an object's bytes. Only the mode `keep` stores bytes.
 
         Raises:
-            S3Error: There is no such object.
+            S3Error: No object has the key.
         """
         return _data(self._object(key))
 
@@ -357,7 +357,7 @@ def _chosen(upload: S3Upload, named: Sequence[tuple[int, str, str]]) -> list[S3P
 
 
 def _composite(parts: Sequence[S3Part]) -> str:
-    """Return S3's composite checksum: the checksum of the parts' checksums, and their number.
+    """Return S3's composite checksum: the checksum of the parts' checksums, and the count of parts.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 MOST_PARTS = 10_000
 Field = tuple[str, "str | int | Sequence[Field]"]
-"""The name of an element, and its text or its children."""
+"""The name of an element, and the element's text or children."""
 
 
 class S3Error(Exception):
@@ -35,7 +35,7 @@ class S3Error(Exception):
 
 
 def document(name: str, *fields: Field, namespace: str = NAMESPACE) -> bytes:
-    """Return an XML document whose root `name` has these fields."""
+    """Return an XML document whose root `name` has the `fields`."""
     root = ET.Element(name, {"xmlns": namespace} if namespace else {})
     _fill(root, fields)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
@@ -81,5 +81,5 @@ def _fill(parent: ET.Element, fields: Iterable[Field]) -> None:
 
 
 def _local_name(element: ET.Element) -> str:
-    """Return an element's name without its namespace, which S3 doesn't require."""
+    """Return an element's name without the namespace, which S3 doesn't require."""
     return element.tag.rpartition("}")[2]

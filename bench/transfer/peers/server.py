@@ -1,4 +1,4 @@
-"""The server of a stand-in, with a thread for each connection to its plain port or TLS port."""
+"""The server of a stand-in, with a thread for each connection to the plain port or the TLS port."""
 
 import contextlib
 import resource
@@ -149,7 +149,7 @@ class Server(ABC):
                 return
             prepare(sock, is_paced=self._link.is_paced)
             if tls:
-                # A slow client blocks its handshake. So each connection's thread does the
+                # A slow client blocks the handshake. So each connection's thread does the
                 # handshake, not this thread.
                 sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)

@@ -146,7 +146,7 @@ class Connection:
         return count
 
     def line(self) -> bytes:
-        """Read the next line, and return it without CRLF.
+        """Read the next line, and return the line without CRLF.
 
         Raises:
             ConnectionClosed: The client closed the connection, or the line is too long.

@@ -59,7 +59,7 @@ class ZoomPeer(Server):
         """Return the current version of a file.
 
         Raises:
-            KeyError: There is no such file.
+            KeyError: No file has the name.
         """
         return self.versions(name)[-1]
 
@@ -71,7 +71,7 @@ class ZoomPeer(Server):
         """Return all versions of a file, the oldest first.
 
         Raises:
-            KeyError: There is no such file.
+            KeyError: No file has the name.
         """
         return self._files.versions(name)
 

@@ -36,7 +36,7 @@ class Files:
         """Return all versions of a file, the oldest first.
 
         Raises:
-            KeyError: There is no such file.
+            KeyError: No file has the name.
         """
         first = self._sizes[name]
         return [
@@ -66,7 +66,10 @@ class Files:
 
 @dataclass(frozen=True)
 class Selection:
-    """The status of an answer, and the range of a file in its body. With 416 the range is empty."""
+    """The status of an answer, and the range of a file in the answer's body.
+
+    With 416 the range is empty.
+    """
 
     status: int
     offset: int
@@ -81,7 +84,7 @@ def select(
 ) -> Selection:
     """Return the part of a file that a request's Range and If-Range select.
 
-    RFC 9110, sections 14.2 and 13.1.5, defines both headers.
+    RFC 9110, sections 14.2 and 13.1.5, defines the two headers.
     """
     size = content.size
     modified = RECORDED + timedelta(hours=content.version - 1)

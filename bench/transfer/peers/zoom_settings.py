@@ -25,7 +25,7 @@ class ZoomFault:
       body breaks off.
     - `status`: The answer is `status` with `body`, `content_type` and, if not empty, `retry_after`.
     - `empty`: The answer is 200 with an empty body.
-    - `expired`: From the fault on, all URLs issued before it are answered with 403.
+    - `expired`: From the fault on, all URLs issued before the fault are answered with 403.
     - `changed`: All files get a new version of `size` bytes. With None, the sizes stay.
     - `whole`: The answer is the whole file although a range was requested.
     - `shifted`: The answer is a range that starts `after` bytes (by default 1) too late.

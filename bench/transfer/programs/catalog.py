@@ -66,7 +66,7 @@ def programs(names: str, more: Path | None = None) -> list[Program]:
     """Return the programs named in `names`, separated by commas. `more` is a JSON file of programs.
 
     Raises:
-        UnknownProgram: There is no such program.
+        UnknownProgram: No program has one of the names.
     """
     known = OWN | (_from_file(more) if more else {})
     chosen = [name.strip() for name in names.split(",")]

@@ -13,7 +13,7 @@ class CurlFailed(Exception):
 
 
 def begin(task: Task, file: File) -> list["subprocess.Popen[bytes]"]:
-    """Start a curl that downloads a file and a curl that uploads the file, and return both."""
+    """Start and return a curl that downloads a file and a curl that uploads the file."""
     curl = ["curl", "--silent", "--show-error", "--fail", "--cacert", task.ca]
     authorization = f"Authorization: Bearer {task.token}"
     get = subprocess.Popen(
