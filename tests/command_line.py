@@ -1,4 +1,4 @@
-"""Run `invoke …` in this process, for tests of its output and exit code."""
+"""Run `invoke …` in this process, for tests of the command's output and exit code."""
 
 from __future__ import annotations
 

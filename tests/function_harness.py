@@ -268,7 +268,7 @@ def log_notifications_dependencies(
 
 
 def received(aws: Cloud, url: str, message: Any, *, receive_count: int = 1) -> Received:
-    """Send a message to a queue, and return it as an event source delivers it."""
+    """Send a message to a queue, and return the message as an event source delivers it."""
     body = message if isinstance(message, str) else json.dumps(message)
     group = {"MessageGroupId": "test"} if url.endswith(".fifo") else {}
     aws.sqs.send_message(QueueUrl=url, MessageBody=body, **group)

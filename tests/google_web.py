@@ -75,7 +75,7 @@ def refusal(status: int, name: str, message: str, **detail: str) -> Answer:
 
 @dataclass
 class Google:
-    """The stand-in for Google, and a session that trusts it.
+    """The stand-in for Google, and a session that trusts the stand-in.
 
     `urls` are the URLs of the answered requests.
     """

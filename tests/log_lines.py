@@ -64,7 +64,7 @@ def line_of(
     error: BaseException | None = None,
     **extra: Any,
 ) -> str:
-    """Return a line of the log as a function writes it. `where` is the logging function's name."""
+    """Return a log line as a function writes it. `where` is the logging function's name."""
     info = (type(error), error, error.__traceback__) if error else None
     record = logging.getLogger("ingester.uploader").makeRecord(
         "ingester.uploader",

@@ -10,7 +10,7 @@ from tests.cloud import Clock
 
 @dataclass
 class Sleeper:
-    """A fake sleep that returns at once, records the seconds, and moves `clock` if it is given."""
+    """A fake sleep that returns at once, records the seconds, and moves `clock` if given."""
 
     clock: Clock | None = None
     slept: list[float] = field(default_factory=list)

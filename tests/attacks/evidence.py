@@ -151,5 +151,5 @@ def mailed_pattern(driver: Driver) -> str:
 
 
 def mailed(lines: Collection[str], pattern: str) -> list[str]:
-    """Return the lines that are mailed to operators because they match the filter pattern."""
+    """Return the lines that match the filter pattern, and so are mailed to operators."""
     return [line for line in lines if matches(pattern, line)]

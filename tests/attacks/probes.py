@@ -84,7 +84,7 @@ class Sender:
     def send(self, probe: Probe) -> Answer:
         """Send a request, and return the answer.
 
-        While API Gateway throttles the request, repeat it for up to `SECONDS`.
+        While API Gateway throttles the request, repeat the request for up to `SECONDS`.
         """
         ends = time.monotonic() + SECONDS
         while True:

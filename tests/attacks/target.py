@@ -51,7 +51,9 @@ class Target:
         return self.secrets["SLACK_SIGNING_SECRET"]
 
     def send(self, probe: Probe) -> Answer:
-        """Send a request, assert that the answer has no secret or stack trace, and return it."""
+        """Send a request, assert that the answer has no secret or stack trace, and return the
+        answer.
+        """
         self.known = None
         answer = self.sender.send(probe)
         assert leaked(answer.text, self.secrets.values()) == []
@@ -69,7 +71,7 @@ class Target:
         return answer
 
     def assert_attack_refused(self, attack: Attack, honest: Probe) -> None:
-        """Send an honest request that the attack has changed, and assert that it is refused."""
+        """Send an honest request with the attack's changes, and assert a refusal."""
         self.assert_refused(attack.change(honest), *attack.statuses)
 
     def row(self, zip_id: str) -> Mapping[str, object]:

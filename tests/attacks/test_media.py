@@ -105,7 +105,7 @@ def found(
         urls = {name: f"{web.url}/{number}.mp4" for number, name in enumerate(pages)}
         web.pages = {f"/{number}.mp4": pages[name] for number, name in enumerate(pages)}
         gallery = file(urls[NO_BYTES], sizes[NO_BYTES], recording_type="gallery_view")
-        # Recordings with retryable failures come last, because each waits a minute for its retry.
+        # Each recording with a retryable failure waits a minute for a retry, and so comes last.
         recordings = [
             Hostile(BESIDE, [file(urls[HONEST], len(movie)), gallery]),
             *(Hostile(name, [file(urls[name], sizes[name])]) for name in pages),

@@ -1,4 +1,4 @@
-"""Attacks with hostile answers to an ingest, from Opencast or from a proxy in front of it."""
+"""Attacks with hostile answers to an ingest, from Opencast or from a proxy in front of Opencast."""
 
 from __future__ import annotations
 

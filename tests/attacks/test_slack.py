@@ -34,7 +34,7 @@ def hooks(home: Path) -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def meeting(target: Target) -> int:
-    """Add a row whose topic only members of the group may read, and return its meeting number."""
+    """Add a row whose topic only members of the group may read, and return the meeting's number."""
     meeting = target.stack.new_meeting()
     put_row(target.stack, meeting, topic=TOPIC)
     await_process(target.stack)

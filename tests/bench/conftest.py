@@ -1,4 +1,4 @@
-"""The harness of the benchmark's tests, with both stand-ins and real clients of each."""
+"""The harness of the benchmark's tests, with both peers and real clients of each peer."""
 
 from __future__ import annotations
 

@@ -215,7 +215,7 @@ class TestBreaks:
     def test_zoom_peer_cuts_all_open_answers_when_the_total_of_a_fault_is_reached(
         self, plain_reader: Reader
     ) -> None:
-        # The limit of 3 MB/s keeps both bodies open until 2 MB have been sent.
+        # The limit of 3 MB/s keeps the answers to both threads open until 2 MB have been sent.
         plain_reader.fail(ZoomFault(kind="rst", total=2_000_000), link_mbps=3)
         url = plain_reader.url()
         broken: list[str] = []

@@ -58,7 +58,7 @@ def week() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def site(aws: Cloud, clock: Clock, week: list[dict[str, Any]]) -> Iterator[Site]:
-    """Put a week of rows into the status table, and yield a server of the page and its API."""
+    """Put a week of rows into the status table, and yield a server of the page and of the API."""
     clock.now = NOW
     with aws.status.batch_writer() as batch:
         for item in week:

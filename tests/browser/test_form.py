@@ -1,4 +1,4 @@
-"""Tests of the form that requests an ingest: its requests, and its texts for each answer."""
+"""Tests of the form for ingests: the form's requests, and the form's texts for each answer."""
 
 from __future__ import annotations
 

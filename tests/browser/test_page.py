@@ -1,4 +1,4 @@
-"""Tests of the page in a browser: its views, and the ways to find recordings."""
+"""Tests of the page's views in a browser, and of the ways to find recordings."""
 
 from __future__ import annotations
 
@@ -301,7 +301,7 @@ def test_the_page_says_how_many_steps_a_long_list_leaves_out(
         UpdateExpression="SET steps = :steps, steps_left_out = :count",
         ExpressionAttributeValues={":steps": steps, ":count": 23},
     )
-    # People type the uuid without encoding it, so the page must not read its plus sign as a space.
+    # People type the uuid without encoding it, so the page must not read a plus sign as a space.
     open_page(page, site, "#recording=lo+ng/==")
     shown = page.get_by_role("list", name="Steps").get_by_role("listitem")
     assert shown.count() == MAX_STEPS + 1

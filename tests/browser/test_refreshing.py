@@ -1,4 +1,4 @@
-"""Tests of the page over time: its refreshes, the view during them, and its errors."""
+"""Tests of the page over time: refreshes, the view during refreshes, and errors."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tests.function_harness import status_query_dependencies
 
 
 def crashed(case: dict[str, Any]) -> bool:
-    """Return whether the first system crashed, as it did for `seconds=0`.
+    """Return whether the first system crashed, as it did for queries with `seconds=0`.
 
     The pipeline answers such a query with the updates of the current second.
     """

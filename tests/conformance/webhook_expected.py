@@ -113,7 +113,7 @@ def _follow(history: RowHistory, request: Request, outcome: Outcome, recorded: i
 
 
 def _is_ours(request: Request, recorded: int) -> bool:
-    """Return whether a request is valid for the webhook, though the first system refused it."""
+    """Return whether the first system refused a request that is valid for the webhook."""
     return recorded == 400 and (rules.is_asked_of_zoom(request) or rules.is_fixed(request))
 
 

@@ -169,7 +169,7 @@ def is_asked_of_zoom(request: Request) -> bool:
 
 
 def has_surely_no_video(request: Request) -> bool:
-    """Return whether all files are readable, and none is a video.
+    """Return whether a request has only readable files, and no video.
 
     The webhook sends no message for such a request, so nothing asks Zoom's API about the request.
     """

@@ -222,7 +222,7 @@ class Sweep:
 
 @contextmanager
 def sweep_of(trigger: Trigger, driver: Driver, home: Path) -> Iterator[Sweep]:
-    """Route a function's calls through proxies during the block, and yield its sweep.
+    """Route a function's calls through proxies during the block, and yield the function's sweep.
 
     `home` is the folder of the local stack.
     """
@@ -272,5 +272,5 @@ def _downloads_through(driver: Driver, proxies: Proxies) -> Iterator[None]:
 
 
 def aims_of(calls: Iterable[Call]) -> list[Aim]:
-    """Return two aims for each call: a kill before it arrives, and a kill after its answer."""
+    """Return two aims for each call: kills before the call arrives and after the answer."""
     return [Aim(call, moment) for call in calls for moment in Moment]

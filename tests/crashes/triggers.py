@@ -61,7 +61,7 @@ def _lecture_with_transcript(stack: Stack) -> ZoomRecording:
 
 
 def _ingested_lecture(stack: Stack) -> ZoomRecording:
-    """Add a lecture to Zoom, ingest it, and end its workflow in Opencast."""
+    """Add a lecture to Zoom, ingest the lecture, and end the workflow in Opencast."""
     recording = _lecture(stack)
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")

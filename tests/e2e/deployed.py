@@ -29,7 +29,7 @@ def cold_start(driver: Driver, function: str, **changes: Any) -> None:
 
 @contextmanager
 def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Iterator[None]:
-    """Give a function a timeout of `seconds` and these settings, and restore both afterwards."""
+    """Set a function's timeout, add `settings`, and restore timeout and settings afterwards."""
     client = driver.client("lambda")
     found = client.get_function_configuration(FunctionName=function)
     usual = {"Timeout": found["Timeout"], "Environment": found["Environment"]}

@@ -96,7 +96,7 @@ class Operator:
     printed: list[str] = field(default_factory=list)
 
     def run(self, *arguments: str, answer: str = "", **environment: str) -> Done:
-        """Run a command to its end. `answer` is its input, and `environment` overrides settings."""
+        """Run a command to its end, with `answer` as input. `environment` overrides settings."""
         done = subprocess.run(
             [sys.executable, "-m", "invoke", *arguments],
             cwd=self.checkout,

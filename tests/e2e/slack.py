@@ -94,7 +94,7 @@ def await_process(stack: Stack) -> None:
     """Wait until the Slack function has a process, because a cold start can exceed Slack's 3 s."""
 
     def is_answered() -> bool:
-        # The function refuses an unsigned command before it needs the user groups.
+        # The function refuses an unsigned command before the function needs the user groups.
         return stack.driver.type_command("help", forge="unsigned")["status"] is not None
 
     stack.wait(is_answered, "An answer to an unsigned command")

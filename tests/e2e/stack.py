@@ -232,11 +232,11 @@ class Stack:
         return count_messages(self.driver.client("sqs"), self.driver.queue_url(queue))
 
     def take_dead_letter(self, queue: str, text: str) -> dict[str, Any]:
-        """Wait for a message with `text` on a dead-letter queue, delete it, and return it."""
+        """Wait for a message with `text` on a dead-letter queue. Delete and return the message."""
         sqs, url = self.driver.client("sqs"), self.driver.queue_url(queue)
 
         def look() -> dict[str, Any] | None:
-            # Other messages belong to other tests, so they have to become visible again soon.
+            # Messages of other tests have to become visible again soon.
             answer = sqs.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=10,

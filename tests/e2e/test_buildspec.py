@@ -37,7 +37,7 @@ SECONDS = 1200.0
 
 @dataclass(frozen=True)
 class Builder:
-    """A build: a copy of the project, the build's variables, and its role's credentials."""
+    """A build: a copy of the project, the build's variables, and the build role's credentials."""
 
     checkout: Path
     environment: dict[str, str]

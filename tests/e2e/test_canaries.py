@@ -208,7 +208,7 @@ def test_files_of_the_local_stack_contain_no_secret_except_the_files_for_secrets
         if (names := canaries.found_in_bytes(path.read_bytes()))
     }
     assert {path for path in found if str(path) not in KEPT_FILES} == set()
-    # The search works only if it finds the secrets in this file.
+    # The search works only if it finds the secrets in the file `STATE`.
     assert str(STATE) in map(str, found)
 
 

@@ -195,7 +195,7 @@ def test_the_webhook_accepts_the_new_and_the_old_token_after_a_rotation_with_kee
     stack: Stack, operator: Operator, state: State, session: requests.Session
 ) -> None:
     by_command, by_request, by_zoom = (stack.lecture(scheduled=False) for _ in range(3))
-    # These requests start processes of on-demand and webhook, which read the old secrets.
+    # Two requests start processes of on-demand and webhook, which read the old secrets.
     assert stack.driver.request_ingest(uuid="nowhere==").status == 404
     assert signed_by(state.webhook_secret, session, state) == 204
     new = uuids.uuid4().hex

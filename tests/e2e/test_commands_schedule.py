@@ -213,7 +213,7 @@ def test_migrate_copies_the_rows_of_an_older_stack_once_so_that_nothing_is_inges
         assert (
             _counts(operator.output("migrate", f"--from={older}", "--days", "3")) == ["0 1 0"] * 3
         )
-        # The older stack has ingested this recording, so this stack must not ingest it again.
+        # The older stack has ingested the recording, so the newer stack must not ingest it again.
         stack.send_completed(recording)
         found = driver.table("pipeline-status").get_item(Key={"zip_id": zip_id})["Item"]
         assert plain(found) == status

@@ -1,4 +1,4 @@
-"""The demo on the local stack, and the metrics that its recordings leave in the logs."""
+"""The demo on the local stack, and the metrics that the demo's recordings leave in the logs."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def acting_as(stack: Stack, state: State, function: str) -> Iterator[Client]:
 
 
 def is_denied(client: Client, action: str, resource: str) -> bool:
-    """Request an action on a resource, and return whether it is denied for lack of the grant."""
+    """Request an action on a resource. Return whether lack of the grant denies the action."""
     try:
         ATTEMPTS[action](client, resource)
     except ClientError as error:

@@ -36,7 +36,7 @@ SERIES = "20260154321"
 
 @dataclass(frozen=True)
 class Life:
-    """A second stack in the local cloud, and its operator with their own checkout."""
+    """A second stack in the local cloud, and the stack's operator with a separate checkout."""
 
     name: str
     operator: Operator

@@ -1,4 +1,4 @@
-"""The functions over fakes, built as production builds them, with planted secrets."""
+"""The functions over fakes and with planted secrets, otherwise built as in production."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def webhook_of(aws: Aws) -> webhook.Dependencies:
 
 @dataclass
 class OwnWebhook:
-    """A session that passes each POST to the webhook function, and returns its answer."""
+    """A session that passes each POST to the webhook function, and returns the answer."""
 
     aws: Aws
 
@@ -306,7 +306,7 @@ class StagedFiles:
 
 
 def process(aws: Aws, url: str, body: str, receives: int, deps: Any) -> list[str]:
-    """Pass a message to the queue's function, and return the ids in its `batchItemFailures`."""
+    """Pass a message to the queue's function, and return the `batchItemFailures`' ids."""
     in_order: dict[str, Any] = {
         "MessageGroupId": aws.new_id(),
         "MessageDeduplicationId": aws.new_id(),

@@ -40,7 +40,7 @@ LINES = (
 
 
 def document(lines: Any) -> dict[str, Any]:
-    """Return the uncompressed content of CloudWatch Logs' event with these lines."""
+    """Return the uncompressed content of CloudWatch Logs' event with `lines`."""
     return {
         "messageType": "DATA_MESSAGE",
         "owner": "123456789012",
@@ -52,7 +52,7 @@ def document(lines: Any) -> dict[str, Any]:
 
 
 def subscription_event(lines: Any) -> dict[str, Any]:
-    """Return CloudWatch Logs' event with these lines."""
+    """Return CloudWatch Logs' event with `lines`."""
     return _event(encoded(document(lines)))
 
 

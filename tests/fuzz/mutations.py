@@ -148,7 +148,7 @@ class Mutator:
             lambda: content[:at] + self.random.randbytes(4) + content[at + 4 :],
             lambda: content[:at] + bytes([self.random.randrange(256)]) + content[at + 1 :],
         )
-        # These mutations are rare because parsers reject most of their results at once.
+        # The mutations below are rare because parsers reject most of the results at once.
         rare: tuple[Callable[[], bytes], ...] = (
             lambda: content[:at],
             lambda: content[at:],

@@ -1,4 +1,4 @@
-"""Targets: the messages of both queues."""
+"""Targets: the messages of the download queue and the upload queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets: items of the tables, as a person may have edited them."""
+"""Targets: the tables' items as a person may have edited them."""
 
 from __future__ import annotations
 

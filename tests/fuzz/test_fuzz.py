@@ -23,23 +23,23 @@ SEED = 13
 
 
 def zoom_answer(**changes: Any) -> dict[str, Any]:
-    """Return an input in which Zoom's answer about a recording has these changes."""
+    """Return an input with `changes` in Zoom's answer about a recording."""
     return {"zoom": {"/recordings": answer(payloads.meeting(**changes))}, "downloads": []}
 
 
 def zoom_list(**changes: Any) -> dict[str, Any]:
-    """Return an input in which the recording in Zoom's list has these changes."""
+    """Return an input with `changes` in the recording of Zoom's list."""
     page = answer({"meetings": [payloads.meeting(**changes)]})
     return {"zoom": {"/accounts/me": page}, "state": [payloads.reconcile_item()]}
 
 
 def opencast_answer(part: str, content: Any) -> dict[str, Any]:
-    """Return an input in which Opencast answers requests to `part` with this content."""
+    """Return an input in which Opencast answers requests to `part` with `content`."""
     return {"answers": good_answers() | {part: {"content": content}}, "number": 1, "known": False}
 
 
 def google_token(**changes: Any) -> dict[str, Any]:
-    """Return an input in which Google's answer with a token has these changes."""
+    """Return an input with `changes` in Google's answer with a token."""
     return {"answers": {"/token": {"content": TOKEN | changes}}, "key": ""}
 
 

@@ -27,7 +27,7 @@ BAD = "breaching"
 
 @pytest.fixture
 def alarms(template: Template) -> dict[str, Any]:
-    """Return the properties of the alarms, by their names without the stack's name."""
+    """Return the properties of the alarms, by the alarms' names without the stack's name."""
     return template.alarms
 
 
@@ -168,7 +168,7 @@ def test_an_error_alarm_describes_the_consequence_of_a_crash_of_its_function(
     assert "mails about errors are missing" in descriptions["zoom-log-notifications"]
     assert "Who typed /zip may have no answer" in descriptions["slack"]
     assert "starts it every hour" in descriptions["zoom-reconcile"]
-    # API Gateway calls these functions for somebody who gets the answer.
+    # API Gateway calls the functions below for somebody who gets the answer.
     assert {name for name, text in descriptions.items() if "The caller got an error" in text} == {
         "zoom-webhook",
         "zoom-on-demand",

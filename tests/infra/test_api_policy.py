@@ -27,7 +27,7 @@ OPEN = {
     ("POST", "slack"),
     ("OPTIONS", "ingest"),
 }
-"""Routes that anyone may call, because they check signatures or tokens, or answer a preflight."""
+"""Routes that anyone may call: each route checks signatures or tokens, or answers a preflight."""
 
 ONLY_ALLOWED = {("POST", "ingest"), ("GET", "status"), ("GET", "")}
 """Routes that only the addresses in `INGEST_ALLOWED_IPS` may call."""

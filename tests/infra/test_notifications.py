@@ -28,7 +28,7 @@ def test_log_notifications_gets_the_logs_of_all_other_functions(template: Templa
         for each in filters
     ]
     others = [function for function in FUNCTIONS if function != LOG_NOTIFICATIONS]
-    # A log group may have two filters. A site may need the second filter to ship its logs.
+    # A log group may have two filters. A site may need the second filter to ship logs.
     assert sorted(groups) == sorted(f"/aws/lambda/{STACK}-{other.name}" for other in others)
     for each in filters:
         alias = template.resources[each["DestinationArn"]["Ref"]]
@@ -38,7 +38,8 @@ def test_log_notifications_gets_the_logs_of_all_other_functions(template: Templa
 
 
 def test_a_log_filter_is_created_after_its_permission(template: Template) -> None:
-    # CloudWatch tests a new filter's function, and refuses a function that it may not invoke.
+    # CloudWatch tests a new filter's function, and refuses a function that CloudWatch may not
+    # invoke.
     for resource in template.resources.values():
         if resource["Type"] == "AWS::Logs::SubscriptionFilter":
             [permission] = [

@@ -58,7 +58,7 @@ MAKES_AN_ANSWER = {"Answer", "json_answer", "_message", "_text_answer", "AwsFail
 
 
 def answered(tree: ast.Module) -> Iterator[int]:
-    """Yield the statuses that a function's file gives to its answers and to types of errors."""
+    """Yield the statuses that a function's file gives to answers and to types of errors."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue

@@ -13,7 +13,7 @@ class FileServer:
     """A server that answers with `files[path]`, or with 404 to any other path.
 
     A request for a path in `gates` sets `asked`, and waits at most five seconds for the path's
-    gate. `order` records the beginnings and ends of answers in their order.
+    gate. `order` records the beginnings and ends of answers, earliest first.
     """
 
     def __init__(self) -> None:

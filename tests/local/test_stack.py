@@ -59,7 +59,7 @@ def test_local_stack_leaves_no_process_when_its_start_is_interrupted(
     )
     logs = tmp_path / "logs"
     try:
-        # The seven logs are those of cloud, four stand-ins, mailbox and CDK. Each of these
+        # Seven processes have a log each: cloud, four stand-ins, mailbox and CDK. Each of these
         # processes has a supervisor.
         wait_for(lambda: len(list(logs.glob("*.log"))) == 7 and len(processes_of(tmp_path)) >= 14)
         os.killpg(starter.pid, number)

@@ -20,7 +20,7 @@ from tests.neighbours import CONTROL, CONTROL_TOKEN, client_session
 
 
 class Echo(StandIn):
-    """A stand-in that answers with the request's path. All but one of its control paths fail."""
+    """A stand-in that echoes the request's path. All control paths but `result` fail."""
 
     def answer(self, request: Request) -> Answer:
         return text_answer(200, "text/plain", request.path.encode())

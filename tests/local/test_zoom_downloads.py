@@ -274,7 +274,7 @@ def test_stop_of_zoom_stand_in_does_not_wait_for_a_stall(
 
 @pytest.fixture
 def large(client: Client) -> Recording:
-    """Add a lecture whose first file has some 300 KB, and return its recording."""
+    """Add a lecture whose first file has some 300 KB, and return the lecture's recording."""
     padded = Lecture(1, START, seed="large", seconds=5, segments=1, padding=300_000)
     return client.zoom.add_lecture(padded)
 

@@ -58,7 +58,7 @@ def shell_of_stack(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> pytest.Monkey
 
 @pytest.fixture
 def write_tree(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
-    """Return a function that writes files, given their texts by name, and returns their folder."""
+    """Return a function that writes files, given their texts by name, and returns the folder."""
 
     def write(texts: Mapping[str, str]) -> Path:
         for name, text in texts.items():

@@ -108,7 +108,7 @@ def start(project: Path, *words: str, **environment: str) -> subprocess.Popen[by
 
 
 def invoke(project: Path, *words: str, **environment: str) -> tuple[int, str, str]:
-    """Run a command in a project, and return its exit code, output and errors."""
+    """Run a command in a project, and return the command's exit code, output and errors."""
     running = start(project, *words, **environment)
     out, err = running.communicate()
     return running.returncode, out.decode(), err.decode()

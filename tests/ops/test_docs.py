@@ -33,7 +33,7 @@ SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
 GENERATED = {".local", ".venv", ".venv-cloud", ".venv-docs", "cdk.out", "dist", "node_modules"}
 TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
-"""Suffixes by which a path counts as a file of this project, even if its folder is unknown."""
+"""Suffixes by which a path counts as a file of this project, even in an unknown folder."""
 
 
 def name(path: Path) -> str:

@@ -35,7 +35,7 @@ def said(
     output: type[io.StringIO] = io.StringIO,
     errors: type[io.StringIO] = io.StringIO,
 ) -> tuple[str, str]:
-    """Run a command on a stack's folder, and return its standard output and standard error."""
+    """Run a command on a stack's folder, and return the command's standard output and error."""
     out, err = output(), errors()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         show(home)

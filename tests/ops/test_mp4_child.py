@@ -1,4 +1,4 @@
-"""Tests that the downloader's package contains the program that its MP4 check starts."""
+"""Tests that the downloader's package contains the program that the MP4 check starts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tests of the look-up of an Opencast cluster in AWS, and of its cache beside `.env`."""
+"""Tests of the look-up of an Opencast cluster in AWS, and of the cache beside `.env`."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ SLOW = re.compile(r"^.* … [0-9]+ s\n", re.MULTILINE)
 """A line of progress (`terminal.working`), which a command prints only on a slow machine."""
 
 MOVING = re.compile(r"\x1b\[\?25l.*?\x1b\[\?25h\r\x1b\[1A\x1b\[2K", re.DOTALL)
-"""The output of a moving line on a terminal, from its first character until it is removed."""
+"""All output of a moving line on a terminal, until the line is removed."""
 
 COMMANDS = {
     "overview": [],

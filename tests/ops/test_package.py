@@ -230,7 +230,7 @@ def endpoint_prefixes(files: dict[str, bytes]) -> list[str]:
 
 @by_name
 def test_the_bytecode_in_a_package_belongs_to_its_sources(function: Function, built: Built) -> None:
-    # Python doesn't compare this bytecode with its source, so the package has to be consistent.
+    # Python doesn't compare a package's bytecode with sources, so the package has to be consistent.
     files = entries(built[function.name])
     bytecode = [name for name in files if name.endswith(".pyc")]
     assert {name for name in files if "__pycache__" in name} == set(bytecode)

@@ -26,7 +26,7 @@ by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: fu
 
 
 def site_of(function: Function) -> Path:
-    """Install a function's lock for this machine unless it is cached, and return the folder."""
+    """Install a function's lock for this machine in a cached folder, and return the folder."""
     return install(lock_of(function, ROOT), host(), ROOT / CACHE)
 
 

@@ -77,7 +77,7 @@ def test_csv_import_writes_a_course_and_series_for_each_scheduled_class(
             ("F", "CSCI E-7", "202601777"),
         )
     ]
-    # The row keeps these fields for compatibility (docs/switching.md).
+    # The row keeps `course_code` and `opencast_series_id` for compatibility (docs/switching.md).
     assert (meeting["course_code"], meeting["opencast_series_id"]) == ("CSCI E-7", "202601777")
 
 

@@ -163,7 +163,7 @@ def test_rotation_advice_names_readers_and_next_steps() -> None:
 def versions(aws: Cloud) -> dict[str, int]:
     """Return the versions of the parameters below the stack's path.
 
-    SSM counts the writes of a parameter in its version.
+    SSM counts the writes of a parameter in the parameter's version.
     """
     answer = aws.ssm.get_parameters_by_path(Path=NAMES.secrets_path)
     return {parameter["Name"]: parameter["Version"] for parameter in answer["Parameters"]}

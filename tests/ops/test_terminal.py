@@ -201,7 +201,7 @@ ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "
 
 
 def test_a_slow_step_shows_a_moving_line_on_a_terminal_until_the_step_ends(tmp_path: Path) -> None:
-    # The step ends only after the terminal has shown its progress.
+    # The step ends only after the terminal has shown the step's progress.
     before = 0
 
     def on_output(printed: str) -> None:

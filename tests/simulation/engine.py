@@ -69,7 +69,7 @@ class Copies:
     """(staging key, identity of the source) → upload."""
 
     def content(self, etag: str) -> str:
-        """Return the content of the file with an ETag: its token, or a text with the token in it.
+        """Return the content of the file with an ETag: the file's token, or a text with that token.
 
         A transcript is WebVTT with the token as its cue. Chapters are JSON with two chapters whose
         title is the token.

@@ -267,8 +267,8 @@ class _Recording:
         """Return whether a mail reports that nothing more happens to a file.
 
         A mail of the webhook isn't such a report if the webhook accepted a webhook event with the
-        file. A mail of "+Zoom" or follow isn't either, because the first is about the person's
-        request, and the second about files in Opencast.
+        file. A mail of "+Zoom" is about the person's request, and a mail of follow is about files
+        in Opencast, so neither mail is such a report.
         """
         if mail.who in ("on_demand", "follow"):
             return False

@@ -1,4 +1,4 @@
-"""Play a scenario: build its world, plan its happenings and run it to the end."""
+"""Play a scenario: build its world, plan its happenings and run the world to the end."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _plan_reconciles(system: System, scenario: Scenario) -> float:
     last = end + RECONCILED_AFTER
     for hour in range(int(last / HOUR) + 1):
         if hour * HOUR > end + HOURLY and hour % RARELY:
-            # These runs would be a third of a world's calls, and would find nothing new.
+            # The skipped runs would be a third of a world's calls, and would find nothing new.
             continue
         system.world.at(hour * HOUR, partial(_reconcile, system.reconcile, system.world))
     return last + HOUR

@@ -1,4 +1,4 @@
-"""Run worlds in parallel processes, tabulate their outcomes and shrink failing worlds."""
+"""Run worlds in parallel processes, tabulate the outcomes and shrink failing worlds."""
 
 from __future__ import annotations
 

@@ -103,9 +103,10 @@ class Happening:
 
 @dataclass(frozen=True)
 class WebhookEvent(Happening):
-    """A webhook event of Zoom's, named `event`. `files` are the ids of the files in its body.
+    """A webhook event of Zoom's, named `event`.
 
-    `lacks` are the fields that the body or object lacks. `uuids` are the recordings of a batch.
+    `files` are the ids of the files in the webhook event's body. `lacks` are the fields that the
+    body or object lacks. `uuids` are the recordings of a batch.
     """
 
     event: str

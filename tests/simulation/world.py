@@ -433,7 +433,7 @@ class World:
 
 
 def _has_effect(kind: Kind, name: str, process: Process) -> bool:
-    """Return whether a fault changes anything if it hits this call of the process."""
+    """Return whether a fault has an effect on the process's call `name`."""
     if kind in (Kind.CRASH_BEFORE, Kind.CRASH_AFTER):
         return process.can_crash
     return kind is not Kind.SENT_TWICE or is_aws(name)

@@ -1,4 +1,4 @@
-"""Fixtures for both stand-ins and their connections, which all tests of a process share."""
+"""Fixtures for the Zoom peer, the S3 peer and connections, which all tests of a process share."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _connected(zoom: ZoomPeer, s3: S3Peer, *, trusted: Path | None = None) -> It
     )
     with pytest.MonkeyPatch.context() as patch:
         if trusted:
-            # OpenSSL reads its default authorities from the file that this variable names.
+            # OpenSSL reads its default authorities from the file that SSL_CERT_FILE names.
             patch.setenv("SSL_CERT_FILE", str(trusted))
         http = http_pool.http(CONNECTIONS)
     yield Harness(zoom, s3, client, signing, http, is_tls=trusted is not None)

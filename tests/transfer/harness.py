@@ -1,4 +1,4 @@
-"""The harness of the transfer's tests, with the engine between both stand-ins."""
+"""The harness of the transfer's tests, with the engine between the Zoom peer and the S3 peer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of copies in several processes or invocations, and of their memory."""
+"""Tests of copies in several processes or invocations, and of memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_KIB = 10 * 1024
 
 
 def kills(seed: int, number: int) -> list[int]:
-    """Return, for each of `number` processes, the number of bytes after which it is killed."""
+    """Return, for each of `number` processes, the number of bytes before the kill."""
     random = Random(seed)
     return [random.randrange(1, KILLED_SIZE // number) for _ in range(number)]
 

@@ -27,7 +27,7 @@ def _own_logging() -> Iterator[None]:
     handlers, levels = list(root.handlers), (root.level, ours.level)
     log.set_debug(False)
     # Other tests of this process may have read secrets. The log would remove the secrets' values
-    # from these tests' texts.
+    # from the texts of this module.
     log._hidden.set(())  # noqa: SLF001  # the product never forgets a secret
     yield
     root.handlers[:] = handlers

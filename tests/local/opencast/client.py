@@ -17,7 +17,7 @@ Form = list[tuple[str, Any]]
 
 
 class Client:
-    """A client of the Opencast stand-in that trusts its authority and follows no redirect."""
+    """A client that trusts the Opencast stand-in's authority and follows no redirect."""
 
     def __init__(self, url: str, ca_bundle: Path) -> None:
         self.url = url

@@ -13,7 +13,7 @@ T = TypeVar("T")
 class Call(Protocol):
     """The type of the hook around each outbound call.
 
-    `name` is like "dynamodb.UpdateItem". `effect` does the call's work and returns its answer. The
+    `name` is like "dynamodb.UpdateItem". `effect` does the call's work and returns the answer. The
     hook may run `effect` never, once or several times, and also later. Therefore a fake has to copy
     mutable arguments before the call.
     """

@@ -160,7 +160,7 @@ class FakeTable:
         self._stored: dict[Any, Item] = {}
         self._bounds: dict[Any, int] = {}
 
-    # The simulator and the judge use these methods, which call neither the hook nor `on_write`.
+    # The simulator and the judge use the next methods, which call neither the hook nor `on_write`.
 
     def items(self) -> list[dict[str, Any]]:
         """Return every item, in the order of the first writes."""
@@ -265,7 +265,7 @@ class FakeTable:
     ) -> dict[str, Any]:
         """Return the keys of the first `Limit` items of an index that meet the condition.
 
-        The items are in the order of the index's range key, if it has one.
+        The items are in the order of the index's range key, if the index has one.
         """
         given = _Placeholders(ExpressionAttributeNames, ExpressionAttributeValues)
 

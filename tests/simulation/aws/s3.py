@@ -1,6 +1,6 @@
 """A fake of boto3's S3 client, for one bucket.
 
-An object's content is a small token, and its nominal size is a separate number, because the
+An object's content is a small token, and the nominal size is a separate number, because the
 simulator moves no real files. The fake has no versions, listings, parts of uploads, values of
 checksums or storage classes.
 """
@@ -97,9 +97,9 @@ class FakeBucket:
         self.keys: set[str] = set()
         """The keys of all objects, including deleted ones."""
         self.tagged: list[tuple[float, StoredObject]] = []
-        """The time of each tagging in seconds since the epoch, and the object before it."""
+        """Time of each tagging in seconds since the epoch, and the object before the tagging."""
 
-    # The simulator and the judge use these methods, which don't call the hook.
+    # The simulator and the judge use the next methods, which don't call the hook.
 
     def store(
         self,

@@ -156,7 +156,7 @@ class FakeQueues:
         self._queues: dict[str, _Queue] = {}
         self._sequence = 0
 
-    # The simulator and the judge use these methods, which don't call the hook.
+    # The simulator and the judge use the next methods, which don't call the hook.
 
     def create(
         self,

@@ -29,7 +29,7 @@ class FakeParameters:
         self._values[name] = value, self._values.get(name, ("", 0))[1] + 1
 
     def get_parameter(self, *, Name: str, WithDecryption: bool = False) -> dict[str, Any]:
-        """Return the parameter. Without `WithDecryption` its value is encrypted.
+        """Return the parameter. Without `WithDecryption` the parameter's value is encrypted.
 
         Raises:
             ParameterNotFound: There is no such parameter.

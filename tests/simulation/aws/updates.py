@@ -246,7 +246,7 @@ class _UpdateParser:
         return read
 
     def _two(self, first: Callable[[Path], First], target: Path) -> tuple[First, Reader]:
-        """Read a call of a function, and return its two arguments."""
+        """Read a call of a function, and return the call's two arguments."""
         self._parser.next()
         self._parser.expect("(")
         found = first(target)

@@ -1,4 +1,4 @@
-"""Simulate bursts of recordings, and print their duration, their bottleneck and their cost."""
+"""Simulate bursts of recordings, and print each burst's duration, bottleneck and cost."""
 
 from __future__ import annotations
 

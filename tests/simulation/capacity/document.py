@@ -55,7 +55,7 @@ EARLY = (
 THOUSAND = (Load(1000), Load(1000, is_followed=True))
 SETTINGS = (*MORE_UPLOADS, TOO_MANY, *FAST_OPENCAST)
 ALL = tuple(dict.fromkeys((*THOUSAND, *reversed(LOADS), *SETTINGS, *MORE_DOWNLOADS, *EARLY)))
-"""Every load of the document. The loads of 1,000 recordings come first, as they take longest."""
+"""Every load of the document. The loads of 1,000 recordings take longest and come first."""
 
 Results = dict[Load, Measured]
 TICKS = ((5, "5 min"), (15, "15 min"), (60, "1 h"), (240, "4 h"), (1440, "24 h"))

@@ -67,7 +67,7 @@ def code_of(call: Callable[..., Any], **arguments: Any) -> str:
 
 
 def expressions(values: Mapping[str, Any], **texts: str | None) -> dict[str, Any]:
-    """Make the arguments for expressions, with only the placeholders that they use."""
+    """Make the arguments for expressions, with only the placeholders that the expressions use."""
     given = {name: text for name, text in texts.items() if text}
     used = set(re.findall(r"[#:]\w+", " ".join(given.values())))
     arguments: dict[str, Any] = dict(given)

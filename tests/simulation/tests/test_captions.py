@@ -1,4 +1,4 @@
-"""Tests of captions, chapters and summaries in simulated worlds, and of the fakes for them."""
+"""Tests of captions, chapters and summaries in simulated worlds, and of related fakes."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ def test_update_item_is_refused_when_parentheses_are_redundant() -> None:
 
 
 def test_update_item_is_refused_when_it_removes_a_path_without_parent() -> None:
-    # DynamoDB refuses such an update, which moto accepts. Source:
+    # DynamoDB refuses to remove a path without parent, but moto accepts the update. Source:
     # https://github.com/scylladb/scylladb/issues/10043
     table = seeded(fake_table(SCHEDULE), m={})
     assert code_of(table.update_item, **update_of("REMOVE gone.x")) == "ValidationException"

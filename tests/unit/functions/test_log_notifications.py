@@ -30,7 +30,7 @@ def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
 
 
 def failed_upload(deps: log_notifications.Dependencies, topic: str = "Oceans") -> str:
-    """Write the row of a failed upload, and return the log line about it."""
+    """Write the row of a failed upload, and return the log line about the upload."""
     subject = Subject(
         meeting_id=86168921331,
         recording_id=UUID,

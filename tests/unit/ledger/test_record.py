@@ -260,7 +260,7 @@ class TestSuperseded:
     def test_message_is_not_superseded_when_it_only_lacks_files_that_an_ingest_record_has(
         self,
     ) -> None:
-        # If Zoom no longer has these files, no message contains them.
+        # If Zoom no longer has the files of an ingest record, no message contains them.
         record = with_claim(sent("abc"), "mp", ingest(files="ab"))
         assert not is_superseded(record, ZIP, set("c"))
         assert is_superseded(record, ZIP, set("ab"))
@@ -269,7 +269,7 @@ class TestSuperseded:
         assert not is_superseded(sent("ab", zip_id=OTHER), ZIP, set("a"))
 
     def test_message_is_not_superseded_when_it_only_lacks_files_that_were_not_sent(self) -> None:
-        # The message with these files may never have reached the queue.
+        # The message with the file `b` may never have reached the queue.
         assert not is_superseded(named(sent("a"), "b"), ZIP, set("a"))
 
     @pytest.mark.parametrize("end", End)

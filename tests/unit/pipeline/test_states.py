@@ -62,7 +62,7 @@ def test_no_sequence_of_writes_moves_a_row_backwards_unless_its_ingest_had_ended
         if row in PIPELINE:
             assert state in PIPELINE, "Zoom's side never replaces the pipeline's"
         if row in ENDED and state not in ENDED:
-            # Only these states continue an ended ingest.
+            # Only the states below continue an ended ingest.
             assert state in {
                 State.WEBHOOK_RECEIVED,
                 State.OC_SERIES_FOUND,

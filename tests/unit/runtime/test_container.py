@@ -10,7 +10,7 @@ from ingester.runtime.container import Container
 
 
 class Building:
-    """A builder that returns 1, 2, 3 … or fails. `now` is the time of its clock, in seconds."""
+    """A builder that returns 1, 2, 3 … or fails. `now` is the time in seconds."""
 
     def __init__(self) -> None:
         self.built = 0

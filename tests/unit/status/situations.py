@@ -93,4 +93,4 @@ EXAMPLES_WITH_OTHERS: list[tuple[Situation, StatusRow, StatusRow]] = [
     ),
     (Situation.AWAITS_OTHER, FAILED, row(State.SENT_TO_UPLOADER, zip_id="on-demand-1")),
 ]
-"""Situations that follow from another ingest of the recording, each with both rows."""
+"""Situations that follow from another ingest of the recording, each with both ingests' rows."""

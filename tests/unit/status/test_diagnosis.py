@@ -117,7 +117,7 @@ class TestLimits:
             (State.OC_SERIES_FOUND, "", 1),
             (State.SENT_TO_UPLOADER, "", 8),
             (State.UPLOADER_RECEIVED, "", 1),
-            # These two reasons mean that a new message waits in the queue.
+            # The next two reasons mean that a new message waits in the queue.
             (State.OC_SERIES_FOUND, "620 of 900 MB are copied", 2),
             (State.UPLOADER_RECEIVED, "not there yet; asks again at 2026-10-14T17:34:00Z", 8),
         ],

@@ -1,4 +1,4 @@
-"""The harness that copies files from the Zoom peer into the S3 peer, and its helpers."""
+"""The harness that copies files from the Zoom peer into the S3 peer, and helpers."""
 
 from __future__ import annotations
 

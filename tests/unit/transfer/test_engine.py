@@ -273,7 +273,7 @@ class TestAlreadyThere:
     def test_file_is_copied_again_when_the_staged_object_is_released(
         self, copying: Copying, client: S3Client
     ) -> None:
-        # The bucket's lifecycle rule may delete a released object before the uploader needs it.
+        # The bucket's lifecycle rule may delete a released object that the uploader still needs.
         (first,) = copied(copying.run([copying.copy_of(NAMES[0])]))
         tags: Any = {"TagSet": [{"Key": RELEASED, "Value": "yes"}]}
         client.put_object_tagging(Bucket=BUCKET, Key=first.key, Tagging=tags)

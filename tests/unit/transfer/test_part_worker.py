@@ -82,7 +82,7 @@ class Harness:
         self.worker.copy_part(plan, plan.missing[0])
 
     def stream(self, *script: Break | Exception | None) -> Plan:
-        """Copy the file as a stream, with the failures of `script`, and return its plan."""
+        """Copy the file as a stream, with the failures of `script`, and return the plan."""
         plan = self.plan()
         self.source.then(*script)
         self.worker.copy_stream(plan)

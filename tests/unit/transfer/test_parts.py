@@ -30,7 +30,7 @@ LARGEST_PART = 5 * 1024 * MIB
 sizes = st.one_of(
     st.integers(1, 200 * MIB),
     st.integers(1, TERABYTES),
-    # Near these sizes, the large parts have to grow by 1 MiB to keep within S3's limit of parts.
+    # Near the sizes below, large parts have to grow by 1 MiB to keep within S3's limit of parts.
     st.builds(
         lambda large, more: large * MIB * (MAX_PARTS - LONGEST_END // SMALLEST) + more,
         st.integers(16, 4700),

@@ -37,7 +37,7 @@ def planned(source: MemoryFile, bucket: Bucket, *, overwrite: bool = False, **ch
 
 
 def staged(bucket: Bucket, source: MemoryFile) -> Plan:
-    """Copy a file of one part without the engine, and return its plan."""
+    """Copy a file of one part without the engine, and return the plan."""
     plan = planned(source, bucket)
     [part] = plan.missing
     bucket.send(plan.upload, part, source.content.views(0, part.length))

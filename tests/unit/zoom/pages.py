@@ -1,4 +1,4 @@
-"""Answers of a web server in place of Zoom's download host, and an opener of its files."""
+"""Answers of a web server in place of Zoom's download host, and an opener of the server's files."""
 
 from __future__ import annotations
 

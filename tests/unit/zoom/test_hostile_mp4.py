@@ -335,7 +335,7 @@ def test_inspection_makes_one_read_when_the_file_begins_with_many_eight_byte_box
 
 
 class TestChild:
-    """The child process of an inspection: its failures, limits, and environment."""
+    """The failures, limits and environment of an inspection's child process."""
 
     @pytest.fixture
     def inspected(self, movie: bytes, tmp_path: Path) -> Callable[..., mp4.Movie]:

@@ -97,7 +97,7 @@ def harness(
 
 @pytest.fixture
 def small(zoom: ZoomStandIn, lecture: Recording) -> Recording:
-    """Return a recording with one view of one segment, and its chat."""
+    """Return a recording with one view of one segment, and with a chat."""
     return zoom.add(only(lecture, "active_speaker", "chat_file"))
 
 

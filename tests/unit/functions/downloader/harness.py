@@ -177,13 +177,13 @@ class Harness:
         return self.ledger().get(recording.uuid)
 
     def name(self, recording: Recording, *files: RecordingFile) -> None:
-        """Note in the ledger, as the webhook does, that a webhook event named these `files`."""
+        """Note in the ledger, as the webhook does, that a webhook event named `files`."""
         names = {file.file_id: f"{file.recording_type} of {file.recording_start}" for file in files}
         change = partial(with_files, names=names, now=self.clock())
         self.ledger().change(recording.uuid, change)
 
     def accept(self, recording: Recording, *files: RecordingFile, zip_id: str = ZIP_ID) -> None:
-        """Note in the ledger, as the webhook does, a request whose message names these `files`."""
+        """Note in the ledger, as the webhook does, a request whose message names `files`."""
         self.request(recording, *files, zip_id=zip_id)
         sent = [file.file_id for file in files]
         self.ledger().change(recording.uuid, partial(with_sent, zip_id=zip_id, files=sent))
@@ -200,7 +200,7 @@ class Harness:
         self.ledger().change(recording.uuid, partial(with_notice, notice=notice))
 
     def ingest(self, recording: Recording, *files: RecordingFile) -> None:
-        """Note in the ledger, as the uploader does, an ingest of these `files`."""
+        """Note in the ledger, as the uploader does, an ingest of `files`."""
         post = Post(attempt="a", at="2026-10-14T18:00:00Z")
         names = {file.file_id: file.recording_type for file in files}
         ingest = IngestRecord(zip_id=ZIP_ID, series=SERIES, files=names, posts=(post,))
@@ -244,7 +244,7 @@ class Harness:
 
 
 class _Watched:
-    """A file at Zoom. `before` is called before each request of a range of its bytes."""
+    """A file at Zoom. `before` is called before each request of a range of the file's bytes."""
 
     def __init__(
         self,

@@ -378,7 +378,7 @@ class TestWaiting:
     def test_late_captions_wait_for_a_day_when_the_ledger_has_no_note_of_a_sent_message(
         self, harness: Harness, late: Late, lecture: Recording
     ) -> None:
-        # The webhook accepts a request even if its second write to the ledger fails.
+        # The webhook accepts a request even if the second write to the ledger fails.
         harness.request(lecture, lecture.files[0])
         assert late.take(waiting=timedelta(hours=23))
         assert len(later(harness)) == 1

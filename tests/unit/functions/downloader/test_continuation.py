@@ -201,7 +201,7 @@ class TestTwoMessages:
     def test_recording_goes_to_the_uploader_once_when_a_crash_leaves_two_messages(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        # Both messages lead to the same upload message, which the FIFO queue keeps only once.
+        # Two messages lead to the same upload message, which the FIFO queue keeps only once.
         harness.connections = 1
         source.send(harness.message(longish))
         crashed = source.deliver(BARELY, crashes=True)

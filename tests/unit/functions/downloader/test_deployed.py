@@ -29,7 +29,7 @@ class Function:
     set: Callable[[str, str], None]
 
     def take(self, message: dict[str, Any], **settings: str) -> dict[str, Any]:
-        """Run an invocation in a new container with these settings, and return its answer."""
+        """Run an invocation in a new container with `settings`, and return the answer."""
         for name, value in settings.items():
             self.set(name, value)
         taken = received(self.harness.aws, self.harness.aws.download_queue, message)

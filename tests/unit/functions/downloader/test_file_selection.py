@@ -27,7 +27,7 @@ TOPIC = "HIST E-1010 Mapping the Ocean: L'été"
 
 
 def with_files_of(message: dict[str, Any], *files: RecordingFile) -> dict[str, Any]:
-    """Return the message with only these `files`."""
+    """Return the message with only `files`."""
     ids = {file.file_id for file in files}
     some = [file for file in message["recording_files"] if file["recording_id"] in ids]
     assert len(some) == len(ids)
@@ -68,7 +68,7 @@ class TestANewMessageOfSomeFiles:
 
     @pytest.fixture
     def first(self, harness: Harness, small: Recording) -> dict[str, Any]:
-        """Accept a new webhook event that names only the first file, and return its message."""
+        """Accept a new webhook event that names only the first file, and return the new message."""
         harness.accept(small, small.files[0])
         message = with_files_of(harness.message(small), small.files[0])
         return message | {"received_time": timestamps.write(harness.clock())}

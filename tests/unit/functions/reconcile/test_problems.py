@@ -401,7 +401,7 @@ def test_report_of_reconcile_has_the_error_that_stopped_the_run_when_the_run_is_
 
 
 def unanswered(*uuids: str) -> Callable[[Request], Answer]:
-    """Return a function that answers 502 to requests for these recordings, else 200."""
+    """Return a function that answers 502 to requests for the recordings `uuids`, else 200."""
 
     def answer(request: Request) -> Answer:
         uuid = json.loads(request.body)["payload"]["object"]["uuid"]

@@ -367,8 +367,8 @@ def test_schedule_update_can_be_repeated_when_aws_fails_between_two_batches(
 def test_interrupted_schedule_update_names_the_scheduled_classes_that_it_had_to_remove(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # The next update compares with the changed table, so it can't name the removed scheduled
-    # classes.
+    # The next update compares with the changed table, so that the update can't name the
+    # removed scheduled classes.
     links = [f"https://zoom.us/j/{1000 + number}" for number in range(60)]
     user.sheet(*[row(link=link) for link in links])
     user.update()

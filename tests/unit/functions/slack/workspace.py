@@ -63,7 +63,7 @@ class Workspace:
         return f"{self.web.url}/{self.name}"
 
     def answer(self, path: str, *pages: Page) -> None:
-        """Make a path answer with these pages in order, and then always with the last page."""
+        """Make a path answer with `pages` in order, and then always with the last page."""
         self.web.pages[f"/{self.name}{path}"] = list(pages)
 
     @property

@@ -214,7 +214,7 @@ class Harness:
         return self.record.request(ZIP_ID).failures
 
     def accept(self, *files: str, zip_id: str = ZIP_ID) -> None:
-        """Note a request in the ledger as the webhook does, with the ids of its files."""
+        """Note a request in the ledger as the webhook does, with the ids of the files."""
         names = {file_id: f"{file_id} of some time" for file_id in files}
         change = self.ledger.change
         change(UUID, partial(with_files, names=names, now=self.clock()))

@@ -27,7 +27,7 @@ ANOTHER_SERIES = "20260100000"
 
 @pytest.fixture
 def other(harness: Harness) -> dict[str, Any]:
-    """Write the row of another request for the same recording, and return its message."""
+    """Write the row of another request for the same recording, and return the request's message."""
     harness.put_row(OTHER_ZIP_ID)
     return harness.message(zip_id=OTHER_ZIP_ID)
 

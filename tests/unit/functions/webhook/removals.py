@@ -1,4 +1,4 @@
-"""Zoom's webhook events of removed and recovered recordings, in each of their forms."""
+"""Zoom's webhook events of removed and recovered recordings, in every form."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ def test_message_has_the_overrides_of_an_operator(aws: Cloud, post: Post) -> Non
 
 
 def test_row_has_the_options_of_the_latest_request(aws: Cloud, post: Post) -> None:
-    # The status page proposes the series of these options for another request.
+    # The status page proposes the series of the row's options for another request.
     post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S"))
     assert aws.rows()[ZIP_ID]["asked"] == {"oc_series_id": "S"}
     post(on_demand(zip_id=ZIP_ID, force=True))
