@@ -227,7 +227,7 @@ def test_answer_of_slack_is_logged_as_an_error_when_slack_refuses_a_message(
     assert "used_url" in str(record.exc_info[1])
 
 
-def test_slack_request_gets_200_or_400_when_it_is_neither_a_command_nor_a_press(
+def test_slack_request_gets_200_when_it_needs_no_answer_and_400_when_it_is_malformed(
     harness: Harness,
 ) -> None:
     assert harness.post(b"ssl_check=1&token=x").status == 200

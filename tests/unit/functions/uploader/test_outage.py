@@ -191,7 +191,9 @@ class TestTheStatusTable:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert harness.posts == 1
 
-    def test_message_waits_when_its_row_can_not_be_written(self, harness: Harness) -> None:
+    def test_message_waits_during_an_outage_of_opencast_when_its_row_can_not_be_written(
+        self, harness: Harness
+    ) -> None:
         harness.fail("status", path="/", times=None)
         with (
             failing_table(harness.aws.status),
