@@ -216,7 +216,7 @@ def test_time_limits_of_the_second_slack_invocation_add_up_to_less_than_its_time
     assert slack.BACKGROUND_SECONDS + 2 * slack.POST_SECONDS <= 28
 
 
-def test_slack_function_refuses_an_event_of_its_second_invocation_from_api_gateway(
+def test_slack_function_refuses_the_event_of_a_second_invocation_from_api_gateway(
     harness: Harness,
 ) -> None:
     event = {"body": '{"slack_asked": {"type": "command"}}', "slack_user": "x", "headers": {}}

@@ -220,7 +220,7 @@ class TestTheStatusTable:
     def test_late_files_are_logged_as_an_error_when_the_row_can_not_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture, zip_id: str
     ) -> None:
-        # A late message may be of a request without an ingest, too.
+        # The message with the late file may be of a request without an ingest, too.
         harness.take(harness.message())
         with failing_table(harness.aws.status):
             assert harness.take(harness.message("active_speaker", "chat_file", zip_id=zip_id))
