@@ -74,7 +74,7 @@ def tracks(harness: Harness) -> dict[str, dict[str, Any]]:
 
 
 def asks_for_chapters(harness: Harness) -> list[bool]:
-    """Return, for each message about captions that waits, whether that message is about chapters."""
+    """Return, for each waiting message about captions, whether the message is about chapters."""
     return [body["captions"].get("is_chapters", False) for body in later(harness)]
 
 
