@@ -120,7 +120,7 @@ class TestTimes:
     def test_first_chapter_begins_at_zero_when_its_start_is_later(self) -> None:
         assert read(items(4.2, 60)) == [(0, "t0"), (60_000, "t1")]
 
-    def test_first_chapter_is_kept_when_two_chapters_begin_at_the_same_time(self) -> None:
+    def test_first_of_two_chapters_is_kept_when_both_begin_at_the_same_time(self) -> None:
         assert read(items(0, 60, 60)) == [(0, "t0"), (60_000, "t1")]
 
     def test_chapters_are_left_out_when_they_begin_outside_their_segment(self) -> None:

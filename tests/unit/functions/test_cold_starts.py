@@ -66,7 +66,7 @@ def test_malformed_message_goes_to_the_dlq_in_a_new_container(
     ("name", "setting"), [("downloader", "STAGING_BUCKET"), ("uploader", "OPENCAST_BASE_URL")]
 )
 @pytest.mark.usefixtures("environment")
-def test_handler_raises_an_error_that_names_the_missing_setting(
+def test_downloader_and_uploader_raise_an_error_that_names_the_missing_setting(
     name: str, setting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(setting)

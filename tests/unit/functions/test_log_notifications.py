@@ -97,7 +97,7 @@ def test_repeats_of_a_fault_become_one_mail_with_a_count(
     assert aws.mails() == []
 
 
-def test_few_mails_are_sent_when_many_recordings_fail_at_the_same_time(
+def test_five_mails_and_one_about_the_others_are_sent_when_thirty_recordings_fail(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     # SNS deletes the subscription of a mailbox that gets more than ten mails in a second, if nobody
@@ -256,7 +256,7 @@ def test_mail_contains_no_secret(aws: Cloud, deps: log_notifications.Dependencie
     assert "5ec2e7" not in str(aws.faults.scan()["Items"])
 
 
-def test_handler_of_log_notifications_takes_log_records_and_scheduled_events(
+def test_handler_of_log_notifications_mails_faults_and_accepts_a_scheduled_event(
     aws: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = {

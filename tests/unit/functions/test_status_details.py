@@ -436,7 +436,7 @@ def test_status_query_for_queues_returns_the_counts_of_messages(ask: Ask, aws: C
         ),
     ],
 )
-def test_queues_answer_has_the_last_run_and_the_problem_of_reconcile(
+def test_status_query_for_queues_returns_the_known_last_run_and_problem_of_reconcile(
     item: dict[str, object], expected: dict[str, object], aws: Cloud, clock: Clock
 ) -> None:
     if item:
@@ -448,7 +448,7 @@ def test_queues_answer_has_the_last_run_and_the_problem_of_reconcile(
     assert json.loads(answer.body)["reconcile"] == expected
 
 
-def test_queues_answer_has_a_problem_of_reconcile_when_the_state_is_unreadable(
+def test_status_query_for_queues_returns_a_problem_when_the_reconcile_state_is_unreadable(
     aws: Cloud, clock: Clock
 ) -> None:
     aws.recordings.put_item(Item={"uuid": KEY, "baseline": "x"})
@@ -480,7 +480,7 @@ def test_query_of_the_status_page_gets_400_when_a_parameter_is_invalid(
     assert problem in body["message"]
 
 
-def test_plain_status_query_ignores_other_parameters(
+def test_answer_to_a_plain_status_query_stays_the_same_when_other_parameters_are_added(
     ask: Ask, deps: status_query.Dependencies
 ) -> None:
     write(deps, "u", State.IGNORED, "x")
@@ -504,7 +504,7 @@ def test_status_query_for_queues_gets_503_when_sqs_fails(ask: Ask, aws: Cloud) -
         st.text(max_size=30) | st.sampled_from(["true", SINCE, "2026-10-14T18:30:00Z"]),
     )
 )
-def test_query_of_the_status_page_gets_200_or_400_whatever_the_parameters(
+def test_query_of_the_status_page_gets_no_5xx_whatever_the_parameters(
     ask: Ask, query: dict[str, str]
 ) -> None:
     status, body = ask(**query)

@@ -62,7 +62,7 @@ def test_status_details_of_an_ingest_have_its_state_in_opencast(
     assert ingest.attention is (state is State.OPENCAST_FAILED)
 
 
-def test_list_of_open_ingests_has_failed_and_no_published_ingests(
+def test_list_of_open_ingests_contains_a_failed_ingest_and_no_published_ingest(
     deps: status_query.Dependencies,
 ) -> None:
     since: dict[str, Any] = {"since": "2026-10-14T00:00:00Z", "open": "true"}

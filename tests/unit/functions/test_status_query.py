@@ -131,7 +131,7 @@ queries = st.dictionaries(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=queries)
-def test_status_query_gets_200_or_400_whatever_the_parameters(
+def test_status_query_returns_records_or_gets_400_with_a_message_whatever_the_parameters(
     query: dict[str, str], ask: Ask
 ) -> None:
     status, body = ask(query)

@@ -164,7 +164,7 @@ class TestCertainFiles:
         [(TAKEN, "1603", "fg"), (TAKEN, "", "f"), (REFUSED, "", "f")],
         ids=["200", "409", "400"],
     )
-    def test_certain_files_depend_on_the_answer_to_the_second_post(
+    def test_certain_files_include_those_of_the_second_post_when_its_answer_has_a_workflow(
         self, outcome: Outcome, workflow: str, certain: str
     ) -> None:
         # A 409 means that a workflow is running, which the first POST may have started.

@@ -173,7 +173,9 @@ class TestDuplicates:
     def test_message_is_not_a_duplicate_when_only_another_request_sent_its_files(self) -> None:
         assert not is_duplicate(sent("ab"), OTHER, set("ab"))
 
-    def test_every_message_is_a_duplicate_when_another_stack_sent_the_request(self) -> None:
+    def test_message_with_unknown_files_is_a_duplicate_when_another_stack_sent_the_request(
+        self,
+    ) -> None:
         # The files that the other stack sent are unknown, so all count as sent.
         request = Request(at=at(), is_sent=True, is_taken_over=True)
         record = msgspec.structs.replace(EMPTY, requests={ZIP: request})

@@ -44,7 +44,7 @@ PIPELINE = frozenset(State) - ZOOM_SIDE
 states = st.sampled_from(list(State))
 
 
-def test_follows_has_every_state_and_every_state_has_a_rank_unless_it_ends_an_ingest() -> None:
+def test_map_of_predecessors_has_every_state_and_each_state_has_a_rank_or_ends_an_ingest() -> None:
     assert set(FOLLOWS) == set(State)
     assert set(RANK) | ENDED == set(State)
 

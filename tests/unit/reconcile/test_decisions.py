@@ -47,7 +47,7 @@ def listed(*files: dict[str, Any], start: str = "2026-10-14T15:00:00Z") -> Liste
         (({"file_type": None, "status": 3},), Decision.NO_VIDEO),
     ],
 )
-def test_decision_of_reconcile_depends_on_the_files_of_the_recording(
+def test_recording_counts_as_missed_only_when_its_files_are_finished_and_include_a_video(
     files: tuple[dict[str, Any], ...], decision: Decision
 ) -> None:
     assert decision_on(listed(*files), NOW, None) is decision
@@ -64,7 +64,7 @@ def test_decision_of_reconcile_depends_on_the_files_of_the_recording(
         ("2026-10-14T17:00:00Z", "18:01", Decision.TOO_OLD),
     ],
 )
-def test_decision_of_reconcile_depends_on_the_end_of_the_recording_and_on_the_baseline(
+def test_recording_counts_as_missed_an_hour_after_its_end_unless_the_baseline_is_later(
     start: str, baseline: str | None, decision: Decision
 ) -> None:
     begin = datetime.fromisoformat(f"2026-10-14T{baseline}:00+00:00") if baseline else None
@@ -132,7 +132,7 @@ def test_check_of_reconcile_has_a_problem_when_the_last_run_is_old_or_failed(
         ("2026-09-14", datetime(2026, 9, 14, tzinfo=UTC)),
     ],
 )
-def test_reconcile_by_an_operator_may_start_30_days_back(text: str, start: datetime) -> None:
+def test_search_of_an_operator_may_start_30_days_back(text: str, start: datetime) -> None:
     assert since_of(text, NOW) == start
 
 

@@ -81,6 +81,6 @@ def test_error_names_the_reconcile_item_when_the_item_is_invalid(
         table.get()
 
 
-def test_reconcile_item_never_expires(table: ReconcileState, aws: Cloud) -> None:
+def test_reconcile_item_has_no_expiration(table: ReconcileState, aws: Cloud) -> None:
     table.begin(FIRST)
     assert "expiration" not in aws.recordings.get_item(Key={"uuid": KEY})["Item"]

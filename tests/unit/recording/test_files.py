@@ -100,7 +100,7 @@ def test_staging_key_contains_meeting_start_segment_view_and_file_id() -> None:
 
 
 @pytest.mark.parametrize("kind", ["a/../b", "a b", "ü", "", "x" * 200])
-def test_staging_key_has_the_word_other_unless_the_recording_type_is_empty_or_safe_in_a_key(
+def test_staging_key_has_the_word_other_when_the_recording_type_is_unsafe_and_not_empty(
     kind: str,
 ) -> None:
     staged = key("f-1", view=f"unrecognized_type_{kind}", extension="")

@@ -252,7 +252,7 @@ def test_members_of_a_slack_group_are_read_again_after_five_minutes(groups: Grou
         ("xoxb-1", "/api", ("S0615G0KT",), False),
     ],
 )
-def test_cached_members_are_kept_only_when_groups_token_and_api_are_the_same(
+def test_cached_members_are_kept_only_when_slack_groups_token_and_api_url_are_the_same(
     groups: Groups, token: str, path: str, handles: tuple[str, ...], is_kept: bool
 ) -> None:
     known = groups.members("staff")

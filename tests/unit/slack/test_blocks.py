@@ -54,7 +54,9 @@ def answer(**more: Any) -> MeetingAnswer:
     return MeetingAnswer(**{**known, **more})
 
 
-def test_slack_message_fits_when_six_recordings_have_forty_ingests_of_the_longest_texts() -> None:
+def test_slack_message_fits_its_limits_when_six_recordings_have_forty_ingests_of_long_texts() -> (
+    None
+):
     part = (BAD,) * 7
     recording = Shown(
         start=BAD, class_name=BAD, link="https://z/" + "x" * 5000, ingests=(part,) * 40

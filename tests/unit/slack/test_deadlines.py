@@ -22,7 +22,7 @@ NOW = 1000.0
         (1.9, 2.0, 2.6),
     ],
 )
-def test_deadlines_of_a_slack_answer_depend_on_the_time_since_the_request(
+def test_deadlines_of_a_slack_answer_count_from_the_arrival_of_the_request(
     spent: float, work: float, answer: float
 ) -> None:
     found, arrived = deadlines_of(spent, NOW), NOW - max(0.0, spent)

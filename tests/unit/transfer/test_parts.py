@@ -88,7 +88,7 @@ def test_division_of_known_sizes_into_parts_stays_the_same(
 ) -> None:
     # A change of the division requires a change of the mark.
     # The mark says nothing about the division but the size of the large parts. Without a new mark,
-    # a new release would resume uploads whose parts have other offsets.
+    # a new version of this code would resume uploads whose parts have other offsets.
     parts = parts_of(size)
     assert part_bytes(size) == large * MIB
     assert len(parts) == count

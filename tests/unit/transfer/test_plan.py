@@ -58,7 +58,7 @@ class TestOpening:
         assert plan.version.size == LARGE.size
         assert plan.upload.stored == {}
 
-    def test_key_of_an_object_depends_on_the_name_that_the_source_returns(
+    def test_key_of_an_object_contains_the_name_that_the_source_returns(
         self, bucket: Bucket
     ) -> None:
         plan = planned(MemoryFile(SMALL), bucket)

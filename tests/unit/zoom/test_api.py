@@ -214,7 +214,7 @@ def test_zoom_refused_names_the_scope_when_the_app_lacks_it(
     assert "lacks a scope" in str(refused.value)
 
 
-def test_recordings_requests_the_encoded_uuid_and_returns_the_files_of_zoom(
+def test_client_of_the_zoom_api_requests_the_encoded_uuid_and_returns_the_files_of_zoom(
     zoom: ZoomStandIn, clients: Clients
 ) -> None:
     answer = clients.oauth(zoom).recordings(UUID, seconds=9)
@@ -229,7 +229,7 @@ def test_recordings_requests_the_encoded_uuid_and_returns_the_files_of_zoom(
 
 
 @pytest.mark.parametrize("uuid", [".", "..", "../users", "a/../../b"])
-def test_recordings_requests_a_path_below_meetings_whatever_the_uuid(
+def test_client_of_the_zoom_api_requests_a_path_below_meetings_whatever_the_uuid(
     zoom: ZoomStandIn, clients: Clients, uuid: str
 ) -> None:
     assert clients.oauth(zoom).recordings(uuid, seconds=9) is None
@@ -238,7 +238,7 @@ def test_recordings_requests_a_path_below_meetings_whatever_the_uuid(
     assert unquote(unquote(segment)) == uuid
 
 
-def test_recordings_returns_none_when_zoom_does_not_have_the_recording(
+def test_client_of_the_zoom_api_returns_none_when_zoom_does_not_have_the_recording(
     zoom: ZoomStandIn, clients: Clients
 ) -> None:
     assert clients.oauth(zoom).recordings("unknown==", seconds=9) is None
@@ -283,7 +283,7 @@ def test_zoom_refused_contains_no_part_of_the_key_when_a_gateway_repeats_the_key
     copy_context().run(check)
 
 
-def test_redirect_of_the_api_is_not_followed(gateway: Endpoint, clients: Clients) -> None:
+def test_redirect_of_the_zoom_api_is_not_followed(gateway: Endpoint, clients: Clients) -> None:
     elsewhere = (("Location", f"{gateway.url}/elsewhere"),)
     gateway.answers[:] = [type(json_answer(200, None))(302, elsewhere, b"")]
     with pytest.raises(ZoomRefused, match="302"):
@@ -292,7 +292,7 @@ def test_redirect_of_the_api_is_not_followed(gateway: Endpoint, clients: Clients
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_api_request_is_retried_when_zoom_answers_429_or_5xx(
+def test_request_to_the_zoom_api_is_retried_when_zoom_answers_429_or_5xx(
     status: int, zoom: ZoomStandIn, clients: Clients, watch: Stopwatch
 ) -> None:
     zoom.fail(Fault("status", "api", times=2, status=status))
@@ -303,14 +303,14 @@ def test_api_request_is_retried_when_zoom_answers_429_or_5xx(
 
 @pytest.mark.parametrize("where", ["api", "token"])
 @pytest.mark.parametrize("kind", ["reset", "early_close"])
-def test_api_request_is_retried_when_the_connection_breaks(
+def test_request_to_the_zoom_api_is_retried_when_the_connection_breaks(
     where: Any, kind: Any, zoom: ZoomStandIn, clients: Clients
 ) -> None:
     zoom.fail(Fault(kind, where, after_bytes=0))
     assert clients.oauth(zoom).recordings(UUID, seconds=99)
 
 
-def test_api_request_is_given_up_after_four_attempts(
+def test_request_to_the_zoom_api_is_given_up_after_four_attempts(
     zoom: ZoomStandIn, clients: Clients, watch: Stopwatch
 ) -> None:
     zoom.fail(Fault("status", "api", times=9, status=500))
@@ -321,7 +321,7 @@ def test_api_request_is_given_up_after_four_attempts(
 
 
 @pytest.mark.parametrize("form", ["seconds", "iso", "http"])
-def test_retry_of_an_api_request_waits_as_long_as_retry_after_says(
+def test_retry_of_a_request_to_the_zoom_api_waits_as_long_as_retry_after_says(
     form: str, gateway: Endpoint, clients: Clients, watch: Stopwatch, clock: Clock
 ) -> None:
     moment = clock() + timedelta(seconds=7)
@@ -346,7 +346,7 @@ def test_zoom_unreachable_is_raised_without_waiting_when_retry_after_exceeds_the
     assert watch.slept == []
 
 
-def test_timeout_of_each_api_request_ends_at_the_limit_at_the_latest(
+def test_timeout_of_each_request_to_the_zoom_api_ends_at_the_limit_at_the_latest(
     zoom: ZoomStandIn, clients: Clients, session: TimedSession, watch: Stopwatch
 ) -> None:
     watch.longer = 2.0

@@ -282,7 +282,7 @@ class TestRefusals:
         assert isinstance(raised.value, ZoomBusy) == is_busy
 
     @pytest.mark.parametrize("status", [429, 503])
-    def test_zoom_throttles_is_not_raised_when_a_host_that_is_not_zooms_answers_429_or_503(
+    def test_zoom_throttles_is_not_raised_when_a_host_outside_of_zoom_answers_429_or_503(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": Answer(status)}

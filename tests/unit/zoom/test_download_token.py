@@ -84,7 +84,7 @@ def test_fresh_access_is_fetched_once_when_zoom_refuses_many_threads_at_the_same
     assert api.calls == 1
 
 
-def test_fresh_access_is_fetched_by_the_next_call_when_the_api_failed() -> None:
+def test_fresh_access_is_fetched_by_the_next_call_when_the_zoom_api_failed() -> None:
     api = Api(failures=[ZoomUnreachable("Zoom's API answered 500.")])
     access = AccessInUse(OLD, api)
     with pytest.raises(ZoomUnreachable):

@@ -133,12 +133,14 @@ class TestAllowedHosts:
     ) -> None:
         assert not ZOOM.allow(url)
 
-    def test_host_name_without_a_star_allows_only_that_host(self) -> None:
+    def test_host_name_without_a_star_allows_that_host_but_not_a_host_below_it(self) -> None:
         hosts = DownloadHosts(("Zoom.us",))
         assert hosts.allow("https://zoom.us/x")
         assert not hosts.allow("https://us02web.zoom.us/x")
 
-    def test_host_name_with_a_star_allows_every_host_below_it_and_not_itself(self) -> None:
+    def test_host_name_with_a_star_allows_a_host_below_it_but_not_the_host_without_the_star(
+        self,
+    ) -> None:
         hosts = DownloadHosts(("*.zoom.us",))
         assert hosts.allow("https://us02web.zoom.us/x")
         assert not hosts.allow("https://zoom.us/x")
@@ -228,7 +230,7 @@ class TestNames:
             ("https://h", ""),
         ],
     )
-    def test_file_name_in_a_url_is_its_last_segment_or_empty_when_the_segment_has_no_extension(
+    def test_file_name_in_a_url_is_its_last_path_component_or_empty_when_it_has_no_extension(
         self, url: str, name: str
     ) -> None:
         assert name_in_url(url) == name

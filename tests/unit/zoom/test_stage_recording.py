@@ -244,7 +244,7 @@ class TestMissing:
         with pytest.raises(TransferFailed, match=said):
             recording.run(file_of(1))
 
-    def test_view_is_reported_missing_when_zoom_answers_with_a_page(
+    def test_video_is_reported_missing_when_zoom_answers_with_a_page(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
@@ -253,20 +253,20 @@ class TestMissing:
         assert staged.view == "gallery_view"
         assert recording.staged.missing == ("active_speaker of segment 0",)
 
-    def test_file_gone_is_raised_when_no_view_can_be_staged(self, recording: Recording) -> None:
+    def test_file_gone_is_raised_when_no_video_can_be_staged(self, recording: Recording) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
         recording.web.pages = {"/1": GONE, "/2": ranged(CHAT)}
         with pytest.raises(FileGone, match="no video of this recording"):
             recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
 
-    def test_empty_file_is_raised_when_a_view_has_no_bytes(
+    def test_empty_file_is_raised_when_a_video_has_no_bytes(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)), "/2": ranged(b"")}
         with pytest.raises(EmptyFile):
             recording.run(file_of(1), file_of(2, view="gallery_view"))
 
-    def test_transfer_failed_is_raised_when_a_view_is_empty_and_bytes_are_expected(
+    def test_transfer_failed_is_raised_when_a_video_is_empty_and_bytes_are_expected(
         self, recording: Recording
     ) -> None:
         recording.web.pages = {"/1": ranged(b"")}
@@ -283,14 +283,14 @@ class TestMissing:
 
 
 class TestChecks:
-    def test_transfer_failed_is_raised_when_a_view_is_not_a_complete_mp4(
+    def test_transfer_failed_is_raised_when_a_video_is_not_a_complete_mp4(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)[:-50])}
         with pytest.raises(TransferFailed, match="active_speaker of segment 0"):
             recording.run(file_of(1))
 
-    def test_next_run_copies_a_view_again_when_the_copy_was_not_a_complete_mp4(
+    def test_next_run_copies_a_video_again_when_the_copy_was_not_a_complete_mp4(
         self, recording: Recording, movie: Movie
     ) -> None:
         whole = movie(5)
@@ -302,7 +302,7 @@ class TestChecks:
         [staged] = recording.run(file_of(1))
         assert recording.copying.stored()[staged.file.filename] == whole
 
-    def test_transfer_failed_is_raised_when_a_view_has_another_size_than_expected(
+    def test_transfer_failed_is_raised_when_a_video_has_another_size_than_expected(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5))}
@@ -310,7 +310,7 @@ class TestChecks:
             recording.run(file_of(1, file_size=3))
         assert recording.keys == []
 
-    def test_view_is_staged_when_its_message_has_the_size_0(
+    def test_video_is_staged_when_the_message_gives_the_video_the_size_0(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5))}

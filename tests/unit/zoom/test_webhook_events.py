@@ -101,7 +101,7 @@ def test_webhook_event_about_one_recording_is_refused_when_it_has_a_list_instead
         parsed(bulk(event, meeting_uuids=["a=="]) | {"download_token": "t"})
 
 
-def test_ingest_of_a_webhook_event_is_not_partial_when_no_field_is_missing() -> None:
+def test_webhook_event_is_not_partial_when_no_field_is_missing() -> None:
     webhook_event = ingest(completed(mp4(), chat()))
     assert (webhook_event.is_partial, webhook_event.has_video) == (False, True)
     assert webhook_event.names == {
@@ -122,7 +122,7 @@ def test_ingest_of_a_webhook_event_is_not_partial_when_no_field_is_missing() -> 
     ],
     ids=["many", "long id", "long type", "many and partial"],
 )
-def test_names_of_a_webhook_event_fit_into_the_ledger_whatever_its_files_are(
+def test_names_of_files_of_a_webhook_event_fit_into_the_ledger_when_many_or_long(
     files: list[Json],
 ) -> None:
     webhook_event = ingest(completed(*files))
@@ -207,7 +207,7 @@ def test_options_are_dropped_when_a_webhook_event_of_zoom_has_them() -> None:
     assert (message.force, message.override_series_id) == (UNSET, UNSET)
 
 
-def test_on_demand_request_is_a_bad_ingest_when_a_file_lacks_its_id() -> None:
+def test_on_demand_request_is_parsed_as_bad_ingest_when_a_file_lacks_its_id() -> None:
     bad = parsed(on_demand(without(mp4(), "id")))
     assert isinstance(bad, BadIngest)
     assert (bad.uuid, bad.zip_id, bad.subject.meeting_id) == (UUID, "on-demand-1", MEETING)

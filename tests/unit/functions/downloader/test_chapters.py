@@ -74,7 +74,7 @@ def tracks(harness: Harness) -> dict[str, dict[str, Any]]:
 
 
 def asks_for_chapters(harness: Harness) -> list[bool]:
-    """Return, for each late message about captions, whether the message is about chapters."""
+    """Return, for each waiting message about captions, whether the message is about chapters."""
     return [body["captions"].get("is_chapters", False) for body in later(harness)]
 
 
@@ -195,7 +195,7 @@ class TestLateChapters:
         assert set(tracks(harness)) == {"transcript"}
 
     @pytest.mark.parametrize("is_chapters", [True, False])
-    def test_late_message_is_dropped_when_its_kind_of_captions_is_off(
+    def test_message_about_captions_or_chapters_is_dropped_when_their_setting_is_off(
         self, harness: Harness, late: Late, is_chapters: bool
     ) -> None:
         harness.settings |= {"ingest_chapters": not is_chapters, "ingest_captions": is_chapters}
@@ -216,7 +216,7 @@ class TestLateChapters:
         assert not harness.uploads()
         assert not later(harness)
 
-    def test_message_about_late_captions_waits_three_hours_for_chapters_that_zoom_does_not_list(
+    def test_message_about_chapters_waits_three_hours_when_zoom_lists_no_chapters(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
@@ -238,7 +238,7 @@ class TestLateChapters:
         assert late.take(is_chapters=True, waiting=timedelta(minutes=181))
         assert text_of(harness, tracks(harness)["chapters"]).splitlines()[3] == "…"
 
-    def test_late_message_waits_a_week_for_chapters_that_zoom_lists(
+    def test_message_about_chapters_waits_a_week_when_zoom_lists_a_file_and_does_not_deliver_it(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()

@@ -34,7 +34,7 @@ class TestTooShort:
         assert harness.zoom.requests == ()
         assert harness.uploads() == []
 
-    def test_reason_of_a_short_recording_is_the_same_whatever_the_minimum_duration(
+    def test_reason_of_a_short_recording_says_2_minutes_when_the_minimum_is_31_minutes(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.settings["minimum_duration"] = 31

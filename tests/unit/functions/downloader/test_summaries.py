@@ -221,7 +221,7 @@ class TestLeftOut:
         assert harness.outcome[0] == "SENT_TO_UPLOADER"
         assert note(harness).startswith("Zoom's summaries stay outside, if there are any: ")
 
-    def test_late_message_about_chapters_adds_no_summaries(
+    def test_message_about_chapters_stages_and_sends_no_summaries(
         self, harness: Harness, lecture: Recording
     ) -> None:
         late = Late(harness, lecture)

@@ -30,7 +30,7 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_on_demand_signs_its_request_to_the_webhook_with_the_pipeline_signing_key(
+def test_on_demand_function_signs_its_request_to_the_webhook_with_the_pipeline_signing_key(
     harness: Harness,
 ) -> None:
     assert harness.ask({"uuid": UUID, "oc_workflow": "wf"}) == (200, "Ingest accepted")

@@ -97,7 +97,7 @@ def test_reconcile_by_an_operator_answers_with_one_sentence_when_since_is_invali
 
 
 @pytest.mark.parametrize("event", [{"days": 3}, {"since": 5}, {"dry_run": "yes"}])
-def test_reconcile_by_an_operator_answers_with_an_example_when_the_event_is_invalid(
+def test_reconcile_by_an_operator_answers_with_an_example_when_the_lambda_event_is_invalid(
     harness: Harness, event: dict[str, object]
 ) -> None:
     assert harness.run(event)["message"].startswith('Ask with {"since": "5d", "dry_run": true}: ')

@@ -240,7 +240,9 @@ def test_state_of_reconcile_keeps_the_logged_problems_of_both_runs_when_they_ove
     assert set(harness.state()["told"]) == {"other", "bad=="}
 
 
-def test_reconcile_does_nothing_when_reconcile_days_is_0(harness: Harness) -> None:
+def test_reconcile_asks_zoom_nothing_and_writes_no_state_when_reconcile_days_is_0(
+    harness: Harness,
+) -> None:
     harness.set_up(reconcile_days=0)
     harness.zoom.add(named("missed=="))
     assert "RECONCILE_DAYS is 0" in harness.run()["message"]

@@ -134,7 +134,7 @@ def test_schedule_update_uses_a_replaced_google_key_in_the_request_that_needs_it
 @pytest.mark.parametrize(
     ("first", "renewing", "second", "status"), [(6, 2, 6, 200), (10, 0, 6, 504), (6, 9, 0, 502)]
 )
-def test_schedule_update_stays_within_one_deadline_when_it_needs_a_second_google_key(
+def test_schedule_update_has_one_deadline_for_both_keys_when_google_refuses_the_first_key(
     user: SheetUser, first: int, renewing: int, second: int, status: int
 ) -> None:
     # After 29 seconds, API Gateway would answer without the reason:

@@ -241,7 +241,7 @@ cells = st.one_of(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(with_header=st.booleans(), foreign=st.lists(st.lists(cells, max_size=8), max_size=6))
-def test_schedule_update_answers_200_or_422_with_a_sentence_for_any_sheet(
+def test_schedule_update_succeeds_or_refuses_the_sheet_with_422_whatever_its_cells(
     user: SheetUser, with_header: bool, foreign: list[list[Any]]
 ) -> None:
     user.google.answers(tabs([list(HEADER), *foreign] if with_header else foreign))

@@ -210,13 +210,13 @@ def test_slack_user_is_asked_to_try_again_when_slack_is_slow_in_the_second_invoc
     assert not slow.is_set()
 
 
-def test_second_invocation_of_the_slack_function_ends_before_its_timeout() -> None:
+def test_time_limits_of_the_second_slack_invocation_add_up_to_less_than_its_timeout() -> None:
     # In 30 s, the invocation may wait for two answers of Slack's API and post two messages.
     assert 2 * API_SECONDS <= slack.BACKGROUND_SECONDS
     assert slack.BACKGROUND_SECONDS + 2 * slack.POST_SECONDS <= 28
 
 
-def test_slack_function_refuses_an_event_of_its_second_invocation_from_the_api(
+def test_slack_function_refuses_the_event_of_a_second_invocation_from_api_gateway(
     harness: Harness,
 ) -> None:
     event = {"body": '{"slack_asked": {"type": "command"}}', "slack_user": "x", "headers": {}}

@@ -40,7 +40,7 @@ class TestAMessageThatKnowsFewerFiles:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert set(harness.own_ingest.files) == {SPEAKER, SCREEN}
 
-    def test_uploader_ingests_a_waiting_message_when_its_request_was_ignored_meanwhile(
+    def test_recording_of_a_message_with_fewer_files_is_ingested_when_the_request_was_ignored(
         self, harness: Harness
     ) -> None:
         harness.accept(SPEAKER)

@@ -191,7 +191,9 @@ class TestTheStatusTable:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert harness.posts == 1
 
-    def test_message_waits_when_its_row_can_not_be_written(self, harness: Harness) -> None:
+    def test_message_waits_during_an_outage_of_opencast_when_its_row_can_not_be_written(
+        self, harness: Harness
+    ) -> None:
         harness.fail("status", path="/", times=None)
         with (
             failing_table(harness.aws.status),
@@ -218,7 +220,7 @@ class TestTheStatusTable:
     def test_late_files_are_logged_as_an_error_when_the_row_can_not_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture, zip_id: str
     ) -> None:
-        # A late message may be of a request without an ingest, too.
+        # The message with the late file may be of a request without an ingest, too.
         harness.take(harness.message())
         with failing_table(harness.aws.status):
             assert harness.take(harness.message("active_speaker", "chat_file", zip_id=zip_id))

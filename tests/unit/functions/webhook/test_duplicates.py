@@ -136,7 +136,7 @@ def test_on_demand_request_for_another_ingest_is_sent_while_the_request_of_zoom_
         "SENT_TO_OPENCAST",
     ],
 )
-def test_new_file_is_sent_and_the_status_row_stays_when_the_request_is_in_progress(
+def test_new_file_is_sent_and_the_row_keeps_its_state_when_the_request_is_in_progress(
     before: str, aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200

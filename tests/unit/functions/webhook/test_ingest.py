@@ -259,7 +259,7 @@ def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_webhook_event(
     "before", [State.SENT_TO_DOWNLOADER, State.DOWNLOADER_FAILED, State.UPLOADER_RECEIVED]
 )
 @pytest.mark.parametrize("make", [completed, on_demand])
-def test_row_stays_when_a_new_chat_comes_during_the_ingest(
+def test_row_keeps_its_state_and_reason_when_a_new_chat_comes_during_the_ingest(
     make: Callable[..., Json], before: State, aws: Cloud, post: Post
 ) -> None:
     zip_id = make()["payload"].get("zip_id", ZIP_ID)

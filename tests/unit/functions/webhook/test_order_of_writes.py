@@ -196,7 +196,7 @@ def test_webhook_event_gets_200_when_the_ledger_fails_after_the_send(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_repeated_webhook_event_is_sent_and_the_row_stays_when_the_ledger_failed_after_the_send(
+def test_webhook_event_is_sent_again_and_the_row_keeps_its_state_when_the_ledger_note_failed(
     aws: Cloud, post: Post
 ) -> None:
     # Without the note in the ledger, the send isn't certain. A later step drops repeats.

@@ -54,7 +54,7 @@ def gone(aws: Cloud, zip_id: str = ZIP_ID, uuid: str = UUID) -> None:
 
 
 @each_form
-def test_recording_is_processed_as_before_when_it_is_recovered_before_its_requests_end(
+def test_recovery_restores_rows_and_record_and_sends_nothing_when_no_request_has_ended(
     recover: Notify, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -283,7 +283,9 @@ def test_recovered_recording_is_sent_by_a_repeated_webhook_event_when_the_queue_
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_recovery_gets_204_when_the_ledger_fails_after_the_send(aws: Cloud, post: Post) -> None:
+def test_webhook_event_of_recovery_gets_204_when_the_ledger_fails_after_the_send(
+    aws: Cloud, post: Post
+) -> None:
     post(completed())
     post(trashed())
     gone(aws)

@@ -168,7 +168,9 @@ def test_removal_is_noted_in_the_ledger_when_the_status_table_fails(
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
-def test_removal_gets_503_when_the_ledger_fails(operation: str, aws: Cloud, post: Post) -> None:
+def test_webhook_event_of_removal_gets_503_when_the_ledger_fails(
+    operation: str, aws: Cloud, post: Post
+) -> None:
     post(completed())
     with failing_table(aws.recordings, operation):
         assert post(trashed()) == 503
