@@ -184,7 +184,7 @@ def test_a_meeting_is_found_by_a_link_to_join_it(page: Page, site: Site) -> None
 
 
 @pytest.mark.parametrize("view", ["", "#day=2026-10-13", "#meeting=96655443322", "#request"])
-def test_words_in_the_box_of_the_header_start_a_search_from_lists_and_form(
+def test_words_in_the_box_of_the_header_start_a_search_from_any_list_and_from_the_form(
     page: Page, site: Site, view: str
 ) -> None:
     open_page(page, site)
