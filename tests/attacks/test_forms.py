@@ -173,7 +173,9 @@ QUERIES: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_route_status_refuses_a_malformed_query(name: str, target: Target) -> None:
+def test_route_status_refuses_a_query_that_is_malformed_or_out_of_bounds(
+    name: str, target: Target
+) -> None:
     now = f"{target.stack.start:%Y-%m-%dT%H:%M:%SZ}"
     answer = target.assert_refused(to_status(QUERIES[name].replace("{now}", now)), 400)
     assert answer.headers["content-type"] == "application/json"

@@ -151,7 +151,7 @@ def test_recording_fails_permanently_when_its_download_address_is_not_allowed(
 
 
 @pytest.mark.parametrize("name", REDIRECTS)
-def test_recording_fails_permanently_when_its_download_redirects_to_a_forbidden_url(
+def test_recording_fails_permanently_when_its_download_redirects_to_a_refused_url_or_itself(
     name: str, found: dict[str, Outcome]
 ) -> None:
     assert_nothing_came(found[name], REDIRECTS[name][1])

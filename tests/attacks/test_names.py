@@ -83,7 +83,7 @@ def found(target: Target, zoom: Web, movie: bytes) -> dict[str, Outcome]:
 
 
 @pytest.mark.parametrize("name", [*VIDEOS, *ADDRESSES, *ABOUT, "a chat of HTML"])
-def test_staged_file_has_a_safe_key_when_zoom_sends_a_hostile_name(
+def test_recording_is_ingested_with_safe_staging_keys_whatever_names_zoom_sends(
     name: str, found: dict[str, Outcome]
 ) -> None:
     outcome = found[name]

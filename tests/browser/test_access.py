@@ -27,7 +27,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_axe_finds_no_violation_in_any_view(page: Page, site: Site, watch: Watch) -> None:
+def test_axe_finds_no_violation_in_the_lists_the_details_the_form_and_an_error(
+    page: Page, site: Site, watch: Watch
+) -> None:
     watch.expected = (REFUSED,)
     for view in VIEWS:
         open_page(page, site, view)

@@ -184,7 +184,7 @@ def test_a_meeting_is_found_by_a_link_to_join_it(page: Page, site: Site) -> None
 
 
 @pytest.mark.parametrize("view", ["", "#day=2026-10-13", "#meeting=96655443322", "#request"])
-def test_words_in_the_box_of_the_header_start_a_search_from_any_view(
+def test_words_in_the_box_of_the_header_start_a_search_from_any_list_and_from_the_form(
     page: Page, site: Site, view: str
 ) -> None:
     open_page(page, site)
@@ -236,7 +236,7 @@ def test_the_box_in_the_header_searches_for_a_link_that_names_no_recording(
     expect(section(page, "Search")).to_contain_text("No recording of the last seven days matches.")
 
 
-def test_the_view_of_a_meeting_links_each_recording_to_its_own_view(page: Page, site: Site) -> None:
+def test_the_list_of_a_meeting_links_each_recording_to_its_details(page: Page, site: Site) -> None:
     open_page(page, site, "#meeting=96655443322")
     links = page.get_by_role("link", name="Show this recording's files and its event in Opencast")
     expect(links).to_have_count(4)

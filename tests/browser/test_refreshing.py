@@ -78,7 +78,7 @@ class TestRefreshing:
         page.clock.run_for(31_000)
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
 
-    def test_the_view_of_a_recording_keeps_the_focus_when_the_view_changes(
+    def test_the_details_of_a_recording_keep_the_focus_when_its_state_changes(
         self, page: Page, site: Site, aws: Cloud
     ) -> None:
         open_page(page, site)
@@ -291,7 +291,7 @@ def test_a_search_shows_no_recordings_of_a_day_while_the_rows_are_being_loaded(
     assert topics(place) == ["Office hours 3"]
 
 
-def test_the_page_ignores_an_answer_for_a_view_that_the_person_has_left(
+def test_the_page_ignores_an_answer_for_the_list_when_the_person_has_opened_the_form(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)

@@ -49,7 +49,7 @@ def test_the_webhook_does_what_the_first_system_did_except_for_specified_changes
 
 
 @pytest.mark.parametrize("case", derived_cases())
-def test_the_webhook_follows_the_rules_when_several_rules_apply_to_one_case(
+def test_the_webhook_follows_the_specified_rules_when_several_apply_to_one_case(
     case: dict[str, Any], aws: Cloud, clock: Clock
 ) -> None:
     check(case, aws, clock)

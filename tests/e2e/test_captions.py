@@ -105,7 +105,7 @@ def test_cues_begin_at_the_times_of_their_words_in_the_joined_video(
     assert_right(captions, videos_in(stack, recording, tmp_path, seed))
 
 
-def test_a_late_transcript_is_added_to_the_opencast_event_once(
+def test_a_transcript_that_comes_after_the_ingest_is_added_to_the_opencast_event_once(
     stack: Stack, tmp_path: Path
 ) -> None:
     seed = uuid.uuid4().hex

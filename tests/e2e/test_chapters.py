@@ -71,7 +71,9 @@ def test_chapters_of_both_segments_are_sent_with_the_ingest(stack: Stack) -> Non
     assert_right(chapters)
 
 
-def test_late_chapters_are_added_to_the_opencast_event_once(stack: Stack) -> None:
+def test_chapters_that_come_after_the_ingest_are_added_to_the_opencast_event_once(
+    stack: Stack,
+) -> None:
     seed = uuid.uuid4().hex
     recording = stack.lecture(seed=seed, **LECTURE)
     stack.send_completed(recording)

@@ -118,6 +118,6 @@ def test_the_grants_document_is_refused_without_the_lines_around_its_table() -> 
         grants_document.document("# Security\n", [])
 
 
-def test_each_kind_of_resource_has_a_pattern_with_one_group() -> None:
+def test_each_kind_of_resource_in_the_table_of_grants_has_a_pattern_with_one_group() -> None:
     for kind in KINDS:
         assert re.compile(kind.pattern.format(stack="zip", function="f")).groups == 1

@@ -342,7 +342,7 @@ def test_the_api_key_keeps_its_name(template: Template) -> None:
     assert key["Name"] == "ZoomIngesterApiKey"
 
 
-def test_the_on_demand_function_posts_to_the_address_of_the_webhook(
+def test_the_environment_of_the_on_demand_function_has_the_address_of_the_webhook(
     template: Template, changed: Changed
 ) -> None:
     def address(of: Template) -> Any:

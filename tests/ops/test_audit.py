@@ -62,7 +62,7 @@ def environment(services: Services, folder: Path) -> dict[str, str]:
     return services.environment(folder, os.environ["PATH"])
 
 
-def test_audit_is_clean_when_no_release_has_a_known_vulnerability(
+def test_audit_is_clean_when_no_dependency_has_a_known_vulnerability(
     services: Services, project: Path, tmp_path: Path
 ) -> None:
     found = reports(project, environment(services, tmp_path))
@@ -136,7 +136,7 @@ def test_audit_of_npm_checks_nothing_and_says_why_when_npm_is_missing(
     assert found == Report("npm audit", 0, (), "npm is not on the PATH.")
 
 
-def test_audit_result_is_unchecked_when_the_service_does_not_know_a_release() -> None:
+def test_audit_result_is_unchecked_when_the_service_does_not_know_a_dependency() -> None:
     control = {"name": PYTHON_CONTROL[0], "version": PYTHON_CONTROL[1], "vulns": [{"id": "x"}]}
     skipped = {"name": "own", "skip_reason": "not found"}
     found = audit.python_report([control, skipped], set())
@@ -168,7 +168,7 @@ def test_audit_asks_about_two_versions_of_a_package_separately() -> None:
     assert audit.without_duplicates(pins) == [{"a": "1", "b": "1"}, {"a": "2"}, {"a": "3"}]
 
 
-def test_the_audit_command_checks_every_python_lock_and_reports_a_vulnerable_release(
+def test_the_audit_command_checks_every_python_lock_file_and_reports_a_vulnerable_dependency(
     services: Services, tmp_path: Path
 ) -> None:
     locks = [(ROOT / source).with_suffix(".txt") for source in sources()]

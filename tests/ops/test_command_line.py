@@ -90,7 +90,7 @@ def test_a_mistyped_command_line_is_answered_in_one_line_with_the_mistake_and_a_
     assert said_in_a_line(invoke(*typed.split())) == line
 
 
-def test_lists_and_overview_say_commands_instead_of_tasks() -> None:
+def test_invoke_list_and_overview_say_commands_instead_of_tasks() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "invoke", "-l", "local"],
         cwd=ROOT,
@@ -102,7 +102,7 @@ def test_lists_and_overview_say_commands_instead_of_tasks() -> None:
     assert "TASK" not in invoke().out
 
 
-def test_overview_and_list_describe_update_requirements_in_the_same_words() -> None:
+def test_invoke_list_and_overview_describe_update_requirements_in_the_same_words() -> None:
     text = "pdate the lock files of all requirements"
     assert text in invoke().out
     assert text in " ".join(invoke("-l").out.split())

@@ -185,7 +185,7 @@ def test_the_outcome_of_following_names_series_and_media_package_of_the_ingest()
 
 @pytest.mark.parametrize(("series", "said"), [("S", "In Opencast: series S"), ("", "In Opencast.")])
 @pytest.mark.parametrize("known", [Record(uuid=UUID), record(zip_id="on-demand-1")])
-def test_the_outcome_of_following_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
+def test_outcome_of_following_names_no_media_package_when_the_ledger_has_none_of_the_request(
     known: Record, series: str, said: str
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id=series)

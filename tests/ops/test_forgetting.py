@@ -286,7 +286,7 @@ def test_a_recording_in_opencast_can_be_forgotten_after_two_hours(stack: Stack) 
         (State.IGNORED, "", False),
     ],
 )
-def test_a_recording_is_not_forgotten_while_its_ingest_is_in_progress(
+def test_forgetting_is_refused_only_while_an_ingest_of_the_recording_is_in_progress(
     stack: Stack, state: State, retry_due: str, is_running: bool
 ) -> None:
     stack.aws.status.update_item(

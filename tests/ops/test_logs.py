@@ -108,7 +108,9 @@ def test_log_lines_of_a_function_keep_their_order_when_cloudwatch_stores_all_at_
     assert messages(ordered) == [texts[0], "one", "between", "two", texts[3]]
 
 
-def test_watch_shows_each_log_line_once_even_when_it_appears_late(groups: LogGroups) -> None:
+def test_watch_shows_each_log_line_once_even_when_it_appears_after_newer_lines(
+    groups: LogGroups,
+) -> None:
     now = [NOW]
     slept: list[float] = []
     groups.log(WEBHOOK, record("old"), second=-600)
@@ -291,7 +293,7 @@ with tolerate_closed_output():
 """
 
 
-def test_logs_end_without_an_error_when_nobody_reads_the_output() -> None:
+def test_log_printer_ends_without_an_error_when_nobody_reads_the_output() -> None:
     path = f"{ROOT}:{ROOT / 'functions'}"
     with subprocess.Popen(
         [sys.executable, "-c", READER_GONE],

@@ -108,7 +108,9 @@ def _without(tables: list[list[Any]], out: set[str]) -> list[list[Any]]:
     return [[row for row in rows if not out & {row.get(key) for key in keys}] for rows in tables]
 
 
-def test_migrate_copies_only_status_rows_of_the_given_number_of_days(stacks: Stacks) -> None:
+def test_migrate_skips_status_rows_that_are_older_than_the_given_number_of_days(
+    stacks: Stacks,
+) -> None:
     fill(stacks)
     tallies = stacks.migrate(days=3)
     assert tallies["status"].skipped["older than 3 days"] == 1

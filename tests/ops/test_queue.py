@@ -1,4 +1,4 @@
-"""Tests of the views and selections of `invoke queue.…` with the in-process SQS."""
+"""Tests of the output and selections of `invoke queue.…`, with the in-process SQS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.hooks import recorded
 from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Queues, body
 
 
-def test_a_view_of_a_dlq_leaves_its_messages_visible(queues: Queues) -> None:
+def test_view_dlq_leaves_the_messages_of_the_queue_visible(queues: Queues) -> None:
     for number in range(23):
         queues.add_to_dlq(body(number), group=f"g{number}")
     seen = queue.view_dlq(queues.redrive.dead, 100)
@@ -43,7 +43,9 @@ def test_a_view_of_a_dlq_leaves_its_messages_visible(queues: Queues) -> None:
     assert queues.visible(queues.dead_url) == 23
 
 
-def test_held_messages_of_a_dlq_are_released_after_an_interrupt(queues: Queues) -> None:
+def test_hold_messages_makes_messages_of_a_dlq_visible_again_after_an_interrupt(
+    queues: Queues,
+) -> None:
     queues.add_to_dlq(body(1))
 
     def interrupted() -> None:
@@ -57,7 +59,7 @@ def test_held_messages_of_a_dlq_are_released_after_an_interrupt(queues: Queues) 
     assert queues.visible(queues.dead_url) == 1
 
 
-def test_a_view_of_a_live_queue_receives_no_message_twice_and_leaves_all_visible(
+def test_view_queue_receives_no_message_twice_and_leaves_all_visible(
     queues: Queues,
 ) -> None:
     limit = json.dumps(
@@ -94,7 +96,7 @@ def fifo(queues: Queues, number: int) -> dict[str, str]:
     return {"MessageGroupId": f"g{number}", "MessageDeduplicationId": f"d{number}"}
 
 
-def test_a_view_of_an_empty_live_queue_receives_nothing(queues: Queues) -> None:
+def test_view_queue_receives_nothing_when_the_queue_is_empty(queues: Queues) -> None:
     with recorded(queues.aws.sqs, "sqs.ReceiveMessage") as received:
         seen = queue.view_queue(queues.redrive.live, 20)
     assert (seen.messages, seen.cost_receives, received) == ((), False, [])
@@ -126,7 +128,7 @@ def test_messages_of_queues_are_shown_as_json_or_tables(
     assert "spent one receive of each" in shown
 
 
-def test_a_view_distinguishes_a_message_in_flight_from_an_empty_queue(
+def test_a_queue_command_distinguishes_a_message_in_flight_from_an_empty_queue(
     downloads: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queue.show(queue.view_both(target(), DOWNLOADS, 20))
@@ -190,7 +192,9 @@ bodies = st.text() | st.one_of(
 
 
 @given(bodies)
-def test_a_view_of_a_queue_shows_any_message_body(text: str) -> None:
+def test_a_message_on_a_queue_can_be_shown_as_json_and_as_a_row_whatever_its_body(
+    text: str,
+) -> None:
     message = message_of({"MessageId": "m", "ReceiptHandle": "h", "Body": text})
     seen = queue.QueueView(
         "q", queue_messages.QueueCounts(0, 0, 0, 0, datetime.now(UTC)), (message,), is_dlq=True

@@ -36,7 +36,7 @@ def bill(function: Function, folder: Path = Path("dist")) -> dict[str, Any]:
 
 
 @by_name
-def test_an_sbom_lists_every_locked_release_of_its_function(function: Function) -> None:
+def test_an_sbom_lists_every_locked_dependency_of_its_function(function: Function) -> None:
     made = bill(function)
     pins = pinned(lock_of(function, ROOT)).items()
     wanted = {
@@ -52,7 +52,7 @@ def test_an_sbom_lists_every_locked_release_of_its_function(function: Function) 
 
 
 @by_name
-def test_each_release_in_an_sbom_has_a_licence(function: Function) -> None:
+def test_each_component_in_an_sbom_has_a_licence(function: Function) -> None:
     for each in bill(function)["components"]:
         assert each["licenses"], each
         for choice in each["licenses"]:

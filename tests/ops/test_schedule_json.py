@@ -245,7 +245,7 @@ def test_json_import_keeps_an_unreadable_scheduled_class_whose_course_is_not_kno
     assert stored(aws) == before
 
 
-def test_parsed_class_has_no_course_when_only_the_row_has_one_and_the_class_has_a_source() -> None:
+def test_parsed_scheduled_class_with_a_source_has_no_course_when_only_its_row_has_one() -> None:
     row = of_courses("12345", None, "22222", course_code="22222")
     parsed = parse_json("a.json", [row, {**FIRST_SYSTEM, "course_code": "11111"}])
     assert [scheduled.course_code for _, scheduled in parsed.pairs] == ["", "22222", *["11111"] * 2]

@@ -82,7 +82,7 @@ def test_opencast_workflow_stays_when_its_event_is_deleted(client: Client, numbe
 
 
 @pytest.mark.parametrize("path", ["/workflow/instance/{}.json", "/incidents/job/{}.json"])
-def test_opencast_stand_in_shows_workflows_and_incidents_only_to_an_administrator(
+def test_opencast_stand_in_refuses_workflows_and_incidents_to_users_who_are_no_admins(
     client: Client, number: str, path: str
 ) -> None:
     for user in ("agent", "blind"):

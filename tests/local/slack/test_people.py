@@ -104,7 +104,9 @@ def test_slack_stand_in_shows_plain_text_but_no_empty_answer(client: Client) -> 
     assert client.seen_by("producer") == ["It's 80 degrees"]
 
 
-def test_slack_stand_in_shows_a_timeout_when_the_app_is_late(client: Client) -> None:
+def test_slack_stand_in_shows_a_timeout_when_the_answer_of_the_app_takes_too_long(
+    client: Client,
+) -> None:
     assert client.slack.timeout == 3.0
     client.slack.timeout = 0.2
     late = Answer(200, (("Content-Type", "text/plain"),), b"late", disruption=Disruption(wait=30))

@@ -98,7 +98,7 @@ def copy_of(source: Source, key: str = "a.mp4", **more: Any) -> Copy:
     return Copy(label=key, source=source, target_of=target, expected_size=SIZE, **more)
 
 
-def test_copy_makes_an_object_with_the_bytes_of_the_file() -> None:
+def test_fake_engine_makes_an_object_with_the_bytes_of_the_file() -> None:
     harness = Harness()
     (result,) = harness.copy(copy_of(Source()))
     assert isinstance(result, Copied)
@@ -108,7 +108,7 @@ def test_copy_makes_an_object_with_the_bytes_of_the_file() -> None:
     assert harness.cloud.bucket.open_uploads() == []
 
 
-def test_copy_fetches_nothing_when_the_object_has_the_same_version() -> None:
+def test_fake_engine_fetches_nothing_when_the_object_has_the_same_version() -> None:
     harness = Harness()
     harness.copy(copy_of(Source()))
     (result,) = harness.copy(copy_of(Source()))
@@ -116,7 +116,7 @@ def test_copy_fetches_nothing_when_the_object_has_the_same_version() -> None:
     assert result.fetched == 0
 
 
-def test_copy_continues_in_the_next_run_when_its_time_ends() -> None:
+def test_fake_engine_continues_a_copy_in_the_next_run_when_its_time_ends() -> None:
     harness = Harness()
     with pytest.raises(OutOfTime):
         harness.copy(copy_of(Source()), seconds=65.0)
@@ -124,7 +124,7 @@ def test_copy_continues_in_the_next_run_when_its_time_ends() -> None:
     assert isinstance(result, Copied)
 
 
-def test_copy_starts_again_when_the_source_has_another_version() -> None:
+def test_fake_engine_starts_a_copy_again_when_the_source_has_another_version() -> None:
     harness = Harness()
     with pytest.raises(OutOfTime):
         harness.copy(copy_of(Source()), seconds=65.0)
@@ -133,13 +133,13 @@ def test_copy_starts_again_when_the_source_has_another_version() -> None:
     assert len(harness.cloud.bucket.open_uploads()) == 1
 
 
-def test_copy_fails_when_the_time_is_too_short_for_a_part() -> None:
+def test_fake_engine_fails_when_the_time_is_too_short_for_a_part() -> None:
     harness = Harness()
     with pytest.raises(TransferFailed):
         harness.copy(copy_of(Source()), seconds=5.0)
 
 
-def test_tolerated_error_ends_only_its_own_copy() -> None:
+def test_tolerated_error_ends_only_its_own_copy_by_the_fake_engine() -> None:
     harness = Harness()
     gone = copy_of(Source(errors=(NotAFile("a page"),)), "a.mp4", tolerated_errors=(NotAFile,))
     first, second = harness.copy(gone, copy_of(Source(), "b.mp4"))
@@ -147,7 +147,7 @@ def test_tolerated_error_ends_only_its_own_copy() -> None:
     assert isinstance(second, Copied)
 
 
-def test_retryable_failure_is_raised_after_the_other_copies() -> None:
+def test_fake_engine_raises_a_retryable_failure_after_the_other_copies() -> None:
     harness = Harness()
     bad = copy_of(Source(errors=tuple(ZoomUnreachable("no") for _ in range(9))))
     with pytest.raises(ZoomUnreachable):
@@ -155,7 +155,7 @@ def test_retryable_failure_is_raised_after_the_other_copies() -> None:
     assert harness.keys() == ["b.mp4"]
 
 
-def test_permanent_failure_prevents_the_later_copies_and_aborts_unfinished_uploads() -> None:
+def test_fake_engine_aborts_uploads_and_makes_no_later_copy_after_a_permanent_failure() -> None:
     harness = Harness(Fault(Kind.ERROR_BEFORE, "s3.CompleteMultipartUpload", 1))
     bad = copy_of(Source(errors=(FileUnavailable("no"),)), "b.mp4")
     with pytest.raises(FileUnavailable):
@@ -164,7 +164,7 @@ def test_permanent_failure_prevents_the_later_copies_and_aborts_unfinished_uploa
     assert harness.cloud.bucket.open_uploads() == []
 
 
-def test_copy_leaves_no_object_when_the_process_crashes_before_the_upload_is_completed() -> None:
+def test_fake_engine_leaves_no_object_when_it_crashes_before_it_completes_the_upload() -> None:
     harness = Harness(Fault(Kind.CRASH_BEFORE, "s3.CompleteMultipartUpload", 1))
     engine = harness.engine
     harness.world.start("downloader", lambda: engine.copy([copy_of(Source())]), can_crash=True)
@@ -172,7 +172,7 @@ def test_copy_leaves_no_object_when_the_process_crashes_before_the_upload_is_com
     assert harness.keys() == []
 
 
-def test_copy_fails_when_the_size_is_unexpected() -> None:
+def test_fake_engine_fails_when_the_size_of_a_file_is_unexpected() -> None:
     harness = Harness()
     with pytest.raises(TransferFailed):
         harness.copy(replace(copy_of(Source()), expected_size=SIZE + 1))

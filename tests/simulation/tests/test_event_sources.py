@@ -138,7 +138,7 @@ def answered(work: Callable[[World], Any], *faults: Fault, seconds: float = 10.0
     return promise.value[0]
 
 
-def test_gateway_answers_502_when_the_function_crashes() -> None:
+def test_fake_api_gateway_answers_502_when_the_function_crashes() -> None:
     def work(world: World) -> Any:
         world.call("dynamodb.PutItem", lambda: None)
 
@@ -146,11 +146,11 @@ def test_gateway_answers_502_when_the_function_crashes() -> None:
     assert status == 502
 
 
-def test_caller_gets_no_answer_when_its_own_timeout_ends() -> None:
+def test_caller_of_the_fake_api_gateway_gets_no_answer_when_its_own_timeout_ends() -> None:
     assert answered(slow(20.0), seconds=3.0) is None
 
 
-def test_gateway_answers_504_when_the_function_takes_more_than_29_seconds() -> None:
+def test_fake_api_gateway_answers_504_when_the_function_takes_more_than_29_seconds() -> None:
     status, _ = answered(slow(29.5), seconds=60.0)
     assert status == 504
 

@@ -42,7 +42,7 @@ def following_of(played: Played) -> dict[str, Any]:
         ("UNPUBLISHED", "SENT_TO_OPENCAST", 1),
     ],
 )
-def test_a_row_has_the_end_of_its_ingest_and_a_mail_reports_an_end_without_publication(
+def test_a_followed_ingest_is_published_in_its_row_or_reported_by_a_mail(
     end: str, state: str, mails: int
 ) -> None:
     played = followed(end)

@@ -13,7 +13,7 @@ def world(*faults: Fault) -> World:
     return World(1, faults, story=True)
 
 
-def test_processes_interleave_by_time() -> None:
+def test_simulated_processes_interleave_by_time() -> None:
     simulated = world()
     seen: list[tuple[str, float]] = []
 
@@ -33,7 +33,9 @@ def test_processes_interleave_by_time() -> None:
     ("kind", "effects"),
     [(Kind.CRASH_BEFORE, 0), (Kind.CRASH_AFTER, 1)],
 )
-def test_process_makes_no_further_calls_when_it_has_crashed(kind: Kind, effects: int) -> None:
+def test_simulated_process_makes_no_further_calls_when_it_has_crashed(
+    kind: Kind, effects: int
+) -> None:
     simulated = world(Fault(kind, "sqs.SendMessage", 1))
     done: list[str] = []
 
@@ -50,7 +52,7 @@ def test_process_makes_no_further_calls_when_it_has_crashed(kind: Kind, effects:
     assert isinstance(promise.value[1], Killed)
 
 
-def test_crash_is_not_caught_by_a_handler_of_exceptions() -> None:
+def test_simulated_crash_is_not_caught_by_a_handler_of_exceptions() -> None:
     simulated = world(Fault(Kind.CRASH_BEFORE, "sqs.SendMessage", 1))
     caught: list[Exception] = []
 
@@ -135,7 +137,7 @@ def test_calls_of_a_service_fail_only_during_its_outage() -> None:
     assert outcomes == [True, False, True, True]
 
 
-def test_process_is_killed_at_its_time_limit() -> None:
+def test_simulated_process_is_killed_at_its_time_limit() -> None:
     simulated = world()
     done: list[str] = []
 
