@@ -176,8 +176,9 @@ class Settings:
     )
     webhook_validation_secret_token: str = text_setting(
         _ZOOM,
-        "The secret token of the Zoom app that sends the webhooks; while it changes, the old and "
-        "the new one, separated by commas. Required unless `ALLOW_UNSIGNED_WEBHOOKS` is true.",
+        "The secret token of the Zoom app that sends the webhook events. During a change, give the "
+        "old and the new token, separated by a comma. Required unless `ALLOW_UNSIGNED_WEBHOOKS` "
+        "is true.",
         read_by=(WEBHOOK,),
         secret=True,
     )

@@ -63,7 +63,7 @@ def _webhook_token(given: Mapping[str, str], values: Mapping[str, Any]) -> Itera
     if not values["ALLOW_UNSIGNED_WEBHOOKS"] and "WEBHOOK_VALIDATION_SECRET_TOKEN" not in given:
         yield (
             "WEBHOOK_VALIDATION_SECRET_TOKEN is missing: the secret token of the Zoom app that "
-            "sends the webhooks. Without it anyone can send recordings; if that is meant, "
+            "sends the webhook events. Without it anyone can send recordings; if that is meant, "
             "set ALLOW_UNSIGNED_WEBHOOKS=true."
         )
 

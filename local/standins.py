@@ -92,6 +92,6 @@ def _options(env: Mapping[str, str], trusted: str, google_key: str) -> Mapping[s
 
 
 def _each(option: str, listed: str) -> list[str]:
-    """Return `<option>=<name>` for each name in `listed`, which commas separate."""
+    """Return `<option>=<name>` for each of the comma-separated names in `listed`."""
     names = filter(None, (name.strip() for name in listed.split(",")))
     return [f"{option}={name}" for name in names]

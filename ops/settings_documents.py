@@ -135,7 +135,7 @@ def _link(see: str) -> str:
 
 
 def _words(see: str) -> str:
-    """Return the words of a link: `Opencast: a user` for `opencast.md#1-a-user`."""
+    """Return the text of a link: `Opencast: a user` for `opencast.md#1-a-user`."""
     page, _, heading = see.partition("#")
     folder, _, name = page.removesuffix(".md").rpartition("/")
     if folder == "decisions":

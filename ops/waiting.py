@@ -97,7 +97,7 @@ def show_waiting(session: boto3.Session) -> None:
     """
     if not terminal.has_moving_lines():
         return
-    # A profile may ask for an MFA code on the terminal, which the line would overwrite. STS refuses
+    # A profile may ask for an MFA code, and the line would overwrite the question. STS refuses
     # a wrong code with a ClientError, and botocore doesn't ask again.
     with suppress(BotoCoreError):
         if credentials := session.get_credentials():

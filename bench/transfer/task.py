@@ -63,7 +63,8 @@ def task_of(environment: Mapping[str, str]) -> Task:
     """Return the task in environment variables.
 
     Raises:
-        KeyError: A variable is missing.
+        KeyError: A required variable is missing.
+        ValueError: A variable has an invalid value.
     """
     connections, seconds = environment.get("ZB_CONNECTIONS"), environment.get("ZB_SECONDS_LEFT")
     return Task(

@@ -86,7 +86,7 @@ def test_upload_messages_of_the_fuzzer_lead_to_posts_when_recordings_are_long_en
 
 
 @pytest.mark.parametrize(("name", "given"), REGRESSIONS)
-def test_target_has_no_problem_with_an_input_that_once_found_a_problem(
+def test_fuzz_target_has_no_problem_with_an_input_that_once_caused_a_problem(
     name: str, given: Any
 ) -> None:
     with LogInMemory() as log:

@@ -34,7 +34,7 @@ def test_zoom_stand_in_forges_a_webhook_event_in_the_chosen_way(
     assert "x-zm-signature" not in endpoint.seen[2].headers
 
 
-def test_repeated_webhook_event_has_a_new_token_new_links_and_a_new_tracking_id(
+def test_zoom_stand_in_repeats_a_webhook_event_with_new_token_links_and_tracking_id(
     client: Client, endpoint: Endpoint, recording: Recording
 ) -> None:
     first, second = (client.zoom.event("recording.completed", recording.uuid) for _ in range(2))

@@ -50,7 +50,7 @@ class Files:
             self._versions.append(self._versions[-1] if size is None else size)
 
     def sign(self) -> int:
-        """Return a new signature for a URL, which is valid until `expire` is called."""
+        """Return a new signature for a URL. The signature is valid until `expire` is called."""
         with self._lock:
             self._signed += 1
             return self._signed

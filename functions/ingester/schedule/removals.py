@@ -183,8 +183,8 @@ def _by_key(entries: Iterable[_Entry], strength: int) -> dict[_Key, list[_Entry]
 def _removed_entries(difference: _Difference, moves: _Moves) -> list[_Entry]:
     """Return the scheduled classes that a meeting loses, but not those with a new meeting or time.
 
-    The scheduled classes of a course (or of a series, without a course) changed only their time if
-    the meeting gets at least as many others of the course as the meeting loses.
+    If the meeting gets at least as many scheduled classes of a course as it loses, only their times
+    have changed. For scheduled classes without a course, the series counts.
     """
     missing = [entry for entry in difference.gone if entry not in moves.destinations]
     losses = Counter(entry.owner for entry in missing)

@@ -398,7 +398,7 @@ def _came_after(other: StatusRow, row: StatusRow) -> bool:
     """
     if row.ingest_request_time and other.ingest_request_time > row.ingest_request_time:
         return True
-    # Late files write the state again, so the first time is that of the arrival in Opencast.
+    # The uploader writes the state again when late files come, so the first time counts.
     states = IN_OPENCAST | {other.state}
     came = [step.at for step in other.steps if step.state in states]
     return min(came, default=timestamps.write(other.updated)) > timestamps.write(row.updated)

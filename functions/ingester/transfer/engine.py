@@ -47,7 +47,7 @@ class Budget:
     """Limits of a run.
 
     Attributes:
-        connections: Maximum number of concurrent connections to the sources, and to S3.
+        connections: Maximum number of concurrent connections to the sources; the same for S3.
         first_connections: Limit of concurrent connections at the beginning.
         buffers: Maximum number of buffers for sources without ranges.
         buffer_bytes: Size of a buffer in bytes.

@@ -31,7 +31,7 @@ def test_head_object_fails_as_in_moto_when_the_object_is_missing(
         assert code_of(s3.head_object, Bucket=BUCKET, Key="gone") == "404"
 
 
-def test_head_object_returns_the_nominal_size(bucket: FakeBucket) -> None:
+def test_fake_head_object_returns_the_given_size_of_a_shorter_content(bucket: FakeBucket) -> None:
     bucket.store("big", b"token", 5_000_000_000, {"Identity": "i"})
     found = bucket.head_object(Bucket=BUCKET, Key="big")
     assert (found["ContentLength"], found["Metadata"]) == (5_000_000_000, {"identity": "i"})

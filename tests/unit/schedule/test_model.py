@@ -150,7 +150,7 @@ def test_scheduled_class_with_a_source_does_not_get_the_course_of_another_schedu
     st.integers(-90, 90),
     st.integers(1, 60),
 )
-def test_match_finds_a_scheduled_class_exactly_when_its_distance_is_below_the_buffer(
+def test_match_finds_a_scheduled_class_exactly_when_it_begins_within_the_buffer(
     day: str, minute: int, offset: int, buffer: int
 ) -> None:
     scheduled = a_class(day, f"{minute // 60}:{minute % 60:02d}")

@@ -57,8 +57,7 @@ def lost(before: list[str], after: list[str]) -> list[str]:
         (["A M 9:30"], ["A M 9:30"], []),
         (["A M 9:30", "A W 9:30"], ["A M 9:30"], ["7: A (100) W 9:30 L"]),
         (["A M 9:30"], [], ["7: A (100) M 9:30 L"]),
-        # A scheduled class isn't removed by another time, another name, another series, or another
-        # spelling.
+        # A scheduled class with a new time, name, series or spelling doesn't count as removed.
         (["A M 9:30", "A W 9:30"], ["A M 10:30", "A W 10:30"], []),
         (["A M 9:30"], ["A2 M 9:30"], []),
         (["A M 9:30"], ["A M 9:30 300"], []),

@@ -87,7 +87,7 @@ def test_slack_text_names_the_series_of_an_on_demand_ingest() -> None:
         ("Moved to the trash in Zoom", "Moved to the trash in Zoom"),
     ],
 )
-def test_ignored_ingest_says_why_in_plain_words(reason: str, words: str) -> None:
+def test_text_of_an_ignored_ingest_has_the_reason_in_plain_words(reason: str, words: str) -> None:
     shown = lines(State.IGNORED, reason=reason)
     assert shown[1].startswith(f"Ignored: {words}")
     assert "minutes" not in shown[1]

@@ -124,7 +124,7 @@ def rebuilt(content: bytes, tables: dict[bytes, bytes]) -> bytes:
 def lasting(movie: bytes, seconds: int, samples: int) -> bytes:
     """Return a movie of `seconds` seconds with an index of `samples` samples.
 
-    All samples refer to the first frames of `movie`.
+    All samples refer to the first bytes of the media data of `movie`.
     """
     chunks = samples // 10
     key_frames = range(1, samples, 50)

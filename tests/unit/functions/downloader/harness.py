@@ -227,7 +227,7 @@ class Harness:
         return {stored.key: peer.body(stored.key) for stored in peer.objects()}
 
     def downloads(self) -> int:
-        """Return the number of requests to download URLs."""
+        """Return the number of requests that the download URLs got."""
         return sum(request.path.startswith("/rec/download/") for request in self.zoom.requests)
 
     def asked_of_api(self) -> int:

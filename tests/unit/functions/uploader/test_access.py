@@ -79,7 +79,9 @@ class TestIsItThere:
         harness.take(harness.message())
         assert harness.asked("/api/events/") > harness.asked("/api/info/me/roles") == 1
 
-    def test_recording_is_ingested_when_the_roles_can_be_read_later(self, harness: Harness) -> None:
+    def test_recording_is_ingested_at_the_second_attempt_when_the_first_can_not_read_roles(
+        self, harness: Harness
+    ) -> None:
         harness.fail("maintenance", path="/api/info/", times=1)
         assert not harness.take(harness.message())
         assert harness.take(harness.message(), receive_count=2)

@@ -201,7 +201,7 @@ def test_webhook_event_that_got_503_is_sent_at_its_repeat_when_another_webhook_e
     assert files == [["file-2"], ["file-1"]]
 
 
-def test_new_file_is_sent_by_a_repeated_webhook_event_when_the_queue_failed_before(
+def test_webhook_sends_a_new_file_at_a_repeated_webhook_event_when_the_queue_failed_before(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
