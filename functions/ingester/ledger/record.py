@@ -362,7 +362,8 @@ def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     """Return whether the messages already sent for the request `zip_id` named all of `files`.
 
     Zoom repeats an unanswered webhook event with other tokens and URLs (docs/zoom.md). So the
-    recording and the ids of its files identify a repeat. A message of another stack counts as naming every file.
+    recording and the ids of its files identify a repeat. A message of another stack counts as
+    naming every file.
     """
     request = record.request(zip_id)
     return request.is_sent and (request.is_taken_over or files <= set(request.sent))
