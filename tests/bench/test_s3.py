@@ -212,15 +212,19 @@ class TestCompletion:
         assert sum(s3.stats().rejected.values()) == 1
 
     def test_s3_peer_refuses_a_completion_when_an_inner_part_is_too_small(
-        self, upload: Upload
+        self, s3: S3Peer, upload: Upload
     ) -> None:
         upload.send(3, SMALL)
         with pytest.raises(ClientError, match="EntityTooSmall"):
             upload.complete()
+        assert (s3.objects(), s3.stats().open_uploads) == ([], 1)
 
-    def test_s3_peer_refuses_a_completion_when_it_names_another_size(self, upload: Upload) -> None:
+    def test_s3_peer_refuses_a_completion_when_it_names_another_size(
+        self, s3: S3Peer, upload: Upload
+    ) -> None:
         with pytest.raises(ClientError, match="mp-object-size"):
             upload.complete(MpuObjectSize=len(BIG))
+        assert (s3.objects(), s3.stats().open_uploads) == ([], 1)
 
     @pytest.mark.parametrize("body", [b"", b"<", b"<a/>", b"<CompleteMultipartUpload/>"])
     def test_s3_peer_refuses_a_list_of_parts_when_its_xml_is_wrong(

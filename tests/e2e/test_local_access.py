@@ -63,9 +63,10 @@ def test_a_stand_in_refuses_control_requests_without_the_token_or_from_a_web_pag
 
 
 def test_the_driver_of_a_local_stack_controls_each_stand_in(driver: Driver) -> None:
+    # A call raises DriverError if the stand-in refuses it, and `ingests` checks what it returns.
     assert driver.cdn_url()
-    assert driver.ingests() is not None
-    assert driver.shown_messages() is not None
+    driver.ingests()
+    assert isinstance(driver.shown_messages(), list)
     driver.rename_tab("Spring", "Spring")
 
 

@@ -118,11 +118,11 @@ def examples() -> Iterator[tuple[str, object, object]]:
                     yield f"{method} {path} {name} {kind}", described["schema"], example
 
 
-@pytest.mark.parametrize(("where", "schema", "example"), list(examples()))
-def test_an_openapi_example_fits_its_schema(
-    where: str, schema: dict[str, object], example: object
-) -> None:
-    assert where
+@pytest.mark.parametrize(
+    ("schema", "example"),
+    [pytest.param(schema, example, id=where) for where, schema, example in examples()],
+)
+def test_an_openapi_example_fits_its_schema(schema: dict[str, object], example: object) -> None:
     openapi.check(schema, example)
 
 

@@ -88,7 +88,7 @@ class TestLeftovers:
         with no_open_sockets(), pytest.raises(FileUnavailable):
             harness.copy("ab")
         assert harness.uploads_begun == 1
-        assert harness.s3.uploads() == []
+        assert (harness.s3.uploads(), harness.s3.objects()) == ([], [])
 
     def test_copy_begins_only_one_upload_when_the_first_answer_breaks_off(
         self, harness: Harness

@@ -72,13 +72,14 @@ def encoded(secret: str) -> Iterator[str]:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=8).map(str.strip))
-def test_redact_changes_a_text_that_contains_a_hidden_secret_in_one_of_many_encodings(
+def test_redact_removes_a_hidden_secret_from_a_text_in_one_of_many_encodings(
     secret: str,
 ) -> None:
     def check() -> None:
         hide(secret)
-        for text in encoded(secret):
-            assert redact(text) != text
+        for text, without in zip(encoded(secret), encoded(""), strict=True):
+            # In base64, up to four characters next to the secret depend on the secret's length.
+            assert len(redact(text)) <= len(without) + len("***") + 4
 
     if len(secret) >= 8:
         copy_context().run(check)

@@ -62,9 +62,11 @@ def test_simulated_crash_is_not_caught_by_a_handler_of_exceptions() -> None:
         except Exception as error:  # noqa: BLE001  # must not catch the crash
             caught.append(error)
 
-    simulated.start("function", work, can_crash=True)
+    promise = simulated.start("function", work, can_crash=True)
     simulated.run(100.0)
     assert caught == []
+    assert promise.value is not None
+    assert isinstance(promise.value[1], Killed)
 
 
 @pytest.mark.parametrize(

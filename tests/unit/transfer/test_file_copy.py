@@ -181,8 +181,8 @@ class TestInFlight:
         # After a crash, the parts in flight have to be copied again.
         file = opened(file_copy(), plan_for(size, marked=True))
         begun = len(begin_all(file))
-        share = size / IN_FLIGHT_DIVISOR / parts_of(size)[0].length
-        assert begun == max(MIN_IN_FLIGHT, int(share))
+        share = size / 4 / parts_of(size)[0].length
+        assert begun == max(8, int(share))
 
     def test_more_parts_are_in_flight_at_the_end_of_a_file_where_parts_are_small(self) -> None:
         # The small parts let all connections end at about the same time.
@@ -199,12 +199,6 @@ class TestInFlight:
             counts.append(len(running))
             file.finish_task(None, None, running.pop(0))
         assert max(counts) > counts[0]
-
-    def test_limits_of_parts_in_flight_are_at_most_a_quarter_of_the_file_and_eight_parts(
-        self,
-    ) -> None:
-        assert IN_FLIGHT_DIVISOR >= 4
-        assert MIN_IN_FLIGHT <= 8
 
     def test_next_part_is_started_when_another_part_has_ended(self) -> None:
         file = opened(file_copy(), plan_for(marked=True))

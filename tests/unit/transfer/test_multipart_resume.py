@@ -273,6 +273,7 @@ class TestSizeOf:
         self.write_object(bucket)
         failing(s3, "GetObjectTagging", 403, "AccessDenied")
         assert not bucket.is_released(KEY)
+        assert s3.stats().rejected == {"AccessDenied": 1}
 
     def test_object_size_is_none_when_s3_answers_403(self, s3: S3Peer, bucket: Bucket) -> None:
         failing(s3, "HeadObject", 403, "AccessDenied")
