@@ -284,8 +284,8 @@ class Settings:
         _OPENCAST_OPTIONS,
         7,
         checks.integer(3, 90),
-        "Days that the staging bucket keeps files that Opencast hasn't taken, at least as long as "
-        "uploads wait for it. Files that Opencast has taken are deleted after a day.",
+        "Days that the staging bucket keeps files that Opencast hasn't taken. The value must cover "
+        "the longest wait of an upload. Files that Opencast has taken are deleted after a day.",
     )
     oc_track_upload_max: int = setting(
         _OPENCAST_OPTIONS,

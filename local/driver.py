@@ -399,7 +399,7 @@ class Driver:
         self._control("POST", "sheets", "expire")
 
     def inject_sheets_fault(self, **fault: Any) -> None:
-        """Add a fault (`local.neighbours.faults.Fault`) to Google."""
+        """Add a fault (`local.neighbours.faults.Fault`) to the Google stand-in."""
         self._control("POST", "sheets", "faults", fault)
 
     def _control(self, method: str, neighbour: str, path: str, content: object = None) -> Any:

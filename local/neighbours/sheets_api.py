@@ -43,7 +43,7 @@ class ApiProblem(Exception):
 
 
 class SheetsApi:
-    """Google's API for tokens and values. Every access to the spreadsheet needs `lock`."""
+    """The Google stand-in's API for tokens and values. Access to the spreadsheet needs `lock`."""
 
     places: tuple[str, ...] = ("token", "values")
 

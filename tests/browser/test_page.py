@@ -418,7 +418,8 @@ def test_a_search_shows_the_first_hundred_recordings_until_a_person_asks_for_all
 def put_rows(aws: Cloud, count: int, newest: int, *states: str) -> None:
     """Put `count` rows of today into the status table, with `states` in turn.
 
-    `newest` is the first row's `update_time` in seconds since midnight, which then decreases.
+    The first row's `update_time` is `newest`, in seconds since midnight. Each later row's
+    `update_time` is a second less.
     """
     with aws.status.batch_writer() as batch:
         for number in range(count):

@@ -102,7 +102,9 @@ def test_log_records_of_error_and_above_are_mailed_by_default(template: Template
     ]
 
 
-def test_the_topic_mails_to_the_notification_email(template: Template) -> None:
+def test_notifications_topic_sends_mails_to_the_address_in_notification_email(
+    template: Template,
+) -> None:
     [(topic_id, topic)] = template.of_type("AWS::SNS::Topic").items()
     assert topic["TopicName"] == f"{STACK}-notifications"
     [subscription] = template.of_type("AWS::SNS::Subscription").values()

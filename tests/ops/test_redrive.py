@@ -1,4 +1,4 @@
-"""Tests of `invoke queue.retry-…`, which redrives messages, also after failures."""
+"""Tests of `invoke queue.retry-…`: which messages it redrives, and what a failure leaves."""
 
 from __future__ import annotations
 

@@ -355,7 +355,7 @@ class _Recording:
             yield self._verdict(Category.TWICE, f"{ids[False]} further events, {asked}")
 
     def _is_asked_for(self) -> bool:
-        """Return whether the scenario has any happening of the recording, such as a request."""
+        """Return whether anything in the scenario concerns the recording, such as a request."""
         happenings = self.played.scenario.happenings
         return any(happening.uuid == self.truth.uuid for happening in happenings)
 

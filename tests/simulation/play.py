@@ -165,7 +165,7 @@ def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) ->
 
 
 class _FollowClock:
-    """The rule that starts follow every minute, without the runs that have nothing to do."""
+    """EventBridge's rule that calls follow every minute. Runs without a due poll are left out."""
 
     def __init__(self, system: System) -> None:
         self._system = system

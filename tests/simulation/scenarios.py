@@ -178,9 +178,9 @@ def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTru
 def _with_chapters(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """Turn chapters on in three of four sites, and add chapters to these sites' recordings.
+    """Turn chapters on for a site with a probability of three in four, and add chapters then.
 
-    Most of these sites have an Opencast that shows chapters.
+    Most sites with chapters have an Opencast that shows them.
     """
     if chance.random() < 0.25:
         return site, recordings

@@ -164,7 +164,7 @@ class FaultsTable:
         until = int((self._clock() + CLAIM_DURATION).timestamp())
         expiration = {":expiration": self._expiration()} if sets else {}
         item = self._update_if(
-            # A row that counting created, after the old row expired, has no `quiet_until`.
+            # If the old row has expired, the count alone created the row, without `quiet_until`.
             "attribute_not_exists(quiet_until) OR quiet_until <= :now",
             Key={"fault": key},
             UpdateExpression=f"SET quiet_until = :until{sets} ADD unmailed :times",

@@ -378,8 +378,8 @@ def with_request(record: Record, zip_id: str, asked: RequestOptions, now: dateti
     request = Request(at=timestamps.write(now), asked=asked)
     others = {key: value for key, value in record.requests.items() if key != zip_id}
     kept = _requests_to_keep(record, others)
-    # A notice is older than this request, so the notice no longer applies. Of the requests for a
-    # forgotten recording, only an operator's gets here.
+    # A notice is older than this request, so the notice no longer applies. For a forgotten
+    # recording, only an operator's request gets here.
     return replace(record, requests={**kept, zip_id: request}, notice="", forgotten="")
 
 

@@ -141,7 +141,7 @@ class CaptionsRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """The message from webhook to downloader: a request to fetch one recording from Zoom.
+    """A message to the downloader: a request to fetch one recording from Zoom.
 
     With `captions` the downloader fetches only captions or chapters, for the recording's events in
     Opencast.

@@ -80,7 +80,10 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Forward:
-    """The outcome that sends a message to the FIFO queue `queue`, in the message group `group`."""
+    """The outcome that sends a message to the FIFO queue `queue`, in the message group `group`.
+
+    `report` is called once the message is sent.
+    """
 
     queue: Queue
     body: str

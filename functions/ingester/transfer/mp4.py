@@ -138,8 +138,8 @@ def _start(
 def _hide_this_process() -> None:
     """Keep processes of the same user from reading this process's environment and memory.
 
-    Otherwise the child could read the credentials under Linux's `/proc`. The attribute
-    PR_SET_DUMPABLE is reset when a program starts, so the child itself isn't hidden.
+    Otherwise the child could read the credentials under Linux's `/proc`. Linux resets the
+    attribute "dumpable" when a program starts, so the child itself isn't hidden.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -60,7 +60,7 @@ def test_log_lines_about_the_same_crash_become_one_record(lines: tuple[str, ...]
     assert len(records_of(lines)) == 1
 
 
-def test_crashes_of_two_requests_become_two_records() -> None:
+def test_crashes_of_two_invocations_become_two_records() -> None:
     other = log_lines.TIMED_OUT.replace(REQUEST[:8], "00000000")
     records = records_of([log_lines.TIMED_OUT, other])
     assert [record.crash for record in records] == ["timed out"] * 2

@@ -61,7 +61,7 @@ def test_state_at_zoom_is_shown_with_the_words_for_the_state(state: State) -> No
     assert line_of_zoom_side(state) == STATES[state]
 
 
-def test_unknown_state_and_time_of_request_are_called_unknown() -> None:
+def test_slack_text_says_unknown_when_the_state_or_the_time_of_the_request_is_unknown() -> None:
     assert line_of_zoom_side(None) == "Unknown"
     assert lines(None)[:2] == ["Automated ingest, time of request unknown", "Unknown"]
 

@@ -316,7 +316,7 @@ def test_inspection_ends_within_400_mib_and_60_seconds_when_the_file_is_hostile(
 def test_movie_is_read_within_400_mib_when_it_is_up_to_30_hours_long(
     hours: int, movie: bytes, tmp_path: Path
 ) -> None:
-    # Zoom's movies have 77 samples a second: 30 frames of video and 47 of audio.
+    # Zoom's videos have 77 samples a second: 30 frames of video and 47 of audio.
     path = tmp_path / "long.mp4"
     path.write_bytes(lasting(movie, hours * 3600, hours * 3600 * 77))
     found = measured(path)

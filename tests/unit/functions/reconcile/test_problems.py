@@ -174,7 +174,7 @@ def test_reconcile_requests_a_recording_when_the_webhook_answers_502_for_three_o
     assert [error[:3] for error in errors(caplog)] == ["a==", "b==", "c=="]
 
 
-def test_reconcile_logs_an_error_when_the_webhook_answers_502_for_the_only_recording_in_two_runs(
+def test_reconcile_logs_an_error_when_the_webhook_answers_502_for_one_recording_in_two_runs(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()

@@ -102,7 +102,7 @@ class TestTheFirstPost:
         assert harness.posts == 1
 
     @pytest.mark.parametrize("state", ["IGNORED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
-    def test_row_says_that_the_ingest_was_sent_when_an_ended_state_was_written_during_the_post(
+    def test_row_says_that_the_ingest_was_sent_when_a_final_state_was_written_during_the_post(
         self, harness: Harness, state: str
     ) -> None:
         # Another message may write the row, for example if the recording is in Zoom's trash.
