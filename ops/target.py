@@ -220,7 +220,7 @@ def is_interactive(given: Mapping[str, str]) -> bool:
 
 
 def may_ask() -> bool:
-    """Return whether commands may ask questions, by the shell and `.env`.
+    """Return whether commands may ask questions: neither the shell nor `.env` sets NONINTERACTIVE.
 
     Raises:
         SettingsError: `.env` isn't UTF-8.

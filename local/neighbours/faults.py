@@ -39,7 +39,7 @@ class FaultQueue(Generic[F]):
         self._faults: list[F] = []
 
     def add(self, fault: F) -> None:
-        """Add a fault to the end of the queue. `lasting` begins to count now."""
+        """Add a fault to the end of the queue. The time `lasting` of the fault begins now."""
         if fault.lasting is not None:
             end = self._monotonic() + fault.lasting
             fault = msgspec.structs.replace(fault, times=None, lasting=end)

@@ -1,6 +1,6 @@
 """The endpoints of Opencast that the pipeline and the tests use, with the roles that may call them.
 
-Any other path or method needs the role `ROLE_ADMIN`, and answers 404.
+For any other path or method, a user with `ROLE_ADMIN` gets 404, and any other user 403.
 """
 
 import re

@@ -69,7 +69,7 @@ class SeenRequest:
     fault: str | None
 
     def header(self, name: str) -> str | None:
-        """Return the first value of the header `name`, or None if missing. Names ignore case."""
+        """Return the first value of the header `name`, or None if missing. Case doesn't matter."""
         return next((v for n, v in self.headers if n.lower() == name.lower()), None)
 
 

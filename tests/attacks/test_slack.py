@@ -56,7 +56,7 @@ def command(meeting: int, **changes: str) -> dict[str, str]:
 
 
 def show(target: Target, form: Mapping[str, str]) -> str:
-    """Send a signed command, assert status 200 and unchanged holdings, and return the body."""
+    """Send a signed command, assert status 200 and that nothing changed, and return the body."""
     answer = target.assert_refused(to_slack(form, target.slack_secret), 200)
     return answer.body
 

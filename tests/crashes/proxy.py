@@ -71,7 +71,7 @@ class Gate:
         self._lock = threading.Lock()
 
     def begin(self, aim: Aim | None) -> None:
-        """Reset the counts. Kill the function once at `aim`, or never if `aim` is None."""
+        """Reset the counts, and set the call at which `answer` kills the function, if any."""
         with self._lock:
             self.calls.clear()
             self._counts.clear()

@@ -101,7 +101,7 @@ def refused_download(stack: Stack) -> None:
 
 
 def broken_file(stack: Stack) -> None:
-    """Check that a broken MP4 is not ingested, and that a retry of its download is due."""
+    """Check that a broken MP4 is not ingested, and that a retry of its download is scheduled."""
     recording = stack.lecture(broken={"active_speaker": "truncated"})
     stack.send_completed(recording)
     stack.await_state(recording, "DOWNLOADER_FAILED", "next try at")

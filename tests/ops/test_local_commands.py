@@ -1,4 +1,4 @@
-"""Tests of the output of `invoke local.…` without a running cloud."""
+"""Tests of texts of `invoke local.…`, and about the local stack, without a running cloud."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_local_record_names_the_logs_command_when_the_pipeline_repairs_the_failu
     assert "heals automatically: `invoke logs.recording u==`" in text
 
 
-def test_local_record_says_how_to_see_the_mail_about_a_failure() -> None:
+def test_local_record_command_says_how_to_see_the_mail_about_a_failure() -> None:
     text = " ".join(local.outlook("u==", 2, "series", 2))
     assert "fails for good" in text
     assert "`cat .local/mail/*.txt`" in text

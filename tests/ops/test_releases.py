@@ -336,7 +336,7 @@ def test_lacks_alias_is_true_when_the_alias_has_another_name(stack: Stack) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_set_debug_each_restores_latest_before_a_signal_ends_it(
+def test_set_debug_each_restores_the_code_of_latest_when_a_signal_arrives(
     stack: Stack, number: signal.Signals
 ) -> None:
     stack.deploy(WEBHOOK, "second")

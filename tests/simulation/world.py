@@ -107,7 +107,7 @@ class Process:
 
 @dataclass(frozen=True)
 class StoryLine:
-    """One line of a world's story."""
+    """One step of a world: the time in the world's seconds, the actor, and what happened."""
 
     at: float
     who: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -148,14 +147,11 @@ class Ledger:
 
     def remove_from_follow_index(self, uuid: str) -> None:
         """Remove a record, even an unreadable one, from the index of records to follow."""
-        # Without the condition, DynamoDB would create the item if it was deleted meanwhile.
-        with suppress(self._table.meta.client.exceptions.ConditionalCheckFailedException):
-            self._table.update_item(
-                Key={"uuid": uuid},
-                UpdateExpression="REMOVE #follow, #follow_due",
-                ConditionExpression="attribute_exists(#follow)",
-                ExpressionAttributeNames={"#follow": "follow", "#follow_due": "follow_due"},
-            )
+        self._table.update_item(
+            Key={"uuid": uuid},
+            UpdateExpression="REMOVE #follow, #follow_due",
+            ExpressionAttributeNames={"#follow": "follow", "#follow_due": "follow_due"},
+        )
 
 
 def _record_from(item: Mapping[str, Any]) -> Record:

@@ -210,7 +210,7 @@ class StagedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
-    """The captions of one kind of a recording, or one summary of a segment.
+    """A recording's captions of one kind, or one summary of a segment.
 
     Captions are one WebVTT file in the staging bucket, and a summary is Zoom's own file there.
     `filename` is the file's S3 key. `file_ids` are the ids of Zoom's files of which the track is

@@ -24,7 +24,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         zone: Local time zone.
         buffer_minutes: A recording belongs to a scheduled class if the recording starts less than
-            so many minutes before or after the start of the class.
+            this number of minutes before or after the start of the scheduled class.
         cluster: Name of the Opencast cluster; may be "".
         zoom_web: Address of Zoom's pages.
         patience: Longest wait for Opencast (`OC_INGEST_PATIENCE_HOURS`).

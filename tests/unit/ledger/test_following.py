@@ -122,13 +122,6 @@ def test_record_that_was_removed_from_the_index_is_not_due_and_keeps_its_content
     assert ledger.get("u==") == written
 
 
-def test_no_record_is_created_when_an_unknown_recording_is_removed_from_the_index(
-    aws: Cloud, ledger: Ledger
-) -> None:
-    ledger.remove_from_follow_index("u==")
-    assert aws.recordings.scan()["Items"] == []
-
-
 @pytest.mark.parametrize(
     ("end", "outcome", "is_needed"),
     [

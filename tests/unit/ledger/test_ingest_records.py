@@ -240,7 +240,9 @@ class TestAbsence:
         request = Request(at=at(minutes))
         assert absence_of(known, request, now, POST_TIMEOUT, is_idle=True) is expected
 
-    def test_absence_of_a_shown_event_counts_as_deleted_when_the_request_is_unknown(self) -> None:
+    def test_absence_of_an_event_that_was_shown_means_deletion_when_the_request_is_unknown(
+        self,
+    ) -> None:
         known = ingest(post(outcome=TAKEN), is_shown=True)
         absence = absence_of(known, Request(), NOW, POST_TIMEOUT, is_idle=None)
         assert absence is Absence.DELETED

@@ -95,7 +95,7 @@ def test_text_of_an_ignored_ingest_has_the_reason_in_plain_words(reason: str, wo
 
 
 @pytest.mark.parametrize("state", sorted(FAILED))
-def test_failed_ingest_says_whether_it_is_retried(state: State) -> None:
+def test_slack_text_of_a_failed_ingest_says_whether_the_ingest_is_retried(state: State) -> None:
     shown = lines(
         state, reason="x (next try at 2026-10-14T18:35:00Z)", retry_due="2026-10-14T18:35:00Z"
     )

@@ -346,7 +346,7 @@ def test_zoom_unreachable_is_raised_without_waiting_when_retry_after_exceeds_the
     assert watch.slept == []
 
 
-def test_timeout_of_each_request_to_the_zoom_api_ends_at_the_limit_at_the_latest(
+def test_no_request_to_the_zoom_api_times_out_after_the_deadline(
     zoom: ZoomStandIn, clients: Clients, session: TimedSession, watch: Stopwatch
 ) -> None:
     watch.longer = 2.0

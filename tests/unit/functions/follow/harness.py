@@ -75,7 +75,7 @@ class Harness:
         return self.run()
 
     def run_for(self, days: float) -> int:
-        """Run every hour for some days, and return the number of polls."""
+        """Run follow every hour for `days` days, and return the number of polls."""
         return sum(self.run_after(hours=1).get("asked", 0) for _ in range(round(days * 24)))
 
     def end_workflow(self, uuid: str = UUID, **change: Any) -> None:
