@@ -132,7 +132,8 @@ def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[i
     record = _read(uuid, deps)
     if record is None:
         return 0, ""
-    if record.version and not record.follow_due:
+    is_stored = record != Record(uuid=uuid)
+    if is_stored and not record.follow_due:
         # The index may have this record although the record needs no poll: an older version of the
         # code wrote the record, or the index lags behind. This write takes the record out of the
         # index.

@@ -479,7 +479,7 @@ def _reject(bad: BadIngest, deps: Dependencies) -> NoReturn:
         written, in_progress = None, False
         try:
             written = deps.status.write(bad.zip_id, _failure(reasons.BAD_DATA, subject))
-            in_progress = written is None
+            in_progress = written is None and deps.status.get(bad.zip_id) is not None
         except (BotoCoreError, ClientError) as error:
             logger.warning("The status row isn't written. %s", AwsFailed.of(error))
         counts = metrics.count(Metric.RECORDING_FAILED, written and written.is_change)

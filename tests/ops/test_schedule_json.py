@@ -245,6 +245,17 @@ def test_json_import_keeps_an_unreadable_scheduled_class_whose_course_is_not_kno
     assert stored(aws) == before
 
 
+def test_json_import_keeps_the_scheduled_class_of_a_moved_meeting_when_its_new_row_can_not_be_read(
+    aws: Cloud, tmp_path: Path
+) -> None:
+    load(aws, write(tmp_path / "a.json", [of_courses("1001", "33333"), of_courses("1002", None)]))
+    moved = of_courses("1003", None)
+    moved["events"] = [{"day": "X", "time": "9:30"}]
+    report = load(aws, write(tmp_path / "a.json", [of_courses("1001", "33333"), moved]))
+    assert [kept.meeting for kept in report.retained] == ["1002"]
+    assert set(stored(aws)) == {"1001", "1002"}
+
+
 def test_parsed_scheduled_class_with_a_source_has_no_course_when_only_its_row_has_one() -> None:
     row = of_courses("12345", None, "22222", course_code="22222")
     parsed = parse_json("a.json", [row, {**FIRST_SYSTEM, "course_code": "11111"}])

@@ -118,7 +118,10 @@ def test_opencast_unreachable_is_raised_when_a_series_cannot_be_parsed(catalog: 
         opencast.series("1")
 
 
-@pytest.mark.parametrize("content", [b"", b'{"rest": "\xff"}', DEEP, b'{"rest": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"rest": 1}', b'{"rest": [{"version": "\xff"}]}', b'{"x": ' + b"[" * 200_000],
+)
 def test_version_of_opencast_is_none_when_its_answer_is_unreadable(content: Any) -> None:
     answers = {"/info/components.json": {"content": content}}
     opencast = Opencast("https://oc", "zip", "secret", auth="basic", session=session(answers))

@@ -130,9 +130,14 @@ class _UnreadRows:
                 self._by_course.setdefault(row.normalized_course, []).append(row)
 
     def _has_new_link(self, row: UnreadRow) -> bool:
-        """Return whether the row's known course has no scheduled class in the row's meeting yet."""
+        """Return whether the row's course has no scheduled class in the row's meeting yet.
+
+        If the row's course isn't known, no scheduled class of any course counts.
+        """
         course = row.normalized_course
-        return course is not None and (row.meeting, course) not in self._in_table
+        if course is None:
+            return all(meeting != row.meeting for meeting, _ in self._in_table)
+        return (row.meeting, course) not in self._in_table
 
     def holding(self, key: _ClassKey, *, is_read: bool) -> UnreadRow | None:
         """Return the first row that may hold a scheduled class of the table, or None.

@@ -184,6 +184,16 @@ class TestBrokenCaptions:
         assert harness.outcome == ("SENT_TO_UPLOADER", told)
         assert SHIFTED in text_of(harness, track(harness))
 
+    def test_only_captions_after_the_end_of_their_segment_are_left_out_of_a_transcript(
+        self, harness: Harness, lecture: Recording, tmp_path: Any
+    ) -> None:
+        text = f"WEBVTT\n\n{CUE}\nIn time\n\n01:00:00.000 --> 01:00:01.000\nToo late\n"
+        harness.zoom.add(with_text(lecture, text.encode(), tmp_path))
+        harness.take(harness.message(lecture))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        shown = text_of(harness, track(harness))
+        assert ("In time" in shown, "Too late" in shown) == (True, False)
+
     def test_captions_of_a_segment_are_left_out_when_all_segments_together_have_too_much_text(
         self, harness: Harness, lecture: Recording, tmp_path: Any
     ) -> None:

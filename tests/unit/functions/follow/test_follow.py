@@ -338,11 +338,12 @@ def test_unreadable_record_is_reported_once_and_other_ingests_are_followed(
     assert len(errors(caplog)) == 1
 
 
+@pytest.mark.parametrize("changes", [{}, {"version": 0}], ids=["own version", "version 0"])
 def test_record_leaves_the_follow_index_when_older_code_has_dropped_its_follow_up(
-    harness: Harness,
+    harness: Harness, changes: dict[str, int]
 ) -> None:
     harness.ingest()
-    item = harness.aws.recordings.get_item(Key={"uuid": UUID})["Item"]
+    item = {**harness.aws.recordings.get_item(Key={"uuid": UUID})["Item"], **changes}
     for ingest in item["ingests"].values():
         del ingest["following"]
     harness.aws.recordings.put_item(Item=item)

@@ -199,6 +199,18 @@ def test_invalid_request_is_mailed_when_it_has_the_zip_id_of_zoom(
     assert mailed.message.startswith("Bad webhook data: ")
 
 
+def test_invalid_request_with_the_zip_id_of_zoom_is_mailed_when_its_ingest_has_no_row(
+    aws: Cloud, post: Post, log: pytest.LogCaptureFixture
+) -> None:
+    # Without a meeting number the webhook can't create a row.
+    request = on_demand(mp4(), zip_id=ZIP_ID)
+    request["payload"]["object"]["id"] = "nonsense"
+    assert post(request) == 400
+    assert aws.rows() == {}
+    [mailed] = [record for record in log.records if record.levelno >= logging.ERROR]
+    assert mailed.message.startswith("Bad webhook data: ")
+
+
 def test_invalid_request_with_the_zip_id_of_zoom_is_mailed_when_the_status_table_fails(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
