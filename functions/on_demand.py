@@ -1,4 +1,4 @@
-"""POST /ingest: turn a request by "+Zoom" or the status page into a signed webhook event."""
+"""POST /ingest: turn a request by "+Zoom" or the status page into a webhook event of our own."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from ingester.errors import UNREADABLE_JSON
 from local.neighbours.faults import Fault
 from local.neighbours.https_server import Answer, Request, json_answer, text_answer
 from local.neighbours.slack_messages import Refused, read_draft, show
@@ -192,7 +191,7 @@ def _payload(request: Request) -> Any:
         raise Refused("invalid_payload", [f"[ERROR] the content type is {kind or 'missing'}"])
     try:
         return msgspec.json.decode(request.body)
-    except UNREADABLE_JSON:
+    except (ValueError, RecursionError):
         raise Refused("invalid_payload") from None
 
 

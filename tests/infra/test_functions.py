@@ -237,7 +237,7 @@ def test_follow_runs_every_minute_only_when_it_is_on(template: Template, changed
     assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")
 
 
-def test_invocations_of_the_slack_function_by_itself_are_never_retried(template: Template) -> None:
+def test_slack_function_is_never_retried_when_it_has_invoked_itself(template: Template) -> None:
     # A retry would post the answer to Slack a second time.
     [config] = template.of_type("AWS::Lambda::EventInvokeConfig").values()
     function = template.resources[config["FunctionName"]["Ref"]]["Properties"]

@@ -193,7 +193,7 @@ def shown(text: str, **more: Any) -> str:
     return render_text(line_of(WEBHOOK, event(text, **more))).plain
 
 
-def test_a_log_record_for_people_has_time_level_message_and_fields() -> None:
+def test_log_record_has_time_level_message_and_fields_when_it_is_shown_as_text() -> None:
     text = record("Going", 0.25, uuid=UUID, files=3, note="two words", _aws={"Timestamp": 1})
     moment = f"{NOW:%H:%M:%S}.250"
     assert shown(text) == (

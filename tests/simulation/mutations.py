@@ -330,7 +330,7 @@ MUTATIONS: Sequence[Mutation] = (
 
 
 def caught_by(mutation: Mutation, seed: int = 0) -> tuple[bool, str]:
-    """Run worlds from `seed` on with a mistake. Return whether a world fails, and the output.
+    """Run worlds from `seed` on with a mutation. Return whether a world fails, and the output.
 
     Raises:
         ValueError: The replaced code doesn't occur exactly once.

@@ -178,7 +178,7 @@ def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTru
 def _with_chapters(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """Turn chapters on for a site with a probability of three in four, and add chapters then.
+    """Turn chapters on for three in four sites, and add chapters to such a site's recordings.
 
     Most sites with chapters have an Opencast that shows them.
     """

@@ -412,7 +412,8 @@ class Opencast:
             ) from error
         logger.debug("Opencast answered %s to %s", response.status_code, path)
         if response.status_code == 404 and _is_page(response):
-            # A proxy sends a 404 with a page while Opencast restarts; event or series may exist.
+            # A proxy sends a 404 with a page while Opencast restarts. So the event or series may
+            # exist.
             raise OpencastUnreachable(f"{self.host} answered 404 with a page, as a proxy does.")
         return response
 

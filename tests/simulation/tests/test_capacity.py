@@ -174,7 +174,7 @@ def test_dynamodb_read_costs_half_when_the_read_is_eventually_consistent() -> No
     assert meter.read_units == 2.5
 
 
-def test_dynamodb_query_costs_a_read_of_the_sizes_of_its_items_together() -> None:
+def test_dynamodb_query_costs_read_units_for_the_total_size_of_its_items() -> None:
     meter = Meter()
     table = metered(meter)(
         "test", "id", call=call_directly, now=lambda: 0.0, indexes={"index": ("kind", None)}

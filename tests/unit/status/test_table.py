@@ -219,7 +219,9 @@ def test_status_note_writes_the_notice_and_the_reason(status: StatusTable, aws: 
     assert item(aws)["zoom_notice"] == "It is gone"
 
 
-def test_status_note_raises_an_error_when_there_is_no_row(status: StatusTable, aws: Cloud) -> None:
+def test_write_of_a_notice_raises_an_error_when_there_is_no_row(
+    status: StatusTable, aws: Cloud
+) -> None:
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
         status.note(ZIP_ID, "x")
     assert not aws.rows()

@@ -52,7 +52,8 @@ class TestOutOfTime:
     def test_part_is_not_started_when_it_cannot_be_finished_before_the_deadline(
         self, slow: Copying, clock: Clock, seconds: float, parts: int
     ) -> None:
-        # A part needs 1.5 times the duration of the slowest part, and five seconds more.
+        # A part starts only if more time is left than 1.5 times the slowest part's duration plus
+        # five seconds.
         talk = MemoryFile(TALK)
         run = {"clock": clock, "time_left": ends_at(clock, seconds), "budget": ONE_BY_ONE}
         if parts == 3:

@@ -37,7 +37,7 @@ def test_duration_of_a_recording_is_not_counted_again_when_its_message_is_retrie
     assert count_of(Metric.RECORDING_DURATION, log) == 30
 
 
-def test_short_recording_is_counted_as_skipped_once(
+def test_short_recording_is_counted_as_skipped_once_when_its_message_is_received_twice(
     harness: Harness, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
     for count in (1, 2):

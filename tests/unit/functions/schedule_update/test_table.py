@@ -54,7 +54,7 @@ def test_schedule_update_removes_and_names_scheduled_classes_that_left_the_sheet
     assert list(user.stored()) == ["86168921331"]
 
 
-def test_schedule_update_counts_a_scheduled_class_that_moved_to_another_meeting_as_replaced(
+def test_schedule_update_counts_a_meeting_as_replaced_when_its_classes_moved_to_another(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     user.sheet(row(), row("B", link="https://zoom.us/j/5556667777"))
