@@ -138,7 +138,7 @@ def _peak() -> int:
 
 
 @contextmanager
-def _ended_after(seconds: float) -> Iterator[None]:
+def ended_after(seconds: float) -> Iterator[None]:
     """Raise a Finding inside the block if the block takes longer than `seconds`."""
 
     def end(_signal: int, _frame: FrameType | None) -> None:
@@ -165,7 +165,7 @@ def run_chunk(name: str, seed: int, begin: int, end: int, ends: float) -> Outcom
                 break
             outcome.inputs += 1
             given = input_of(name, seed, index)
-            with _ended_after(ENDLESS_SECONDS):
+            with ended_after(ENDLESS_SECONDS):
                 problem = measured_problem(name, given, log)
             if problem:
                 one = Outcome(name, 0, found={problem.kind: Found(index, problem.text)})
