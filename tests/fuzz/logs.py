@@ -73,7 +73,7 @@ def _mutated(mutator: Mutator, line: str) -> str:
 
 
 def check_lines(given: Any) -> Iterator[str]:
-    """Check that lines raise no error, and that the mails about them are within SNS's limits."""
+    """Yield the mails about lines, and check that the mails are within SNS's limits."""
     sns = functions.Sns()
     lines = [filled(line) for line in given]
     log_notifications.mail_faults(subscription_event(lines), functions.notifications_of(Aws(), sns))

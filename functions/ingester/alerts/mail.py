@@ -312,7 +312,7 @@ def _recording(
 def _outlook(
     record: LogRecord, row: StatusRow | None, about: _About, now: datetime
 ) -> tuple[str, str]:
-    """Return the outlook (what happens automatically), and the advice for a person."""
+    """Return the outlook (the next automatic step), and the advice for a person."""
     if record.crash:
         return about.after_crash, about.advice
     if record.goes_on:

@@ -61,8 +61,8 @@ class StagedCaptions:
 
     Attributes:
         tracks: The captions that are ready, at most one track of each kind; or the summaries.
-        waiting: What the captions wait for, in words for people: names of files that Zoom hasn't
-            finished or doesn't provide, or one sentence that says why no file could be staged.
+        waiting: Reasons for waiting, for people: names of files that Zoom hasn't finished or
+            doesn't provide, or one sentence that says why no file could be staged.
         reasons: Sentences that say why files or kinds can't be used.
     """
 

@@ -193,7 +193,7 @@ class TestAFileThatZoomDoesNotListYet:
     def test_message_waits_when_zoom_does_not_list_a_file_that_the_message_names(
         self, harness: Harness, lecture: Recording, lagging: RecordingFile
     ) -> None:
-        # Zoom is asked because the message lacks another file.
+        # The downloader asks Zoom, because the message lacks another file.
         screen = dataclasses.replace(lecture, files=(lagging,))
         harness.zoom.add(screen)
         message = harness.message(screen)

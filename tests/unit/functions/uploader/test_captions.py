@@ -322,7 +322,7 @@ class TestAddingLater:
         ]
         assert len(harness.opencast.store.workflows) == 2
 
-    def test_row_has_both_reasons_when_captions_are_missing_and_unpublished(
+    def test_row_has_both_reasons_when_one_kind_of_captions_is_missing_and_another_unpublished(
         self, harness: Harness
     ) -> None:
         harness.settings["captions_workflow"] = "none-such"
