@@ -1,4 +1,4 @@
-"""The commands of `invoke`, collected from `ops/`."""
+"""The commands of `invoke`, collected from `ops/` and `local/`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from invoke import Collection
 # runs in folders below this one.
 sys.path.append(str(Path(__file__).parent / "functions"))
 
-from ops import audit, checks, local, requirements
+from local import commands as local
+from ops import audit, checks, requirements
 from ops.code import codebuild, debug, deploy, package
 from ops.command import tolerate_closed_output_everywhere
 from ops.command_line import adapt_invoke

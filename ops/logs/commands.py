@@ -20,13 +20,12 @@ from rich.text import Text
 
 from cdk.names import FUNCTIONS, Function
 from ingester.status.table import StatusTable
-from ops import terminal
+from ops import arguments, terminal
 from ops.code.package import select_functions
 from ops.command import OpsError, command
 from ops.logs.lines import INDENT, Line, render_json, render_text
 from ops.logs.reading import Logs, read_all, recording_lines, watch
-from ops.recordings import arguments
-from ops.recordings.status_rows import rows_of
+from ops.status_rows import rows_of
 from ops.target import Target, existing_target
 
 RETRYING = Config(retries={"mode": "standard", "max_attempts": 10})

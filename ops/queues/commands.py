@@ -18,7 +18,7 @@ from invoke import Collection, Context, Exit
 from cdk.names import Names
 from ingester.ledger.table import Ledger
 from ingester.status.table import StatusTable
-from ops import terminal
+from ops import arguments, terminal
 from ops.command import OpsError, command, error_line
 from ops.interrupts import Interrupted, deferred_signals
 from ops.printable import printable, table_time
@@ -32,7 +32,6 @@ from ops.queues.queue_messages import (
     hold_messages,
 )
 from ops.queues.redrive import Redrive, RedrivenMessage, Selection
-from ops.recordings import arguments
 from ops.target import Target, existing_target, staging_lifetime, target_to_change
 
 PairOf = Callable[[Names], QueuePair]

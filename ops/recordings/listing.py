@@ -22,15 +22,14 @@ from ingester.status.diagnosis import Diagnosis, diagnose_each
 from ingester.status.row import StatusRow
 from ingester.status.table import STATUS_RETENTION, StatusTable
 from ingester.status.verdict import Verdict
-from ops import terminal
+from ops import arguments, terminal
 from ops.command import command
 from ops.printable import printable
-from ops.recordings import arguments
 from ops.recordings.following import record_of
 from ops.recordings.forgetting import forget
 from ops.recordings.printing import Listed, show, steps_of
 from ops.recordings.resending import now as now_utc
-from ops.recordings.status_rows import rows_of
+from ops.status_rows import rows_of
 from ops.target import existing_target, opencast_address, opencast_patience
 
 DEFAULT_SINCE = "1d"

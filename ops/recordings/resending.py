@@ -16,8 +16,8 @@ from ingester.settings import OnDemandSecrets, SsmClient, ZoomSettings, read_sec
 from ingester.zoom import webhook_client as hand_in
 from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.webhook_events import IngestOptions
+from ops.arguments import recording_uuid
 from ops.command import OpsError, refuse_options
-from ops.recordings.arguments import recording_uuid
 
 ZOOM_SECONDS = 60.0
 WEBHOOK_SECONDS = 60.0

@@ -24,10 +24,9 @@ from ingester.schedule.parsed import ParsedSheet
 from ingester.schedule.report import terminal_lines, terminal_removal_lines
 from ingester.schedule.table import ScheduleTable
 from ingester.schedule.wording import NO_RECORDINGS, source_name
-from ops import terminal
+from ops import arguments, terminal
 from ops.command import OpsError, command
 from ops.printable import printable
-from ops.recordings import arguments
 from ops.schedule import google_key, oc_import, sources
 from ops.schedule.export import save_schedule
 from ops.schedule.files import read_csv, read_json

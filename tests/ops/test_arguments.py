@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ops import arguments
 from ops.command import OpsError
 from ops.interrupts import deferred_signals
 from ops.printable import printable
-from ops.recordings import arguments
 
 JOIN_LINK = "https://zoom.us/j/85550001111?pwd=s3cret"
 WRONG = ("0m", "3661d", "999999999d")

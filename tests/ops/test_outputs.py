@@ -18,9 +18,9 @@ import pytest
 from invoke import Exit
 
 from ingester.pipeline.states import State as IngestState
+from local.commands import show_addresses
 from ops import audit, waiting
 from ops.code import package
-from ops.local import show_addresses
 from ops.logs.commands import Printer
 from ops.migration import commands as migration
 from ops.migration.copy_tables import Tally

@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import NoCredentialsError
 
 from cdk.settings_reader import SettingsError
-from local import play, stack
+from local import commands, play, stack
 from local import state as local_state
-from ops import command, local
+from ops import command
 from ops.code.package import ROOT
 from tests.command_line import invoke, said_in_a_line
 from tests.local.test_state import state
@@ -43,7 +43,7 @@ def said(
 
 
 def test_local_env_prints_a_command_and_no_secret_on_a_terminal(home: Path) -> None:
-    out, err = said(local.show_environment, home, output=TerminalText)
+    out, err = said(commands.show_environment, home, output=TerminalText)
     assert err == ""
     assert 'eval "$(invoke local.env)"' in plain(out)
     assert "s3cret" not in out
@@ -51,7 +51,7 @@ def test_local_env_prints_a_command_and_no_secret_on_a_terminal(home: Path) -> N
 
 
 def test_local_env_prints_shell_commands_in_a_pipe(home: Path) -> None:
-    out, _ = said(local.show_environment, home)
+    out, _ = said(commands.show_environment, home)
     assert out.splitlines() == [
         "export AWS_SECRET_ACCESS_KEY=s3cret",
         f". {home / local_state.ENVIRONMENT}  # the secrets",
@@ -59,14 +59,14 @@ def test_local_env_prints_shell_commands_in_a_pipe(home: Path) -> None:
 
 
 def test_local_down_shows_progress_on_a_terminal(home: Path) -> None:
-    out, err = said(local.take_down, home, errors=TerminalText)
+    out, err = said(commands.take_down, home, errors=TerminalText)
     assert out == "The local stack is down.\n"
     assert "Stopping the local stack" in plain(err)
-    assert said(local.take_down, home)[0] == "No local stack is up.\n"
+    assert said(commands.take_down, home)[0] == "No local stack is up.\n"
 
 
 def test_text_after_the_demo_names_the_activation_of_the_environment_before_local_up() -> None:
-    said = local.AFTER_THE_DEMO
+    said = commands.AFTER_THE_DEMO
     assert said.index("`. .venv/bin/activate`") < said.index("`invoke local.up`")
 
 
@@ -120,27 +120,27 @@ def test_commands_md_has_ranges_and_defaults_of_local_commands() -> None:
 def test_local_record_names_the_logs_command_when_the_pipeline_repairs_the_failure(
     fail: str,
 ) -> None:
-    text = " ".join(local.outlook("u==", 2, fail, 2))
+    text = " ".join(commands.outlook("u==", 2, fail, 2))
     assert "heals automatically: `invoke logs.recording u==`" in text
 
 
 def test_local_record_command_says_how_to_see_the_mail_about_a_failure() -> None:
-    text = " ".join(local.outlook("u==", 2, "series", 2))
+    text = " ".join(commands.outlook("u==", 2, "series", 2))
     assert "fails for good" in text
     assert "`cat .local/mail/*.txt`" in text
 
 
 def test_local_record_says_that_the_pipeline_will_ignore_a_short_recording() -> None:
-    (line,) = local.outlook("u==", 1, "download", 2)
+    (line,) = commands.outlook("u==", 1, "download", 2)
     assert "will ignore" in line
     assert "MINIMUM_DURATION (2 minutes)" in line
-    assert local.outlook("u==", 2, None, 2) == []
+    assert commands.outlook("u==", 2, None, 2) == []
 
 
 def test_the_addresses_of_the_local_stack_come_with_a_line_about_the_certificate(
     home: Path,
 ) -> None:
-    out, _ = said(lambda _: local.show_addresses(state()), home)
+    out, _ = said(lambda _: commands.show_addresses(state()), home)
     assert ".local/tls/ca.crt" in out
 
 
