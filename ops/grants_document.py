@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cdk.names import FUNCTIONS, Function
-from cdk.settings import load
-from local.settings import Addresses, stack_settings
+from cdk.settings import SECRETS, load
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "security.md"
 BEGIN = "<!-- `.venv/bin/python -m ops.grants_document` writes this table. -->\n"
@@ -25,6 +24,19 @@ END = "<!-- The table of grants ends. -->\n"
 STACK = "zip"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+REQUIRED = {
+    "STACK_NAME": STACK,
+    "LAMBDA_CODE_BUCKET": "code",
+    "NOTIFICATION_EMAIL": "operator@example.org",
+    "INGEST_ALLOWED_IPS": "192.0.2.1",
+    "ZOOM_API_BASE_URL": "https://api.zoom.us/v2",
+    "OPENCAST_BASE_URL": "https://opencast.example.org",
+    "OPENCAST_API_USER": "user",
+    "DEFAULT_OC_WORKFLOW": "workflow",
+    **dict.fromkeys(SECRETS, "a secret of an example"),
+}
+"""Settings of an example stack: all that have no default, and the secrets."""
+
 PSEUDO_PARAMETERS = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Region": REGION,
@@ -254,8 +266,7 @@ def _short(actions: Iterable[str]) -> str:
 
 def synthesized(extra: Mapping[str, str]) -> dict[str, Any]:
     """Return the resources of an example stack's template with the settings `extra`."""
-    addresses = Addresses(*(f"https://{name}.example.org" for name in ("aws", "z", "o", "s", "g")))
-    given = {**stack_settings({"STACK_NAME": STACK}, addresses), **extra}
+    given = {**REQUIRED, **extra}
     with tempfile.TemporaryDirectory() as folder:
         from cdk.app import build  # noqa: PLC0415  # the import starts the CDK's kernel
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -27,7 +28,7 @@ from cdk import names
 from ops import terminal
 from ops.code.bytecode import imported_modules
 from ops.code.closure import closure
-from ops.code.sbom import write_sbom
+from ops.code.sbom import bill_of_materials
 from ops.code.wheels import (
     CACHE,
     LAMBDA_PYTHON,
@@ -226,6 +227,17 @@ def write_zip(
             content = content_to_ship(name, files[name].read_bytes(), function)
             archive.writestr(entry, content, compresslevel=level)
     unfinished.replace(path)
+
+
+def write_sbom(package: Package, site: Path) -> Path:
+    """Write a package's SBOM beside the package's zip, and return the path of the SBOM.
+
+    `site` is the folder in which the package's lock is installed.
+    """
+    path = package.path.with_suffix(".cdx.json")
+    content = bill_of_materials(package.name, package.sha256, site)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return path
 
 
 def verify_packages(

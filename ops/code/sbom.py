@@ -14,13 +14,10 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from packaging.utils import canonicalize_name
-
-if TYPE_CHECKING:
-    from ops.code.package import Package
 
 USUAL_SPELLINGS = {
     "Apache 2.0": "Apache-2.0",
@@ -31,19 +28,15 @@ USUAL_SPELLINGS = {
 """SPDX's names of licences (https://spdx.org/licenses/), by names that packages declare."""
 
 
-def write_sbom(package: Package, site: Path) -> Path:
-    """Write a package's SBOM beside the package's zip, and return the path of the SBOM.
+def bill_of_materials(name: str, sha256: str, site: Path) -> dict[str, Any]:
+    """Return the SBOM of the package of a function.
 
-    `site` is the folder in which the package's lock is installed.
+    Args:
+        name: The function's name.
+        sha256: The package's hash, in base64.
+        site: The folder in which the package's lock is installed.
     """
-    path = package.path.with_suffix(".cdx.json")
-    path.write_text(json.dumps(sbom(package, site), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    return path
-
-
-def sbom(package: Package, site: Path) -> dict[str, Any]:
-    """Return the SBOM of a package whose lock is installed in `site`."""
-    digest = base64.b64decode(package.sha256).hex()
+    digest = base64.b64decode(sha256).hex()
     components = sorted(
         (component(each, site) for each in distributions(path=[str(site)])),
         key=lambda each: str(each["bom-ref"]),
@@ -55,15 +48,13 @@ def sbom(package: Package, site: Path) -> dict[str, Any]:
         "metadata": {
             "component": {
                 "type": "application",
-                "bom-ref": package.name,
-                "name": package.name,
+                "bom-ref": name,
+                "name": name,
                 "hashes": [{"alg": "SHA-256", "content": digest}],
             }
         },
         "components": components,
-        "dependencies": [
-            {"ref": package.name, "dependsOn": [each["bom-ref"] for each in components]}
-        ],
+        "dependencies": [{"ref": name, "dependsOn": [each["bom-ref"] for each in components]}],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,15 @@ def imports(path: Path) -> set[str]:
     return set(imported_names(ast.parse(path.read_bytes())))
 
 
+def names_imported(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a file imports, also those for type checkers only."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
 def tops(path: Path) -> set[str]:
     """Return the first parts of the names that a file imports."""
     return {name.partition(".")[0] for name in imports(path)}
@@ -151,6 +161,34 @@ def test_every_listed_io_module_exists() -> None:
 def test_no_module_imports_the_file_of_a_function(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
         assert not tops(path) & FUNCTION_MODULES, path
+
+
+def module_of(path: Path) -> str:
+    """Return the dotted name by which the project imports a file."""
+    root = SOURCE_ROOT if SOURCE_ROOT in path.parents else ROOT
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_import_cycle_exists_among_all_modules() -> None:
+    # import-linter finds cycles in packages only: not among the functions' files and the tests.
+    # Imports under TYPE_CHECKING count, because a reader has to follow them as well.
+    files = {
+        module_of(path): path
+        for folder in ("functions", "cdk", "ops", "local", "bench", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    graph = {
+        module: {
+            found
+            for name in names_imported(path)
+            for found in (name, name.rpartition(".")[0])
+            if found in files and found != module
+        }
+        for module, path in files.items()
+    }
+    assert sum(map(len, graph.values())) > len(files)
+    TopologicalSorter(graph).prepare()
 
 
 def decodes(node: ast.AST, *, is_caught: bool = False) -> Iterator[tuple[int, bool]]:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from cdk.names import DOWNLOADER, FUNCTIONS, SCHEDULE_UPDATE, WEBHOOK, Function
-from ops.code.package import ROOT, Package, lock_of
-from ops.code.sbom import licenses, sbom, write_sbom
+from ops.code.package import ROOT, Package, lock_of, write_sbom
+from ops.code.sbom import bill_of_materials, licenses
 from ops.code.wheels import CACHE, host, install
 from ops.requirements import pinned, version_of
 
@@ -30,9 +30,8 @@ def site_of(function: Function) -> Path:
     return install(lock_of(function, ROOT), host(), ROOT / CACHE)
 
 
-def bill(function: Function, folder: Path = Path("dist")) -> dict[str, Any]:
-    package = Package(function.name, folder / f"{function.name}.zip", 0, SHA256)
-    return sbom(package, site_of(function))
+def bill(function: Function) -> dict[str, Any]:
+    return bill_of_materials(function.name, SHA256, site_of(function))
 
 
 @by_name
