@@ -127,7 +127,7 @@ class TestACopyThatDoesNotGrow:
         copying: dict[str, Any] = again["body"]["copying"]
         return copying
 
-    def test_message_of_a_continued_copy_has_the_start_time_and_the_progress_of_the_copy(
+    def test_messages_of_a_continued_copy_have_the_time_of_the_first_continuation_and_the_progress(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
         harness.connections = 1

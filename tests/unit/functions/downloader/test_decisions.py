@@ -122,7 +122,7 @@ class TestClassThatLeftTheSchedule:
         caplog: pytest.LogCaptureFixture,
         **changes: Any,
     ) -> list[logging.LogRecord]:
-        """Return the errors that are logged when a retry of a failed attempt finds no series."""
+        """Retry a failed attempt that no longer finds a series, and return the logged errors."""
         harness.settings["default_series_id"] = ""
         message = harness.message(recording)
         item = {"day": "W", "time": "10:00", "title": "Lecture"}

@@ -97,7 +97,9 @@ def test_message_goes_to_the_dlq_when_the_outage_takes_oc_outage_hours(
 
 
 @pytest.mark.usefixtures("down")
-def test_message_goes_to_the_dlq_with_its_reason_at_its_last_receive_during_an_outage(harness: Harness) -> None:
+def test_message_goes_to_the_dlq_with_its_reason_at_its_last_receive_during_an_outage(
+    harness: Harness,
+) -> None:
     assert not harness.take(harness.message(), receive_count=49)
     assert harness.take(harness.message(), receive_count=50)
     (dead,) = harness.dead()
@@ -210,7 +212,9 @@ class TestTheStatusTable:
             assert harness.take(harness.message())
         assert len(harness.dead()) == 1
 
-    def test_end_of_an_ignored_request_is_noted_in_the_ledger_when_its_row_can_not_be_written(self, harness: Harness) -> None:
+    def test_end_of_an_ignored_request_is_noted_in_the_ledger_when_its_row_can_not_be_written(
+        self, harness: Harness
+    ) -> None:
         harness.has_event()
         with failing_table(harness.aws.status):
             assert harness.take(harness.message())
