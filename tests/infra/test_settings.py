@@ -299,7 +299,7 @@ def test_the_values_of_the_example_file_change_no_setting() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(list(TABLE)), st.text(max_size=30)))
-def test_each_problem_begins_with_a_setting_or_reports_missing_zoom_access_for_any_texts(
+def test_each_problem_of_the_settings_begins_with_a_setting_or_says_that_zoom_access_is_missing(
     given_texts: dict[str, str],
 ) -> None:
     for found in (
@@ -311,5 +311,5 @@ def test_each_problem_begins_with_a_setting_or_reports_missing_zoom_access_for_a
 
 
 @given(st.sampled_from(sorted(SECRET_SETTINGS)), st.text("abcdefgh", min_size=9))
-def test_no_problem_shows_the_value_of_a_secret(name: str, value: str) -> None:
+def test_no_problem_of_the_settings_shows_the_value_of_a_secret(name: str, value: str) -> None:
     assert not [problem for problem in problems(**{name: value}, STACK_NAME="") if value in problem]

@@ -261,7 +261,7 @@ class TestFilesThatAreNotFinished:
         assert "asks again at" in harness.outcome[1]
         assert "retry_due" not in harness.row
 
-    def test_message_goes_to_the_dlq_when_zoom_answers_404(
+    def test_message_goes_to_the_dlq_when_the_zoom_api_answers_404(
         self, harness: Harness, unfinished: Recording
     ) -> None:
         message = harness.message(unfinished)

@@ -80,7 +80,7 @@ def test_ledger_has_the_files_before_the_send_and_notes_the_sent_message_afterwa
         *("no-video", "on-demand-no-video", "unfinished", "bad-data"),
     ],
 )
-def test_ingest_request_has_the_same_answer_when_the_status_table_fails(
+def test_answer_to_an_ingest_request_stays_the_same_when_the_status_table_fails(
     content: Json, status: int, messages: int, aws: Cloud, post: Post
 ) -> None:
     aws.status.delete()
