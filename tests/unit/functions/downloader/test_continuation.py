@@ -165,7 +165,7 @@ class TestACopyThatDoesNotGrow:
         )
         assert "attempt 1 of 12" in reason
 
-    def test_message_goes_to_the_dlq_when_its_copy_has_taken_a_day(
+    def test_message_goes_to_the_dlq_when_its_copy_was_first_continued_a_day_ago(
         self, harness: Harness, deliver: Deliver
     ) -> None:
         copying = {"since": "2026-10-13T18:30:01Z", "stored_bytes": 1, "idle": 0}
