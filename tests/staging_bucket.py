@@ -47,7 +47,7 @@ class StagingBucket:
 
     @property
     def bytes_taken(self) -> int:
-        """Number of bytes received in parts since `begin`."""
+        """Number of bytes received in parts and objects since `begin`."""
         return self.peer.counts.body_bytes
 
 

@@ -134,7 +134,7 @@ def test_no_alarm_watches_for_an_idle_reconcile_when_reconcile_is_off(changed: C
     assert "recordings-reconciled" in off
 
 
-def test_a_second_alarm_begins_three_days_or_more_before_a_failed_message_or_its_files_are_deleted(
+def test_age_alarm_of_a_dlq_begins_three_days_or_more_before_messages_or_files_are_deleted(
     alarms: dict[str, Any], template: Template
 ) -> None:
     # After some days, SQS deletes a failed download's message, and S3 deletes a failed upload's

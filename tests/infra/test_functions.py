@@ -119,7 +119,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
 
 
 def secret_grants(function: Function) -> list[Grant]:
-    """Return the grants on the secrets that a function's code reads."""
+    """Return the grants on the stack's secrets that a function's code reads."""
     _, secrets = READS[function]
     names = read.variables_of(secrets) if secrets else ()
     return [Grant(function.name, "ssm:GetParameter", f"{SECRET}{name}") for name in names]

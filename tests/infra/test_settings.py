@@ -179,7 +179,7 @@ def test_staging_days_are_refused_when_an_upload_may_wait_longer_for_a_busy_open
     assert problems(OC_INGEST_PATIENCE_HOURS="48", STAGING_DAYS="9") == ()
 
 
-def test_fourteen_staging_days_suffice_for_the_longest_patience() -> None:
+def test_fourteen_staging_days_suffice_for_the_longest_oc_ingest_patience_hours() -> None:
     [problem] = problems(OC_INGEST_PATIENCE_HOURS="168", STAGING_DAYS="13")
     assert "Set STAGING_DAYS to at least 14, " in problem
     assert problems(OC_INGEST_PATIENCE_HOURS="168", STAGING_DAYS="14") == ()
@@ -231,7 +231,7 @@ def test_one_complete_kind_of_access_to_the_zoom_api_is_required() -> None:
     assert problem.startswith("ZOOM_CLIENT_SECRET is missing")
 
 
-def test_a_webhook_token_is_required_unless_unsigned_webhooks_are_allowed() -> None:
+def test_a_webhook_token_is_required_unless_unsigned_webhook_events_are_allowed() -> None:
     [problem] = problems(WEBHOOK_VALIDATION_SECRET_TOKEN="")
     assert "ALLOW_UNSIGNED_WEBHOOKS=true" in problem
     assert problems(WEBHOOK_VALIDATION_SECRET_TOKEN="", ALLOW_UNSIGNED_WEBHOOKS="true") == ()
@@ -240,7 +240,9 @@ def test_a_webhook_token_is_required_unless_unsigned_webhooks_are_allowed() -> N
 
 
 @pytest.mark.parametrize("kind", ["", "ecs"])
-def test_opencast_base_url_is_missing_when_the_cluster_is_not_looked_up_yet(kind: str) -> None:
+def test_opencast_base_url_is_reported_as_missing_when_the_cluster_is_not_looked_up_yet(
+    kind: str,
+) -> None:
     [problem] = problems(OPENCAST_BASE_URL="", OC_CLUSTER_NAME="oc-prod", STACK_TYPE=kind)
     assert problem.startswith("OPENCAST_BASE_URL is missing, and the address of the Opencast")
     assert "`invoke stack.diff`" in problem
@@ -297,7 +299,7 @@ def test_the_values_of_the_example_file_change_no_setting() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(list(TABLE)), st.text(max_size=30)))
-def test_each_problem_begins_with_a_setting_or_reports_missing_zoom_access_for_any_texts(
+def test_each_problem_of_the_settings_begins_with_a_setting_or_says_that_zoom_access_is_missing(
     given_texts: dict[str, str],
 ) -> None:
     for found in (
@@ -309,5 +311,5 @@ def test_each_problem_begins_with_a_setting_or_reports_missing_zoom_access_for_a
 
 
 @given(st.sampled_from(sorted(SECRET_SETTINGS)), st.text("abcdefgh", min_size=9))
-def test_no_problem_shows_the_value_of_a_secret(name: str, value: str) -> None:
+def test_no_problem_of_the_settings_shows_the_value_of_a_secret(name: str, value: str) -> None:
     assert not [problem for problem in problems(**{name: value}, STACK_NAME="") if value in problem]

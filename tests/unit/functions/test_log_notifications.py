@@ -65,7 +65,7 @@ def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_log_record_ha
     assert "Recording: Oceans\n" in aws.mails()[0][1]
 
 
-def test_each_fault_has_one_mail_which_has_the_number_of_log_records_when_there_are_several(
+def test_mail_about_a_fault_has_the_number_of_log_records_when_the_fault_has_several_records(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]

@@ -270,7 +270,7 @@ def put_ingest(deps: status_query.Dependencies, clock: Clock, uuid: str) -> None
     deps.ledger.change(uuid, with_ingest)
 
 
-def test_status_details_have_the_scheduled_class_the_files_and_a_link_to_the_event_of_a_recording(
+def test_status_details_of_a_recording_have_its_scheduled_class_files_and_link_to_the_event(
     ask: Ask, deps: status_query.Dependencies, aws: Cloud, clock: Clock
 ) -> None:
     write(deps, "u", State.WEBHOOK_RECEIVED, files=["1"])
@@ -339,7 +339,7 @@ def test_status_list_looks_up_no_more_meetings_than_the_maximum(
     assert all(found == (None, f"on-{uuid}") for uuid, found in ingests.items())
 
 
-def test_status_list_advises_no_request_when_a_recording_without_scheduled_class_is_in_opencast(
+def test_status_list_advises_no_request_when_another_request_ingested_an_ignored_recording(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     for uuid in ("lost", "taken"):

@@ -127,7 +127,7 @@ class TestACopyThatDoesNotGrow:
         copying: dict[str, Any] = again["body"]["copying"]
         return copying
 
-    def test_message_of_a_continued_copy_has_the_start_time_and_the_progress_of_the_copy(
+    def test_messages_of_a_continued_copy_have_the_time_of_the_first_continuation_and_the_progress(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
         harness.connections = 1
@@ -165,7 +165,7 @@ class TestACopyThatDoesNotGrow:
         )
         assert "attempt 1 of 12" in reason
 
-    def test_message_goes_to_the_dlq_when_its_copy_has_taken_a_day(
+    def test_message_goes_to_the_dlq_when_its_copy_was_first_continued_a_day_ago(
         self, harness: Harness, deliver: Deliver
     ) -> None:
         copying = {"since": "2026-10-13T18:30:01Z", "stored_bytes": 1, "idle": 0}

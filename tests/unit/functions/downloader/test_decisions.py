@@ -122,7 +122,7 @@ class TestClassThatLeftTheSchedule:
         caplog: pytest.LogCaptureFixture,
         **changes: Any,
     ) -> list[logging.LogRecord]:
-        """Return the errors that are logged when a retry of a failed attempt finds no series."""
+        """Retry a failed attempt that no longer finds a series, and return the logged errors."""
         harness.settings["default_series_id"] = ""
         message = harness.message(recording)
         item = {"day": "W", "time": "10:00", "title": "Lecture"}
@@ -261,7 +261,7 @@ class TestFilesThatAreNotFinished:
         assert "asks again at" in harness.outcome[1]
         assert "retry_due" not in harness.row
 
-    def test_message_goes_to_the_dlq_when_zoom_answers_404(
+    def test_message_goes_to_the_dlq_when_the_zoom_api_answers_404(
         self, harness: Harness, unfinished: Recording
     ) -> None:
         message = harness.message(unfinished)

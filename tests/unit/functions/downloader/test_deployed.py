@@ -129,7 +129,7 @@ def test_log_records_name_the_recording_and_no_secret_when_downloads_fail(
 
 
 def secrets_of(harness: Harness) -> set[str]:
-    """Return the secrets of the settings, and the credentials in the requests to Zoom."""
+    """Return the function's secrets, and the credentials in the requests to Zoom."""
     used = {harness.zoom.app.client_secret, KNOWN.secret_key, KNOWN.token}
     for request in harness.zoom.requests:
         used |= set(request.query.values())

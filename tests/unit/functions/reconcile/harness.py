@@ -37,7 +37,7 @@ class Harness(RequestingHarness):
         )
 
     def begin(self, baseline: str = "2026-10-12T18:30:00Z") -> None:
-        """Write the state that a first run at the time `baseline` writes."""
+        """Write a state that has only a baseline."""
         self.aws.recordings.put_item(Item={"uuid": KEY, "baseline": baseline, "version": 1})
 
     def run(

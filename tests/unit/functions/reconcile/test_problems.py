@@ -115,7 +115,7 @@ def test_run_of_reconcile_is_incomplete_and_the_next_run_retries_when_the_webhoo
     assert "error" not in harness.state()["last"]
 
 
-def test_run_of_reconcile_stops_when_the_webhook_answers_502_for_three_recordings(
+def test_run_of_reconcile_stops_when_the_webhook_answers_502_for_three_recordings_in_a_row(
     harness: Harness,
 ) -> None:
     harness.begin()
@@ -236,7 +236,7 @@ def test_reconcile_no_longer_postpones_a_recording_when_a_run_had_no_time_for_th
 
     harness.hook.answers[:] = [slow]
     assert harness.run()["handed_in"] == 1
-    # Otherwise a run that never has time for the whole list would never get to the recording.
+    # Otherwise runs that have no time for the whole list would never get to the recording.
     assert harness.state()["unanswered"] == []
 
 
@@ -349,7 +349,7 @@ def test_reconcile_answers_with_the_reason_when_aws_fails_to_read_or_write_its_s
     assert not harness.hook.requests
 
 
-def test_report_of_reconcile_says_that_the_run_is_not_noted_when_the_state_was_deleted_meanwhile(
+def test_report_of_reconcile_says_that_the_run_is_not_noted_when_the_state_was_deleted(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()

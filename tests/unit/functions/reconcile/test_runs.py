@@ -51,7 +51,7 @@ def test_missed_recording_is_requested_when_a_second_run_of_reconcile_finds_it(
     assert harness.state()["found"] == []
 
 
-def test_next_run_of_reconcile_requests_a_recording_when_the_webhook_answered_its_request_with_500(
+def test_next_run_of_reconcile_requests_a_recording_when_the_webhook_answered_500(
     harness: Harness,
 ) -> None:
     harness.begin()

@@ -43,7 +43,7 @@ from tests.waits import Stopwatch
         (json_answer(200, {"valueRanges": []}), 503, "0 tabs instead of 1"),
     ],
 )
-def test_schedule_update_answers_with_the_reason_and_changes_nothing_when_google_refuses_or_fails(
+def test_schedule_update_gives_the_reason_and_changes_nothing_when_google_refuses_or_fails(
     user: SheetUser, answer: Answer, status: int, says: str
 ) -> None:
     user.google.answers(answer)

@@ -54,7 +54,7 @@ def test_schedule_update_removes_and_names_scheduled_classes_that_left_the_sheet
     assert list(user.stored()) == ["86168921331"]
 
 
-def test_schedule_update_counts_a_meeting_as_replaced_when_its_classes_moved_to_another(
+def test_schedule_update_counts_a_meeting_as_replaced_when_its_scheduled_classes_moved(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     user.sheet(row(), row("B", link="https://zoom.us/j/5556667777"))
@@ -367,8 +367,7 @@ def test_schedule_update_can_be_repeated_when_aws_fails_between_two_batches(
 def test_interrupted_schedule_update_names_the_scheduled_classes_that_it_had_to_remove(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # The next update compares with the changed table, so that the update can't name the
-    # removed scheduled classes.
+    # The next update compares with the changed table, and can't name the removed scheduled classes.
     links = [f"https://zoom.us/j/{1000 + number}" for number in range(60)]
     user.sheet(*[row(link=link) for link in links])
     user.update()

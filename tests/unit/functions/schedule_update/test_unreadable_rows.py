@@ -69,7 +69,7 @@ def test_schedule_update_retains_scheduled_classes_of_merged_cells(user: SheetUs
     assert sorted(user.stored()["86168921331"], key=str) == sorted(before["86168921331"], key=str)
 
 
-def test_schedule_update_removes_a_scheduled_class_when_its_row_is_gone_or_has_no_link_below_a_gap(
+def test_update_removes_a_scheduled_class_when_its_row_is_gone_or_has_no_link_below_a_gap(
     user: SheetUser,
 ) -> None:
     user.sheet(row("A"), row("B", link=f"{ZOOM}2222"), [], row("C", link=f"{ZOOM}3333"))
@@ -194,7 +194,7 @@ def test_schedule_update_leaves_out_a_code_or_title_whose_formula_failed(
     assert (event["title"], event.get("course_code")) == ("Lecture", None)
 
 
-def test_schedule_update_names_a_row_at_the_time_of_a_retained_scheduled_class(
+def test_schedule_update_names_a_row_whose_time_is_also_that_of_a_retained_scheduled_class(
     user: SheetUser,
 ) -> None:
     # A recording goes to only one series, which is the series of the readable row.

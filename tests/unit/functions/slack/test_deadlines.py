@@ -173,7 +173,7 @@ def button_of_full_message() -> str:
 
 
 @pytest.mark.parametrize("answer", [Answer(503), Answer(200, disruption=Disruption(after_bytes=0))])
-def test_old_message_loses_its_button_when_the_new_message_may_have_arrived(
+def test_old_slack_message_loses_its_button_when_the_new_message_may_have_arrived(
     harness: Harness, workspace: Workspace, put: Put, answer: Answer
 ) -> None:
     # Otherwise a second press would show the same recordings again.

@@ -68,7 +68,7 @@ def test_deployed_slack_function_answers_a_command(handler: Handler, harness: Ha
 
 
 @pytest.mark.usefixtures("now")
-def test_group_members_stay_cached_when_a_request_is_forged(
+def test_slack_group_members_stay_cached_when_a_request_is_forged(
     handler: Handler, harness: Harness
 ) -> None:
     # Otherwise anybody could trigger calls to Slack.
@@ -81,7 +81,7 @@ def test_group_members_stay_cached_when_a_request_is_forged(
 
 
 @pytest.mark.usefixtures("now")
-def test_group_members_are_read_again_when_the_slack_token_has_changed(
+def test_slack_group_members_are_read_again_when_the_slack_token_has_changed(
     handler: Handler, harness: Harness, aws: Cloud
 ) -> None:
     command = {"headers": signed(harness), "body": BODY.decode()}

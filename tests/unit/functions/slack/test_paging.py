@@ -67,7 +67,7 @@ def test_slack_message_has_no_button_when_it_shows_all_recordings(
     assert texts(answer).endswith("End of results.")
 
 
-def test_last_page_adds_one_recording_when_the_number_of_recordings_is_odd(
+def test_slack_button_adds_one_recording_when_only_one_recording_is_left(
     harness: Harness, lecture: Put
 ) -> None:
     for number in (1, 2, 3):

@@ -166,7 +166,7 @@ class Harness:
         return message
 
     def press(self, value: str, **changes: Any) -> list[dict[str, Any]]:
-        """Press a button, and return the messages that the second invocation posts."""
+        """Press a button, check the acknowledgement, and return the messages that come later."""
         before = len(self.workspace.messages)
         self.acknowledged(value, **changes)
         assert self.workspace.messages[before:] == []

@@ -246,7 +246,7 @@ class Harness:
         self.opencast.fail(Fault(kind=kind, path=path, **more))
 
     def has_event(self, identifier: str = OWN_ID) -> None:
-        """Add an event to Opencast that didn't come from the uploader."""
+        """Add to Opencast an event that didn't come from the uploader."""
         event = Event(identifier=identifier, terms={"title": ["T"]}, created="2026-10-14T14:00:12Z")
         self.opencast.store.add_event(event, active=False)
 
@@ -271,7 +271,7 @@ class Harness:
         self.fail("status", path="/services/count", status=403, times=None)
 
     def delete_event(self, identifier: str = OWN_ID) -> None:
-        """Delete an event, as somebody may in Opencast's admin interface."""
+        """Delete an event, as a person can do in Opencast's admin interface."""
         self.opencast.store.events.pop(identifier)
 
     def when_answered(self, path: str, act: Callable[[], None]) -> None:

@@ -21,7 +21,7 @@ def ingest_and_delete(harness: Harness) -> None:
     harness.delete_event()
 
 
-def test_deletion_of_an_event_is_reported_and_its_recording_is_not_ingested_again(
+def test_deletion_of_an_event_is_reported_and_not_undone_when_a_late_message_comes(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     # A late webhook event of Zoom's must not undo a deletion.
@@ -91,7 +91,7 @@ def test_request_from_before_the_ingest_is_ignored_when_the_event_was_deleted(
     assert "isn't in Opencast any more" in reason
 
 
-def test_row_becomes_ignored_when_the_event_was_deleted_before_the_last_write_of_the_row(
+def test_row_becomes_ignored_when_the_event_was_deleted_and_the_row_could_not_be_written(
     harness: Harness,
 ) -> None:
     harness.accept()

@@ -88,7 +88,9 @@ class TestCounting:
         harness.take(harness.message(), receive_count=9)
         assert "attempt 3 of 5" in harness.outcome[1]
 
-    def test_failures_of_another_request_are_not_counted(self, harness: Harness) -> None:
+    def test_failures_of_a_request_are_not_counted_for_another_request(
+        self, harness: Harness
+    ) -> None:
         harness.fail("status", path="/series/", status=403, times=4)
         for _ in range(4):
             harness.take(harness.message())

@@ -97,7 +97,9 @@ def test_message_goes_to_the_dlq_when_the_outage_takes_oc_outage_hours(
 
 
 @pytest.mark.usefixtures("down")
-def test_message_goes_to_the_dlq_with_its_reason_at_its_last_receive(harness: Harness) -> None:
+def test_message_goes_to_the_dlq_with_its_reason_at_its_last_receive_during_an_outage(
+    harness: Harness,
+) -> None:
     assert not harness.take(harness.message(), receive_count=49)
     assert harness.take(harness.message(), receive_count=50)
     (dead,) = harness.dead()
@@ -126,7 +128,7 @@ def test_message_waits_when_sqs_gives_no_time_of_the_first_receive(harness: Harn
 
 
 @pytest.mark.usefixtures("down")
-def test_outage_is_measured_from_the_first_receive_of_sqs(harness: Harness) -> None:
+def test_outage_is_measured_from_the_first_receive_that_sqs_reports(harness: Harness) -> None:
     first = harness.clock() - timedelta(hours=25)
     stamp = str(int(first.timestamp() * 1000))
     answer = run_third_receive(harness, ApproximateFirstReceiveTimestamp=stamp)
@@ -210,7 +212,9 @@ class TestTheStatusTable:
             assert harness.take(harness.message())
         assert len(harness.dead()) == 1
 
-    def test_request_is_ignored_when_its_row_can_not_be_written(self, harness: Harness) -> None:
+    def test_end_of_an_ignored_request_is_noted_in_the_ledger_when_its_row_can_not_be_written(
+        self, harness: Harness
+    ) -> None:
         harness.has_event()
         with failing_table(harness.aws.status):
             assert harness.take(harness.message())
@@ -220,7 +224,7 @@ class TestTheStatusTable:
     def test_late_files_are_logged_as_an_error_when_the_row_can_not_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture, zip_id: str
     ) -> None:
-        # The message with the late file may be of a request without an ingest, too.
+        # The message with the late file may be of another request, which has no ingest.
         harness.take(harness.message())
         with failing_table(harness.aws.status):
             assert harness.take(harness.message("active_speaker", "chat_file", zip_id=zip_id))

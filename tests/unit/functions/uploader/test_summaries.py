@@ -15,7 +15,7 @@ OUTSIDE = "Its summaries stay outside: this Opencast takes no attachments (OC_CH
 
 
 def summary(kind: str, segment: int) -> dict[str, Any]:
-    """Return an upload message's entry for the summary of `kind` of a segment."""
+    """Return the entry of an upload message for one segment's summary or next steps."""
     file_id = f"{kind}-{segment}"
     return {
         "kind": kind,

@@ -126,7 +126,7 @@ def change_record(aws: Cloud, change: Callable[[Record], Record], uuid: str = UU
 
 
 def edit_record(aws: Cloud, uuid: str = UUID, **attributes: Any) -> None:
-    """Write a record in the ledger's table, as somebody may by hand."""
+    """Write a record into the ledger, as a person may do by hand."""
     aws.recordings.put_item(Item={"uuid": uuid, "version": 3, **attributes})
 
 

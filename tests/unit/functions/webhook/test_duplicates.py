@@ -116,7 +116,7 @@ def test_repeated_on_demand_request_is_a_duplicate_unless_it_has_another_zip_id(
     assert set(record_of(aws).requests) == {"on-demand-1", "on-demand-2"}
 
 
-def test_on_demand_request_for_another_ingest_is_sent_while_the_request_of_zoom_is_in_progress(
+def test_request_for_another_ingest_is_sent_while_the_request_of_zoom_is_in_progress(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
@@ -188,7 +188,7 @@ def test_repeated_webhook_event_is_sent_to_the_downloader_when_the_queue_failed_
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_webhook_event_that_got_503_is_sent_at_its_repeat_when_another_webhook_event_came_between(
+def test_webhook_event_that_got_503_is_sent_at_its_repeat_after_another_webhook_event(
     aws: Cloud, post: Post
 ) -> None:
     # Otherwise the file of the webhook event that got 503 would be lost.
@@ -254,7 +254,7 @@ def test_row_keeps_zoom_as_its_origin_when_an_operator_forces_the_request(
 
 
 @pytest.mark.parametrize("files", [[mp4()], [{"file_type": "MP4"}]], ids=["good", "bad"])
-def test_new_row_has_zoom_as_its_origin_when_an_operator_uses_the_zip_id_of_zoom(
+def test_new_row_has_zoom_as_its_origin_when_an_operator_uses_the_automated_zip_id(
     files: list[Json], aws: Cloud, post: Post
 ) -> None:
     # Zoom's webhook event may never have come, or its row may have expired.

@@ -187,10 +187,10 @@ def test_refused_on_demand_request_is_neither_counted_as_rejected_nor_mailed(
     assert not [record for record in log.records if record.levelno >= logging.ERROR]
 
 
-def test_invalid_request_is_mailed_when_it_has_the_zip_id_of_zoom(
+def test_invalid_request_is_mailed_when_it_has_the_automated_zip_id(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    # An operator sends a request with Zoom's zip id in place of Zoom's webhook event.
+    # An operator sends such a request in place of Zoom's webhook event.
     log.handler.setFormatter(JsonFormatter())
     assert post(on_demand(without(mp4(), "id"), zip_id=ZIP_ID)) == 400
     records = records_of(log.text.splitlines())
@@ -199,7 +199,7 @@ def test_invalid_request_is_mailed_when_it_has_the_zip_id_of_zoom(
     assert mailed.message.startswith("Bad webhook data: ")
 
 
-def test_invalid_request_with_the_zip_id_of_zoom_is_mailed_when_its_ingest_has_no_row(
+def test_invalid_request_with_the_automated_zip_id_is_mailed_when_its_ingest_has_no_row(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     # Without a meeting number the webhook can't create a row.
@@ -211,7 +211,7 @@ def test_invalid_request_with_the_zip_id_of_zoom_is_mailed_when_its_ingest_has_n
     assert mailed.message.startswith("Bad webhook data: ")
 
 
-def test_invalid_request_with_the_zip_id_of_zoom_is_mailed_when_the_status_table_fails(
+def test_invalid_request_with_the_automated_zip_id_is_mailed_when_the_status_table_fails(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     with failing_table(aws.status):

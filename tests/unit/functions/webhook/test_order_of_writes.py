@@ -80,7 +80,7 @@ def test_ledger_has_the_files_before_the_send_and_notes_the_sent_message_afterwa
         *("no-video", "on-demand-no-video", "unfinished", "bad-data"),
     ],
 )
-def test_ingest_request_has_the_same_answer_when_the_status_table_fails(
+def test_answer_to_an_ingest_request_stays_the_same_when_the_status_table_fails(
     content: Json, status: int, messages: int, aws: Cloud, post: Post
 ) -> None:
     aws.status.delete()
@@ -119,7 +119,7 @@ def test_failure_of_the_status_table_is_logged_as_a_warning(
     [completed(), without(completed(), "download_token"), on_demand(), completed(chat())],
     ids=["zooms-own", "partial", "on-demand", "no-video"],
 )
-def test_ingest_request_gets_503_and_sends_nothing_when_the_ledger_fails_before_the_send(
+def test_webhook_answers_503_and_sends_nothing_when_the_ledger_fails_before_the_send(
     content: Json, operation: str, aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     with failing_table(aws.recordings, operation):
@@ -133,7 +133,7 @@ def test_ingest_request_gets_503_and_sends_nothing_when_the_ledger_fails_before_
     assert post(content) in (200, 204)
 
 
-def test_ingest_request_gets_503_and_sends_nothing_when_the_record_keeps_changing(
+def test_webhook_answers_503_and_sends_nothing_when_the_record_keeps_changing(
     aws: Cloud, post: Post
 ) -> None:
     changes: list[int] = []
@@ -238,7 +238,7 @@ BROKEN: list[dict[str, Any]] = [
     [completed(), completed(chat()), status_event("recording.trashed")],
     ids=["completed", "no-video", "trashed"],
 )
-def test_webhook_event_gets_503_and_the_log_names_the_recording_when_its_record_can_not_be_read(
+def test_webhook_event_gets_503_and_the_log_names_the_recording_when_the_record_is_unreadable(
     content: Json,
     broken: dict[str, Any],
     aws: Cloud,

@@ -170,7 +170,7 @@ def test_row_keeps_its_topic_and_start_when_a_webhook_event_lacks_them(
     assert row["recording_start_time"] == "2026-10-14T15:00:00Z"
 
 
-def test_webhook_event_that_lacks_a_field_is_a_duplicate_when_its_files_were_sent(
+def test_webhook_event_that_lacks_a_field_is_a_duplicate_when_the_files_were_sent(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
@@ -231,7 +231,7 @@ def test_message_has_the_readable_files_when_another_file_lacks_a_field(
         ({}, None),
     ],
 )
-def test_file_without_a_usable_type_makes_the_message_partial_only_when_it_seems_to_be_a_video(
+def test_file_without_a_usable_type_makes_a_message_partial_only_when_the_file_seems_a_video(
     file: Json, is_partial: bool | None, aws: Cloud, post: Post
 ) -> None:
     assert post(completed(mp4("first"), file)) == 200

@@ -243,7 +243,7 @@ def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_zoom_webhook_event_is_sent_to_the_downloader_when_it_names_files_of_a_recovered_recording(
+def test_webhook_event_is_sent_to_the_downloader_when_it_names_files_of_a_recovered_recording(
     aws: Cloud, post: Post
 ) -> None:
     # The message of the recovery names no files.

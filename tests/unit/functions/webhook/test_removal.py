@@ -96,7 +96,7 @@ def test_removal_does_not_change_the_row_of_an_ended_ingest_whatever_the_retry_t
     [((trashed,), TRASHED), ((trashed, trashed), TRASHED), ((trashed, deleted), DELETED)],
     ids=["trashed", "trashed twice", "trashed, then deleted"],
 )
-def test_reason_of_a_retry_follows_only_the_last_notice_when_a_recording_is_removed_repeatedly(
+def test_row_of_a_retry_shows_the_last_notice_and_the_reason_when_a_recording_is_removed(
     events: tuple[Notify, ...], notice: str, aws: Cloud, post: Post
 ) -> None:
     post(completed())
