@@ -94,8 +94,8 @@ container = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> None:
     """Handle records of one log from CloudWatch Logs, or the event of EventBridge's schedule.
 
-    The scheduled run sends every mail that waits in the table, so `mail_faults` raises an error
-    only for a mail that the table couldn't store. Lambda then retries the event after one and two
+    The scheduled run sends the mails that wait in the table, so `mail_faults` raises no error for a
+    mail that the table has stored. After an error, Lambda retries the event after one and two
     minutes:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 

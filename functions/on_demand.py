@@ -199,7 +199,7 @@ def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
     """Refuse a request that a foreign page makes a browser send (CSRF).
 
     A browser names the page's origin in each such request, and the page can't change the origin. A
-    request without an origin, such as a program's, is allowed. So is the API's own page.
+    request without an origin, such as a program's, is allowed. The API's own page is allowed, too.
 
     Args:
         request: The request.

@@ -85,7 +85,7 @@ class ReconcileState:
         return state
 
     def _write(self, old: State | None, new: State) -> State | None:
-        """Write `new` with the next version; return None if the item hasn't `old`'s version."""
+        """Write `new` with the next version; return None if `old` isn't the stored version."""
         version = old.version if old else 0
         written = msgspec.structs.replace(new, version=version + 1)
         values = {name: msgspec.to_builtins(value) for name, value in _fields(written)}
