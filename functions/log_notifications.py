@@ -162,9 +162,9 @@ def _send_each(mails: Iterable[Callable[[], None]]) -> None:
 def _mail_or_count(
     fault: Fault, batch: LogBatch, until: datetime, uncounted: list[Mail], deps: Dependencies
 ) -> None:
-    """Mail a fault, or count the fault if it was mailed a short time ago.
+    """Count a fault, and mail the fault if a mail is due.
 
-    If there were too many mails about the function, mail or count a fault of the whole function
+    If there were too many mails about the function, count and mail a fault of the whole function
     instead. If the table fails, add the mail to `uncounted`. If SNS fails, `mail_repeats` sends the
     mail later.
     """

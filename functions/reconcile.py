@@ -80,8 +80,8 @@ ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 
 MAX_REFUSALS = 3
-"""The run stops once Zoom's API has refused requests about this many recordings. So many refusals
-have another cause than the single recording."""
+"""Number of single recordings refused by Zoom's API at which the run stops. So many refusals have
+another cause than the single recording."""
 
 MAX_UNANSWERED = 3
 """Number of requests to the webhook with a 5xx or no answer at which the run ends. The count begins
@@ -382,7 +382,7 @@ class _Run:
             self._skipped[decision] += 1
 
     def _judge_unanswered(self) -> None:
-        """Count the recordings whose requests got a 5xx or no answer as failed.
+        """Count as failed the recordings whose requests got a 5xx or no answer.
 
         Recordings that are also in `State.unanswered` are counted already.
 

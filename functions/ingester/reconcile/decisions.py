@@ -188,7 +188,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         listed: Number of recordings that the run checked, and of unreadable entries.
         handed_in: Number of recordings whose ingest the run requested.
         waiting: Number of recordings with a decision in `WAITING`.
-        failed: Number of recordings whose ingest couldn't be requested, and of unreadable entries.
+        failed: The number `Report.failed`.
         error: Error that stopped the run; "" if none did.
     """
 
@@ -212,7 +212,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         next_user: Id of the Zoom user with whom the next run begins, because the last run ended
             there; "" to begin with the first user.
         told: Time at which each problem was last logged as an error, by problem.
-        found: Uuids of missed recordings that the last runs found, but didn't request.
+        found: Uuids of missed recordings that earlier runs found, but that aren't requested yet.
         unanswered: Uuids of recordings whose last request got a 5xx or no answer. The next run
             requests these recordings last.
     """

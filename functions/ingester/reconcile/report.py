@@ -38,6 +38,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The report of a run.
 
+    A recording whose error stopped the run may be missing in `failed` and `recordings`.
+
     Attributes:
         since: The start of the search.
         baseline: The baseline. If there is none yet, a dry run reports its own time or, with the
@@ -51,7 +53,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         is_complete: Whether the run got through the whole list, and no error stopped the run.
         recordings: The missed recordings whose ingest the run requested, couldn't request or, in a
             dry run, would request.
-        left_out: Number of further such recordings that `recordings` doesn't name.
+        left_out: Number of further recordings, for which `recordings` has no room.
         message: Error that stopped the run, or kept it from being noted; "" if there was none.
     """
 

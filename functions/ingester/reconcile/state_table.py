@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 KEY = "#reconcile"
-"""Key of the state's item, its `uuid`. Zoom's uuids are base64, which has no `#`."""
+"""The `uuid` that is the key of the state's item. Zoom's uuids are base64, which has no `#`."""
 
 ATTEMPTS = 10
 """Maximum number of attempts of a change when other runs write the item at the same time."""
