@@ -387,8 +387,8 @@ class _Run:
         Recordings that are also in `State.unanswered` are counted already.
 
         Raises:
-            WebhookUnreachable: There is such a recording, and the webhook has accepted no request
-                of this run.
+            WebhookUnreachable: A request got a 5xx or no answer, and the webhook has accepted no
+                request of this run.
         """
         for listed, error in self._unanswered:
             if not self._count["handed_in"]:

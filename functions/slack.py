@@ -183,7 +183,7 @@ def handle_request(
     """Authenticate and parse a request, and answer it.
 
     Raises:
-        Unauthorized: The signature is missing, too old, or made with another secret.
+        Unauthorized: The signature is missing, wrong or too old.
         BadRequest: See `api.parse`.
         SettingsError: See `messages_for`.
     """
@@ -224,7 +224,7 @@ def _authenticate(
         The current dependencies, without verification, if no secret is set at all.
 
     Raises:
-        Unauthorized: The signature is missing, too old, or made with another secret.
+        Unauthorized: The signature is missing, wrong or too old.
     """
     if deps.secrets.slack_signing_secret:
         try:
@@ -385,7 +385,7 @@ def messages_for(
 
 
 def _missing(deps: Dependencies) -> tuple[str, ...]:
-    """Return the names of the missing settings and secrets without which nobody is allowed."""
+    """Return the names of the missing settings and secrets without which nobody may use /zip."""
     needed = {
         "SLACK_API_TOKEN": deps.secrets.slack_api_token,
         "SLACK_ALLOWED_GROUPS": deps.settings.groups,

@@ -6,7 +6,7 @@
     │   ├── BadRequest           400
     │   │   └── UnusableSheet    422, a sheet or meeting that can't be imported
     │   ├── Unauthorized         401
-    │   │   └── WrongSignature   no known secret fits; or Slack's signature is too old
+    │   │   └── WrongSignature   no known secret fits; or the time of Slack's signature is wrong
     │   ├── Forbidden            403
     │   ├── NotFound             404
     │   ├── UpdateRunning        409
@@ -106,7 +106,7 @@ class Unauthorized(RequestError):
 
 
 class WrongSignature(Unauthorized):
-    """A signature that fits no known secret; from Slack, also one that is too old.
+    """A signature that fits no known secret; from Slack, also a signature whose time is wrong.
 
     A secret may have been rotated since it was read.
     """
