@@ -350,8 +350,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
 def _message_to_uploader(
     message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Build the uploader's message. If the settings say to ingest captions, stage and add the
-    captions.
+    """Build the uploader's message, and stage and add captions if the settings say so.
 
     Return the message, and sentences about captions that are left out, or "".
     """

@@ -291,7 +291,7 @@ def _plain(value: object) -> object:
 def ingest(request: IngestRequest, deps: Dependencies, rebuild: Callable[[], Dependencies]) -> None:
     """Ask Zoom for the recording and post a webhook event about it, within `BUDGET_SECONDS`.
 
-    The request gets a status row, which also shows a failure of the webhook.
+    A request for a usable recording gets a status row, which also shows a failure of the webhook.
 
     `rebuild` returns dependencies with the current secrets, and is called only if the webhook
     refuses our key.

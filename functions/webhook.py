@@ -469,7 +469,7 @@ def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) 
 def _reject(bad: BadIngest, deps: Dependencies) -> NoReturn:
     """Refuse a request of our own with a missing or invalid field, and note the refusal in the row.
 
-    A request without a `zip_id` has no row.
+    A request without a `zip_id` has no row. A row whose state is further on stays as it is.
 
     Raises:
         BadIngest: Always.
