@@ -201,7 +201,7 @@ def process_next(
         worker: Processes the message.
 
     Returns:
-        A `message` that says whether the queue's message was processed.
+        The result as a `message`.
 
     Raises:
         BotoCoreError, ClientError, Exception: See `QueueWorker.process_next`.
@@ -270,7 +270,7 @@ def _report_retry(message: DownloadMessage, reason: str, due: str, deps: Depende
 
 
 def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
-    """Stage one recording for the uploader, or as much of the recording as is possible now.
+    """Stage one recording for the uploader, as far as that is possible and needed now.
 
     If the message is about captions, stage only captions.
 
@@ -315,8 +315,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
         AskLater: Zoom doesn't provide all files yet.
         FileGone: Zoom doesn't know the recording any more, or provides no video of it.
         Forgotten: An operator had the recording forgotten.
-        IngesterError: See `complete_message.complete`, `ScheduleTable.get` and
-            `RecordingTransfer.run`.
+        IngesterError: The recording can't be staged.
         BotoCoreError, ClientError: AWS failed.
     """
     complete = complete_message.complete(message, deps.zoom, deps.ledger, deps.clock)
@@ -351,8 +350,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
 def _message_to_uploader(
     message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Build the uploader's message. If the settings say to ingest captions, stage and add the
-    captions.
+    """Build the uploader's message, and stage and add captions if the settings say so.
 
     Return the message, and sentences about captions that are left out, or "".
     """

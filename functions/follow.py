@@ -84,7 +84,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Ask Opencast about the recordings whose polls are due, or only about the `uuid` in `event`.
+    """Ask Opencast about recordings whose polls are due, or only about the `uuid` in `event`.
 
     Returns:
         `asked`, the number of ingests, and a `message` if an error of Opencast ended the run early.

@@ -94,8 +94,8 @@ container = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> None:
     """Handle records of one log from CloudWatch Logs, or the event of EventBridge's schedule.
 
-    The scheduled run sends every mail that waits in the table, so `mail_faults` raises an error
-    only for a mail that the table couldn't store. Lambda then retries the event after one and two
+    The scheduled run sends the mails that wait in the table, so `mail_faults` raises no error for a
+    mail that the table has stored. After an error, Lambda retries the event after one and two
     minutes:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 
@@ -162,9 +162,9 @@ def _send_each(mails: Iterable[Callable[[], None]]) -> None:
 def _mail_or_count(
     fault: Fault, batch: LogBatch, until: datetime, uncounted: list[Mail], deps: Dependencies
 ) -> None:
-    """Mail a fault, or count the fault if it was mailed a short time ago.
+    """Count a fault, and mail the fault if a mail is due.
 
-    If there were too many mails about the function, mail or count a fault of the whole function
+    If there were too many mails about the function, count and mail a fault of the whole function
     instead. If the table fails, add the mail to `uncounted`. If SNS fails, `mail_repeats` sends the
     mail later.
     """

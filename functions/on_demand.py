@@ -199,7 +199,7 @@ def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
     """Refuse a request that a foreign page makes a browser send (CSRF).
 
     A browser names the page's origin in each such request, and the page can't change the origin. A
-    request without an origin, such as a program's, is allowed. So is the API's own page.
+    request without an origin, such as a program's, is allowed. The API's own page is allowed, too.
 
     Args:
         request: The request.
@@ -291,7 +291,7 @@ def _plain(value: object) -> object:
 def ingest(request: IngestRequest, deps: Dependencies, rebuild: Callable[[], Dependencies]) -> None:
     """Ask Zoom for the recording and post a webhook event about it, within `BUDGET_SECONDS`.
 
-    The request gets a status row, which also shows a failure of the webhook.
+    A request for a usable recording gets a status row, which also shows a failure of the webhook.
 
     `rebuild` returns dependencies with the current secrets, and is called only if the webhook
     refuses our key.

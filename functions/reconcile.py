@@ -1,4 +1,4 @@
-"""Reconcile: send the webhook a webhook event for recordings that Zoom didn't report.
+"""Reconcile: find recordings whose webhook event never came, and request their ingest.
 
 EventBridge's rule starts this function every hour, unless RECONCILE_DAYS is 0. An operator can
 start the function at any time. docs/decisions/0023 says which recordings reconcile may ingest.
@@ -80,12 +80,12 @@ ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 
 MAX_REFUSALS = 3
-"""Number of refusals by Zoom's API at which the run stops. So many refusals have another cause than
-the single recording."""
+"""Number of single recordings refused by Zoom's API at which the run stops. So many refusals have
+another cause than the single recording."""
 
 MAX_UNANSWERED = 3
-"""Number of requests with a 5xx or no answer at which the run ends. The count begins again after an
-accepted request."""
+"""Number of requests to the webhook with a 5xx or no answer at which the run ends. The count begins
+again after an accepted request."""
 
 MAX_LISTED = 300
 """Maximum number of recordings that the answer to an operator names. Lambda allows an answer of 6
@@ -168,8 +168,7 @@ def answer(
     secrets.
 
     Returns:
-        A `Report` as a dict, or only a `message` if the run didn't begin. If the state can't be
-        read or written, the message says so.
+        A `Report` as a dict; or only a `message` with the reason if the run didn't begin.
     """
     now = deps.clock()
     try:
@@ -224,8 +223,6 @@ def _first_state(now: datetime) -> State:
 def _set_baseline(now: datetime, deps: Dependencies) -> State:
     """Set the baseline to `now` unless another run has set it, and return the state.
 
-    Reconcile ignores recordings that ended before the baseline.
-
     Raises:
         LedgerBusy, LedgerUnreadable: See `ReconcileState.begin`.
     """
@@ -241,8 +238,8 @@ class _Run:
     """One run of reconcile, and its counts so far.
 
     With `has_since` an operator has set the earliest time, so the run ignores the stored baseline.
-    With `waits_for_zoom`, as in a run of EventBridge's rule, a recording that no earlier run has
-    found is left to the next run.
+    With `waits_for_zoom`, as in a run of EventBridge's rule, a missed recording may be left to the
+    next run (`_leave_to_next_run`).
     """
 
     def __init__(
@@ -294,7 +291,7 @@ class _Run:
         return self._deadline - self._deps.monotonic()
 
     def report(self) -> Report:
-        """Go through Zoom's list, request the missed recordings, and return the report.
+        """Process the recordings in Zoom's list, log the result, and return the report.
 
         A run without `since` is also noted in reconcile's state, unless it is a dry run.
         """
@@ -385,12 +382,13 @@ class _Run:
             self._skipped[decision] += 1
 
     def _judge_unanswered(self) -> None:
-        """Count the recordings whose requests got a 5xx or no answer as failed.
+        """Count as failed the recordings whose requests got a 5xx or no answer.
 
         Recordings that are also in `State.unanswered` are counted already.
 
         Raises:
-            WebhookUnreachable: The webhook has accepted no request of this run.
+            WebhookUnreachable: A request got a 5xx or no answer, and the webhook has accepted no
+                request of this run.
         """
         for listed, error in self._unanswered:
             if not self._count["handed_in"]:
@@ -477,7 +475,7 @@ class _Run:
         self._log_problem(problem, text, log.nonfatal(AGAIN, SEND_IT))
 
     def _stop(self, error: IngesterError) -> None:
-        """Note the first error that stopped the run, and log an error if a person has to act."""
+        """Log an error that stops the run, and note the error if it is the first one."""
         self._error = self._error or str(error)[:LONGEST_ERROR]
         self._is_complete = False
         if isinstance(error, ZoomRefused | KeyRefused):
@@ -525,8 +523,8 @@ class _Run:
     def _unanswered_until_now(self) -> list[str]:
         """Return the uuids of the recordings that the next run requests last, in this order.
 
-        If unanswered requests ended the run, those recordings in `State.unanswered` that this run
-        didn't get to come first, so that the next run gets to these recordings.
+        If unanswered requests ended the run, the list begins with the recordings in
+        `State.unanswered` that this run didn't reach, so that the next run reaches them.
         """
         is_ended = len(self._unanswered) == MAX_UNANSWERED
         return [*(self._untried if is_ended else ()), *self._unanswered_uuids][:MAX_FOUND]
@@ -541,10 +539,10 @@ class _Run:
         return [*self._found, *sorted(kept)][:MAX_FOUND]
 
     def _log_result(self) -> None:
-        """Log the result of the run, with the run's metric."""
+        """Log the result of the run."""
         handed_in = self._count["handed_in"]
         values = {Metric.RECORDINGS_RECONCILED: float(handed_in)}
-        # A failed run sends no 0, because an alarm looks for missing values.
+        # A run that an error stopped sends no 0, because an alarm looks for missing values.
         counts = values if self._is_scheduled and (handed_in or not self._error) else {}
         end = "" if self._is_complete else ", not done with the list: the next run goes on"
         logger.info(

@@ -68,7 +68,7 @@ most."""
 
 SELF_INVOCATION_KEY = "slack_asked"
 """Key in the event with which the function invokes itself. An event of API Gateway never has this
-key, because the event's `body` contains everything that a caller sends."""
+key, because API Gateway chooses the event's keys, whatever a caller sends."""
 
 ACKNOWLEDGED: Final = Answer(status=200)
 ERRORS = ErrorAnswers()
@@ -145,7 +145,7 @@ def _invoke(own_alias: str, event: bytes) -> None:
 def _carry_over_members(old: Dependencies, new: Dependencies) -> Dependencies:
     """Keep the cached group members when secrets are reloaded, unless token or groups changed.
 
-    Otherwise a forged request would trigger calls to Slack.
+    Without the cached members, a forged request would trigger calls to Slack.
     """
     return replace(new, members=new.members.with_cached_groups_of(old.members))
 
@@ -183,7 +183,7 @@ def handle_request(
     """Authenticate and parse a request, and answer it.
 
     Raises:
-        Unauthorized: The signature is missing, too old, or made with another secret.
+        Unauthorized: The signature is missing, wrong or too old.
         BadRequest: See `api.parse`.
         SettingsError: See `messages_for`.
     """
@@ -224,7 +224,7 @@ def _authenticate(
         The current dependencies, without verification, if no secret is set at all.
 
     Raises:
-        Unauthorized: The signature is missing, too old, or made with another secret.
+        Unauthorized: The signature is missing, wrong or too old.
     """
     if deps.secrets.slack_signing_secret:
         try:
@@ -338,10 +338,10 @@ def _deliver(
 def messages_for(
     interaction: Command | Press, deps: Dependencies, deadline: float
 ) -> tuple[Message, ...]:
-    """Ask Slack and the tables at the same time, and return the messages to post.
+    """Return the messages to post: one or two about the meeting, or a note instead.
 
-    After a press of the button, a message may replace the old message. `deadline` is a time on
-    the clock `deps.monotonic`, in seconds.
+    Slack and the tables are asked at the same time. After a press of the button, a message may
+    replace the old message. `deadline` is a time on the clock `deps.monotonic`, in seconds.
 
     Raises:
         TimeoutError: Slack or a table hasn't answered by `deadline`.
@@ -385,7 +385,7 @@ def messages_for(
 
 
 def _missing(deps: Dependencies) -> tuple[str, ...]:
-    """Return the names of missing settings without which nobody gets an answer."""
+    """Return the names of the missing settings and secrets without which nobody may use /zip."""
     needed = {
         "SLACK_API_TOKEN": deps.secrets.slack_api_token,
         "SLACK_ALLOWED_GROUPS": deps.settings.groups,

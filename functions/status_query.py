@@ -52,8 +52,7 @@ ingests take 4 MB of Lambda's 6 MB."""
 
 MEETINGS_LOOKED_UP = 100
 """Maximum number of meetings whose other ingests are read for one page of ingests. A later ingest
-may show that an earlier ingest needs no person, or no other request. The reads take a second at
-most."""
+may show that an earlier ingest needs no person, or no other request."""
 
 ERRORS = ErrorAnswers(
     aws=AwsFailure(
@@ -251,7 +250,7 @@ def _recording_details(uuid: str, verdict: Verdict, deps: Dependencies) -> Recor
 
 
 def _scheduled(row: StatusRow, deps: Dependencies) -> Scheduled | None:
-    """Return a recording's series in the schedule; None if the schedule or start can't be read."""
+    """Return what a request without a series gets; None if schedule or start can't be read."""
     try:
         found = scheduled_destination(
             row.start_time,
@@ -312,10 +311,10 @@ def _reconcile_check(deps: Dependencies) -> Check | None:
 
 
 def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> list[StatusRow]:
-    """Return all ingests, with their steps, of the meetings in which another ingest may count.
+    """Return the ingests, with their steps, of the meetings whose rows may be superseded.
 
-    Another ingest may count for a row that needs a person, or that no scheduled class fits. If
-    there are too many meetings, those of rows that need a person go first.
+    Another ingest may supersede a row that needs a person, or that no scheduled class fits. At most
+    `meetings_looked_up` meetings are read, first those of rows that need a person.
 
     The rows of a page lack the steps. Without the steps, a row's time of success would be that of
     its last update, which late files can cause after the success.

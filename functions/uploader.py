@@ -176,7 +176,7 @@ def read_seconds_of(context: Any) -> float:
 
 
 def worker_of(deps: Dependencies, read_seconds: float) -> QueueWorker[UploadMessage]:
-    """Return a worker that waits at most `read_seconds` for Opencast's answer to an ingest."""
+    """Return a worker that waits at most `read_seconds` for Opencast's answer to a POST."""
     settings = deps.settings
     return QueueWorker(
         source=SourceQueue(deps.uploads, deps.dead_letters, settings.upload_receive_limit),

@@ -128,7 +128,7 @@ class OwnRequestRefused(RequestError):
 
 
 class SignatureUnchecked(NotReady):
-    """A refusal of a request with no known signature, because current secrets can't be read."""
+    """A refusal of a request with no known signature while the current secrets aren't known."""
 
     def __init__(self) -> None:
         super().__init__("The signature can't be checked at this moment. Send it again later.")
@@ -469,7 +469,7 @@ def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) 
 def _reject(bad: BadIngest, deps: Dependencies) -> NoReturn:
     """Refuse a request of our own with a missing or invalid field, and note the refusal in the row.
 
-    A request without a `zip_id` has no row.
+    A request without a `zip_id` has no row. A row whose state is further on stays as it is.
 
     Raises:
         BadIngest: Always.
@@ -570,7 +570,7 @@ def _accepted(record: Record, request: IngestEvent, zip_id: str, deps: Dependenc
 
 
 def _ignore(zip_id: str, request: IngestEvent, deps: Dependencies) -> None:
-    """End a request as ignored, because the recording has no video."""
+    """Report a request as ignored, because the recording has no video."""
     written = deps.status.report(
         zip_id,
         StatusChange(

@@ -1,12 +1,12 @@
 """The errors of this system, as one tree of types.
 
     IngesterError
-    ├── SettingsError            a setting is missing or malformed: deploy again
+    ├── SettingsError            a setting or secret is missing or malformed: deploy again
     ├── RequestError             an HTTP request can't be accepted; has the answer's status code
     │   ├── BadRequest           400
     │   │   └── UnusableSheet    422, a sheet or meeting that can't be imported
     │   ├── Unauthorized         401
-    │   │   └── WrongSignature   no known secret fits; or Slack's signature is too old
+    │   │   └── WrongSignature   no known secret fits; or the time of Slack's signature is wrong
     │   ├── Forbidden            403
     │   ├── NotFound             404
     │   ├── UpdateRunning        409
@@ -15,14 +15,14 @@
     │   └── NotReady             503
     ├── MessageError             a queue message can't be read: dead-letter queue
     ├── PermanentFailure         no retry can help: dead-letter queue, a person has to act
-    │   ├── FileUnavailable      Zoom doesn't provide a file
+    │   ├── FileUnavailable      a recording or file can't be fetched from Zoom
     │   │   ├── FileRefused      Zoom answered 401, 403, 404 or 410 to a download
     │   │   │   └── FileNotThere   the answer was 404 or 410 (also a FileGone)
     │   │   ├── FileGone         Zoom doesn't know the recording or file any more
     │   │   │   └── NotAFile     Zoom answered a download with a page
     │   │   └── EmptyFile        Zoom provides a file without bytes
     │   ├── FileTooLarge         a file has more bytes than the pipeline accepts for its kind
-    │   ├── UnusableVideo        a copied video can't be checked within limits
+    │   ├── UnusableVideo        a copied video can't be checked
     │   ├── UnusableCaptions     a file of captions can't be used
     │   ├── NoPresenter          the recording has no video to publish or archive
     │   ├── UnknownSeries        Opencast doesn't have the series
@@ -80,7 +80,7 @@ class IngesterError(Exception):
 
 
 class SettingsError(IngesterError):
-    """A setting that is missing or malformed."""
+    """A setting or secret that is missing or malformed."""
 
 
 class RequestError(IngesterError):
@@ -106,7 +106,7 @@ class Unauthorized(RequestError):
 
 
 class WrongSignature(Unauthorized):
-    """A signature that fits no known secret; from Slack, also one that is too old.
+    """A signature that fits no known secret; from Slack, also a signature whose time is wrong.
 
     A secret may have been rotated since it was read.
     """
@@ -157,7 +157,7 @@ class PermanentFailure(IngesterError):
 
 
 class FileUnavailable(PermanentFailure):
-    """A recording or file that Zoom doesn't provide, or a file that Zoom provides without bytes."""
+    """A recording or file that can't be fetched from Zoom, such as a file without bytes."""
 
 
 class FileRefused(FileUnavailable):
@@ -185,7 +185,7 @@ class FileTooLarge(PermanentFailure):
 
 
 class UnusableVideo(PermanentFailure):
-    """A complete copy of a video whose check exceeds a limit, or crashes the library."""
+    """A complete copy of a video that can't be checked, for example because a check crashes."""
 
     @classmethod
     def of(cls, name: str, reason: str) -> UnusableVideo:
@@ -196,7 +196,7 @@ class UnusableVideo(PermanentFailure):
 class UnusableCaptions(PermanentFailure):
     """A file of captions that can't be used.
 
-    The error's text ends the sentence "it is left out: …".
+    The error's text ends the sentence "The … is left out: …".
     """
 
 

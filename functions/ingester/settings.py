@@ -140,8 +140,8 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     `download_receive_limit` is the download queue's limit of receives. The attempt at that limit is
     the last one.
 
-    `download_connections` is the largest number of connections to Zoom's download hosts and to S3,
-    for all files together. `minimum_duration` is in minutes.
+    `download_connections` is the largest number of concurrent connections to Zoom's download hosts,
+    and also to S3, for all files together. `minimum_duration` is in minutes.
     """
 
     status_table: str

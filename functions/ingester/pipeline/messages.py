@@ -29,7 +29,7 @@ may contain a uuid."""
 
 _MINUTES = Meta(ge=0, le=LONGEST_MINUTES)
 Uuid = Annotated[str, Meta(min_length=1, max_length=LONGEST_UUID, pattern="^[^#]")]
-"""Uuid of a recording. Items of the ledger's table that aren't recordings have keys with `#`."""
+"""Uuid of a recording. The keys of the ledger's items that aren't recordings begin with `#`."""
 
 ZipId = Annotated[str, Meta(min_length=1, max_length=LONGEST_UUID + 20)]
 MeetingNumber = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]

@@ -1,4 +1,4 @@
-"""SQS: the messages that an event source mapping delivers, and the queues to send to."""
+"""SQS's queues, and the messages that SQS delivers."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class Queue:
 
 
 def _identifier(text: str) -> str:
-    """Return a text as the id of a message group: a hash of the text if SQS doesn't accept it."""
+    """Return a text as the id of a message group, hashed if SQS doesn't accept the text."""
     return text if _IDENTIFIER.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -32,7 +32,7 @@ def backoff_seconds(attempt: int, longest: int = LONGEST_SECONDS) -> int:
 
 
 def read_seconds(remaining_milliseconds: int) -> float:
-    """Return an ingest's timeout in seconds: a minute less than the invocation has left.
+    """Return the timeout of a POST in seconds: a minute less than the invocation has left.
 
     The timeout is at least `SHORTEST_READ_SECONDS`.
     """

@@ -46,7 +46,8 @@ RUNNING = frozenset({State.RECORDING_IN_PROGRESS, State.RECORDING_PAUSED, State.
 ZOOM_SIDE = RUNNING | {State.RECORDING_PROCESSING}
 FAILED = frozenset({State.WEBHOOK_FAILED, State.DOWNLOADER_FAILED, State.UPLOADER_FAILED})
 FOLLOWED = frozenset({State.PUBLISHED, State.OPENCAST_FAILED, State.OPENCAST_DELETED})
-"""Final states of an ingest in Opencast, where `FOLLOW_INGESTS` is on."""
+"""States that say what became of an ingest in Opencast. An ingest gets such a state only where
+`FOLLOW_INGESTS` is on."""
 
 IN_OPENCAST = FOLLOWED | {State.SENT_TO_OPENCAST}
 """States of an ingest that Opencast has taken, whatever became of it."""

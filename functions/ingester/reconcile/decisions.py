@@ -24,8 +24,8 @@ WAIT = timedelta(hours=1)
 """Time after a meeting's end in which reconcile waits for Zoom's webhook event.
 
 Zoom repeats an unanswered webhook event for an hour and a half (`docs/zoom.md`). If a webhook event
-comes after reconcile has requested the ingest, the webhook treats the webhook event as a
-duplicate.
+comes after reconcile has requested the ingest, the webhook treats the webhook event as a duplicate,
+unless the webhook event names further files.
 """
 
 MAX_DAYS = 30
@@ -43,7 +43,7 @@ recordings, the run requests the ingest of the others without waiting for the ne
 many missing webhook events aren't just late."""
 
 MAX_PROBLEMS = 200
-"""Maximum number of problems in the state's item, some 20 KB. DynamoDB limits an item to 400 KB."""
+"""Maximum number of problems in the state's item, which DynamoDB limits to 400 KB."""
 
 LONGEST_ERROR = 1000
 """Maximum number of characters of an error in the state's item."""
@@ -109,7 +109,7 @@ class Decision(StrEnum):
 
 
 WAITING = frozenset({Decision.RECENT, Decision.FOUND, Decision.UNFINISHED})
-"""Decisions on recordings that the next run checks again."""
+"""Decisions to wait, because Zoom may still send the webhook event or finish the recording."""
 
 
 def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | None) -> Decision:
@@ -120,7 +120,8 @@ def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | Non
     Args:
         listed: The recording.
         now: Current time.
-        baseline: Recordings that ended before this time are ignored; None to check all recordings.
+        baseline: Recordings that ended before this time are TOO_OLD; None to check recordings of
+            any age.
     """
     if baseline and listed.end < baseline:
         return Decision.TOO_OLD
@@ -184,10 +185,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         at: End of the run.
         how: The list that was used, a value of `zoom.recording_list.ListingMethod`.
-        listed: Number of recordings that the run read from the list, as in `Report.listed`.
+        listed: Number of recordings that the run checked, and of unreadable entries.
         handed_in: Number of recordings whose ingest the run requested.
-        waiting: Number of recordings that the next run checks again.
-        failed: Number of recordings whose ingest couldn't be requested, and of unreadable entries.
+        waiting: Number of recordings with a decision in `WAITING`.
+        failed: The number `Report.failed`.
         error: Error that stopped the run; "" if none did.
     """
 
@@ -204,13 +205,14 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The state that reconcile keeps from run to run.
 
     Attributes:
-        baseline: Time of the first run. Recordings that ended earlier are ignored.
+        baseline: Time of the first run. Recordings that ended earlier are TOO_OLD, except in a run
+            with `since`.
         version: Number of times the state was written.
         last: The last run without options, of EventBridge or of an operator; None before the first.
         next_user: Id of the Zoom user with whom the next run begins, because the last run ended
             there; "" to begin with the first user.
         told: Time at which each problem was last logged as an error, by problem.
-        found: Uuids of missed recordings that the last runs found, but didn't request.
+        found: Uuids of missed recordings that earlier runs found, but that aren't requested yet.
         unanswered: Uuids of recordings whose last request got a 5xx or no answer. The next run
             requests these recordings last.
     """

@@ -26,7 +26,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome for a missed recording: what a run did or, in a dry run, would do."""
+    """A missed recording in the report. `outcome` is a text for people, such as "requested"."""
 
     uuid: str
     meeting_id: int
@@ -38,20 +38,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The report of a run.
 
+    A recording whose error stopped the run may be missing in `failed` and `recordings`.
+
     Attributes:
         since: The start of the search.
-        baseline: The baseline; "" if there is none yet.
+        baseline: The baseline. If there is none yet, a dry run reports its own time or, with the
+            option `since`, "".
         how: The list that was used, a value of `zoom.recording_list.ListingMethod`.
         dry_run: Whether the run only reports.
-        listed: Number of recordings that the run read from the list and that didn't end before
-            `since`, and of unreadable entries.
+        listed: Number of recordings that the run checked, and of unreadable entries.
         handed_in: Number of recordings whose ingest the run requested.
         failed: Number of recordings whose ingest couldn't be requested, and of unreadable entries.
         skipped: Number of recordings whose ingest wasn't requested, by `Decision`.
-        is_complete: Whether the run got through the whole list.
+        is_complete: Whether the run got through the whole list, and no error stopped the run.
         recordings: The missed recordings whose ingest the run requested, couldn't request or, in a
             dry run, would request.
-        left_out: Number of further such recordings that `recordings` doesn't name.
+        left_out: Number of further recordings, for which `recordings` has no room.
         message: Error that stopped the run, or kept it from being noted; "" if there was none.
     """
 

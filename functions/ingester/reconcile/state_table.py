@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 KEY = "#reconcile"
-"""Key of the state's item, its `uuid`. Zoom's uuids are base64, which has no `#`."""
+"""The `uuid` that is the key of the state's item. Zoom's uuids are base64, which has no `#`."""
 
 ATTEMPTS = 10
 """Maximum number of attempts of a change when other runs write the item at the same time."""
@@ -85,7 +85,7 @@ class ReconcileState:
         return state
 
     def _write(self, old: State | None, new: State) -> State | None:
-        """Write `new` with the next version; return None if the item hasn't `old`'s version."""
+        """Write `new` with the next version; return None if `old` isn't the stored version."""
         version = old.version if old else 0
         written = msgspec.structs.replace(new, version=version + 1)
         values = {name: msgspec.to_builtins(value) for name, value in _fields(written)}

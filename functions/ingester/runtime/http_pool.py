@@ -14,7 +14,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from ingester.errors import FileUnavailable
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
-"""IPv6 addresses that stand for IPv4 addresses, even for private ones (RFC 6052)."""
+"""IPv6 addresses that stand for IPv4 addresses (RFC 6052)."""
 
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 """The IPv6 addresses that IANA assigns to hosts on the internet. `ipaddress` calls some other

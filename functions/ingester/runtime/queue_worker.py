@@ -136,8 +136,9 @@ Outcome = Done | Forward | Requeue | Retry | GiveUp
 class SourceQueue:
     """The queue that drives a function, the queue's dead-letter queue, and the limit of receives.
 
-    The function works on a message at the message's first `receive_limit` receives. If the last of
-    these receives fails, the function moves the message to the dead-letter queue with a reason.
+    The function works on a message at the message's first `receive_limit` receives. If the work
+    fails at the last of these receives, the function moves the message to the dead-letter queue
+    with a reason.
     Because the last receive may be cut short, SQS delivers the message a few more times
     (`cdk/receive_limits.py`). After these deliveries, SQS itself moves the message, without a
     reason.
@@ -188,7 +189,8 @@ class FailureReporter:
     def report(self, outcome: GiveUp, *, uuid: str, zip_id: str) -> None:
         """Report a message that was given up. `uuid` or `zip_id` is "" if unknown.
 
-        A failed message about captions goes only into the log, because its ingest hasn't failed.
+        The failure of a message about captions goes only into the log, because no ingest has
+        failed.
         """
         if is_captions_zip_id(zip_id):
             logger.error("%s", outcome.headline, exc_info=outcome.cause, extra=CAPTIONS_GIVEN_UP)
@@ -282,7 +284,7 @@ class QueueWorker(Generic[Message]):
         return outcome
 
     def _work(self, message: Message, received: Received) -> Outcome:
-        """Run the use case, and carry out and return its outcome or the outcome for its error."""
+        """Work on a message, carry out the outcome, and return the outcome."""
         try:
             if self.source.is_exhausted(received):
                 raise AttemptsExhausted.of(self.source.receive_limit)

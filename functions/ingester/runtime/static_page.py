@@ -50,7 +50,7 @@ def page_answer(html: str) -> Answer:
 
 
 def _hashes(html: str, element: str) -> str:
-    """Return a directive's sources: the hash of each `element`, or `'none'` if there is none."""
+    """Return a directive's sources: each element's hash, or `'none'` without such an element."""
     digests = (
         base64.b64encode(hashlib.sha256(found.encode()).digest()).decode()
         for found in _ELEMENTS[element].findall(html)
