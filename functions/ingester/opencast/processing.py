@@ -40,7 +40,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         state: State of the event's last workflow; None if this code doesn't know the state.
-        is_published: Whether people can watch the event somewhere.
+        is_published: Whether the event has a publication other than `INTERNAL`.
     """
 
     state: WorkflowState | None
@@ -55,7 +55,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
         operation: Name of the first operation that explains the workflow's state, such as a failed
             or a running operation; "" if there is no such operation.
         job: Id of that operation's job; "" if the id is unknown.
-        completed: Time at which the last operation ended; None if the time is unknown.
+        completed: Latest time at which an operation ended; None if no such time is known.
     """
 
     state: WorkflowState
@@ -69,7 +69,8 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         event: The ingest's event; None if Opencast doesn't show the event.
-        workflow: The ingest's workflow; None if the workflow is unknown, or no longer in Opencast.
+        workflow: The ingest's workflow; None if `event` is None, or if the workflow is unknown or no
+            longer in Opencast.
     """
 
     event: Event | None

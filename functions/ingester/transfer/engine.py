@@ -116,7 +116,7 @@ class Engine:
             PermanentFailure: A copy failed for good, with an error that the copy doesn't tolerate.
                 All unfinished uploads of the run are aborted.
             RetryableFailure: A copy failed, and the others continued while there was time; or the
-                time was too short to copy anything.
+                time was too short for progress that the next run keeps.
             OutOfTime: The time ran out after progress. The next run continues.
             BaseException: Any other error; see `FileCopy.finish_task`.
         """
@@ -242,7 +242,7 @@ class _Run:
         """Return the results of all copies, or raise one error.
 
         A permanent failure comes first, then the first other error, then OutOfTime, or
-        TransferFailed if nothing was copied.
+        TransferFailed without progress that the next run keeps.
         """
         for error in (self._permanent_failure(), *(file.error for file in self._files)):
             if error is not None:
