@@ -69,8 +69,8 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         event: The ingest's event; None if Opencast doesn't show the event.
-        workflow: The ingest's workflow; None if `event` is None, or if the workflow is unknown or no
-            longer in Opencast.
+        workflow: The ingest's workflow; None if `event` is None, or if the workflow is unknown or
+            no longer in Opencast.
     """
 
     event: Event | None

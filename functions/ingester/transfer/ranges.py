@@ -28,8 +28,8 @@ again later with a new request to S3."""
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
-"""Upper limits, in seconds, of the first backoff and of any pause before a range continues. S3 waits
-meanwhile, and closes a request that sends nothing for 20 seconds."""
+"""Upper limits, in seconds, of the first backoff and of any pause before a range continues. S3
+waits meanwhile, and closes a request that sends nothing for 20 seconds."""
 
 
 @dataclass(frozen=True)
