@@ -255,7 +255,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the pipeline remembers about one recording.
+    """The ledger's record of one recording.
 
     Attributes:
         version: Number of times the record was written; 0 if it isn't in the table yet.
@@ -481,6 +481,8 @@ def with_left_out(record: Record, files: Iterable[str]) -> Record:
 
 def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     """Return whether another message of the same request has files that aren't in `files`.
+
+    Files that a download left out, or that an ingest record has, don't count.
 
     Each download starts with every file that the record has at that time and that no ingest record
     has. So the message of the newest download contains all of these files, except those that the

@@ -51,8 +51,7 @@ class Budget:
         first_connections: Limit of concurrent connections at the beginning.
         buffers: Maximum number of buffers for sources without ranges.
         buffer_bytes: Size of a buffer in bytes.
-        reserve_seconds: Seconds before the invocation's end at which a run stops, to leave time for
-            the work after the copy.
+        reserve_seconds: Seconds that a run leaves for the work after the copy.
     """
 
     connections: int = 16
@@ -92,7 +91,7 @@ class Engine:
     Attributes:
         bucket: Bucket for the objects.
         budget: Limits of a run.
-        time_left: Returns the seconds until the invocation ends.
+        time_left: Returns the seconds until the run and the work after the copy have to end.
         clock: Monotonic clock in seconds.
         wait: Waits until an event is set, for at most some seconds; returns whether the event is
             set.

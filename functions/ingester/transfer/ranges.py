@@ -23,8 +23,8 @@ CHUNK_BYTES = 256 * 1024
 chunks gain nothing."""
 
 FAILURES = 5
-"""Maximum number of retried failures in a row. After one more failure, the part fails, and is sent
-again later with a new request to S3."""
+"""Maximum number of retried failures in a row. After one more failure, the part fails, and a retry
+has to send the whole part with a new request to S3."""
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0

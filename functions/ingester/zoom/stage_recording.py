@@ -166,7 +166,7 @@ class RecordingTransfer:
 
         Raises:
             RetryableFailure: A retry may help.
-            OutOfTime: The invocation's time is nearly up.
+            OutOfTime: The time ran out after progress.
         """
         access = AccessInUse(Access(message.download_token), self.refresh)
         sources = [

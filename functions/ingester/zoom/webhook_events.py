@@ -89,7 +89,7 @@ causes a batch webhook event, which names several recordings and no meeting numb
 (zoom/rivet-javascript, meetings.d.ts)."""
 
 OTHER_VIDEOS = frozenset({"production_studio", "host_video", "sign_interpretation"})
-"""Zoom's recording types that are videos but none of the VIEWS."""
+"""Zoom's types of videos whose view isn't in VIEWS."""
 
 LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
 """Exclusive upper limit of a recording event's time, in seconds since the epoch."""
