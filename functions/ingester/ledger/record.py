@@ -112,8 +112,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         end: End of the request; None while the request is in progress, or if it brought the
             recording into Opencast. If an operator redrives the message of a failed request, the
             end stays FAILED even if Opencast takes the recording.
-        failures: Number of the uploader's failed attempts; 0 again once the request has ended or a
-            POST has had the answer TAKEN.
+        failures: Number of the uploader's failed attempts, without those during an outage; 0 again
+            once the request has ended or a POST has had the answer TAKEN.
     """
 
     at: str = ""
@@ -132,7 +132,7 @@ class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         attempt: Id of the attempt that made the POST.
         at: Time of the POST.
         outcome: Outcome of the POST.
-        lacks: Ids of files of the ingest record that the POST didn't have.
+        lacks: Ids of files of the ingest record that the POST's upload message didn't have.
     """
 
     attempt: str
@@ -187,8 +187,8 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         since: Start of the follow-up.
         due: Time of the next poll of Opencast; "" once the follow-up has ended.
         fate: Final state of the ingest; None while the state is unknown.
-        missing_since: Time since which Opencast hasn't shown the event; "" if the last answer
-            showed the event, or no answer has come.
+        missing_since: Time since which Opencast hasn't shown the event; "" if the last usable
+            answer showed the event, or no usable answer has come.
     """
 
     since: str
@@ -206,7 +206,8 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     Attributes:
         zip_id: The request for which the media package was made.
         series: Id of the Opencast series.
-        files: Names, by id, of the files that any of `posts` had.
+        files: Names, by id, of the files in the upload message of any of `posts`, even of views
+            that don't go to Opencast.
         posts: POSTs of the media package, the oldest first; at least one POST. A POST after
             somebody deleted the event replaces all earlier POSTs.
         workflow: Id of the workflow that Opencast started; "" if the id is unknown.
@@ -254,13 +255,12 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the pipeline remembers about one recording.
+    """The ledger's record of one recording.
 
     Attributes:
         version: Number of times the record was written; 0 if it isn't in the table yet.
-        files: Every MP4 and chat file that Zoom has named, by its id.
-        left_out: Ids of files that a download left out, because Zoom didn't list or provide them or
-            because they were unusable.
+        files: The MP4 and chat files that Zoom has named, by their ids.
+        left_out: Ids of files that a download left out, such as files that Zoom didn't provide.
         requests: Requests by `zip_id`.
         ingests: Ingest records by the id of their media package.
         notice: Sentence that the recording is in Zoom's trash or deleted; "" if it isn't.
@@ -482,6 +482,8 @@ def with_left_out(record: Record, files: Iterable[str]) -> Record:
 def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     """Return whether another message of the same request has files that aren't in `files`.
 
+    Files that a download left out, or that an ingest record has, don't count.
+
     Each download starts with every file that the record has at that time and that no ingest record
     has. So the message of the newest download contains all of these files, except those that the
     download noted as left out. If the request was ignored, the newest download may have sent no
@@ -568,7 +570,7 @@ def with_shown(record: Record, media_package: str) -> Record:
 
 
 def with_captions(record: Record, media_package: str, kind: str, captions: Captions) -> Record:
-    """Note the captions of one kind of an event, unless the record lacks the event's ingest."""
+    """Note an event's captions of one kind, unless the record lacks the event's ingest."""
     ingest = record.ingests.get(media_package)
     if ingest is None:
         return record
@@ -706,7 +708,10 @@ def may_replace(old: Record, new: Record) -> bool:
 
 
 def is_in_progress(record: Record, zip_id: str) -> bool:
-    """Return whether a request may have a message on a queue, or has a POST without an answer."""
+    """Return whether a request was sent, and hasn't ended or brought its recording into Opencast.
+
+    A request that was taken over without an ingest record isn't in progress.
+    """
     request = record.request(zip_id)
     ingest = record.ingests.get(record.media_package_of(zip_id))
     is_done = ingest.is_taken if ingest else request.is_taken_over

@@ -39,7 +39,7 @@ ATTEMPTS = 10
 
 
 class Ledger:
-    """The table of records. A change is written only to the version of the record that was read."""
+    """The table of records. `change` and `replace` overwrite only the version that was read."""
 
     def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
         self._table = table

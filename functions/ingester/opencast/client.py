@@ -470,7 +470,10 @@ def _was_never_sent(error: requests.RequestException) -> bool:
 
 
 def _text(response: requests.Response) -> str:
-    """Return an answer's body as one line of at most 200 characters, without secrets."""
+    """Return an answer's body as one line of at most 200 characters, without secrets.
+
+    The text for an empty body is "no text".
+    """
     return re.sub(r"\s+", " ", redact(response.text))[:200].strip() or "no text"
 
 

@@ -1,8 +1,8 @@
 """Compare an ingest that Opencast already has with an upload message for the same recording.
 
-Without `allow_multiple_ingests`, a recording is ingested once. If a later message has more files or
-another series, the pipeline doesn't ingest the recording again. Instead, the row and the log say
-what differs and what a person can do.
+Without `allow_multiple_ingests`, a recording is ingested once. If a later message has more files,
+the row and the log name these files. If a later message of the same request has another series, the
+row and the log name both series.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def files_of(message: UploadMessage) -> dict[str, str]:
 
 
 def _id_of(file: StagedFile) -> str:
-    """Return a file's id at Zoom; the file's S3 key if a version without ids sent the message."""
+    """Return a file's id at Zoom; the S3 key in a message of an older version, which has no ids."""
     return file.file_id or file.filename
 
 

@@ -35,8 +35,8 @@ _FOLLOWERS = {
     SHARED_SCREEN_WITH_GALLERY: (GALLERY,),
     GALLERY: (),
 }
-"""Views that may be the presenter, the best view first. For each such view, the views that may be
-published beside it, in order of preference."""
+"""Views of known types that may be the presenter, the best view first. For each of these views, the
+views that may be published beside it, in order of preference."""
 
 _ARCHIVE_FLAVORS = {
     ACTIVE_SPEAKER: "speaker/chunked+source",

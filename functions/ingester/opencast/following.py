@@ -53,7 +53,7 @@ def fate_of(news: News) -> Fate | None:
 
 
 def after_poll(following: Following, news: News | None, now: datetime) -> Following:
-    """Return the follow-up after a poll of Opencast. `news` is None if no answer came."""
+    """Return the follow-up after a poll of Opencast. `news` is None without a usable answer."""
     if news is not None:
         following = _with_news(following, news, now)
     is_final = following.fate in (Fate.PUBLISHED, Fate.DELETED)
@@ -87,7 +87,7 @@ def _next_question(following: Following, now: datetime) -> str:
 def reason_of(fate: Fate, workflow: Workflow | None, said: str) -> str:
     """Return why an ingest failed or is gone from Opencast; "" if it is published.
 
-    `said` is Opencast's own text about the failed operation; "" if Opencast has no such text.
+    `said` is Opencast's own text about the failed operation; "" without such a text.
     """
     if fate is Fate.DELETED:
         return "Its event isn't in Opencast any more: somebody has deleted it there."

@@ -89,7 +89,7 @@ def _is_false_start(file: StagedFile, minimum_minutes: float) -> bool:
 def _times_by_segment(
     views: Mapping[str, Sequence[StagedFile]],
 ) -> dict[int, tuple[str, str]]:
-    """Return start and end of each segment by its number.
+    """Return the start and end of each segment, by the segment's number.
 
     Views of unknown types count only if there is no other video, because one of these views then is
     the presenter.

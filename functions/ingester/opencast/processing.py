@@ -40,7 +40,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         state: State of the event's last workflow; None if this code doesn't know the state.
-        is_published: Whether people can watch the event somewhere.
+        is_published: Whether the event has a publication other than `INTERNAL`.
     """
 
     state: WorkflowState | None
@@ -52,10 +52,10 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         state: State of the workflow.
-        operation: Name of the first operation that explains the workflow's state, such as a failed
-            or a running operation; "" if there is no such operation.
+        operation: Name of the first operation in the workflow's state, or of the first failed one
+            if the workflow is FAILING; "" if there is no such operation.
         job: Id of that operation's job; "" if the id is unknown.
-        completed: Time at which the last operation ended; None if the time is unknown.
+        completed: Latest time at which an operation ended; None if no such time is known.
     """
 
     state: WorkflowState
@@ -69,7 +69,8 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         event: The ingest's event; None if Opencast doesn't show the event.
-        workflow: The ingest's workflow; None if the workflow is unknown, or no longer in Opencast.
+        workflow: The ingest's workflow; None if `event` is None, or if the workflow is unknown or
+            no longer in Opencast.
     """
 
     event: Event | None
@@ -144,7 +145,10 @@ def _operations(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _current(operations: list[dict[str, Any]], state: WorkflowState) -> dict[str, Any]:
-    """Return the operation that explains the workflow's state, or {} if there is none."""
+    """Return the first operation in the workflow's state, or the first failed one for FAILING.
+
+    The result is {} if there is no such operation.
+    """
     wanted = "FAILED" if state is WorkflowState.FAILING else str(state)
     return next((each for each in operations if each.get("state") == wanted), {})
 

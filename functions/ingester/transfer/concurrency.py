@@ -62,7 +62,10 @@ class ConcurrencyLimit:
             self._hold(TICKS_BETWEEN_TRIALS)
 
     def back_off(self) -> None:
-        """Halve the limit for `TICKS_AFTER_THROTTLING`, because the source or S3 throttles."""
+        """Halve the limit, because the source or S3 throttles.
+
+        The limit may rise again after `TICKS_AFTER_THROTTLING`.
+        """
         self.connections = self._last_good = max(1, self.connections // 2)
         self._hold(TICKS_AFTER_THROTTLING)
 

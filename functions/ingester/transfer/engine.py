@@ -51,8 +51,7 @@ class Budget:
         first_connections: Limit of concurrent connections at the beginning.
         buffers: Maximum number of buffers for sources without ranges.
         buffer_bytes: Size of a buffer in bytes.
-        reserve_seconds: Seconds before the invocation's end at which a run stops, to leave time for
-            the work after the copy.
+        reserve_seconds: Seconds that a run leaves for the work after the copy.
     """
 
     connections: int = 16
@@ -92,7 +91,7 @@ class Engine:
     Attributes:
         bucket: Bucket for the objects.
         budget: Limits of a run.
-        time_left: Returns the seconds until the invocation ends.
+        time_left: Returns the seconds until the run and the work after the copy have to end.
         clock: Monotonic clock in seconds.
         wait: Waits until an event is set, for at most some seconds; returns whether the event is
             set.
@@ -116,7 +115,7 @@ class Engine:
             PermanentFailure: A copy failed for good, with an error that the copy doesn't tolerate.
                 All unfinished uploads of the run are aborted.
             RetryableFailure: A copy failed, and the others continued while there was time; or the
-                time was too short to copy anything.
+                time was too short for progress that the next run keeps.
             OutOfTime: The time ran out after progress. The next run continues.
             BaseException: Any other error; see `FileCopy.finish_task`.
         """
@@ -242,7 +241,7 @@ class _Run:
         """Return the results of all copies, or raise one error.
 
         A permanent failure comes first, then the first other error, then OutOfTime, or
-        TransferFailed if nothing was copied.
+        TransferFailed without progress that the next run keeps.
         """
         for error in (self._permanent_failure(), *(file.error for file in self._files)):
             if error is not None:

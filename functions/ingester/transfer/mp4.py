@@ -136,10 +136,10 @@ def _start(
 
 
 def _hide_this_process() -> None:
-    """Keep processes of the same user from reading this process's environment and memory.
+    """On Linux, keep the same user's processes from reading this process's environment and memory.
 
-    Otherwise the child could read the credentials under Linux's `/proc`. Linux resets the
-    attribute "dumpable" when a program starts, so the child itself isn't hidden.
+    Otherwise the child could read the credentials under `/proc`. Linux resets the attribute
+    "dumpable" when a program starts, so the child itself isn't hidden.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -68,7 +68,8 @@ class Destination:
     Attributes:
         key: S3 key of the object.
         metadata: Metadata of the object.
-        source: Everything that distinguishes the source's version from other versions.
+        source: Version of the source, and the size of the parts. An upload with other values isn't
+            resumed.
     """
 
     key: str

@@ -17,8 +17,8 @@ PREFERRED_MAX = 16 * MIB
 """Maximum size of the large parts, unless the file would have too many parts."""
 
 DESIRED_COUNT = 40
-"""Minimum number of parts of a file whose parts can then be 5 MiB or more. A crash costs the parts
-in flight, so a small file needs small parts."""
+"""Minimum number of a file's parts, unless the parts would be smaller than 5 MiB. A crash costs the
+parts in flight, so a small file needs small parts."""
 
 END_SHARE = 8
 LONGEST_END = 128 * MIB

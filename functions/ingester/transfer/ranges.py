@@ -23,13 +23,13 @@ CHUNK_BYTES = 256 * 1024
 chunks gain nothing."""
 
 FAILURES = 5
-"""Maximum number of retried failures in a row. After one more failure, the part fails, and is sent
-again later with a new request to S3."""
+"""Maximum number of retried failures in a row. After one more failure, the part fails, and a retry
+has to send the whole part with a new request to S3."""
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
-"""Upper limits of the first pause and of any pause, in seconds, before a range continues. S3 waits
-meanwhile, and closes a request that sends nothing for 20 seconds."""
+"""Upper limits, in seconds, of the first backoff and of any pause before a range continues. S3
+waits meanwhile, and closes a request that sends nothing for 20 seconds."""
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ class PlainStream:
 
         Raises:
             EmptyFile: The body has no bytes.
-            TransferFailed: The body breaks off or stalls; or the number of its bytes isn't the size
-                that the source says, exceeds `expected_size`, or needs `MAX_PARTS` buffers
+            TransferFailed: The body breaks off or stalls; the number of its bytes isn't the size
+                that the source says, or exceeds `expected_size`; or the body has `MAX_PARTS` parts
                 or more.
             FileTooLarge: The body has more than `most_bytes`.
             IngesterError: See `Bucket.send`.

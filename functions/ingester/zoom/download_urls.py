@@ -106,9 +106,6 @@ def name_in_disposition(disposition: str) -> str:
 
 
 def _name(text: str) -> str:
-    """Return a file's name without folders; "" if the name has no extension.
-
-    Callers need the name only for its extension.
-    """
+    """Return a file's name without folders; "" if the name has no extension."""
     name = posixpath.basename(text.strip())
     return name if _EXTENSION.search(name) else ""

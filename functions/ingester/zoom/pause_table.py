@@ -1,4 +1,4 @@
-"""Read and write the pause of all downloads after a 429 of Zoom, an item of the ledger's table."""
+"""Read and write the pause of all downloads after Zoom's 429, as an item of the ledger's table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 KEY = "#zoom-pause"
-"""Key of the pause's item, its `uuid`. Zoom's uuids are base64, which has no `#`."""
+"""Key (`uuid`) of the pause's item. Zoom's uuids are base64, which has no `#`."""
 
 
 PAUSED = "Zoom asks for fewer requests (429)"

@@ -4,8 +4,8 @@ A request covers at most a month and 300 entries, and a `next_page_token` is val
 Source: "List recordings of an account", "List all recordings" and "List users" in Zoom's API
 reference, https://developers.zoom.us/docs/api/
 
-Zoom offers the account's list only to some accounts. If Zoom refuses that list, the list of each
-user is read instead.
+Zoom offers the account's list only to some accounts. If Zoom refuses that list although our token
+is valid, the list of each user is read instead.
 """
 
 from __future__ import annotations

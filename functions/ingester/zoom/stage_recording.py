@@ -93,8 +93,8 @@ class RecordingTransfer:
 
     Attributes:
         engine: Engine that copies the files.
-        open_file: Opens a file at Zoom.
-        read_range: Reads a staged file.
+        open_file: Returns a file at Zoom as a source.
+        read_range: Reads a range of a staged file.
         inspect: Checks a staged video.
         refresh: Gets a new download token and new URLs from Zoom's API.
     """
@@ -166,7 +166,7 @@ class RecordingTransfer:
 
         Raises:
             RetryableFailure: A retry may help.
-            OutOfTime: The invocation's time is nearly up.
+            OutOfTime: The time ran out after progress.
         """
         access = AccessInUse(Access(message.download_token), self.refresh)
         sources = [

@@ -90,8 +90,8 @@ def post(
 ) -> None:
     """POST a webhook event to the webhook, and return once the webhook has accepted it.
 
-    A retry after a lost answer causes no second ingest, because the webhook recognizes the webhook
-    event by the `zip_id` and the files.
+    A retry after a lost answer causes no second ingest, because each attempt sends the same
+    `zip_id`.
 
     Args:
         body: Body of the webhook event, which has a `zip_id`.

@@ -89,7 +89,7 @@ causes a batch webhook event, which names several recordings and no meeting numb
 (zoom/rivet-javascript, meetings.d.ts)."""
 
 OTHER_VIDEOS = frozenset({"production_studio", "host_video", "sign_interpretation"})
-"""Zoom's recording types that are videos but none of the VIEWS."""
+"""Zoom's types of videos whose view isn't in VIEWS."""
 
 LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
 """Exclusive upper limit of a recording event's time, in seconds since the epoch."""
@@ -103,6 +103,8 @@ class UrlValidation(msgspec.Struct, frozen=True):
 
 class StatusEvent(msgspec.Struct, frozen=True):
     """A webhook event about a recording's start, pause, resumption or stop, or a meeting's end.
+
+    A webinar counts as a meeting.
 
     Attributes:
         state: The state of the recording after the webhook event.
@@ -119,7 +121,7 @@ class StatusEvent(msgspec.Struct, frozen=True):
 class RemovalEvent(msgspec.Struct, frozen=True):
     """A webhook event about recordings that were moved to the trash or deleted in Zoom.
 
-    `notice` is the text for the recordings' rows.
+    `notice` is the text for the recordings' rows and records.
     """
 
     uuids: tuple[str, ...]
@@ -666,7 +668,9 @@ def is_made_up(file_id: str) -> bool:
 
 
 def _is_mp4_or_chat(file: object) -> bool:
-    """Return whether a file is an MP4 or a chat, by its type, or without a type by other fields.
+    """Return whether a file is an MP4 or a chat, by its type.
+
+    Without a type, the result says whether other fields show an MP4.
 
     Raises:
         ValueError: The file isn't a JSON object.
