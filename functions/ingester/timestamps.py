@@ -48,12 +48,3 @@ def write_local(moment: datetime, zone: tzinfo) -> str:
     form, which is kept for compatibility.
     """
     return moment.astimezone(zone).strftime(FORMAT)
-
-
-def seconds_between(start: str, end: str) -> float:
-    """Return the seconds between two timestamps, negative if `end` is before `start`.
-
-    Raises:
-        ValueError: See `parse`.
-    """
-    return (parse(end) - parse(start)).total_seconds()

@@ -76,7 +76,8 @@ class Inspected:
 
 
 def seconds_of(file: dict[str, Any]) -> float:
-    return timestamps.seconds_between(file["recording_start"], file["recording_end"])
+    end, start = timestamps.parse(file["recording_end"]), timestamps.parse(file["recording_start"])
+    return (end - start).total_seconds()
 
 
 @pytest.fixture(scope="module")

@@ -99,8 +99,3 @@ def begins(state: State) -> bool:
     recording.
     """
     return state is not State.RECORDING_PROCESSING
-
-
-def may_follow(before: State | None, after: State) -> bool:
-    """Return whether a row in `before` (None: no row yet) may be written as `after`."""
-    return begins(after) if before is None else before in FOLLOWS[after]

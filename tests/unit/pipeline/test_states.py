@@ -16,7 +16,6 @@ from ingester.pipeline.states import (
     ZOOM_SIDE,
     State,
     begins,
-    may_follow,
 )
 
 WAY = [
@@ -42,6 +41,11 @@ RANK = {state: place for place, state in enumerate(WAY)} | dict.fromkeys(RUNNING
 RANK[State.OPENCAST_DELETED] = RANK[State.PUBLISHED]
 PIPELINE = frozenset(State) - ZOOM_SIDE
 states = st.sampled_from(list(State))
+
+
+def may_follow(before: State | None, after: State) -> bool:
+    """Return whether a row in `before` (None: no row yet) may be written as `after`."""
+    return begins(after) if before is None else before in FOLLOWS[after]
 
 
 def test_map_of_predecessors_has_every_state_and_each_state_has_a_rank_or_ends_an_ingest() -> None:
