@@ -23,7 +23,7 @@ The uploader reads the same factor in `ingester.ledger.record`; a test compares 
 """
 
 RESERVE_RECEIVES = 20
-"""Number of times that SQS delivers a message beyond its function's limit.
+"""Maximum number of receives of a message beyond the limit of the queue's function.
 
 At these receives the function only moves the message to the dead-letter queue, with a reason. SQS
 itself would move the message without a reason. A failed move is repeated after the visibility

@@ -35,7 +35,8 @@ these rows lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Maximum number of characters of a line of the sheet's answer, enough for the names of two tabs, a
-scheduled class on all days and the problem. Only lines with a command may be longer."""
+scheduled class on all days and the problem. A first word such as `Removed` isn't counted. Only
+lines with a command may be longer."""
 
 LONGEST_SOURCE = 60
 """Maximum number of characters of a source in a sentence. The command beside the sentence names the
@@ -143,7 +144,7 @@ def terminal_removal_lines(report: ImportReport, source: str, *, dry_run: bool) 
 
 
 def removals_of(report: ImportReport) -> Removals:
-    """Return the scheduled classes that an import removes or moves to other meetings."""
+    """Return the scheduled classes that an import removes, and the meetings that it replaces."""
     return find_removals(report.before, report.plan.put, report.plan.delete)
 
 
@@ -308,7 +309,7 @@ def _named_lines(
 
 
 def _lines_by_row(skipped: Iterable[SkippedRow]) -> list[str]:
-    """Return a line for each row, with all of its reasons."""
+    """Return a line for each row with the row's reasons, cut to `LONGEST_LINE` characters."""
     reasons: dict[str, list[str]] = {}
     for row in skipped:
         reasons.setdefault(row.place_and_course, []).append(row.reason)

@@ -38,7 +38,7 @@ _DATE = re.compile(r"(?<![0-9])[0-9]++[-/.][0-9]++[-/.][0-9]++.*+")
 _CLEAR_START = re.compile(
     r"([0-9]{1,2})(?:[:.,h]([0-9]{2}))?(?::[0-9]{2})? ?(?:([ap])\.?m\.?)?", re.IGNORECASE
 )
-"""Pattern of a start whose time is clear, although the start isn't in the schedule's format."""
+"""Pattern of a start whose time may be clear, although the start isn't in the schedule's format."""
 
 _NAMED_STARTS = {"noon": "12:00", "midday": "12:00", "midnight": "0:00"}
 
