@@ -1,4 +1,4 @@
-"""The schedule: the course, and so the Opencast series, that a recording belongs to.
+"""The schedule, which says to which course and Opencast series a recording belongs.
 
 One Zoom meeting can serve several courses. So a meeting has scheduled classes, each of which has
 its own course and series. Rows that the first system wrote have one course and one series for the

@@ -110,7 +110,8 @@ def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
     """Return the lines that a command prints about an import.
 
     A line with the numbers comes first, then a section for each kind of change, and for each kind
-    of row with a problem. The lines call scheduled classes events, as the answer to the sheet does.
+    of row with a problem. The first line calls scheduled classes events, as the answer to the sheet
+    does.
     """
     plan = report.plan
     before = {meeting.zoom_series_id: meeting for meeting in report.before}

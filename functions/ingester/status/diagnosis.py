@@ -37,9 +37,8 @@ QUIET_LIMITS = {
     State.UPLOADER_RECEIVED: timedelta(hours=1),
     State.RECORDING_PROCESSING: timedelta(days=1),
 }
-"""Longest time for which a row may stay unchanged, by state. No invocation and no normal wait in
-that state takes longer. `_queue_limit` returns the limit for a row whose message waits in a queue.
-"""
+"""Longest time for which a row may stay unchanged, by state. No invocation in that state takes
+longer. For some rows whose message waits in a queue, `_quiet_limit` returns another limit."""
 
 UPLOADING = frozenset({State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED, State.UPLOADER_FAILED})
 """States of rows whose message is in the upload queue, or in its dead-letter queue."""
