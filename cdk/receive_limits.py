@@ -13,7 +13,7 @@ DOWNLOAD_RECEIVE_LIMIT = 12
 UPLOAD_RECEIVES = 50
 """Number of receives up to which the uploader works on a message.
 
-Receives of a message that waits for Opencast don't count.
+`upload_receive_limit` adds the receives of a message that waits for Opencast.
 """
 
 WAITING_RECEIVES_PER_HOUR = 6

@@ -123,8 +123,8 @@ class ImportPlan(msgspec.Struct, frozen=True):
         delete: Numbers of the meetings to delete.
         added: Number of new meetings.
         changed: Number of meetings that change.
-        unchanged: Number of meetings with replaced, retained or new classes whose rows stay the
-            same.
+        unchanged: Number of meetings that have replaced, retained or new scheduled classes, and
+            whose rows stay the same.
     """
 
     put: tuple[ScheduledMeeting, ...]

@@ -29,9 +29,9 @@ MAX_SOURCES = 3
 """Maximum number of other sources with the same scheduled classes that the sheet's answer names."""
 
 MAX_UNLINKED = 2
-"""Maximum number of rows without a link and without retained classes that the sheet's answer names.
-If there are more such rows, the answer counts these rows and names only the first, because most of
-these rows lack a link on purpose."""
+"""Maximum number of rows without a link that the sheet's answer names. Rows with retained scheduled
+classes aren't counted. If more rows lack a link, the answer gives their number and names only the
+first, because most of these rows lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Maximum number of characters of a line of the sheet's answer, enough for the names of two tabs, a
@@ -210,7 +210,7 @@ def _repeated_lines(report: ImportReport) -> list[str]:
 
 
 def _repeated_line(source: str, count: int) -> str:
-    """Say that a source has `count` of the classes, and how to remove the source's classes.
+    """Say how many of the scheduled classes a source has, and how to remove the source's classes.
 
     A long source is cut, but not in the command, which somebody may copy.
     """
@@ -272,8 +272,9 @@ def _changes(report: ImportReport, removals: Removals) -> str:
 def _row_lines(report: ImportReport) -> list[str]:
     """Return lines about rows with problems, the most important first.
 
-    Rows without a meeting link and without retained classes are named like other rows, if there are
-    at most MAX_UNLINKED of them. Otherwise these rows are counted, and only the first row is named.
+    Rows without a meeting link and without retained scheduled classes are named like other rows, if
+    there are at most MAX_UNLINKED of them. Otherwise these rows are counted, and only the first row
+    is named.
     """
     rows_with_retained = {retained.row for retained in report.retained}
     unlinked = [

@@ -91,11 +91,12 @@ def meeting_answer(
     Args:
         meeting: Number of the Zoom meeting.
         rows: All rows of the meeting.
-        schedule: The meeting's row in the schedule; None if there is none.
+        schedule: The meeting's row in the schedule; None if there is no such row, or if the row is
+            malformed.
         window: Recordings to show.
         site: The stack's settings.
         now: Current time.
-        schedule_is_readable: False if the meeting's schedule is malformed.
+        schedule_is_readable: False if the meeting's row in the schedule is malformed.
         has_button: False if another message already shows the next recordings.
     """
     every = group_by_recording(rows)
