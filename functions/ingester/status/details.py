@@ -83,7 +83,7 @@ class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Details of a recording as a whole, while `IngestDetails` are about one ingest.
+    """Details of a recording as a whole.
 
     Only the recording that a client asks for has more than the uuid and the verdict.
 
