@@ -27,9 +27,9 @@ from cdk.names import (
 from cdk.settings import Settings
 
 MEASURED = (WEBHOOK_PATH, ON_DEMAND_PATH)
-"""The routes that CloudWatch measures, because somebody waits for their answers.
+"""The routes with metrics of their own in CloudWatch.
 
-AWS bills the metrics of each route, so the other routes aren't measured.
+AWS bills the metrics of each route, so the other routes have no metrics of their own.
 """
 
 THROTTLED = {

@@ -42,7 +42,7 @@ from cdk.queues import Queues
 from cdk.settings import Settings
 
 GRANTS = "grants"
-"""The name of the only inline policy of each role."""
+"""The name of the only inline policy of each function's role."""
 
 RECONCILE_EVERY = Duration.hours(1)
 FOLLOW_EVERY = Duration.minutes(1)
@@ -141,7 +141,7 @@ class LambdaFunction(Construct):
         )
 
     def consume(self, queue: sqs.Queue, max_concurrency: int) -> None:
-        """Make the queue invoke the alias with one message at a time.
+        """Make the queue invoke the alias, with one message in each invocation.
 
         `max_concurrency` is the maximum number of concurrent invocations.
         """

@@ -1,4 +1,4 @@
-"""The grants of each function's role, which are only those that the function uses.
+"""The grants of each function's role: no more than the function needs.
 
 CDK's own `grant_…` methods grant whole families of actions. The end-to-end tests remove each grant
 once, to prove that the function needs the grant. `tests/e2e/test_grants.py` lists the exceptions.

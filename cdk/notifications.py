@@ -98,8 +98,8 @@ def pattern(level: str) -> str:
 
     A line matches if it contains any word of the pattern, so one filter finds both our JSON and
     Lambda's text. One filter is better than two, because a log group can have only two, and a site
-    may need one to ship its logs. A word may also occur in another part of a record, so the
-    function checks the record.
+    may need one to ship its logs. A word may also occur in a record's message, so the function
+    checks each record's level.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
     words = [*LEVELS[LEVELS.index(level) :], *(f'"{crash}"' for crash in CRASHES)]

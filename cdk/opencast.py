@@ -2,7 +2,7 @@
 
 `ops/stack/opencast.py` looks the cluster's address and network up in AWS and writes both to
 `.env.opencast`, so that `cdk synth` needs no AWS. Settings of the shell and of `.env` override the
-cached settings. The cache is ignored if OPENCAST_BASE_URL is set, because that address may be
+cached settings. The cache isn't used if OPENCAST_BASE_URL is set, because that address may be
 another Opencast's.
 """
 

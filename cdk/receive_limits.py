@@ -11,10 +11,13 @@ DOWNLOAD_RECEIVE_LIMIT = 12
 """Number of receives up to which the downloader works on a message."""
 
 UPLOAD_RECEIVES = 50
-"""Maximum number of receives of a message by the uploader, not counting waits for Opencast."""
+"""Number of receives up to which the uploader works on a message.
+
+`upload_receive_limit` adds the receives of a message that waits for Opencast.
+"""
 
 WAITING_RECEIVES_PER_HOUR = 6
-"""Receives of a waiting upload in an hour: one every LONGEST_WAIT_SECONDS (600 s)."""
+"""Receives of a waiting upload in an hour: one every 600 s (LONGEST_WAIT_SECONDS, uploader.py)."""
 
 BUSY_FACTOR = 4
 """Factor by which the uploader waits longer for an unknown outcome while Opencast is busy.
@@ -23,7 +26,7 @@ The uploader reads the same factor in `ingester.ledger.record`; a test compares 
 """
 
 RESERVE_RECEIVES = 20
-"""Number of times that SQS delivers a message beyond its function's limit.
+"""Maximum number of receives of a message beyond the limit of the queue's function.
 
 At these receives the function only moves the message to the dead-letter queue, with a reason. SQS
 itself would move the message without a reason. A failed move is repeated after the visibility

@@ -1,7 +1,7 @@
 """The table of settings, and a stack's settings read from the environment and `.env`.
 
-One field of `Settings` holds all facts about one setting: its default, its check, whether it is
-secret, which functions read it, and a line for people. The functions' environment
+One field of `Settings` holds the facts about one setting, such as its default, its check, whether
+it is secret, which functions read it, and a line for people. The functions' environment
 (cdk/environment.py), their grants on secrets (cdk/grants.py), `example.env` and docs/settings.md
 are made from these facts. `python -m ops.settings_documents` writes the two documents. A test
 compares the table with the settings that the functions read (functions/ingester/settings.py).

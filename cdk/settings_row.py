@@ -42,7 +42,7 @@ class Setting(Generic[Value]):
         secret: Whether the value belongs in SSM and in no message.
         missing: The end of the message "<NAME> is missing: …"; "" if the setting isn't required.
         example: The setting's text in `example.env`; "" for the text of the default.
-        fallback: The name of the setting whose text is used if this setting isn't given.
+        fallback: The variable whose text is used if the setting isn't given or its text is wrong.
     """
 
     name: str

@@ -27,7 +27,7 @@ def problems(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[st
 
     Args:
         given: The texts of the settings that are given, by name.
-        values: The value of every setting by name: the default if the text is missing or wrong.
+        values: The value of every setting by name, as `Reader.read` returns the value.
     """
     yield from _zoom_access(given)
     yield from _webhook_token(given, values)

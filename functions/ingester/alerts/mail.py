@@ -1,4 +1,4 @@
-"""Mails about faults. A mail names the failure, the recording, the outlook and the advice.
+"""Mails about faults. A mail names the failure, the recording if known, the outlook and the advice.
 
 The first lines say what a person needs to know, because people read mails on phones. Details come
 last. SNS sends plain text, so nothing in a mail is markup. SNS documents its limits:

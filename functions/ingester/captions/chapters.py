@@ -45,8 +45,8 @@ UNTITLED = "…"
 without gaps."""
 
 TOLERANCE_MS = 60_000
-"""Tolerance in milliseconds for `_unit_of`. Times count as seconds if the last time is at most this
-long after the segment's end."""
+"""Tolerance in milliseconds for `_unit_of`. Times count as seconds if the last time, taken as
+seconds, is at most this long after the latest time that the file may contain."""
 
 MAX_NAMES = 20
 """Maximum number of field names in the text of an error."""
@@ -60,7 +60,7 @@ _NO_MARKUP = str.maketrans("<>", "\u2039\u203a")
 
 
 class _Milliseconds(float):
-    """A time in milliseconds, which Zoom wrote as hours, minutes and seconds."""
+    """A time in milliseconds, which Zoom wrote in a form like `1:02:03` or `2:03`."""
 
 
 def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
@@ -168,7 +168,10 @@ def _chapters_in(values: list[object]) -> list[_Item]:
 
 
 def _fields(value: object) -> dict[str, object]:
-    """Return an object's fields, by their names in lower case without underscores."""
+    """Return an object's fields, by their names in lower case without underscores.
+
+    The result is {} if the value isn't an object.
+    """
     if not isinstance(value, dict):
         return {}
     return {name.lower().replace("_", ""): field for name, field in value.items()}

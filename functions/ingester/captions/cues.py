@@ -33,7 +33,7 @@ LONGEST_MS = 60_000
 """Longest time that a cue is shown, in milliseconds. A longer cue has no sensible end."""
 
 DEFAULT_MS = 3_000
-"""Duration in milliseconds of a cue whose end isn't after its beginning."""
+"""Longest duration in milliseconds of a cue whose end isn't after its beginning."""
 
 
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s([^<>]{1,200})>")

@@ -3,8 +3,8 @@
 The message with the video contains the tracks that are ready. Separate messages wait for other
 captions and chapters. If Zoom has announced or lists a file, and the file is still missing after a
 week, an error is logged. Nothing waits for summaries, because Opencast has no API that adds an
-attachment to an event. So captions don't fail a recording, unless AWS fails, and delay a recording
-by about `MAX_SECONDS` at most.
+attachment to an event. Captions don't fail a recording, unless AWS fails, and delay a recording by
+about `MAX_SECONDS` at most.
 """
 
 from __future__ import annotations
@@ -275,7 +275,8 @@ def _caption_staging(
 def download(message: DownloadMessage, request: CaptionsRequest, deps: Dependencies) -> Outcome:
     """Stage captions for a recording's events without captions, and send messages to the uploader.
 
-    A failure is retried for a week, and then reported. No failure here fails the recording.
+    A failure is retried for a week, and then reported. A request that Zoom throttles is retried
+    even after a week. No failure here fails the recording.
 
     Raises:
         BotoCoreError, ClientError: The pause of the downloads can't be read or written; or, after a

@@ -82,7 +82,8 @@ class IngestedCaptions:
     Attributes:
         parts: Parts of the ingest form for the captions.
         sent: Entries for the ledger about captions and chapters, by their kind.
-        reason: Sentences that say why captions aren't sent; "" if no captions are left out.
+        reason: Sentences about captions that are left out, and about summaries that Zoom may have;
+            "" if there are no such sentences.
     """
 
     parts: Parts = ()
@@ -161,7 +162,7 @@ def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
     Raises:
         AskLater: A workflow of the event is running, Opencast doesn't show the event yet, or
             another process has changed the record.
-        LedgerUnreadable: No later attempt can succeed.
+        LedgerUnreadable: The ledger's record can't be read.
         RetryableFailure, BotoCoreError, ClientError: A later attempt may succeed.
     """
     ingest = deps.ledger.get(message.uuid).ingests.get(media_package)
@@ -217,6 +218,7 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
         AskLater: A workflow is running, or another process has changed the record.
         IngestNotSent: No connection was made.
         LedgerBusy, LedgerUnreadable: See `Ledger.change`.
+        BotoCoreError, ClientError: AWS failed.
     """
     record = deps.ledger.get(uuid)
     ingest = record.ingests.get(media_package)
@@ -283,7 +285,11 @@ def _post(
 
 
 def _may_be_posted(known: SentCaptions, track: CaptionTrack) -> bool:
-    """Return whether no POST of a track's captions has had, or may have had, a final outcome."""
+    """Return whether a track may be POSTed.
+
+    A track may be POSTed while its captions are queued, or if Opencast has refused captions that
+    were made of other files.
+    """
     if known.is_refused:
         return known.files != track.file_ids
     return known.state is CaptionsState.QUEUED
@@ -295,13 +301,14 @@ def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
     An earlier invocation may have added the captions, and ended before it could publish them.
 
     Returns:
-        The reason why the captions aren't published; "" if the captions are published, or if no
-        captions were added.
+        The reason why the captions aren't published; "" if the captions are published, or if the
+        ledger has no captions to publish.
 
     Raises:
         AskLater: A workflow of the event is running.
         OpencastUnreachable, OpencastRefused: See `Opencast.start_workflow`.
         LedgerBusy, LedgerUnreadable: See `Ledger.change`.
+        BotoCoreError, ClientError: AWS failed.
     """
     ingest = deps.ledger.get(uuid).ingests.get(media_package)
     if ingest is None:

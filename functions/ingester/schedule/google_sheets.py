@@ -139,9 +139,9 @@ class Sheets:
             GoogleKeyRefused: The key is missing, unusable, or refused by Google.
             SheetsRefused: Google refuses the request for another reason, or the tabs are too large.
                 A person has to act.
-            SheetsUnreachable: Google can't be reached, is busy, has an error, or gives no usable
-                token or no tabs. The subclass SheetsTimedOut means that Google didn't answer in
-                time.
+            SheetsUnreachable: Google can't be reached, is busy, has an error, or doesn't give a
+                usable token or the tabs. The subclass SheetsTimedOut means that Google didn't
+                answer in time.
         """
         self._credentials = self._credentials or _credentials(self._key)
         transport = _Transport(
@@ -256,8 +256,8 @@ class _Deadline:
 class _Transport:
     """A replacement for googleapiclient's `httplib2.Http` that sends requests with `requests`.
 
-    With `requests`, this client trusts the same certificates as all other clients, and a request
-    has a deadline and a limit for the answer's size. `tabs` are the names of the requested tabs.
+    Each request has a deadline and a limit for the answer's size. `tabs` are the names of the
+    requested tabs.
     """
 
     credentials: Credentials

@@ -1,4 +1,4 @@
-"""The schedule's lock: a row of the schedule's table that one update holds for a limited time."""
+"""The schedule's lock: a row of the schedule's table that one process holds for a limited time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schedule: the course, and so the Opencast series, that a recording belongs to.
+"""The schedule, which says to which course and Opencast series a recording belongs.
 
 One Zoom meeting can serve several courses. So a meeting has scheduled classes, each of which has
 its own course and series. Rows that the first system wrote have one course and one series for the
@@ -123,8 +123,8 @@ class ImportPlan(msgspec.Struct, frozen=True):
         delete: Numbers of the meetings to delete.
         added: Number of new meetings.
         changed: Number of meetings that change.
-        unchanged: Number of meetings with replaced, retained or new classes whose rows stay the
-            same.
+        unchanged: Number of meetings that have replaced, retained or new scheduled classes, and
+            whose rows stay the same.
     """
 
     put: tuple[ScheduledMeeting, ...]

@@ -156,7 +156,7 @@ def _only_in(classes: Iterable[_Entry], others: Iterable[_Entry]) -> list[_Entry
 
 
 def _find_moves(differences: Sequence[_Difference]) -> _Moves:
-    """Find the gone scheduled classes that moved to another meeting, and what each became.
+    """Find the gone scheduled classes that moved to another meeting, and the added classes there.
 
     The strongest keys are compared first. An added class stands for only one gone class.
     """

@@ -29,13 +29,14 @@ MAX_SOURCES = 3
 """Maximum number of other sources with the same scheduled classes that the sheet's answer names."""
 
 MAX_UNLINKED = 2
-"""Maximum number of rows without a link and without retained classes that the sheet's answer names.
-If there are more such rows, the answer counts these rows and names only the first, because most of
-these rows lack a link on purpose."""
+"""Maximum number of rows without a link that the sheet's answer names. Rows with retained scheduled
+classes aren't counted. If more rows lack a link, the answer gives their number and names only the
+first, because most of these rows lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Maximum number of characters of a line of the sheet's answer, enough for the names of two tabs, a
-scheduled class on all days and the problem. Only lines with a command may be longer."""
+scheduled class on all days and the problem. A first word such as `Removed` isn't counted. Only
+lines with a command may be longer."""
 
 LONGEST_SOURCE = 60
 """Maximum number of characters of a source in a sentence. The command beside the sentence names the
@@ -109,7 +110,8 @@ def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
     """Return the lines that a command prints about an import.
 
     A line with the numbers comes first, then a section for each kind of change, and for each kind
-    of row with a problem. The lines call scheduled classes events, as the answer to the sheet does.
+    of row with a problem. The first line calls scheduled classes events, as the answer to the sheet
+    does.
     """
     plan = report.plan
     before = {meeting.zoom_series_id: meeting for meeting in report.before}
@@ -143,7 +145,7 @@ def terminal_removal_lines(report: ImportReport, source: str, *, dry_run: bool) 
 
 
 def removals_of(report: ImportReport) -> Removals:
-    """Return the scheduled classes that an import removes or moves to other meetings."""
+    """Return the scheduled classes that an import removes, and the meetings that it replaces."""
     return find_removals(report.before, report.plan.put, report.plan.delete)
 
 
@@ -208,7 +210,7 @@ def _repeated_lines(report: ImportReport) -> list[str]:
 
 
 def _repeated_line(source: str, count: int) -> str:
-    """Say that a source has `count` of the classes, and how to remove the source's classes.
+    """Say how many of the scheduled classes a source has, and how to remove the source's classes.
 
     A long source is cut, but not in the command, which somebody may copy.
     """
@@ -270,8 +272,9 @@ def _changes(report: ImportReport, removals: Removals) -> str:
 def _row_lines(report: ImportReport) -> list[str]:
     """Return lines about rows with problems, the most important first.
 
-    Rows without a meeting link and without retained classes are named like other rows, if there are
-    at most MAX_UNLINKED of them. Otherwise these rows are counted, and only the first row is named.
+    Rows without a meeting link and without retained scheduled classes are named like other rows, if
+    there are at most MAX_UNLINKED of them. Otherwise these rows are counted, and only the first row
+    is named.
     """
     rows_with_retained = {retained.row for retained in report.retained}
     unlinked = [
@@ -308,7 +311,7 @@ def _named_lines(
 
 
 def _lines_by_row(skipped: Iterable[SkippedRow]) -> list[str]:
-    """Return a line for each row, with all of its reasons."""
+    """Return a line for each row with the row's reasons, cut to `LONGEST_LINE` characters."""
     reasons: dict[str, list[str]] = {}
     for row in skipped:
         reasons.setdefault(row.place_and_course, []).append(row.reason)

@@ -151,10 +151,11 @@ class _UnreadRows:
         return rows[0] if rows else None
 
     def _of_meeting(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
-        """Return the meeting's rows that may hold the class, rows of the class's course first.
+        """Return the meeting's rows that may hold a scheduled class.
 
-        Rows whose course isn't known follow. Rows of another course count only if no row of the
-        class's meeting and course could be read (`is_read` is false).
+        Rows of the class's course come first, and rows whose course isn't known follow. Rows of
+        another course count only if no row of the class's meeting and course could be read
+        (`is_read` is false).
         """
         rows = self._by_meeting.get(key.meeting, ())
         own = [row for row in rows if row.normalized_course == key.course]

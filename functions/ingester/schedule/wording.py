@@ -1,4 +1,4 @@
-"""Describe meetings by their scheduled classes, and what an import adds and removes."""
+"""Describe meetings by their scheduled classes, and the changes of an import to a meeting."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
             this number of minutes before or after the start of the scheduled class.
         cluster: Name of the Opencast cluster; may be "".
         zoom_web: Address of Zoom's pages.
-        patience: Longest wait for Opencast (`OC_INGEST_PATIENCE_HOURS`).
+        patience: The setting `OC_INGEST_PATIENCE_HOURS`.
     """
 
     stack_name: str
@@ -86,16 +86,17 @@ def meeting_answer(
     schedule_is_readable: bool = True,
     has_button: bool = True,
 ) -> MeetingAnswer:
-    """Build the message that shows one window of a meeting's recordings.
+    """Return the texts of the message that shows one window of a meeting's recordings.
 
     Args:
         meeting: Number of the Zoom meeting.
         rows: All rows of the meeting.
-        schedule: The meeting's row in the schedule; None if there is none.
+        schedule: The meeting's row in the schedule; None if there is no such row, or if the row is
+            malformed.
         window: Recordings to show.
         site: The stack's settings.
         now: Current time.
-        schedule_is_readable: False if the meeting's schedule is malformed.
+        schedule_is_readable: False if the meeting's row in the schedule is malformed.
         has_button: False if another message already shows the next recordings.
     """
     every = group_by_recording(rows)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 WORK_SECONDS = 1.5
-"""Seconds from the request's arrival to the end of the work. Longer work continues in another
+"""Seconds from the request's arrival to the end of the work. Longer work is left to another
 invocation."""
 
 COLD_SECONDS, COLD_WORK_SECONDS = 0.5, 2.0

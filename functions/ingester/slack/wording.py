@@ -1,7 +1,6 @@
 """Texts of `/zip` for lecturers, and the functions that format them.
 
-The texts are about ingests and scheduled classes. `status/words.py` has the words for states and
-reasons.
+`status/words.py` has the words for states and reasons.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class StepDetails(Step, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Details of an ingest, named as in `invoke recordings --json`. Unknown values are left out.
+    """Details of an ingest. Unknown values are left out.
 
     Attributes:
         state_words: Words for the state.
@@ -83,7 +83,7 @@ class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Details of a recording that don't depend on one of its ingests.
+    """Details of a recording as a whole.
 
     Only the recording that a client asks for has more than the uuid and the verdict.
 

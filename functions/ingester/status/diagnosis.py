@@ -23,8 +23,8 @@ DOWNLOAD_WAIT = timedelta(hours=2)
 messages has the same limit (`cdk/alarms.py`; a test compares the two)."""
 
 UPLOAD_MARGIN = timedelta(hours=2)
-"""Longest normal wait of a message in the upload queue, in addition to the longest wait for
-Opencast. The alarm on the age of the queue's messages has the same margin."""
+"""Longest normal wait of a message in the upload queue, in addition to `OC_INGEST_PATIENCE_HOURS`.
+The alarm on the age of the queue's messages has the same margin."""
 
 PATIENCE = timedelta(hours=6)
 """Default of `OC_INGEST_PATIENCE_HOURS`, for callers that don't know the stack's setting."""
@@ -37,9 +37,8 @@ QUIET_LIMITS = {
     State.UPLOADER_RECEIVED: timedelta(hours=1),
     State.RECORDING_PROCESSING: timedelta(days=1),
 }
-"""Longest time for which a row may stay unchanged, by state. The time is longer than any invocation
-or normal wait in that state. `_queue_limit` returns the limit for a row whose message waits in a
-queue."""
+"""Longest time for which a row may stay unchanged, by state. No invocation in that state takes
+longer. For some rows whose message waits in a queue, `_quiet_limit` returns another limit."""
 
 UPLOADING = frozenset({State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED, State.UPLOADER_FAILED})
 """States of rows whose message is in the upload queue, or in its dead-letter queue."""
@@ -237,7 +236,7 @@ def diagnose(
         row: The ingest.
         others: Ingests that may count instead. Ingests of other recordings have no effect.
         now: Current time.
-        patience: Longest wait for Opencast (`OC_INGEST_PATIENCE_HOURS`).
+        patience: The setting `OC_INGEST_PATIENCE_HOURS`.
     """
     own = _own_situation(row, now, patience)
     situation, other = own, None

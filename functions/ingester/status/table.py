@@ -197,7 +197,7 @@ R = TypeVar("R")
 def never_raising(write: Callable[P, R]) -> Callable[P, R | None]:
     """Return a variant of `write` that logs an error of AWS and returns None.
 
-    The row is then outdated.
+    After an error, the row may be outdated.
     """
 
     @wraps(write)
@@ -214,8 +214,8 @@ def never_raising(write: Callable[P, R]) -> Callable[P, R | None]:
 class StatusTable:
     """The table `<stack>-pipeline-status`, for people. The pipeline's decisions read the ledger.
 
-    Every change of state is one conditional update. A change that `pipeline.states` doesn't allow
-    is dropped.
+    Every change of state is one conditional update. A change that neither `pipeline.states` nor
+    `StatusChange.replacing` allows is dropped.
     """
 
     def __init__(self, table: Table, clock: Clock) -> None:
@@ -297,7 +297,8 @@ class StatusTable:
         """Remove Zoom's notice from a row, and set the row's reason.
 
         Returns:
-            False if the row has changed since it was read, or is gone; then nothing is written.
+            False if the row is gone, or has another notice, state or reason than when it was read;
+            then nothing is written.
         """
         try:
             self._table.update_item(

@@ -1,4 +1,4 @@
-"""One verdict for a recording: where it is, and what became of its other requests."""
+"""One verdict for a recording: where it is, and the results of its other requests."""
 
 from __future__ import annotations
 

@@ -64,7 +64,10 @@ def series_words(row: StatusRow) -> str:
 
 
 def state_with_code(state: State | None) -> str:
-    """Return the words for a state, and in brackets the code, which operators search for."""
+    """Return the words for a state, and the code in brackets if there is a state.
+
+    Operators search for the code.
+    """
     return f"{STATES[state]} ({state})" if state else UNKNOWN_STATE
 
 

@@ -38,7 +38,7 @@ _DATE = re.compile(r"(?<![0-9])[0-9]++[-/.][0-9]++[-/.][0-9]++.*+")
 _CLEAR_START = re.compile(
     r"([0-9]{1,2})(?:[:.,h]([0-9]{2}))?(?::[0-9]{2})? ?(?:([ap])\.?m\.?)?", re.IGNORECASE
 )
-"""Pattern of a start whose time is clear, although the start isn't in the schedule's format."""
+"""Pattern of a start whose time may be clear, although the start isn't in the schedule's format."""
 
 _NAMED_STARTS = {"noon": "12:00", "midday": "12:00", "midnight": "0:00"}
 
@@ -84,8 +84,8 @@ _LINK = re.compile(r"://|pwd=", re.IGNORECASE)
 _SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
 
 LONGEST_NAME = 200
-"""Maximum number of characters of a course or type, which Slack and the status page show. Each
-recording's row holds the course."""
+"""Maximum number of characters of a course or type, which Slack and the status page show. Rows of
+the status table hold the course."""
 
 
 LONGEST_LABEL = 60
@@ -120,8 +120,8 @@ def check_lengths(cells: Mapping[str, str]) -> None:
 def check_formulas(cells: Mapping[str, str]) -> None:
     """Raise CellProblem if the formula of a cell that the row needs has failed.
 
-    Otherwise a day of `#REF!` would be read as Thursday and Friday. If the link is missing, all
-    cells are checked: a failed formula is then reported instead of "no meeting link".
+    Without this check, a day of `#REF!` would be read as Thursday and Friday. If the link is
+    missing, all cells are checked: a failed formula is then reported instead of "no meeting link".
     """
     needed = (MEETING, DAY, START, SERIES) if cells[MEETING] else COLUMNS
     for name in needed:
