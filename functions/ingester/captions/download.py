@@ -55,6 +55,9 @@ FIRST_WAIT_SECONDS = 60
 
 ONE_DAY = timedelta(days=1)
 LONGEST_WAIT = timedelta(days=7)
+LONGEST_WAIT_IN_PAUSE = LONGEST_WAIT + ONE_DAY
+"""Longest wait while all downloads pause. The captions may be at Zoom after the pause."""
+
 """Longest wait for captions that Zoom has announced or lists."""
 
 ONE_HOUR = timedelta(hours=1)
@@ -275,13 +278,13 @@ def _caption_staging(
 def download(message: DownloadMessage, request: CaptionsRequest, deps: Dependencies) -> Outcome:
     """Stage captions for a recording's events without captions, and send messages to the uploader.
 
-    A failure is retried for a week, and then reported. A request that Zoom throttles is retried
-    even after a week. No failure here fails the recording.
+    A failure is retried for a week, a request in a pause of all downloads for a day longer. Then
+    the failure is reported. No failure here fails the recording.
 
     Raises:
-        BotoCoreError, ClientError: The pause of the downloads can't be read or written; or, after a
-            week, the ledger can't be read.
-        LedgerUnreadable: After a week, the ledger's record can't be read.
+        BotoCoreError, ClientError: The pause of the downloads can't be read or written; or, at the
+            end of the wait, the ledger can't be read.
+        LedgerUnreadable: At the end of the wait, the ledger's record can't be read.
     """
     now = deps.clock()
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
@@ -289,21 +292,32 @@ def download(message: DownloadMessage, request: CaptionsRequest, deps: Dependenc
     if ONE_DAY <= age < LONGEST_WAIT and age % ONE_HOUR > HOURLY_WINDOW:
         return _wait(message, first_seen, age, "Zoom is asked once an hour")
     if deps.pause.seconds(message.uuid):
-        return _wait(message, first_seen, age, PAUSED)
+        return _wait_or_end(message, first_seen, age, PAUSED, deps, LONGEST_WAIT_IN_PAUSE)
     try:
         _send(message, request, age, deps)
     except ZoomThrottles as error:
         deps.pause.begin(message.uuid, error.retry_after)
         logger.warning("All downloads pause: %s", error)
-        return _wait(message, first_seen, age, PAUSED)
+        return _wait_or_end(message, first_seen, age, PAUSED, deps, LONGEST_WAIT_IN_PAUSE)
     except (IngesterError, BotoCoreError, ClientError) as error:
-        reason = _reason_of(error)
-        if age < LONGEST_WAIT:
-            return _wait(message, first_seen, age, reason)
-        record = deps.ledger.get(message.uuid)
-        _report_missing(f"After a week: {reason}", record.ingests.values(), deps)
-        return Done(is_success=False)
+        return _wait_or_end(message, first_seen, age, _reason_of(error), deps, LONGEST_WAIT)
     return Done()
+
+
+def _wait_or_end(
+    message: DownloadMessage,
+    first_seen: datetime,
+    age: timedelta,
+    reason: str,
+    deps: Dependencies,
+    longest: timedelta,
+) -> Outcome:
+    """Let the captions wait; if they have waited for `longest`, report that they are missing."""
+    if age < longest:
+        return _wait(message, first_seen, age, reason)
+    record = deps.ledger.get(message.uuid)
+    _report_missing(f"After a week: {reason}", record.ingests.values(), deps)
+    return Done(is_success=False)
 
 
 def _wait(message: DownloadMessage, first_seen: datetime, age: timedelta, reason: str) -> Requeue:

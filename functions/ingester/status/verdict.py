@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from ingester import timestamps
-from ingester.pipeline.states import IN_OPENCAST, State
+from ingester.pipeline.states import State
 from ingester.status.diagnosis import (
     NEEDS_ATTENTION,
     SITUATIONS_IN_OPENCAST,
@@ -120,16 +120,12 @@ def verdicts_of(
 
 
 def since_when(row: StatusRow) -> datetime:
-    """Return the time at which an ingest was published, or came into Opencast.
+    """Return the time at which an ingest reached its current state.
 
-    For any other ingest, return the time at which it reached its current state. The time may be
-    before the last write of the state, because late files write the same state again. If the row's
-    steps don't show the time, return the time of the last write of the state.
+    The time may be before the last write of the state, because late files write the same state
+    again. If the row's steps don't show the time, return the time of the last write of the state.
     """
-    states = {str(state) for state in IN_OPENCAST} if row.state in IN_OPENCAST else {str(row.state)}
-    if row.state is State.PUBLISHED:
-        states = {str(State.PUBLISHED)}
-    times = [step.at for step in row.steps if step.state in states]
+    times = [step.at for step in row.steps if step.state == str(row.state)]
     try:
         return timestamps.parse(min(times)) if times else row.updated
     except ValueError:

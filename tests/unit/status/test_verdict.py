@@ -123,6 +123,16 @@ def test_verdict_names_the_first_time_when_an_ingest_was_sent_to_opencast_twice(
     assert verdict(row(State.SENT_TO_OPENCAST, steps=broken)).text == "In Opencast since 18:30."
 
 
+def test_verdict_names_the_time_of_the_deletion_when_the_event_was_deleted_in_opencast() -> None:
+    steps = (
+        Step(state="SENT_TO_OPENCAST", at=ago(6)),
+        Step(state="PUBLISHED", at=ago(5)),
+        Step(state="OPENCAST_DELETED", at=ago(2)),
+    )
+    deleted = row(State.OPENCAST_DELETED, steps=steps)
+    assert verdict(deleted).text == "Deleted in Opencast since 16:30."
+
+
 def test_verdict_on_a_failed_ingest_needs_attention_unless_another_is_in_opencast() -> None:
     failed = row(State.UPLOADER_FAILED, "x", zip_id="failed")
     assert verdict(failed).needs_attention

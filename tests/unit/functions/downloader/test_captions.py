@@ -11,6 +11,7 @@ import pytest
 
 from ingester.ledger.record import Captions, CaptionsState, Outcome
 from ingester.recording.files import captions_zip_id
+from ingester.zoom.pause_table import PAUSED
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.hooks import failing, failing_table
@@ -455,6 +456,18 @@ class TestWaiting:
         assert [record.levelname for record in caplog.records if told in record.message] == [
             "ERROR"
         ]
+
+    def test_captions_that_zoom_always_throttles_are_reported_a_day_later(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest()
+        harness.zoom.fail(Fault(kind="status", where="api", status=429, times=None))
+        assert late.take("file", waiting=timedelta(days=7))
+        assert len(later(harness)) == 1
+        assert harness.outcome == ("SENT_TO_OPENCAST", "")
+        assert late.take("file", waiting=timedelta(days=8))
+        assert not later(harness)
+        assert harness.outcome == ("SENT_TO_OPENCAST", f"After a week: {PAUSED}")
 
     def test_available_transcripts_are_sent_after_a_week_when_a_transcript_is_missing(
         self, harness: Harness, late: Late
