@@ -102,7 +102,8 @@ def request_ingest(
 def message_in(body: str) -> str:
     """Return an answer's `message`, without secrets.
 
-    Without a message, return the first 200 characters of the answer, or "nothing more".
+    Without a message, return the first 200 characters of the answer; "nothing more" if the answer
+    is empty.
     """
     try:
         return redact(str(json.loads(body)["message"]))
@@ -312,7 +313,7 @@ def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow 
 
 
 def process_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
-    """Have a function process one message of the function's queue, and print the result.
+    """Have a function process a message of the function's queue, if any, and print the result.
 
     `qualifier` is a version, an alias or `$LATEST`; "" means the released version.
 

@@ -55,7 +55,7 @@ TERMINAL_COLUMNS = (
     "kind\nseries",
     "updated\nrequested",
 )
-"""The table's columns on a terminal. Each ingest takes two lines, so that a uuid fits."""
+"""The table's columns on a terminal. A cell has two values, so the table has room for uuids."""
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,7 @@ def _exports(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]
 def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
     """Return a VPC's subnets with a default route to a NAT gateway, at most MOST_SUBNETS.
 
-    A function in a VPC has no public address, so it can't use an internet gateway.
+    A function in a VPC has no public address, so the function can't use an internet gateway.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc-internet.html
 
     Raises:

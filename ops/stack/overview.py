@@ -1,4 +1,4 @@
-"""`invoke stack.status` and `stack.changeset`: show the stack as tables or as JSON."""
+"""Show the stack as tables or as JSON (`invoke stack.status`), and a change set."""
 
 from __future__ import annotations
 
