@@ -192,7 +192,9 @@ def resender_of(target: Target, session: requests.Session) -> Resender:
 def resend(
     sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
 ) -> tuple[MeetingRecordings, str]:
-    """Ask Zoom for a recording and resend its webhook event. Return the recording and the zip id.
+    """Ask Zoom for a recording, print a line about the recording, and resend its webhook event.
+
+    Return the recording and the zip id.
 
     Raises:
         Exit: An operator pressed ^C during the call of the webhook.

@@ -81,7 +81,7 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class RefusedRequests:
-    """Numbers of all requests that the webhook refused with 401, and of wrongly signed requests."""
+    """The numbers of requests: refused by the webhook with 401, and thereof wrongly signed."""
 
     refused: int
     wrongly_signed: int
