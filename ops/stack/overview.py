@@ -81,7 +81,11 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class RefusedRequests:
-    """The numbers of requests: refused by the webhook with 401, and thereof wrongly signed."""
+    """Counts of refusals by the webhook.
+
+    `refused` counts the requests that got a 401, and `wrongly_signed` the wrongly signed requests
+    among them.
+    """
 
     refused: int
     wrongly_signed: int
