@@ -35,7 +35,7 @@ class Line:
     """One log event of CloudWatch.
 
     `stored` is CloudWatch's timestamp. `moment` is the record's own timestamp, or `stored` without
-    such a timestamp. `record` is None for any other line. `key` identifies the log event.
+    such a timestamp. `record` is None if the line isn't a record. `key` identifies the log event.
     """
 
     function: Function

@@ -105,8 +105,8 @@ def follow_in_opencast(
 ) -> StatusRow:
     """Poll an ingest in Opencast until the ingest is published or no longer followed.
 
-    `ask` calls the function `follow` and returns the function's answer. `say` prints problems and
-    the result. Return the last row.
+    `ask` calls the function `follow` and returns the function's answer. `say` gets problems, and
+    the lines about a row in a final state. Return the last row.
 
     Raises:
         OpsError: The row can't be read or is gone, or the ingest failed or was deleted in Opencast.

@@ -58,7 +58,7 @@ NEXT_STEPS = (
 
 
 def load_settings() -> Settings:
-    """Return the settings of the shell and `.env`.
+    """Return the settings of the shell and `.env`, and Opencast's cached location if needed.
 
     Raises:
         SettingsError: See `cdk.settings.load`.

@@ -58,8 +58,8 @@ class Location:
 def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
     """Look up and cache Opencast's location, unless the settings or the cache have the location.
 
-    If the place or `STACK_TYPE` is set wrongly, this function does nothing, because `load_settings`
-    reports all wrong settings.
+    Without `OC_CLUSTER_NAME`, this function does nothing. If the place or `STACK_TYPE` is set
+    wrongly, this function does nothing either, because `load_settings` reports all wrong settings.
 
     Raises:
         OpsError: The location can't be found, or the cache can't be written.
