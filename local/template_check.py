@@ -56,9 +56,9 @@ def compare(
 
 
 def _resolved(properties: Mapping[str, Any], physical: Mapping[str, str]) -> dict[str, Any]:
-    """Return a resource's properties, with the cloud's names in place of references.
+    """Return a resource's properties, with the cloud's name in place of each property `Ref`.
 
-    A reference to a resource that `physical` lacks stays.
+    A `Ref` to a resource that `physical` lacks stays.
     """
     return {
         name: physical.get(value["Ref"], value)
@@ -80,7 +80,7 @@ Check = Callable[[Mapping[str, Any], str, Client], Iterator[Finding]]
 
 
 def _set(what: str, call: Callable[[], object]) -> Finding:
-    """Set the property `what` by `call`, and return a finding that says whether that worked."""
+    """Set the property `what` by `call`, and return a finding that says whether the call worked."""
     try:
         call()
     except (ClientError, BotoCoreError):

@@ -117,7 +117,7 @@ def _kill_unless_ended(pid: int, kill_after: float) -> bool:
 
 
 def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
-    """Return the environment variables of a program. Only PATH comes from the caller."""
+    """Return the environment variables of a program. Only PATH comes from our own environment."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(config.parent),

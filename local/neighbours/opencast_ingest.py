@@ -297,7 +297,7 @@ def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
 def ingest(
     store: Store, ca_bundle: str, record: Ingest, parts: Iterable[Part], *, conflict: bool
 ) -> tuple[Workflow, Event]:
-    """Carry out an ingest. With `conflict`, refuse the ingest as if another one were running.
+    """Carry out an ingest. With `conflict`, refuse the ingest as if another ingest were running.
 
     Raises:
         BadRequestError, IngestFailedError, ActiveWorkflowError, BrokenFormError: The ingest failed
