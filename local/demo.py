@@ -90,7 +90,7 @@ class Journey:
     def take(self, status: Ingest | None) -> bool:
         """Append an ingest's state to `steps`, and keep the ingest's reason, if the state is new.
 
-        A state is new if it differs from the last one. Return whether the state is new, or False
+        A state is new if it differs from the last state. Return whether the state is new, or False
         without an ingest.
         """
         if status is None or status.status == self.state:

@@ -249,7 +249,7 @@ class _Body:
         return bytes(content)
 
     async def discard(self) -> None:
-        """Read the rest of the body, because a client may read the answer only after sending.
+        """Read the rest of the body, which some clients send before they read the answer.
 
         At most about 64 MiB are read.
         """

@@ -36,8 +36,8 @@ Route = Callable[[Request], object]
 class StandIn(ABC):
     """A server on loopback from `start` (or `with`) to `stop`. Port 0 stands for any free port.
 
-    Control paths need `control_token`, and refuse every request if the token is empty. An answer
-    that waits has to wait for `stopping`, which `stop` sets to end the wait.
+    Control paths need `control_token`, and refuse every request if the token is empty. A wait
+    in `answer` has to end when `stop` sets `stopping`.
     """
 
     def __init__(self, tls: Authority, port: int = 0, control_token: str = "") -> None:
