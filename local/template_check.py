@@ -24,7 +24,7 @@ NEVER_HONOURED = (
     "the stage's access log",
     "the topic's mails, which are files in .local/mail instead",
 )
-"""Properties that no API call can set. Tests of the template check the properties instead."""
+"""Parts of the template without effect in the local cloud. Tests of the template check the parts."""
 
 
 @dataclass(frozen=True)
