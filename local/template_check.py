@@ -56,7 +56,7 @@ def compare(
 
 
 def _resolved(properties: Mapping[str, Any], physical: Mapping[str, str]) -> dict[str, Any]:
-    """Return a resource's properties, with the cloud's name in place of each property `Ref`.
+    """Return a resource's properties, with the cloud's names in place of values `{"Ref": …}`.
 
     A `Ref` to a resource that `physical` lacks stays.
     """

@@ -130,7 +130,7 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         transcript_asks: The same number for the TRANSCRIPT, if this number is higher.
         broken: The defect of a view's first file, by view.
         padding: Additional bytes of each MP4: 0, or at least 8.
-        bytes_per_second: Speed at which each connection gets an MP4; 0 is no limit.
+        bytes_per_second: Speed limit of each connection that downloads an MP4; 0 is no limit.
     """
 
     meeting_id: int
