@@ -139,7 +139,7 @@ class TestContinues:
         harness.read(0, 9)
         assert harness.slept[1] == 4.0
 
-    def test_range_continues_any_number_of_times_while_bytes_arrive(self) -> None:
+    def test_range_continues_after_50_failures_when_bytes_arrive_before_each_failure(self) -> None:
         harness = harness_of(*[Break(10)] * 50)
         assert harness.read(0, 600) == part_of(0, 600)
         assert len(harness.failures) == 50

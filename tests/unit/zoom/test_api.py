@@ -105,7 +105,7 @@ def header(gateway: Endpoint, name: str) -> str | None:
     return gateway.requests[-1].headers.get(name)
 
 
-def test_apigee_key_is_preferred_to_oauth_and_oauth_to_jwt_when_several_credentials_are_configured(
+def test_apigee_key_is_preferred_to_oauth_credentials_and_oauth_credentials_to_a_jwt(
     gateway: Endpoint, zoom: ZoomStandIn, clients: Clients
 ) -> None:
     settings = OAUTH | {"zoom_oauth_url": zoom.oauth_url, "zoom_api_key": "key"}
