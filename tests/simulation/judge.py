@@ -47,7 +47,7 @@ from tests.simulation.world import BEGIN
 MINIMUM_SECONDS = 120.0
 
 UNTITLED = "…"
-"""The title of a segment without chapters."""
+"""The title of the chapter that fills a segment for which Zoom made no chapters."""
 
 CUE = re.compile(r"(\d\d):(\d\d):(\d\d\.\d{3}) --> .*\n(.*)")
 
@@ -399,7 +399,7 @@ class _Recording:
             yield from self._texts(CHAPTERS, (0.0, 100.0), is_needed=self._needs_chapters())
 
     def _summaries(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check that an ingest has once each summary of its segments that Zoom served in time.
+        """Check that an ingest has each summary that Zoom served in time, and no summary twice.
 
         The pipeline stages summaries after the videos. So a summary was in time if Zoom served it
         no later than the last video. `_content` checks the bytes.

@@ -115,7 +115,7 @@ def reported_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
 
 
 def shrunk(scenario: Scenario, category: Category) -> Scenario:
-    """Remove parts of a scenario while it ends in the category, and return what is left."""
+    """Remove parts of a scenario whose world still ends in the category, and return the rest."""
     smaller: Scenario | None = scenario
     while smaller is not None:
         scenario = smaller

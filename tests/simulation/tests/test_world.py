@@ -111,7 +111,7 @@ def test_request_has_its_effect_twice_when_botocore_repeats_it() -> None:
         (Kind.SENT_TWICE, "zoom.api"),
     ],
 )
-def test_fault_has_not_struck_when_its_call_can_not_crash_or_be_repeated(
+def test_fault_has_not_struck_when_its_call_cannot_crash_or_be_repeated(
     kind: Kind, name: str
 ) -> None:
     simulated = world(Fault(kind, name, 1))
