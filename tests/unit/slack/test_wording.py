@@ -173,7 +173,7 @@ def test_slack_text_of_an_overdue_retry_says_since_when_the_retry_is_due() -> No
     )
 
 
-def test_slack_text_says_that_a_failed_ingest_is_not_retried_when_the_retry_time_is_unreadable() -> None:
+def test_slack_text_says_that_an_ingest_is_not_retried_when_the_retry_time_is_unreadable() -> None:
     shown = lines(State.UPLOADER_FAILED, retry_due="soon")
     assert shown[2].startswith("It isn't retried automatically: an operator has to look")
 

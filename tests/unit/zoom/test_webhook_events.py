@@ -229,7 +229,7 @@ def test_recording_event_is_unhandled_when_it_lacks_id_topic_or_start_time(name:
     assert isinstance(parsed(content), Unhandled)
 
 
-def test_files_of_reads_only_mp4_and_chat_files_and_raises_when_an_mp4_lacks_a_required_field() -> None:
+def test_only_mp4_and_chat_files_are_read_and_an_mp4_without_a_required_field_is_refused() -> None:
     others: list[Json] = [{"file_type": "M4A"}, {"file_type": "TIMELINE"}, {}]
     files = files_of([mp4(), *others, chat(file_type="Chat")])
     assert [file.recording_id for file in files] == ["file-1", "chat-1"]
