@@ -289,7 +289,10 @@ class _Recording:
                 yield message
 
     def _followed(self) -> Iterator[Verdict]:
-        """Check that follow ended with the right result after few polls, and mailed failures."""
+        """Check that follow ended with the right result after few polls.
+
+        A mail has to report an ingest that failed, or whose result stayed open.
+        """
         record = self.played.cloud.recordings.items()
         known = next((item for item in record if item["uuid"] == self.truth.uuid), {})
         latest = {ingest.id: ingest for ingest in self.ingests}

@@ -71,7 +71,7 @@ def web(server: Web) -> Web:
 
 @dataclass
 class Groups:
-    """A harness with a web server that answers as Slack's API does, about user groups."""
+    """A harness with a web server that answers about user groups as Slack's API does."""
 
     web: Web
     context: ssl.SSLContext

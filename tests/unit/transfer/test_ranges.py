@@ -165,7 +165,7 @@ class TestGivesUp:
         assert len(harness.file.requested) == FAILURES + 1
 
     def test_range_reader_gives_up_when_retry_after_is_longer_than_the_longest_pause(self) -> None:
-        # During a longer pause, S3 would close the request that sends the part.
+        # S3 closes a request that sends nothing for 20 seconds, so the reader's pauses are limited.
         harness = harness_of(Break(7), ZoomBusy("Zoom answered 503.", LONGEST_PAUSE + 1))
         with pytest.raises(ZoomBusy):
             harness.read()

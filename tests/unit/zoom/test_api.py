@@ -370,7 +370,7 @@ def test_retry_after_returns_seconds_for_valid_forms_and_none_for_invalid_forms(
     assert after("2026-10-14T18:30:05", clock) == 5
     assert after("2026-10-14T14:30:05-04:00", clock) == 5
     assert after("2026-10-14T18:29:00Z", clock) == 0
-    # 400 digits would be infinite seconds.
+    # A number of 400 digits would be infinite as a float.
     invalid = ("", "soon", "-5", "1.5", "Mon, 01 Jan 99999999999 00:00:00 GMT", "9" * 400)
     assert [after(text, clock) for text in invalid] == [None] * 6
 
