@@ -51,7 +51,9 @@ def lines() -> Iterator[Lines]:
     logger.setLevel(level)
 
 
-def test_log_of_the_engine_has_a_record_when_a_file_is_staged_or_was_staged_before(copying: Copying, lines: Lines) -> None:
+def test_log_of_the_engine_has_a_record_when_a_file_is_staged_or_was_staged_before(
+    copying: Copying, lines: Lines
+) -> None:
     for _ in range(2):
         copying.run([copying.copy_of("chat")], clock=Clock(100.0))
     staged, already_staged = lines()
