@@ -1,4 +1,4 @@
-"""Judge a world that has run, for example the fate of each file, the queues, states and mails.
+"""Judge a world that has run: its files, uploads, messages, states, mails and errors.
 
 The judge shares no code with production. The judge derives the expected result from the scenario,
 the answers that people got and the project's documents. In unclear cases the judge is lenient,

@@ -115,7 +115,7 @@ def reported_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
 
 
 def shrunk(scenario: Scenario, category: Category) -> Scenario:
-    """Return the scenario without parts that its world doesn't need to end in the category."""
+    """Leave out parts as long as the scenario's world ends in the category. Return the rest."""
     smaller: Scenario | None = scenario
     while smaller is not None:
         scenario = smaller

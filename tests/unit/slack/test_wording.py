@@ -215,7 +215,7 @@ def test_lines_of_a_failed_ingest_have_its_reason_whatever_the_text_of_the_reaso
     assert shown == [*plain[:3], *([f"Reason: {words}"] if reason else []), *plain[3:]]
 
 
-def test_scheduled_classes_are_listed_by_day_and_time_and_the_series_of_a_meeting_once() -> None:
+def test_scheduled_classes_are_in_the_order_of_the_week_and_each_series_is_named_once() -> None:
     meeting = ScheduledMeeting(
         zoom_series_id="1",
         opencast_series_id="S0",
