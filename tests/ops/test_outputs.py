@@ -180,8 +180,8 @@ def steady(printed: str) -> str:
 def pages(run: Callable[[type[io.StringIO]], str], shell: pytest.MonkeyPatch) -> str:
     """Return the output of `run` at 80 and 120 columns, in colour and in a pipe, with titles.
 
-    Also check that a terminal breaks no word, that NO_COLOR prevents colours, and that a pipe gets
-    no escape sequences.
+    Also check that lines without a very long word fit into the terminal, that NO_COLOR prevents
+    colours, and that a pipe gets no escape sequences.
     """
     shell.setenv("TERM", "xterm-256color")
     shell.setenv("NO_COLOR", "1")
