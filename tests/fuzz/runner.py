@@ -85,7 +85,8 @@ def input_of(name: str, seed: int, index: int) -> Any:
 def problem_in(name: str, given: Any, log: LogInMemory) -> Problem | None:
     """Run a target's check on one input, with no limit of time or memory.
 
-    Return the problem, or None."""
+    Return the problem, or None.
+    """
     log.lines.clear()
     try:
         shown = list(TARGETS[name].check(given))
