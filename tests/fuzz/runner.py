@@ -155,7 +155,7 @@ def ended_after(seconds: float) -> Iterator[None]:
 
 
 def run_chunk(name: str, seed: int, begin: int, end: int, ends: float) -> Outcome:
-    """Run the inputs with the numbers from `begin` to `end - 1`.
+    """Run the inputs with the numbers from `begin` to `end - 1`, and return the outcome.
 
     No input starts after `ends`, in seconds of `time.monotonic`.
     """

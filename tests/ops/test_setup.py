@@ -1,4 +1,4 @@
-"""Tests of `make setup`: messages about missing programs, and updates of its folders."""
+"""Tests of `make setup`: its error messages, and the updates of its folders."""
 
 from __future__ import annotations
 

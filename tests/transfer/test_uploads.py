@@ -39,7 +39,7 @@ RANGES = pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no
 
 @contextmanager
 def no_open_sockets() -> Iterator[None]:
-    """Yield, and then fail if the `with` block left a connection open that nothing refers to."""
+    """Fail if the `with` block leaves an open connection that nothing refers to."""
     gc.collect()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
