@@ -260,5 +260,5 @@ def test_functions_that_print_answers_print_the_stored_outputs(
     store_or_compare(found, store=request.config.getoption("--rewrite-outputs"))
 
 
-def test_every_stored_output_belongs_to_a_tested_command() -> None:
+def test_every_stored_output_belongs_to_a_tested_command_or_function() -> None:
     assert {path.stem for path in OUTPUTS.iterdir()} == {*COMMANDS, *SHOWN}

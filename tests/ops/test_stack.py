@@ -84,7 +84,7 @@ def test_the_error_of_a_failed_cdk_cli_names_the_log(tmp_path: Path) -> None:
         cli.run("no-such-command", log=log)
 
 
-def test_the_schedule_is_saved_in_the_form_that_csv_import_reads(
+def test_save_schedule_writes_a_private_csv_file_and_overwrites_no_other_content(
     aws: Cloud, tmp_path: Path
 ) -> None:
     events = [
