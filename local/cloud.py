@@ -38,7 +38,7 @@ START_SECONDS = 20.0
 
 
 class PortTaken(Exception):
-    """Error for a port that can't be used, or if no free port was found. The text has a remedy."""
+    """Error for a port that can't be used, or for lack of a free port. The text has a remedy."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def start_cloud(
 
     All files that `folder` had are deleted. `trusted` is the PEM file of the authorities that
     functions trust. `secret` is the secret access key of the account's root. Port 0 stands for any
-    free port. `python` is that of `.venv-cloud`.
+    free port. `python` is the Python of `.venv-cloud`.
 
     Raises:
         PortTaken: The port isn't free, or no free port was found.

@@ -2,7 +2,8 @@
 
 The demo has (a) a lecture in the schedule, (b) a "+Zoom" request with a link and a series,
 (c) a recording without a scheduled class, (d) forged webhook events, (e) a repeat of (a), (f) a
-recording whose webhook event is lost, and (g) a second lecture, sent when the functions are warm.
+recording whose webhook event is lost, and (g) a second lecture, whose webhook event is sent
+when the functions are warm.
 Captions are ingested. The demo succeeds if every check holds.
 """
 
@@ -47,7 +48,7 @@ SETTINGS = {"INGEST_CAPTIONS": "true", "CAPTIONS_WORKFLOW": "schedule-and-upload
 
 CAPTIONS = "captions/source"
 CUES = ["00:00:01.000", "00:02:11.000"]
-"""Times of the cues of (a). Each of the two segments of 130 s has a cue after its first second."""
+"""Times of the cues of (a) in the joined video. In each segment, a cue begins after one second."""
 
 LATER = timedelta(minutes=90)
 """Time from the start of the first scheduled classes to the start of (f)."""
@@ -89,7 +90,8 @@ class Journey:
     def take(self, status: Ingest | None) -> bool:
         """Append an ingest's state to `steps`, and keep the ingest's reason, if the state is new.
 
-        A state is new if it differs from the last one. Return whether the state is new.
+        A state is new if it differs from the last state. Return whether the state is new, or False
+        without an ingest.
         """
         if status is None or status.status == self.state:
             return False
@@ -113,7 +115,8 @@ class Check:
 def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     """Run the demo on a running stack, and return whether every check holds.
 
-    The demo writes its files to `folder`. `zone` is the time zone of the stack's schedule.
+    The demo writes the schedule's CSV file to `folder`. `zone` is the time zone of the stack's
+    schedule.
 
     Raises:
         DriverError: The recordings take too long, or a request fails.
@@ -286,7 +289,7 @@ def _ask(driver: Driver, journey: Journey) -> None:
     """Request recording (b) as the "+Zoom" form does, with a Zoom link and a series.
 
     Raises:
-        DriverError: The stack refuses the request.
+        DriverError: The answer isn't 200.
     """
     link = zoom_page_of(journey.recording.uuid, "https://zoom.us")
     answer = driver.request_ingest(uuid=link, oc_series_id=REQUESTED_SERIES)

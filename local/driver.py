@@ -282,7 +282,7 @@ class Driver:
         return max(found, key=lambda ingest: ingest.last_updated, default=None)
 
     def recording_details(self, recording: ZoomRecording) -> dict[str, Any]:
-        """Return the entry about a recording in the answer of `GET /status`, or {} without one."""
+        """Return a recording's entry in the answer of `GET /status`, or {} without an entry."""
         uuid = recording.uuid
         told = self._get_status(meeting_id=recording.meeting_id, details="true", uuid=uuid)
         return next((one for one in told["recordings"] if one["uuid"] == uuid), {})

@@ -199,7 +199,7 @@ class Gateway:
         )
 
     def _check_presigned(self, request: Request) -> None:
-        """Raise Refused unless the request may be presigned and hasn't expired."""
+        """Raise Refused unless the request is well-formed, may be presigned and hasn't expired."""
         scope = request.parameter("X-Amz-Credential").split("/")
         if request.method not in {"GET", "HEAD"} or len(scope) != 5 or scope[3] != "s3":
             raise Refused("AccessDenied", "Only reading from S3 may be presigned.")
@@ -249,7 +249,7 @@ class _Body:
         return bytes(content)
 
     async def discard(self) -> None:
-        """Read the rest of the body, because a client may read the answer only after sending.
+        """Read the rest of the body, which some clients send before they read the answer.
 
         At most about 64 MiB are read.
         """

@@ -60,7 +60,7 @@ Build = Callable[[Path], Sequence[Package]]
 
 
 class AlreadyUp(Exception):
-    """Error for a folder in which a local stack runs. The text says how to use or end the stack."""
+    """Error for a folder in which a local stack runs. The text says how to end the stack."""
 
 
 class Busy(Exception):
@@ -148,7 +148,8 @@ class LocalStack:
 
         Raises:
             AlreadyUp, Busy: Another local stack runs or starts in the folder.
-            ProcessFailed, PortTaken: A process fails, takes too long or can't be started.
+            ProcessFailed: A process fails, takes too long or can't be started.
+            PortTaken: A port isn't free, or no free port was found.
             OpsError: A package can't be built or uploaded, or Google's key can't be used.
             SettingsError, LocalSettingsError, ExtraAuthorityError: A setting is wrong.
         """

@@ -31,7 +31,7 @@ class Neighbours:
 def choose(local: LocalSettings, cloud_port: int) -> Neighbours:
     """Return the neighbours' URLs. A neighbour without a setting gets a URL with a free port.
 
-    No neighbour gets `cloud_port`, although nothing listens on that port yet.
+    No stand-in gets `cloud_port`, although nothing listens on that port yet.
 
     Raises:
         PortTaken: No free port was found.

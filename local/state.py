@@ -27,7 +27,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         api_url: URL of the API's stage.
         ca_bundle: PEM file of the authorities to trust.
         slack_url, sheets_url: URLs of Slack and Google, or of their stand-ins; None in older files.
-        mail_folder: Folder in which mails to the operators are written.
+        mail_folder: Folder in which mails to the operators are written; "" in older files.
         webhook_secret: Secret that signs Zoom's webhook events.
         slack_signing_secret: Secret that signs Slack's requests; None in older files.
         aws_access_key_id, aws_secret_access_key: Key of the cloud's root; "" in older files.

@@ -4,8 +4,8 @@
 
 Standard input is a pipe from the starter. When the pipe closes (the starter ended, crashed or was
 killed), this program ends the command and all child processes of the command. So neither ^C nor
-SIGKILL leaves a process or a port behind. But one byte in the pipe lets the command outlive the
-starter.
+SIGKILL of the starter leaves a process or a port behind. But one byte in the pipe lets the command
+outlive the starter.
 
 SIGTERM or SIGINT to this program ends the command too. The command's process group gets SIGTERM,
 and SIGKILL after at most the grace. Only the owner can read files that the command writes. This

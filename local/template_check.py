@@ -24,7 +24,7 @@ NEVER_HONOURED = (
     "the stage's access log",
     "the topic's mails, which are files in .local/mail instead",
 )
-"""Properties that no API call can set. Tests of the template check the properties instead."""
+"""Parts of the template that the local cloud ignores. Tests of the template check these parts."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def compare(
 
 
 def _resolved(properties: Mapping[str, Any], physical: Mapping[str, str]) -> dict[str, Any]:
-    """Return a resource's properties, with the cloud's names in place of references.
+    """Return a resource's properties, with the cloud's names in place of values `{"Ref": …}`.
 
-    A reference to a resource that `physical` lacks stays.
+    A `Ref` to a resource that `physical` lacks stays.
     """
     return {
         name: physical.get(value["Ref"], value)
@@ -80,7 +80,7 @@ Check = Callable[[Mapping[str, Any], str, Client], Iterator[Finding]]
 
 
 def _set(what: str, call: Callable[[], object]) -> Finding:
-    """Set the property `what` by `call`, and return a finding that says whether that worked."""
+    """Set the property `what` by `call`, and return a finding that says whether the call worked."""
     try:
         call()
     except (ClientError, BotoCoreError):

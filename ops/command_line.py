@@ -284,7 +284,7 @@ class CommandLine(Program):
         sys.exit(0)
 
     def print_task_help(self, name: str) -> None:
-        """Print what a command does, its usage and its options."""
+        """Print a command's usage, description and options."""
         context = self.parser.contexts[name]
         task = self.collection[context.name]
         print(f"{usage(context)}\n")
@@ -304,7 +304,7 @@ def fitted_parse_errors() -> Iterator[None]:
 
 
 def version_line() -> str:
-    """Return the project's name, and the checkout's tag or commit."""
+    """Return the project's name with the checkout's version, or with "(no git checkout)"."""
     return f"Zoom Ingester Pipeline {revision() or '(no git checkout)'}"
 
 
@@ -320,7 +320,7 @@ def adapt_invoke() -> None:
 def add_underscored(context: ParserContext) -> None:
     """Add ALIASES of a command, and spellings of the names and options with underscores.
 
-    Aliases and spellings are kept for compatibility: documents of sites contain
+    Aliases and spellings are kept for compatibility: operators' own documents may contain
     `exec.on_demand --oc_workflow=X`.
     """
     known = [str(context.name), *context.aliases, *ALIASES.get(str(context.name), ())]

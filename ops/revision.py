@@ -9,9 +9,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def revision() -> str:
-    """Return this checkout's tag or commit; "" if git fails.
+    """Return this checkout's version by `git describe`; "" if git fails.
 
-    If files have changes, the text ends with `-dirty`.
+    If tracked files have changes, the text ends with `-dirty`.
     """
     git = ["git", "-C", str(ROOT), "describe", "--tags", "--always", "--dirty"]
     try:

@@ -86,7 +86,7 @@ class Step:
         return [self.identity, digest.hexdigest()]
 
     def stored_stamp(self) -> "list[str]":
-        """Return the stamp in the folder; [] if no installation was finished."""
+        """Return the stamp in the folder; [] if the folder has no stamp."""
         try:
             return self.stamp.read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -95,9 +95,9 @@ class Step:
     def run(self) -> None:
         """Fill the folder, and write the folder's stamp.
 
-        The folder is emptied first if the interpreter or the folder's path has changed, or no
-        installation was finished. An interrupted run leaves no stamp, so the next run fills the
-        folder again.
+        The folder is emptied first if the interpreter or the folder's path has changed, or if the
+        folder has no stamp. An interrupted run leaves no stamp, so the next run fills the folder
+        again.
 
         Raises:
             SetupError: A command of the installation failed.
@@ -370,7 +370,7 @@ def set_up(for_docs: bool) -> None:
 
 
 def say_how_to_use(project: Path, invoke: "str | None") -> None:
-    """Print the command that makes a shell find the project's `invoke`, unless the shell finds it.
+    """Print how to activate `.venv` in a shell, unless the shell finds the project's `invoke`.
 
     `invoke` is the program that the shell finds; None if the shell finds no program.
     """
@@ -388,7 +388,7 @@ def bring_up_to_date(
     Raises:
         SetupError: Too little disk is free, or a step failed.
     """
-    # The local stack keeps secrets in this folder.
+    # Only the owner may read `.local`, because the local stack keeps secrets there.
     STATE.mkdir(mode=0o700, exist_ok=True)
     with (STATE / "setup.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

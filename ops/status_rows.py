@@ -13,8 +13,8 @@ def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:
     """Return every ingest of a recording, in no particular order.
 
     The table has no index by uuid. The row of Zoom's own webhook event names the meeting, whose
-    rows can be queried. Without the row of Zoom's own webhook event, every row is read, because
-    "+Zoom" requests may have rows.
+    rows can be queried. If that row is missing or names no meeting, all rows of the last seven
+    days are read, because "+Zoom" requests may have rows.
     """
     own = status.get(automated_zip_id(uuid))
     if own and own.meeting_id:

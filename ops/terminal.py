@@ -61,8 +61,10 @@ NOTHING = {"", "-"}
 """The texts of cells without content."""
 
 SILENT_SECONDS = 1.5
+"""Seconds before a slow step's first line, without a terminal."""
+
 REPEAT_SECONDS = 10.0
-"""Seconds before a slow step's first line and between the step's next lines, without a terminal."""
+"""Seconds between a slow step's next lines, without a terminal."""
 
 
 class PipeAwareConsole(Console):
@@ -393,7 +395,7 @@ def working(text: str) -> Iterator[Activity]:
 
 
 _shown_work = [0]
-"""The number of lines and bars of slow steps that are shown now."""
+"""The number of slow steps in progress."""
 
 
 @contextmanager
@@ -406,7 +408,7 @@ def _showing_work() -> Iterator[None]:
 
 
 def is_showing_work() -> bool:
-    """Return whether a line or a bar of a slow step is shown."""
+    """Return whether a slow step is in progress, which has a line or a bar of its own."""
     return bool(_shown_work[0])
 
 

@@ -30,7 +30,7 @@ def problem_of(objects: Sequence[S3Object], load: Load, *, parts: bool) -> str:
 
 
 def wrong_part(stored: S3Object, content: Generated) -> int | None:
-    """Return the number of the first part whose bytes differ from `content`, or None."""
+    """Return the number of the first part whose bytes differ from `content`, else None."""
     offset = 0
     for part in stored.parts:
         if part.crc32 != _crc32(content, offset, offset + part.size - 1):

@@ -38,7 +38,7 @@ class Options(argparse.Namespace):
     folder: Path
 
     def say(self, text: str) -> None:
-        """Print progress to standard error."""
+        """Print a text to standard error."""
         print(text, file=sys.stderr, flush=True)
 
 

@@ -55,7 +55,7 @@ class Ended:
 
 
 def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> Ended:
-    """Run and measure a program, and kill the program after `kill_after` seconds.
+    """Run and measure a program, which is killed if it still runs after `kill_after` seconds.
 
     The program's child processes are killed together with the program, or after its end. The
     program runs in `folder`, and the output goes to `program.log` in `folder`.
@@ -117,7 +117,7 @@ def _kill_unless_ended(pid: int, kill_after: float) -> bool:
 
 
 def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
-    """Return the environment variables of a program. Only PATH comes from the caller."""
+    """Return the environment variables of a program. Only PATH comes from our own environment."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(config.parent),

@@ -38,8 +38,8 @@ class Run(Result, frozen=True, kw_only=True, tag="run"):
         case, load: Names of the case and of the load.
         connections: The fixed number of connections, or None if the program decided.
         rss_mb: Peak memory in MiB.
-        rss_before_mb: Peak memory before the transfer, or None if the program doesn't report the
-            memory.
+        rss_before_mb: Peak memory before the transfer in MiB, or None without a report. 0 if the
+            report lacks the memory.
         attempts: Number of repeated requests, or None if the program doesn't count them.
         fetched: Bytes that Zoom sent.
         problem: Reason why the run doesn't count; "" if the run counts.

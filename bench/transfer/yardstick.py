@@ -74,7 +74,7 @@ def measure(
 
 
 def _run(command: Sequence[str], at_once: int) -> tuple[float, float]:
-    """Run a command `at_once` times in parallel, and return its seconds and CPU seconds.
+    """Run a command `at_once` times in parallel, and return elapsed and CPU seconds.
 
     Raises:
         CalledProcessError: A process failed.
@@ -107,7 +107,7 @@ def _file(folder: Path, name: str, size: int) -> Path:
 
 
 def _peers(options: Options) -> bool:
-    """Measure both stand-ins with curl, and return whether curl is installed."""
+    """Measure both stand-ins with curl, and return True. Return False if curl isn't installed."""
     if not shutil.which("curl"):
         options.say("curl isn't installed.")
         return False

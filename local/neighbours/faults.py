@@ -59,7 +59,8 @@ class FaultQueue(Generic[F]):
     def take(self, applies: Callable[[F], bool]) -> F | None:
         """Count a request, and return the first fault that affects the request, or None.
 
-        `applies` returns whether a fault matches the request.
+        `applies` returns whether a fault matches the request. The request counts for no fault
+        after the returned fault.
         """
         now = self._monotonic()
         with self._lock:
@@ -152,7 +153,7 @@ class ApiStandIn(StandIn):
         self._faults.add(fault)
 
     def control(self) -> Mapping[tuple[str, str], Route]:
-        """Return the control routes that every stand-in for an API has."""
+        """Return the control routes that Slack's and Google's stand-ins share."""
         return {("POST", "faults"): lambda request: self.fail(read_body(request, Fault))}
 
     def answer(self, request: Request) -> Answer:

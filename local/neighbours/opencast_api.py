@@ -56,7 +56,7 @@ PREFIXES = (("", "ns2"), ("ns3", "ns2"), ("wf", "mp"), ("", "mp"), ("ns2", ""))
 Endpoint = Callable[[Request, User | None, str], Answer]
 """A function that answers a request of a user, or of nobody (None).
 
-The text is the match of the group in the route's pattern, or "" without a match.
+The last argument is the text that the route's group matches, or "" without a match.
 """
 
 

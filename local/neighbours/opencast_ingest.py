@@ -280,7 +280,7 @@ class MediaPackage:
 
 @contextmanager
 def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
-    """Yield a new ingest of the store. Set an ingest that is running at the end to failed."""
+    """Yield a new ingest of the store. If the ingest is running at the end, set it to failed."""
     record = Ingest(mediapackage_id=str(uuid4()), workflow_asked=workflow, user=user)
     with store.lock:
         store.ingests.append(record)
@@ -297,7 +297,7 @@ def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
 def ingest(
     store: Store, ca_bundle: str, record: Ingest, parts: Iterable[Part], *, conflict: bool
 ) -> tuple[Workflow, Event]:
-    """Carry out an ingest. With `conflict`, refuse the ingest as if another one were running.
+    """Carry out an ingest. With `conflict`, refuse the ingest as if another ingest were running.
 
     Raises:
         BadRequestError, IngestFailedError, ActiveWorkflowError, BrokenFormError: The ingest failed

@@ -78,8 +78,8 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `maintenance`: Opencast answers 200 with an HTML page.
     `slow`: Opencast waits `seconds` after the authentication.
     `conflict`: an ingest finds an active workflow.
-    The first three kinds happen before the authentication, as at a proxy. With `after_work`,
-    the first three kinds happen when all work is done.
+    The first three kinds happen before the authentication, as at a proxy, or with `after_work` once
+    all work is done.
     """
 
     kind: Literal["close", "status", "maintenance", "slow", "conflict"]
@@ -223,7 +223,7 @@ class Store:
     def take_fault(self, method: str, path: str, *kinds: str, after_work: bool) -> Fault | None:
         """Return the first fault of one of `kinds` that affects a request, or None.
 
-        Each matching request counts towards a fault's `skip` and `times`.
+        The request is counted as in `FaultQueue.take`.
         """
         return self.faults.take(
             lambda fault: (

@@ -25,7 +25,7 @@ SCOPE = "https://www.googleapis.com/auth/spreadsheets.readonly"
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 GOOGLE_AUDIENCE = "https://oauth2.googleapis.com/token"
-"""The audience that Google's libraries use, whatever the key's token_uri is."""
+"""The audience that Google's Python library uses, whatever the key's token_uri is."""
 
 LIFETIME_SECONDS = 3600
 SKEW_SECONDS = 300

@@ -69,7 +69,7 @@ class Spreadsheet:
         looks like a cell's name has to be in quotes, because otherwise Google returns the cell.
 
         Raises:
-            RangeProblem: `text` names no tab.
+            RangeProblem: `text` names no tab, or a title that needs quotes has none.
         """
         quoted = len(text) > 1 and text.startswith("'") and text.endswith("'")
         title = text[1:-1].replace("''", "'") if quoted else text

@@ -114,7 +114,7 @@ class ResponseUrl:
 class Workspace:
     """Users, groups, channels and messages of Slack.
 
-    Every access needs `lock`. `clock` returns seconds since 1970.
+    Changes by several threads need `lock`. `clock` returns seconds since 1970.
     """
 
     def __init__(self, app: SlackApp, clock: Callable[[], float]) -> None:

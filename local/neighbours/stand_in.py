@@ -36,8 +36,8 @@ Route = Callable[[Request], object]
 class StandIn(ABC):
     """A server on loopback from `start` (or `with`) to `stop`. Port 0 stands for any free port.
 
-    Control paths need `control_token`, and refuse every request if the token is empty. An answer
-    that waits has to wait for `stopping`, which `stop` sets to end the wait.
+    Control paths need `control_token`, and refuse every request if the token is empty. A wait
+    in `answer` has to end when `stop` sets `stopping`.
     """
 
     def __init__(self, tls: Authority, port: int = 0, control_token: str = "") -> None:
@@ -125,9 +125,9 @@ class StandIn(ABC):
         """Run a control path's route, and answer 200 with the result, or an error with a `message`.
 
         Returns:
-            403 if another server's web page sent the request. 401 if the token is missing or wrong.
-            404 if the control path or the named object doesn't exist. 400 if the body is wrong. 502
-            if a server that the stand-in had to call doesn't answer.
+            403 if the request has a foreign Host or Origin. 401 if the token is missing or wrong.
+            404 if the control path or the named object doesn't exist. 400 if the request is wrong.
+            502 if a server that the stand-in had to call doesn't answer.
         """
         headers = request.headers
         if reason := foreign(headers.get_all("Host", []), headers.get_all("Origin", [])):

@@ -225,7 +225,7 @@ class ZoomStandIn(StandIn):
 
     @property
     def requests(self) -> tuple[SeenRequest, ...]:
-        """The requests to both origins since `forget_requests`, in the order of the answers."""
+        """The recorded requests to both origins, in the order of the answers."""
         return tuple(self._seen)
 
     @property
@@ -235,7 +235,7 @@ class ZoomStandIn(StandIn):
             return dict(self._sent)
 
     def forget_requests(self) -> None:
-        """Clear the list of requests."""
+        """Clear the list of recorded requests."""
         self._seen.clear()
 
     def event(self, event: str, uuid: str = "", *, event_ts: int | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The faults that a test can add to the Zoom stand-in."""
+"""The faults that can be added to the Zoom stand-in."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ Kind = Literal[
 
 
 class Fault(BaseFault, frozen=True, forbid_unknown_fields=True):
-    """A failure at one place, for the file `file_id` or for every file.
+    """A failure at the place `where`, for the file `file_id` or for every file.
 
     `kind` is one of:
     `status`: the answer has the status `status`. Unless `retry_after` (seconds) is None, the answer

@@ -111,16 +111,26 @@ class Recording:
 
 
 class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A lecture to make, with `segments` of `seconds`, and `pause` seconds between two segments.
+    """A lecture to make.
 
-    Each segment has a file for each of `views`, a chat file if `chat`, with `extras` an M4A, a
-    TIMELINE and a TRANSCRIPT, with `captions` closed captions, and with `summaries` a summary and
-    next steps. `chapters` are the seconds at which the chapters of each segment begin. `words` are
-    the seconds at which a sound and a cue begin. Without `words`, only a cue begins, at 1 s.
-    `broken` maps a view to the defect of the view's first file. Without `uuid`, seed and meeting
-    determine the uuid. The TRANSCRIPT is in the state `processing` until the API has got
-    `transcript_asks` requests, if that number is higher than `processing_asks`. Each MP4 has
-    `padding` more bytes (none, or at least 8) and is sent at `bytes_per_second`; 0 is no limit.
+    Attributes:
+        seed: Text that, with the meeting, determines ids and content.
+        uuid: The recording's uuid; with None, seed and meeting determine the uuid.
+        segments, seconds: Number of segments, and the duration of each segment in seconds.
+        pause: Seconds between two segments.
+        views: The views, each with one MP4 a segment.
+        chat: Whether each segment has a chat file.
+        extras: Whether each segment has an M4A, a TIMELINE and a TRANSCRIPT.
+        captions: Whether each segment has closed captions.
+        summaries: Whether each segment has a summary and next steps.
+        chapters: Seconds at which the chapters of each segment begin.
+        words: Seconds at which a sound and a cue begin. Without `words`, one cue begins, at 1 s.
+        processing_asks: Number of API requests about the recording until Zoom has processed the
+            files.
+        transcript_asks: The same number for the TRANSCRIPT, if this number is higher.
+        broken: The defect of a view's first file, by view.
+        padding: Additional bytes of each MP4: 0, or at least 8.
+        bytes_per_second: Speed limit of each connection that downloads an MP4; 0 is no limit.
     """
 
     meeting_id: int

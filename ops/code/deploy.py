@@ -29,7 +29,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
 
     Raises:
         OpsError: `PACKAGE_PLATFORM` is wrong, a package can't be built or uploaded, a function
-            doesn't exist, or Lambda got another package than the uploaded one.
+            doesn't exist, or Lambda got another package than the expected one.
         ClientError: AWS refuses a request other than an upload.
     """
     releases = releases_of(target)

@@ -1,8 +1,9 @@
 """`invoke package`: build the functions' zips. The same sources give the same bytes.
 
 A zip holds the function's module, the modules of `ingester` that the function imports, the
-function's other files, the packages of the function's own lock, and the bytecode of modules that a
-cold start imports. The local stack builds the same zips for the host's platform.
+function's other files, and the packages of the function's own lock. If the build found a compiler,
+the zip also holds the bytecode of modules that a cold start imports. The local stack builds the
+same zips for the host's platform.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 NOT_THERE = {"404", "NoSuchKey", "NoSuchBucket", "AccessDenied"}
 """S3's error codes for a missing key or bucket.
 
-For a missing key, a caller that may not list the bucket gets AccessDenied.
+For a missing key, a caller that may not list the bucket gets AccessDenied:
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 """
 
 

@@ -166,7 +166,7 @@ class Releases:
     def publish(self, function: Function, expected: Code, description: str = "") -> str:
         """Publish `$LATEST`, whose code has to be that of `expected`. Return the version's number.
 
-        The function waits until the version is active. If nothing changed since the newest version,
+        This method waits until the version is active. If nothing changed since the newest version,
         Lambda returns that version's number.
 
         Raises:

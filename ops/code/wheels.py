@@ -147,9 +147,9 @@ def files_to_ship(
 def is_needed(path: PurePosixPath, function: Function) -> bool:
     """Return whether a package needs an installed file.
 
-    Besides tests, examples, scripts, stubs, `py.typed`, Cython's sources and SHADOWING_PACKAGES, a
-    package needs none of these files:
+    A package doesn't need these files:
 
+    - tests, examples, scripts, stubs, `py.typed`, Cython's sources, SHADOWING_PACKAGES
     - bytecode, except the files that `files_to_ship` adds
     - botocore's and boto3's models of services that the function doesn't use, and the examples
       of all services

@@ -61,8 +61,7 @@ class Printer:
         self._hidden = hidden
         self._date: date | None = None
         self._console = terminal.console()
-        # Python's `print` writes rich's output, because rich itself would print an error when the
-        # pipe is closed.
+        # rich only renders the text, and `print` writes the text.
         self._console.file = io.StringIO()
 
     def __call__(self, lines: Iterable[Line]) -> None:

@@ -1,7 +1,7 @@
 """A line of a function's log, formatted for people or for programs.
 
-The functions write one JSON object for each record (`ingester.log`). Lambda writes all other lines,
-such as START, END, REPORT, timeouts, and crashes before the function's logging starts.
+The functions write one JSON object for each record (`ingester.log`). Lambda writes most other
+lines, such as START, END, REPORT, timeouts, and crashes before the function's logging starts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Line:
     """One log event of CloudWatch.
 
     `stored` is CloudWatch's timestamp. `moment` is the record's own timestamp, or `stored` without
-    such a timestamp. `record` is None for a line of Lambda's. `key` identifies the log event.
+    such a timestamp. `record` is None if the line isn't a record. `key` identifies the log event.
     """
 
     function: Function

@@ -181,7 +181,10 @@ def put(table: Table, write: Write) -> bool:
 
 
 def has_expired(item: Item, now: datetime) -> bool:
-    """Return whether a row has expired. DynamoDB deletes an expired row within some days."""
+    """Return whether a row has expired. DynamoDB deletes an expired row within some days.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
+    """
     expiration = item.get("expiration")
     return isinstance(expiration, Decimal | int) and expiration <= now.timestamp()
 

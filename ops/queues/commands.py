@@ -318,7 +318,7 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
 def show_redriven(
     redrive: Redrive, moved: Sequence[RedrivenMessage], left: Sequence[QueueMessage]
 ) -> None:
-    """Print the redriven messages, then each message that stays and why it stays."""
+    """Print the redriven messages, then each message in `left` with the reason."""
     if moved:
         terminal.show(
             f"{'Would be back' if redrive.is_dry else 'Back'} on {redrive.pair.queue}",

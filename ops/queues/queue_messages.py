@@ -8,9 +8,9 @@ SQS shows a message only to a program that receives the message.
   ends.)
 - The functions receive from a live queue. A view receives once, ten messages at most, with a
   visibility timeout of 0, so each message stays available for the functions. A view costs each
-  message one receive: a message has 12 receives on the download queue, and 50 or more on the upload
-  queue (`cdk/receive_limits.py`). After the last receive, the message goes to the DLQ. So a view
-  doesn't receive if no message waits, and reports the cost in receives.
+  shown message one receive: a message has 12 receives on the download queue, and 50 or more on the
+  upload queue (`cdk/receive_limits.py`). After the last receive, the message goes to the DLQ. So
+  a view doesn't receive if no message waits, and reports the cost in receives.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 """
@@ -43,7 +43,7 @@ MOVE_SECONDS = 120
 """Seconds for which a redrive or `recordings.forget` hides a DLQ's message from other receivers."""
 
 POLL_SECONDS = 1
-"""Seconds for which a receive waits. SQS may miss messages in a receive that doesn't wait.
+"""Seconds for which `take` waits. SQS may miss messages in a receive that doesn't wait.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 """

@@ -228,8 +228,8 @@ def upload_message_in(message: QueueMessage) -> UploadMessage | None:
 def most_files_first(messages: Sequence[QueueMessage]) -> list[QueueMessage]:
     """Return messages grouped by request, with the most files first within each request.
 
-    A request's second message may have late files. After an ingest by the first message, Opencast
-    would never get the late files.
+    A request's second message may have more files. After an ingest by the first message, Opencast
+    would never get the additional files.
     """
     requests: dict[str, list[QueueMessage]] = {}
     for message in messages:

@@ -102,7 +102,8 @@ def request_ingest(
 def message_in(body: str) -> str:
     """Return an answer's `message`, without secrets.
 
-    Without a message, return the first 200 characters of the answer, or "nothing more".
+    Without a message, return the first 200 characters of the answer; "nothing more" if the answer
+    is empty.
     """
     try:
         return redact(str(json.loads(body)["message"]))
@@ -191,7 +192,9 @@ def resender_of(target: Target, session: requests.Session) -> Resender:
 def resend(
     sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
 ) -> tuple[MeetingRecordings, str]:
-    """Ask Zoom for a recording and resend its webhook event. Return the recording and the zip id.
+    """Ask Zoom for a recording, print a line about the recording, and resend its webhook event.
+
+    Return the recording and the zip id.
 
     Raises:
         Exit: An operator pressed ^C during the call of the webhook.
@@ -312,7 +315,7 @@ def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow 
 
 
 def process_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
-    """Have a function process one message of the function's queue, and print the result.
+    """Have a function process a message of the function's queue, if any, and print the result.
 
     `qualifier` is a version, an alias or `$LATEST`; "" means the released version.
 

@@ -103,9 +103,10 @@ def follow_in_opencast(
     say: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> StatusRow:
-    """Ask Opencast about an ingest until it was published or isn't followed. Return the last row.
+    """Poll an ingest in Opencast until the ingest is published or no longer followed.
 
-    `ask` calls the function `follow` and returns the function's answer.
+    `ask` calls the function `follow` and returns the function's answer. `say` gets problems, and
+    the lines about a row in a final state. Return the last row.
 
     Raises:
         OpsError: The row can't be read or is gone, or the ingest failed or was deleted in Opencast.

@@ -55,7 +55,7 @@ TERMINAL_COLUMNS = (
     "kind\nseries",
     "updated\nrequested",
 )
-"""The table's columns on a terminal. Each ingest takes two lines, so that a uuid fits."""
+"""The table's columns on a terminal. A cell has two values, so the table has room for uuids."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def short_time(wire: str) -> str:
 
 
 def cells(row: StatusRow, reason: str) -> tuple[str, ...]:
-    """Return a row of the table. `reason` is the text from `shown_reason`."""
+    """Return a row's cells in the order of COLUMNS. `reason` is the text from `shown_reason`."""
     return (
         str(row.meeting_id or "-"),
         printable(row.topic) or "-",

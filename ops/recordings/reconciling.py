@@ -95,7 +95,7 @@ def show(report: Report) -> None:
 
 
 def _show_missed(report: Report) -> None:
-    """Print the missed recordings, and why requests failed."""
+    """Print the missed recordings, and the reasons of failed requests."""
     if report.recordings:
         terminal.show(
             "Missed",

@@ -59,10 +59,10 @@ class Resender:
     def send(
         self, recording: MeetingRecordings, *, series_id: str = "", ignore_schedule: bool = False
     ) -> str:
-        """Request a recording's automated ingest again in any state, and return the zip id.
+        """Request a recording's automated ingest again, and return the zip id.
 
-        When this function returns, the row has left its previous state, unless the webhook failed
-        to write the row.
+        The ingest may be in any state. When this function returns, the row has left its previous
+        state, unless the webhook failed to write the row.
 
         Raises:
             WebhookFailed, WebhookUnreachable: The webhook doesn't accept the webhook event, or

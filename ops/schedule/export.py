@@ -25,7 +25,7 @@ COLUMNS = ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "O
 def save_schedule(table: Table, path: Path) -> int | None:
     """Write the schedule table to a CSV file that `schedule.csv-import` reads.
 
-    Only the file's owner may read the file. Return the number of scheduled classes, or None if the
+    Only the owner may read a new file. Return the number of scheduled classes, or None if the
     table is gone after an incomplete deletion.
 
     Raises:
@@ -48,7 +48,7 @@ def save_schedule(table: Table, path: Path) -> int | None:
     )
     content = text.getvalue().encode()
     try:
-        # Only the owner may read the file, which says when and in which meetings people teach.
+        # Only the owner may read the file, because it says when and in which meetings people teach.
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
     except FileExistsError:

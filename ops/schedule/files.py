@@ -228,8 +228,9 @@ def _unread_without_meeting(
 ) -> Sequence[UnreadRow | None]:
     """Return an UnreadRow for each course of a row whose meeting can't be read.
 
-    The row's own course isn't enough, because the entries may have several courses. A row without
-    entries has no scheduled class that would have to stay, so the result is [None].
+    The row's own course isn't enough, because the entries may have several courses. If the entries
+    can't be read, the result is one UnreadRow without a course. A row without entries has no
+    scheduled class that would have to stay, so the result is [None].
     """
     if not isinstance(entries, list):
         return [UnreadRow(source=source)]

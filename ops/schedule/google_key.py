@@ -1,4 +1,4 @@
-"""The key of the Google service account that reads the schedule, and the key's place in SSM.
+"""The key of the Google service account that reads the sheet, and the key's place in SSM.
 
 One parameter serves all stacks of an AWS account and region. The parameter's name is kept for
 compatibility.

@@ -155,7 +155,7 @@ def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
 
 
 def schedule_token(ssm: SSMClient, names: Names) -> str:
-    """Return the token that an update of the schedule needs.
+    """Return the token that the sheet's script sends with an update of the schedule.
 
     Raises:
         OpsError: The stack has no token.

@@ -1,9 +1,11 @@
 """A stack's secrets in SSM: SecureStrings below `/zoom-ingester/<stack>/`.
 
-Secrets are written before the stack is deployed, because CloudFormation can't make SecureStrings
-and a template must not contain secrets. Functions read secrets at a container's first invocation,
-and again at the first invocation after five minutes. Each parameter's description names the origin
-of its value, so that an old value in somebody's `.env` doesn't overwrite a rotated value.
+Secrets are written before the stack is deployed, because a template must not contain secrets and
+CloudFormation can't make SecureStrings:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-ssm-parameter.html.
+Functions read secrets at a container's first invocation, and again at the first invocation after
+five minutes. Each parameter's description names the origin of its value, so that an old value in
+somebody's `.env` doesn't overwrite a rotated value.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ class StoredSecret:
 
 @dataclass(frozen=True)
 class WriteResult:
-    """The result of `write`: names of secrets, never their values. `changed` includes `made`.
+    """The result of `write`, without the secrets' values. `changed` includes `made`.
 
     `kept` are the rotated secrets that differ from the settings.
     """

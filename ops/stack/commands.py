@@ -58,7 +58,7 @@ NEXT_STEPS = (
 
 
 def load_settings() -> Settings:
-    """Return the settings of the shell and `.env`.
+    """Return the settings of the shell and `.env`, and Opencast's cached location if needed.
 
     Raises:
         SettingsError: See `cdk.settings.load`.
@@ -104,7 +104,7 @@ def check_code_bucket(s3: S3Client, bucket: str) -> None:
 def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     """Create the code bucket if it doesn't exist, and return whether it was created.
 
-    A new bucket blocks public access. The bucket holds packages and templates, so that a site
+    A new bucket blocks public access. The bucket holds packages and templates, so that the account
     doesn't need `cdk bootstrap`.
 
     Raises:
@@ -218,10 +218,11 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
 
     Raises:
         SettingsError: Settings are missing or wrong.
-        OpsError: A check, an upload, the deployment or the release of settings failed.
+        OpsError: A check or a step failed, or a production change isn't confirmed.
         ClientError: AWS refuses a request.
         ProfileNotFound, EOFError: See `target_to_change`.
-        Exit: The operator doesn't consent, or pressed ^C. A deployment that has begun continues.
+        Exit: The operator doesn't consent to the deployment, or pressed ^C at that question or
+            during the deployment. A deployment that has begun continues.
     """
     opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
@@ -468,8 +469,8 @@ def delete_stack(target: Target, settings: Settings) -> None:
     """Save the schedule, empty the bucket, and delete the stack itself.
 
     Raises:
-        OpsError: The schedule can't be saved, S3 refuses a deletion, or the CDK's command line
-            failed.
+        OpsError: The schedule can't be saved, S3 refuses a deletion, or the CDK's command line is
+            missing or failed.
         ClientError: AWS refuses a request.
     """
     names = target.names

@@ -58,8 +58,8 @@ class Location:
 def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
     """Look up and cache Opencast's location, unless the settings or the cache have the location.
 
-    If the place or `STACK_TYPE` is set wrongly, this function does nothing, because `load_settings`
-    reports all wrong settings.
+    Without `OC_CLUSTER_NAME`, this function does nothing. If the place or `STACK_TYPE` is set
+    wrongly, this function does nothing either, because `load_settings` reports all wrong settings.
 
     Raises:
         OpsError: The location can't be found, or the cache can't be written.
@@ -211,7 +211,7 @@ def _exports(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]
 def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
     """Return a VPC's subnets with a default route to a NAT gateway, at most MOST_SUBNETS.
 
-    A function in a VPC has no public address, so it can't use an internet gateway.
+    A function in a VPC has no public address, so the function can't use an internet gateway.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc-internet.html
 
     Raises:

@@ -1,4 +1,4 @@
-"""`invoke stack.status` and `stack.changeset`: show the stack as tables or as JSON."""
+"""Show the stack as tables or as JSON (`invoke stack.status`), and a change set."""
 
 from __future__ import annotations
 
@@ -81,7 +81,11 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class RefusedRequests:
-    """Numbers of all requests that the webhook refused with 401, and of wrongly signed requests."""
+    """Counts of refusals by the webhook.
+
+    `refused` counts the requests that got a 401, and `wrongly_signed` the wrongly signed requests
+    among them.
+    """
 
     refused: int
     wrongly_signed: int

@@ -51,8 +51,9 @@ class Target:
         return self.secrets["SLACK_SIGNING_SECRET"]
 
     def send(self, probe: Probe) -> Answer:
-        """Send a request, assert that the answer has no secret or stack trace, and return the
-        answer.
+        """Send a request, and return the answer.
+
+        Assert that the answer has no secret and no stack trace.
         """
         self.known = None
         answer = self.sender.send(probe)

@@ -275,7 +275,7 @@ class TestRefusals:
             "wrong length",
         ],
     )
-    def test_s3_peer_refuses_a_part_when_its_checksum_is_missing_or_its_checksum_or_length_is_wrong(
+    def test_s3_peer_refuses_a_part_when_its_length_is_wrong_or_its_checksum_missing_or_wrong(
         self, wire: Wire, s3: S3Peer, body: bytes, headers: dict[str, str], code: str
     ) -> None:
         target = wire.begin(**WITH_CRC32)

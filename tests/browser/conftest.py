@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
 class Watch:
     """A page's requested URLs, its uncaught errors, and its console's errors and warnings.
 
-    Messages of the console that begin with `expected` are left out.
+    Messages of the console that begin with a text of `expected` are left out.
     """
 
     errors: list[str] = field(default_factory=list)

@@ -52,7 +52,7 @@ class Week:
     ) -> None:
         """Write a recording's first state at the time `ago` before NOW.
 
-        `lecture` is an index of LECTURES, or a topic.
+        `lecture` is an index of LECTURES (modulo 6), or a topic.
         """
         topic, _, _, meeting = LECTURES[lecture % 6] if isinstance(lecture, int) else LECTURES[0]
         self.clock.now = NOW - ago

@@ -174,6 +174,6 @@ def test_a_screen_reader_gets_landmarks_headings_and_states_as_words(
         expect(page.get_by_role(landmark)).to_have_count(1)
     outline = page.locator("h1:visible, h2:visible").all_inner_texts()
     assert outline == ["Recordings", "Needs attention 2", "Under way 4", "By day"]
-    # A screen reader doesn't announce the icons of states.
+    # A screen reader must not announce the icons of states.
     assert page.locator("svg:not([aria-hidden=true])").count() == 0
     expect(page.get_by_role("listitem").filter(has_text="Upload failed").first).to_be_visible()

@@ -27,7 +27,7 @@ from tests.cloud import Clock, Cloud
 DATA_STRUCTURES = "#meeting=96655443322&recording=gone%3D%3D"
 
 
-def test_the_page_shows_the_recordings_that_need_a_person_first(page: Page, site: Site) -> None:
+def test_the_page_begins_with_the_recordings_that_need_a_person(page: Page, site: Site) -> None:
     open_page(page, site)
     first = page.get_by_role("heading", level=2).first
     expect(first).to_have_text("Needs attention 2")

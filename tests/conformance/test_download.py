@@ -150,7 +150,7 @@ def with_captions_beside(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("case", derived_cases())
-def test_a_download_of_a_derived_case_does_what_the_first_system_did_except_for_specified_changes(
+def test_downloads_of_derived_cases_match_the_first_system_except_for_specified_changes(
     case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket
 ) -> None:
     check(case, aws, clock, bucket)

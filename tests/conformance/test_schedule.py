@@ -1,4 +1,4 @@
-"""Tests that a recording's start matches the scheduled class that the first system found."""
+"""Tests that a recording matches the scheduled class that the first system found, if any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages and rows that the webhook has to write for a case, by the rules for each request."""
+"""The webhook's expected messages and rows for a case, by the rules for each request."""
 
 from __future__ import annotations
 

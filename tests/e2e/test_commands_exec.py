@@ -205,7 +205,7 @@ def test_the_webhook_accepts_the_new_and_the_old_token_after_a_rotation_with_kee
         assert f"{KEY} is replaced. zoom-webhook, zoom-on-demand" in output
         assert new not in output
         assert state.webhook_secret not in output
-        # Forged requests of other tests may delay the success, because rereads are limited.
+        # Forged requests of other tests may delay the success: rereads of secrets are limited.
         stack.wait(
             lambda: signed_by(new, session, state) == 204, "An event signed with the new token"
         )

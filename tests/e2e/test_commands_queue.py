@@ -16,7 +16,7 @@ def dead_letters_of(operator: Operator, queue: str, uuid: str) -> list[dict[str,
     return [message for message in listed["messages"] if message["uuid"] == uuid]
 
 
-def test_queue_commands_list_an_upload_to_an_unknown_series_and_retry_it_when_the_series_exists(
+def test_queue_commands_list_and_retry_an_upload_to_a_series_that_is_added_later(
     stack: Stack, operator: Operator
 ) -> None:
     unknown = f"series-{uuids.uuid4().hex}"

@@ -226,7 +226,7 @@ def test_migrate_copies_the_rows_of_an_older_stack_once_so_that_nothing_is_inges
 
 
 def _counts(output: str) -> list[str]:
-    """Return the counts of copied, existing and skipped rows, as a text for each table."""
+    """Return the counts of copied, existing and skipped rows of each table except the ledger."""
     names = ("schedule", "recording events", "status")
     lines = [" ".join(line.split()) for line in output.splitlines()]
     return [

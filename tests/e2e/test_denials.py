@@ -155,8 +155,8 @@ ONLY_DENIALS = {
 def actions_of_no_function(names: Names, region: str) -> list[tuple[str, str]]:
     """Return (action, resource ARN) pairs that no function may use.
 
-    A destructive action gets a resource that doesn't exist, so that a wrongly allowed request
-    destroys nothing.
+    A destructive request names a resource, item or file that doesn't exist, so that a wrongly
+    allowed request destroys nothing.
     """
 
     def arn(service: str, resource: str) -> str:

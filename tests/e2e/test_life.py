@@ -360,7 +360,10 @@ def assert_absent(values: dict[str, str], texts: dict[str, str]) -> None:
 
 
 def delete(life: Life) -> None:
-    """Check that deletion needs a confirmation, and leaves only the empty code bucket."""
+    """Delete the stack, and check the confirmation, the saved schedule and what remains.
+
+    Only the empty code bucket may remain. The bucket is then deleted too.
+    """
     asking = {"NONINTERACTIVE": ""}
     refused = life.operator.run("stack.delete", answer="no\n", **asking)
     assert "was left as it is" in refused.error[-60:]

@@ -63,7 +63,8 @@ def test_a_stand_in_refuses_control_requests_without_the_token_or_from_a_web_pag
 
 
 def test_the_driver_of_a_local_stack_controls_each_stand_in(driver: Driver) -> None:
-    # A call raises DriverError if the stand-in refuses it, and `ingests` checks what it returns.
+    # A method raises DriverError if the stand-in refuses the request. `ingests` also checks its
+    # result.
     assert driver.cdn_url()
     driver.ingests()
     assert isinstance(driver.shown_messages(), list)

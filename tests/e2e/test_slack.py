@@ -150,7 +150,7 @@ def test_the_slack_command_says_that_the_status_cannot_be_read_when_grants_are_m
     assert "`/zip 123 456 7890`" in private_text(stack)
 
 
-def test_a_press_of_the_slack_button_says_that_the_status_cannot_be_read_when_grants_are_missing(
+def test_a_slack_button_press_says_that_the_status_cannot_be_read_when_grants_are_missing(
     stack: Stack, meeting: int, request: pytest.FixtureRequest
 ) -> None:
     for number in range(3):
@@ -162,7 +162,7 @@ def test_a_press_of_the_slack_button_says_that_the_status_cannot_be_read_when_gr
     assert message(stack, shown["ts"])["blocks"] == shown["blocks"]
 
 
-def test_the_slack_command_shows_neither_scheduled_classes_nor_recordings_of_an_unknown_meeting(
+def test_the_slack_command_says_that_a_meeting_is_not_scheduled_and_has_no_recordings(
     stack: Stack, meeting: int
 ) -> None:
     text = texts(type_command(stack, str(meeting)))

@@ -206,7 +206,7 @@ def headers_of(given: Mapping[str, Any]) -> dict[str, str]:
 class Session:
     """A fake of the part of `requests.Session` that production uses.
 
-    `answers` are by a part of the URL. A list's answers come in order, and its last one repeatedly.
+    `answers` are by a part of the URL. The answers in a list come in order, the last repeatedly.
     """
 
     answers: Mapping[str, Any]

@@ -75,7 +75,7 @@ class Mutator:
         return changed[0] if changed else None  # type: ignore[return-value]  # whatever it became
 
     def scalar(self) -> Any:
-        # Some values are lists, and later mutations change them in place.
+        # Some values are lists or dicts, which later mutations change in place.
         return copy.deepcopy(self.one_of(SCALARS))
 
     def _change(self, parent: Any, key: Any, root: list[Any]) -> None:

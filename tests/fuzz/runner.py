@@ -85,7 +85,8 @@ def input_of(name: str, seed: int, index: int) -> Any:
 def problem_in(name: str, given: Any, log: LogInMemory) -> Problem | None:
     """Run a target's check on one input, with no limit of time or memory.
 
-    Return the problem, or None."""
+    Return the problem, or None.
+    """
     log.lines.clear()
     try:
         shown = list(TARGETS[name].check(given))
@@ -154,7 +155,7 @@ def ended_after(seconds: float) -> Iterator[None]:
 
 
 def run_chunk(name: str, seed: int, begin: int, end: int, ends: float) -> Outcome:
-    """Run the inputs with the numbers from `begin` to `end - 1`.
+    """Run the inputs with the numbers from `begin` to `end - 1`, and return the outcome.
 
     No input starts after `ends`, in seconds of `time.monotonic`.
     """

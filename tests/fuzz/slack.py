@@ -92,7 +92,7 @@ def make_request(mutator: Mutator) -> Any:
 
 
 def body_of(form: Any) -> bytes:
-    """Return a form as Slack encodes it."""
+    """Return a form as Slack encodes it, or bytes unchanged."""
     if isinstance(form, bytes):
         return form
     fields = {filled(str(name)): filled(str(value)) for name, value in form.items()}

@@ -29,7 +29,7 @@ def test_only_the_private_key_of_the_servers_is_written_and_only_its_owner_can_r
 
 
 @pytest.mark.parametrize("spoil", ["missing", "garbage", "foreign", "foreign key"])
-def test_certificate_authority_is_made_again_when_a_file_is_wrong(
+def test_certificate_authority_is_made_again_when_a_file_is_missing_or_wrong(
     tmp_path: Path, spoil: str
 ) -> None:
     authority = ensure_authority(tmp_path / "tls")

@@ -1,4 +1,4 @@
-"""Tests of texts of `invoke local.…`, and about the local stack, without a running cloud."""
+"""Tests of texts of `invoke local.…`, and of other texts about the local stack."""
 
 from __future__ import annotations
 

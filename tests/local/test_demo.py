@@ -34,7 +34,7 @@ def test_no_scheduled_class_of_the_demo_is_at_night(zone: str, hour: int) -> Non
     assert timedelta(hours=3) <= now - start <= timedelta(hours=12)
 
 
-def test_a_check_of_the_demo_is_indented_below_its_first_word_on_a_narrow_terminal() -> None:
+def test_a_long_check_of_the_demo_continues_below_its_first_word_on_a_narrow_terminal() -> None:
     console = Console(file=io.StringIO(), width=80)
     what = (
         "(a) has captions, with the cues of both segments at their times in the joined video",

@@ -48,7 +48,7 @@ def state(**changes: object) -> State:
     return State(**{**given, **changes})  # type: ignore[arg-type]  # any of its fields
 
 
-def test_stack_json_has_exactly_the_documented_keys_and_is_readable_only_by_its_owner(
+def test_stack_json_has_exactly_the_expected_keys_and_is_readable_only_by_its_owner(
     tmp_path: Path,
 ) -> None:
     write_state_files(tmp_path, state(), {})

@@ -56,7 +56,7 @@ def test_zoom_stand_in_answers_a_download_with_a_page_when_token_or_link_is_inva
     assert {answer.headers["Content-Type"] for answer in refused} == {"text/html;charset=UTF-8"}
 
 
-def test_zoom_stand_in_answers_an_expired_token_with_401_or_a_page_by_the_switch_after_expiry(
+def test_zoom_stand_in_answers_an_expired_download_token_as_the_switch_after_expiry_says(
     client: Client, recording: Recording, clock: Clock
 ) -> None:
     link, token = client.completed(recording)

@@ -145,14 +145,14 @@ def test_zoom_stand_in_refuses_a_ttl_when_it_is_out_of_bounds(
 
 
 @pytest.mark.parametrize("meeting", ["nobody==", "12345"])
-def test_zoom_stand_in_answers_404_when_the_meeting_is_unknown(
+def test_zoom_stand_in_answers_404_when_the_meeting_or_recording_is_unknown(
     client: Client, meeting: str
 ) -> None:
     answer = client.recordings(twice(meeting))
     assert (answer.status_code, answer.json()["code"]) == (404, 3301)
 
 
-def test_zoom_stand_in_answers_a_trashed_recording_with_code_3301_and_its_files_with_an_html_page(
+def test_zoom_stand_in_answers_code_3301_for_a_trashed_recording_and_a_page_for_its_files(
     client: Client, recording: Recording
 ) -> None:
     link, token = client.completed(recording)

@@ -82,7 +82,7 @@ def test_recording_event_of_zoom_stand_in_names_the_times_of_its_file(
     assert set(about["recording_file"]) == {"recording_start", "recording_end"}
 
 
-def test_zoom_stand_in_builds_validation_trash_and_transcript_webhook_events_but_no_unknown_ones(
+def test_zoom_stand_in_builds_known_webhook_events_and_refuses_an_unknown_webhook_event(
     client: Client, recording: Recording
 ) -> None:
     challenge = client.zoom.event("endpoint.url_validation")

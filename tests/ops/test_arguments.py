@@ -59,7 +59,7 @@ def test_recording_uuid_refuses_text_that_can_not_be_a_uuid(text: str) -> None:
         arguments.recording_uuid(text)
 
 
-def test_spaces_around_a_recording_uuid_are_removed() -> None:
+def test_white_space_around_a_recording_uuid_is_removed() -> None:
     assert arguments.recording_uuid(" /Aimtz4gZlGg+ue//k7qppQ==\n") == "/Aimtz4gZlGg+ue//k7qppQ=="
 
 

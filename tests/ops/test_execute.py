@@ -149,7 +149,7 @@ def functions() -> Iterator[tuple[Any, Stubber]]:
         yield client, answers
 
 
-def test_a_direct_call_of_on_demand_passes_an_event_as_api_gateway_does(
+def test_a_direct_call_of_on_demand_passes_the_request_as_api_gateway_does(
     functions: tuple[Any, Stubber],
 ) -> None:
     client, answers = functions

@@ -169,7 +169,7 @@ def test_following_a_recording_raises_an_error_when_the_row_is_gone() -> None:
 
 
 def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Record:
-    """Return the ledger's record after POSTs at the hours of `posts`, as in `h15=Outcome.TAKEN`."""
+    """Return the ledger's record after POSTs at the hours of `posts`; by default, one success."""
     made = tuple(
         Post(attempt=at, at=f"2026-11-24T{at[1:]}:00:00Z", outcome=outcome)
         for at, outcome in (posts or {"h15": Outcome.TAKEN}).items()
@@ -202,7 +202,7 @@ def test_outcome_of_following_names_no_media_package_when_the_ledger_has_none_of
         ({"h14": Outcome.TAKEN, "h16": Outcome.REFUSED}, "2026-11-24T15:00:00Z", True),
     ],
 )
-def test_outcome_of_an_ingest_in_opencast_is_an_error_only_when_it_was_posted_before_the_request(
+def test_outcome_of_an_ingest_in_opencast_is_an_error_only_when_posted_before_the_request(
     posts: dict[str, Outcome], requested: str, is_earlier: bool
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="T", ingest_request_time=requested)
@@ -284,7 +284,7 @@ def test_following_a_recording_asks_opencast_with_backoff_until_the_ingest_is_pu
 
 
 @pytest.mark.parametrize("state", [State.OPENCAST_FAILED, State.OPENCAST_DELETED])
-def test_following_a_recording_raises_an_error_when_the_ingest_failed_or_was_deleted_in_opencast(
+def test_following_raises_an_error_when_the_ingest_failed_or_was_deleted_in_opencast(
     state: State,
 ) -> None:
     reads = ScriptedReads(row(state, "Opencast's operation encode failed."))

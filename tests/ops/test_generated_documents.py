@@ -162,7 +162,7 @@ def test_a_settings_document_is_up_to_date_with_the_settings_table(path: Path) -
     assert up_to_date, f"{path} is out of date: run `.venv/bin/python -m ops.settings_documents`."
 
 
-def test_the_example_file_has_every_setting_with_its_default() -> None:
+def test_the_example_file_has_every_setting_with_its_example_or_default() -> None:
     expected = {name: row.example_text for name, row in TABLE.items()}
     assert dotenv_values(ROOT / "example.env") == expected
 

@@ -72,7 +72,7 @@ def without(name: str) -> dict[str, Any]:
         ({**KEY, "more": "secretsecret" * 400}, "larger than the 4096 bytes"),
     ],
 )
-def test_read_key_refuses_a_file_without_a_usable_google_key_and_quotes_nothing_of_its_content(
+def test_read_key_refuses_a_file_without_a_usable_google_key_and_does_not_quote_it(
     tmp_path: Path, content: object, why: str
 ) -> None:
     with pytest.raises(OpsError, match=why) as error:

@@ -124,7 +124,7 @@ def handed_to_settings(tree: ast.AST) -> list[str]:
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "functions").rglob("*.py")), ids=lambda path: path.stem
 )
-def test_a_module_reads_the_environment_only_through_settings(path: Path) -> None:
+def test_a_deployed_module_reads_the_environment_only_through_settings(path: Path) -> None:
     tree = ast.parse(path.read_bytes())
     allowed = handed_to_settings(tree) if path.parent.name == "functions" else []
     assert environment_uses(tree) == allowed

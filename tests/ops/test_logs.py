@@ -260,7 +260,7 @@ def test_the_log_printer_prints_the_date_when_it_changes(
     assert printed[1].startswith("23:59:59.999 webhook ")
 
 
-def test_a_log_line_ends_between_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_line_is_wrapped_between_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     out = terminal_of(monkeypatch, 60)
     record = {"level": "ERROR", "message": "Opencast has no series of that name. " * 3}
     tasks.Printer(as_json=False)([line_of(WEBHOOK, event(json.dumps(record)))])

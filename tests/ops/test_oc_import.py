@@ -258,7 +258,7 @@ def test_unusable_listed_scheduled_classes_are_named_without_their_link() -> Non
     ]
 
 
-def test_imported_scheduled_class_is_kept_when_its_entry_becomes_unusable_but_still_has_a_link(
+def test_imported_scheduled_class_is_kept_when_its_entry_is_unusable_but_has_a_link(
     aws: Cloud,
 ) -> None:
     def bring(*rows: object) -> set[str]:

@@ -264,7 +264,7 @@ def test_settings_override_the_cached_location_of_opencast(env_file: Path) -> No
 @pytest.mark.parametrize(
     "changes", [{"OC_CLUSTER_NAME": "oc-dev", "STACK_TYPE": "ecs"}, {"STACK_TYPE": ""}]
 )
-def test_the_cached_location_of_opencast_is_not_used_when_the_settings_name_another_cluster_or_type(
+def test_cached_location_of_opencast_is_not_used_when_settings_name_another_cluster_or_type(
     env_file: Path, changes: dict[str, str]
 ) -> None:
     with pytest.raises(SettingsError, match="wasn't looked up yet"):

@@ -180,8 +180,8 @@ def steady(printed: str) -> str:
 def pages(run: Callable[[type[io.StringIO]], str], shell: pytest.MonkeyPatch) -> str:
     """Return the output of `run` at 80 and 120 columns, in colour and in a pipe, with titles.
 
-    Also check that a terminal breaks no word, that NO_COLOR prevents colours, and that a pipe gets
-    no escape sequences.
+    Also check that lines without a very long word fit into the terminal, that NO_COLOR prevents
+    colours, and that a pipe gets no escape sequences.
     """
     shell.setenv("TERM", "xterm-256color")
     shell.setenv("NO_COLOR", "1")
@@ -260,5 +260,5 @@ def test_functions_that_print_answers_print_the_stored_outputs(
     store_or_compare(found, store=request.config.getoption("--rewrite-outputs"))
 
 
-def test_every_stored_output_belongs_to_a_tested_command() -> None:
+def test_every_stored_output_belongs_to_a_tested_command_or_function() -> None:
     assert {path.stem for path in OUTPUTS.iterdir()} == {*COMMANDS, *SHOWN}

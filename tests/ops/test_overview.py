@@ -66,7 +66,7 @@ def mailbox(*subscriptions: str) -> dict[str, Answer]:
 
 @pytest.mark.usefixtures("aws")
 def test_stack_status_says_which_addresses_get_mails(capsys: pytest.CaptureFixture[str]) -> None:
-    # SNS sends no mail to an unconfirmed address, and reports no error.
+    # SNS delivers no message to an unconfirmed address, and reports no error.
     answers = {**WHOLE, **mailbox(f"{TOPIC}:1", "PendingConfirmation", "Deleted")}
     found = overview.read_overview(target_answering(answers))
     assert found.as_json()["mails"] == {

@@ -223,7 +223,7 @@ def test_invoke_recordings_prints_failures_in_red_only_on_a_terminal_with_colour
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_invoke_recordings_prints_one_line_with_codes_for_each_ingest_when_its_output_is_piped(
+def test_invoke_recordings_prints_an_ingest_in_one_line_with_its_state_when_piped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     known = row(State.DOWNLOADER_FAILED, "permanent failure: gone", topic="\x1b[2Jhidden")

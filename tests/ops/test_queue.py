@@ -149,7 +149,7 @@ def test_sqs_queue_raises_an_error_that_names_the_queue_when_the_queue_is_missin
         SqsQueue(aws.sqs, "gone")
 
 
-def test_selection_of_accepts_one_valid_option_and_refuses_wrong_or_several_options() -> None:
+def test_selection_of_accepts_at_most_one_option_and_refuses_wrong_values() -> None:
     assert queue.selection_of(3, None, every=False) == Selection(most=3)
     assert queue.selection_of(None, None, every=False) == Selection(most=1)
     assert queue.selection_of(None, " u== ", every=False) == Selection(most=None, uuid="u==")

@@ -89,7 +89,7 @@ def test_the_report_of_a_reconcile_run_lists_failures(capsys: pytest.CaptureFixt
     assert "Run it again." in printed
 
 
-def test_a_report_of_reconcile_without_recordings_raises_its_problem_and_prints_nothing(
+def test_showing_a_reconcile_report_without_recordings_raises_its_problem_and_prints_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(OpsError, match="Zoom's API answered 500"):
@@ -97,7 +97,7 @@ def test_a_report_of_reconcile_without_recordings_raises_its_problem_and_prints_
     assert capsys.readouterr().out == ""
 
 
-def test_the_report_of_a_reconcile_run_raises_an_error_when_the_run_was_stopped() -> None:
+def test_showing_a_reconcile_report_raises_an_error_when_the_run_was_stopped() -> None:
     with pytest.raises(OpsError, match="does not contain scopes"):
         reconciling.show(report(message="… does not contain scopes:[x]."))
 
@@ -142,7 +142,7 @@ def status_of_reconcile(aws: Cloud, clock: Clock, days: str, **item: Any) -> str
         ),
     ],
 )
-def test_stack_status_describes_the_last_run_of_reconcile(
+def test_stack_status_describes_the_setting_and_the_last_run_of_reconcile(
     aws: Cloud, clock: Clock, days: str, item: dict[str, Any], said: str
 ) -> None:
     assert status_of_reconcile(aws, clock, days, **item) == said
@@ -154,7 +154,7 @@ def test_stack_status_says_that_the_state_of_reconcile_can_not_be_read_when_it_i
     assert "can't be read" in status_of_reconcile(aws, clock, "3", last="never")
 
 
-def test_stack_status_says_that_the_last_run_of_reconcile_is_unreadable_when_the_ledger_is_missing(
+def test_stack_status_says_that_the_last_reconcile_run_is_unreadable_without_the_ledger(
     aws: Cloud, clock: Clock
 ) -> None:
     aws.recordings.delete()

@@ -1,4 +1,4 @@
-"""Tests that the crash sweep's tables in docs/reliability.md are complete."""
+"""Tests of the crash sweep's tables in docs/reliability.md, and of the code that writes tables."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ DISTRIBUTIONS = {
     "zlib_ng": "zlib-ng",
     "zoneinfo": "tzdata",
 }
-"""Distributions by their modules, where the names differ."""
+"""The distribution that a function requires for a module, where the names differ."""
 
 
 @pytest.mark.parametrize("source", sources(), ids=str)

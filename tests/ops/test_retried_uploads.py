@@ -110,7 +110,7 @@ class Retrying:
         queues.status.write(ZIP_ID, change)
 
     def upload(self, *files: str) -> None:
-        """Write a request, and process its message."""
+        """Write a request, send its message, and let the uploader process the waiting messages."""
         self.accept(*files)
         self.deps.uploads.send_in_order(message(self.queues, *files), group=UUID)
         self.work()

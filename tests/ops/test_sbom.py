@@ -20,13 +20,13 @@ from ops.code.wheels import CACHE, host, install
 from ops.requirements import pinned, version_of
 
 SHA256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-"""The SHA-256 hash of an empty text in base64, as Lambda writes hashes."""
+"""SHA-256 hash of an empty text, written in base64 as Lambda writes hashes."""
 
 by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 
 
 def site_of(function: Function) -> Path:
-    """Install a function's lock for this machine in a cached folder, and return the folder."""
+    """Install a function's locked dependencies in a cached folder, and return the folder."""
     return install(lock_of(function, ROOT), host(), ROOT / CACHE)
 
 

@@ -207,7 +207,7 @@ def of_courses(number: str, *courses: str | None, **changes: Any) -> dict[str, A
     ],
     ids=["two courses", "no row's course", "no course", "text", "list of texts", "lost course"],
 )
-def test_json_import_keeps_the_scheduled_classes_of_every_course_when_the_meeting_can_not_be_read(
+def test_json_import_keeps_every_scheduled_class_of_a_row_with_an_unreadable_meeting(
     aws: Cloud, tmp_path: Path, courses: tuple[str | None, ...], changes: dict[str, object]
 ) -> None:
     good = of_courses("1001", "33333")
@@ -222,7 +222,7 @@ def test_json_import_keeps_the_scheduled_classes_of_every_course_when_the_meetin
     assert "1 row skipped." in terminal_lines(report, dry_run=False)[0]
 
 
-def test_json_import_removes_a_meeting_when_a_row_without_number_has_no_scheduled_classes(
+def test_json_import_removes_a_meeting_whose_row_has_a_wrong_number_and_no_scheduled_classes(
     aws: Cloud, tmp_path: Path
 ) -> None:
     rows = [of_courses("1001", "33333"), of_courses("12345", "11111")]
@@ -245,7 +245,7 @@ def test_json_import_keeps_an_unreadable_scheduled_class_whose_course_is_not_kno
     assert stored(aws) == before
 
 
-def test_json_import_keeps_the_scheduled_class_of_a_moved_meeting_when_its_new_row_can_not_be_read(
+def test_json_import_keeps_a_moved_scheduled_class_when_its_new_row_can_not_be_read(
     aws: Cloud, tmp_path: Path
 ) -> None:
     load(aws, write(tmp_path / "a.json", [of_courses("1001", "33333"), of_courses("1002", None)]))

@@ -80,7 +80,7 @@ def test_stack_list_prints_all_pipelines_after_the_stack_of_the_settings() -> No
         (True, SHEET + ROW.replace("9:30", "1:30"), False),
     ],
 )
-def test_a_strict_schedule_import_fails_only_when_a_row_was_skipped(
+def test_a_schedule_import_fails_only_when_it_is_strict_and_skipped_a_row(
     aws: Cloud, tmp_path: Path, text: str, *, strict: bool, ends: bool
 ) -> None:
     path = tmp_path / "fall.csv"

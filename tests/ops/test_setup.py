@@ -1,4 +1,4 @@
-"""Tests of `make setup`: messages about missing programs, and updates of its folders."""
+"""Tests of `make setup`: its error messages, and the updates of its folders."""
 
 from __future__ import annotations
 
@@ -181,7 +181,9 @@ def test_setup_prints_how_a_shell_finds_invoke_unless_the_shell_finds_it(
     assert capsys.readouterr().out == ("" if is_active else said)
 
 
-def test_setup_does_nothing_when_all_folders_are_up_to_date(installation: Installation) -> None:
+def test_bring_up_to_date_returns_true_only_when_a_folder_is_out_of_date(
+    installation: Installation,
+) -> None:
     assert setup.bring_up_to_date("Python", [step_of(installation)], disk_needed=0)
     assert not setup.bring_up_to_date("Python", [step_of(installation)], disk_needed=0)
 
@@ -233,7 +235,7 @@ def test_make_setup_uses_the_python_of_the_project_when_the_project_has_one(
     assert printed == f"{'.venv/bin/python' if made else 'python3'} -m ops.setup\n"
 
 
-def test_make_setup_ends_without_output_within_seconds_when_the_project_is_set_up() -> None:
+def test_make_setup_ends_without_output_within_5_seconds_when_the_project_is_set_up() -> None:
     done = subprocess.run(
         ["make", "setup", f"PYTHON={setup.interpreter_outside()}"],
         cwd=ROOT,

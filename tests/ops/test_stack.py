@@ -39,7 +39,9 @@ def test_check_code_bucket_raises_an_error_that_names_the_bucket_when_the_bucket
 @pytest.mark.parametrize(
     ("name", "value"), [("LAMBDA_ARCHITECTURE", "x86_64"), ("LAMBDA_RUNTIME", "python3.14")]
 )
-def test_packages_are_refused_when_the_template_has_another_platform(name: str, value: str) -> None:
+def test_check_platform_raises_an_error_when_packages_for_lambda_do_not_fit_the_settings(
+    name: str, value: str
+) -> None:
     settings = load({**SETTINGS, name: value}, None)
     with pytest.raises(OpsError, match=f"{name} is {value}"):
         stack.check_platform(settings, lambda_())
@@ -82,7 +84,7 @@ def test_the_error_of_a_failed_cdk_cli_names_the_log(tmp_path: Path) -> None:
         cli.run("no-such-command", log=log)
 
 
-def test_the_schedule_is_saved_in_the_form_that_csv_import_reads(
+def test_save_schedule_writes_a_private_csv_file_and_overwrites_no_other_content(
     aws: Cloud, tmp_path: Path
 ) -> None:
     events = [

@@ -1,4 +1,4 @@
-"""Tests of the question before a change of a production stack, and of the look-up of a stack."""
+"""Tests of `ops/target.py`: confirmations, interactive use, and the look-up of a stack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_change_needs_confirmation_only_when_the_stack_is_production() -> None
     target.confirm_production("zip-prod", lambda _: " Y ")
 
 
-def test_is_interactive_is_false_when_noninteractive_is_set() -> None:
+def test_is_interactive_is_false_when_noninteractive_has_a_value() -> None:
     assert target.is_interactive({})
     assert target.is_interactive({"NONINTERACTIVE": ""})
     assert not target.is_interactive({"NONINTERACTIVE": "1"})

@@ -112,7 +112,7 @@ def test_a_command_refuses_an_empty_or_malformed_uuid(command: tuple[str, ...], 
         ("schedule.import-json", b"{'", "is not JSON"),
     ],
 )
-def test_a_schedule_import_explains_a_wrong_file(
+def test_a_schedule_import_explains_a_missing_or_malformed_file(
     command: str, content: bytes | None, reason: str, folder: Path
 ) -> None:
     path = folder / "wrong"

@@ -1,4 +1,4 @@
-"""Judge a world that has run: the fate of each file, the queues, states and mails.
+"""Judge a world that has run: its files, uploads, messages, states, mails and errors.
 
 The judge shares no code with production. The judge derives the expected result from the scenario,
 the answers that people got and the project's documents. In unclear cases the judge is lenient,
@@ -47,7 +47,7 @@ from tests.simulation.world import BEGIN
 MINIMUM_SECONDS = 120.0
 
 UNTITLED = "…"
-"""The title of a segment without chapters."""
+"""The title of the chapter that fills a segment for which Zoom made no chapters."""
 
 CUE = re.compile(r"(\d\d):(\d\d):(\d\d\.\d{3}) --> .*\n(.*)")
 
@@ -289,7 +289,10 @@ class _Recording:
                 yield message
 
     def _followed(self) -> Iterator[Verdict]:
-        """Check that follow ended with the right result after few polls, and mailed failures."""
+        """Check that follow ended with the right result after few polls.
+
+        A mail has to report an ingest that failed, or whose result stayed open.
+        """
         record = self.played.cloud.recordings.items()
         known = next((item for item in record if item["uuid"] == self.truth.uuid), {})
         latest = {ingest.id: ingest for ingest in self.ingests}
@@ -399,7 +402,7 @@ class _Recording:
             yield from self._texts(CHAPTERS, (0.0, 100.0), is_needed=self._needs_chapters())
 
     def _summaries(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check that an ingest has once each summary of its segments that Zoom served in time.
+        """Check that an ingest has each summary that Zoom served in time, and no summary twice.
 
         The pipeline stages summaries after the videos. So a summary was in time if Zoom served it
         no later than the last video. `_content` checks the bytes.

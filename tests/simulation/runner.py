@@ -56,7 +56,7 @@ def run_seed(seed: int, profile: Profile, most_faults: int) -> Outcome:
 
 
 def fault_name(fault: Fault) -> str:
-    """Return a fault's name in the table: its kind, and its service if it has one."""
+    """Return a fault's name in the table, such as "slow s3" or "crash before"."""
     service, dot, _ = fault.target.partition(".")
     return f"{fault.kind} {service if dot or fault.kind is Kind.OUTAGE else ''}".strip()
 
@@ -115,7 +115,7 @@ def reported_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
 
 
 def shrunk(scenario: Scenario, category: Category) -> Scenario:
-    """Remove parts of a scenario while it ends in the category, and return what is left."""
+    """Leave out parts as long as the scenario's world ends in the category. Return the rest."""
     smaller: Scenario | None = scenario
     while smaller is not None:
         scenario = smaller

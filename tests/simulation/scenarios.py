@@ -1,4 +1,4 @@
-"""Scenarios from seeds: recordings, Zoom's webhook events, people's requests, and faults."""
+"""Scenarios from seeds, with recordings, happenings, a site and faults."""
 
 from __future__ import annotations
 

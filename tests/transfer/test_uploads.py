@@ -39,7 +39,7 @@ RANGES = pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no
 
 @contextmanager
 def no_open_sockets() -> Iterator[None]:
-    """Yield, and then fail if the `with` block left a connection open that nothing refers to."""
+    """Fail if the `with` block leaves an open connection that nothing refers to."""
     gc.collect()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
@@ -185,7 +185,7 @@ class TestTwoRuns:
         self.run_both(harness, copies, when=lambda: True)
 
     @pytest.mark.parametrize("parts", [1, 4, 7])
-    def test_object_in_s3_is_the_new_version_when_the_source_changes_during_the_first_of_two_copies(
+    def test_s3_object_is_the_new_version_when_the_source_changes_during_the_first_of_two_copies(
         self, harness: Harness, parts: int
     ) -> None:
         kinds = harness.s3.counts.kinds

@@ -61,7 +61,7 @@ class S3Peer(Server):
         return self._bucket.uploads()
 
     def body(self, key: str) -> bytes:
-        """Return an object's bytes. Only the mode `keep` stores bytes.
+        """Return an object's bytes, or b"" unless the mode is `keep`.
 
         Raises:
             S3Error: No object has the key.
@@ -107,7 +107,8 @@ class S3Peer(Server):
         """Read and return the body. Count the bytes if the body belongs to an object or part.
 
         Raises:
-            S3Error: The body is wrong, or a fault of the kind `status` affects the request.
+            S3Error: The body or its checksum is refused (see `receive`), or a fault of the kind
+                `status` happens in the middle of the body.
             ConnectionClosed: The client closed the connection, or sent a malformed body.
             ConnectionCut: A fault breaks the connection off.
         """

@@ -117,7 +117,7 @@ class S3Bucket:
             return self._uploads_in_order()
 
     def data(self, key: str) -> bytes:
-        """Return an object's bytes. Only the mode `keep` stores bytes.
+        """Return an object's bytes, or b"" unless the mode is `keep`.
 
         Raises:
             S3Error: No object has the key.
@@ -384,7 +384,7 @@ def _upload_fields(upload: S3Upload, encode: Callable[[str], str]) -> Sequence[F
 
 
 def _tags(call: Call, part: S3Part) -> dict[str, str]:
-    """Return the ETag and, if the request had one, the checksum, as headers of the answer."""
+    """Return the headers with the ETag and, if the request had a checksum, the checksum."""
     return {
         "ETag": f'"{part.etag}"',
         **({CHECKSUM: _checksum(part)} if call.body.has_checksum else {}),

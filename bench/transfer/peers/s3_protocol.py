@@ -44,6 +44,8 @@ def document(name: str, *fields: Field, namespace: str = NAMESPACE) -> bytes:
 def named_parts(body: bytes) -> list[tuple[int, str, str]]:
     """Return number, ETag and checksum of the parts that a CompleteMultipartUpload names.
 
+    A missing checksum is "".
+
     Raises:
         S3Error: The body is malformed, or names no part or more than `MOST_PARTS`.
     """

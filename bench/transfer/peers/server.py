@@ -175,7 +175,7 @@ class Server(ABC):
             else:
                 connection.finish()
         except (OSError, ConnectionClosed):
-            # Nobody waits for an answer, because the client closed the connection or sent no HTTP.
+            # The client closed the connection, sent invalid HTTP, or sent nothing for too long.
             pass
         finally:
             sock.close()
@@ -191,7 +191,7 @@ class Server(ABC):
         return stays and request.headers.get("connection", "").lower() != "close"
 
     def _set_pacers(self, connection: Connection) -> None:
-        """Set a connection's speed limits if the server's limits have changed."""
+        """Give a connection the current speed limits of the server."""
         if self._shared not in connection.pacers and self._link.is_paced:
             own = Pacer(self._link.conn_mbps, CONNECTION_BURST, self.closing.wait)
             connection.pacers = (self._shared, own)

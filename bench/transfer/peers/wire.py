@@ -174,7 +174,7 @@ class Connection:
     def linger(self) -> None:
         """End the connection after an answer that was sent before the whole body was read.
 
-        Drop up to 64 MiB of the body, because the client may read the answer only after sending.
+        Drop up to 64 MiB of the body, which some clients send before they read the answer.
         """
         with contextlib.suppress(OSError, ConnectionClosed):
             limit_call_time(self.sock, CLOSE_SECONDS)

@@ -2,7 +2,7 @@
 
 `/rec/download/<name>` redirects to `/cdn/<name>.mp4?sig=…`.
 As at Zoom, a request for `/rec/download/…` without the token gets 200 and a page of HTML, and URLs
-of the CDN expire.
+of the CDN can expire.
 `local.neighbours.zoom` is the stand-in for Zoom in the local stack. The stand-in of this module
 generates its files, limits its speed and breaks answers off at an exact byte, as measurements need.
 """

@@ -102,7 +102,7 @@ def test_opencast_stand_in_refuses_a_track_with_400_when_a_part_is_missing_or_wr
     assert not opencast.added
 
 
-def test_opencast_stand_in_refuses_a_track_with_409_while_a_workflow_runs(
+def test_opencast_stand_in_refuses_tracks_and_workflows_with_409_while_a_workflow_is_active(
     client: Client, event: str, opencast: OpencastStandIn
 ) -> None:
     assert start(client) == 201

@@ -109,7 +109,7 @@ def test_opencast_stand_in_refuses_an_ingest_with_400_when_a_part_is_wrong(
     assert client.admin("/api/events/mp-1").status_code == 404
 
 
-def test_opencast_stand_in_refuses_an_ingest_with_400_when_flavor_media_or_metadata_are_missing(
+def test_opencast_stand_in_answers_400_when_an_ingest_lacks_flavor_media_or_metadata(
     client: Client, files: FileServer
 ) -> None:
     identifier, title, flavor, media = lecture(files)
@@ -129,7 +129,7 @@ def test_opencast_stand_in_refuses_an_ingest_with_400_when_flavor_media_or_metad
         "{files}/b/bare",
     ],
 )
-def test_opencast_stand_in_answers_an_ingest_with_empty_500_when_a_file_cannot_be_fetched_or_named(
+def test_opencast_stand_in_answers_an_empty_500_when_a_file_cannot_be_fetched_or_named(
     client: Client, files: FileServer, uri: str
 ) -> None:
     spoiled = [*lecture(files), ("mediaUri", uri.format(files=files.url))]

@@ -44,7 +44,7 @@ def test_opencast_stand_in_leaves_gaps_in_workflow_ids_and_varies_namespace_pref
 
 
 @pytest.mark.parametrize("workflow", ["/unknown", "", "/"])
-def test_opencast_stand_in_starts_the_default_workflow_when_the_requested_workflow_is_unknown(
+def test_opencast_stand_in_starts_the_default_workflow_when_no_known_workflow_is_requested(
     client: Client, files: FileServer, workflow: str
 ) -> None:
     assert client.ingest(lecture(files), workflow).status_code == 200
@@ -53,7 +53,7 @@ def test_opencast_stand_in_starts_the_default_workflow_when_the_requested_workfl
     assert ingest["workflow"] == "schedule-and-upload"
 
 
-def test_opencast_stand_in_refuses_an_ingest_with_409_only_while_a_workflow_of_its_event_is_active(
+def test_opencast_stand_in_answers_409_only_while_the_event_has_an_active_workflow(
     client: Client, files: FileServer, clock: Clock
 ) -> None:
     assert client.ingest(lecture(files)).status_code == 200

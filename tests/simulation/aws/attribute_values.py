@@ -29,7 +29,7 @@ MISSING: Final = _Missing()
 
 
 class InvalidRequest(Exception):
-    """DynamoDB's refusal of a request: a ValidationException with this text."""
+    """DynamoDB's refusal of a request: a ValidationException with the text of this error."""
 
 
 class BadPath(InvalidRequest):

@@ -13,7 +13,7 @@ from tests.simulation.play import Played, play
 
 BURST = Load(300)
 LONGEST_OF_MEDIAN = 2.5
-"""Longest allowed wait as a multiple of the median. A queue without order has a multiple of two."""
+"""Longest allowed wait as a multiple of the median. A steady rate gives a multiple of two."""
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def transcript(segment: int, made: float) -> FileTruth:
 
 
 def world(*made: float) -> Scenario:
-    """Make a world with two segments. Zoom finishes the transcripts at the seconds `made`."""
+    """Make a scenario of two segments. Zoom finishes the transcripts at the seconds `made`."""
     videos = (file(0), file(1))
     transcripts = tuple(transcript(number, at) for number, at in enumerate(made))
     return scenario(
@@ -81,7 +81,7 @@ def chapters(segment: int, made: float) -> FileTruth:
 
 
 def world_with_chapters(made: float, version: str = "19.0.0") -> Scenario:
-    """Make a world with transcripts, and with chapters that Zoom finishes at the second `made`."""
+    """Make a scenario with transcripts, and chapters that Zoom finishes at the second `made`."""
     begun = world(DONE + 60, DONE + 60)
     (recording,) = begun.recordings
     files = (*recording.files, chapters(0, made), chapters(1, made))
@@ -125,7 +125,7 @@ def summary(segment: int, made: float, kind: str = "summary") -> FileTruth:
 
 
 def world_with_summaries(made: float, *, attachments: bool = True) -> Scenario:
-    """Make a world with summaries of two segments, which Zoom finishes at the second `made`."""
+    """Make a scenario of two segments whose summaries Zoom finishes at the second `made`."""
     begun = world()
     (recording,) = begun.recordings
     summaries = (summary(segment, made, kind) for segment in (0, 1) for kind in SUMMARIES)

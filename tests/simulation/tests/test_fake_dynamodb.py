@@ -101,7 +101,7 @@ def attribute_of(part: tuple[str, str]) -> str:
 
 @st.composite
 def update_expressions(draw: st.DrawFn) -> str:
-    """Draw an update without overlapping paths. moto refuses these later than DynamoDB does."""
+    """Draw an update without overlapping paths, which moto refuses later than DynamoDB does."""
     chosen = draw(st.lists(st.sampled_from(PARTS), min_size=1, max_size=4, unique_by=attribute_of))
     words = draw(st.permutations(["SET", "REMOVE", "ADD", "DELETE"]))
     clauses = [(word, [text for kind, text in chosen if kind == word]) for word in words]

@@ -64,7 +64,7 @@ def test_presigned_url_fails_when_its_object_is_gone_or_the_url_was_changed(
         assert caught.value.status == status
 
 
-def test_objects_and_uploads_expire_at_the_midnight_after_their_days(now: Time) -> None:
+def test_objects_and_uploads_expire_at_the_midnight_after_the_given_days(now: Time) -> None:
     now.now = 10 * 86400.0 + 1
     bucket = FakeBucket("b", call=call_directly, now=now, new_id=Ids())
     bucket.store("key", b"token")

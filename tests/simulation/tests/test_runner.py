@@ -58,7 +58,7 @@ def test_shrunk_world_ends_in_the_same_category_with_fewer_parts() -> None:
     assert len(smaller.happenings) < len(scenario.happenings)
 
 
-def test_reports_are_counted_together_when_only_numbers_differ() -> None:
+def test_reports_of_missing_files_are_counted_together_when_only_numbers_differ() -> None:
     texts = tuple(
         f"reported: f{number} is not in Opencast. Dead letter: attempt {number} failed"
         for number in (1, 2)

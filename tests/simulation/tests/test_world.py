@@ -111,7 +111,7 @@ def test_request_has_its_effect_twice_when_botocore_repeats_it() -> None:
         (Kind.SENT_TWICE, "zoom.api"),
     ],
 )
-def test_fault_has_not_struck_when_its_call_can_not_crash_or_be_repeated(
+def test_fault_has_not_struck_when_its_call_cannot_crash_or_be_repeated(
     kind: Kind, name: str
 ) -> None:
     simulated = world(Fault(kind, name, 1))
@@ -169,7 +169,7 @@ def test_wait_ends_when_the_promise_is_kept_or_the_timeout_is_over() -> None:
     assert seen == [(False, 2.0), (True, 5.0)]
 
 
-def test_run_fails_when_the_world_never_ends() -> None:
+def test_run_of_a_world_raises_endless_when_the_world_never_ends() -> None:
     simulated = world()
 
     def work() -> None:

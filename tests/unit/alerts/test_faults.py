@@ -50,7 +50,7 @@ def test_log_records_of_a_recording_belong_to_one_fault_when_only_ids_times_or_n
 
 
 @pytest.mark.parametrize(("first", "second"), OTHER)
-def test_log_records_belong_to_different_faults_when_message_recording_location_or_crash_differs(
+def test_log_records_belong_to_different_faults_when_text_recording_location_or_crash_differs(
     first: LogRecord, second: LogRecord
 ) -> None:
     assert [fault.records for fault in faults(first, second)] == [(first,), (second,)]

@@ -221,7 +221,7 @@ class TestAbsence:
             (ingest(post(), is_shown=True), 1, False, Absence.DELETED),
         ],
     )
-    def test_absence_of_an_event_depends_on_its_ingest_record_the_time_and_whether_opencast_is_idle(
+    def test_absence_of_an_event_depends_on_ingest_record_time_and_whether_opencast_is_idle(
         self, known: IngestRecord, minutes: float, is_idle: bool | None, expected: Absence
     ) -> None:
         now = NOW + timedelta(minutes=minutes)
@@ -232,7 +232,7 @@ class TestAbsence:
         ("minutes", "expected"),
         [(-1, Absence.DELETED), (0, Absence.DELETED), (1, Absence.ASKED_AGAIN)],
     )
-    def test_absence_of_a_shown_event_counts_as_asked_again_when_the_request_is_newer_than_the_post(
+    def test_absent_event_that_was_shown_counts_as_asked_again_when_a_request_follows_the_post(
         self, minutes: float, expected: Absence
     ) -> None:
         known = ingest(post(outcome=TAKEN), is_shown=True)

@@ -84,7 +84,7 @@ def test_earlier_publication_of_an_event_does_not_count_until_the_workflow_has_e
     assert fate_of(News(event=event, workflow=Workflow(state=own))) is None
 
 
-def test_ingest_fails_when_its_workflow_failed_despite_an_earlier_publication() -> None:
+def test_ingest_fails_despite_an_earlier_publication_when_its_workflow_has_failed() -> None:
     event = Event(state=WorkflowState.FAILED, is_published=True)
     answer = News(event=event, workflow=Workflow(state=WorkflowState.FAILED))
     assert fate_of(answer) is Fate.FAILED

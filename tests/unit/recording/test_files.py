@@ -1,4 +1,4 @@
-"""Unit tests of a recording's files, subject and uuid, and of meeting numbers."""
+"""Unit tests of facts about a recording, such as its ids, views, segments and staging keys."""
 
 from __future__ import annotations
 

@@ -344,7 +344,7 @@ class TestNextMessage:
         assert self.left(site) == 1
 
 
-def test_message_is_retried_until_its_last_receive_when_the_failure_policy_finds_the_ledger_busy(
+def test_message_is_retried_until_its_last_receive_when_the_failure_policy_raises_ledger_busy(
     site: Site,
 ) -> None:
     site.fail_with(ZoomUnreachable("Zoom is down."))

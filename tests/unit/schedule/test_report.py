@@ -1,4 +1,4 @@
-"""The report of an import of the schedule in the terminal."""
+"""The terminal report of a schedule import."""
 
 from __future__ import annotations
 

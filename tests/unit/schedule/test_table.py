@@ -59,7 +59,7 @@ def test_schedule_table_reads_more_than_one_page(aws: Cloud) -> None:
     assert len(table.all()) == 5
 
 
-def test_schedule_table_uses_strongly_consistent_reads(aws: Cloud) -> None:
+def test_scans_of_the_schedule_table_are_strongly_consistent(aws: Cloud) -> None:
     # An import that read an older state of the table would restore that state.
     table = ScheduleTable(aws.schedule)
     long = ScheduledClass(day="M", time="9:30", title="x" * 300_000)

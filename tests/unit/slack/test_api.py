@@ -71,7 +71,7 @@ def web(server: Web) -> Web:
 
 @dataclass
 class Groups:
-    """A stand-in for Slack's API of a workspace with user groups."""
+    """A harness with a web server that answers about user groups as Slack's API does."""
 
     web: Web
     context: ssl.SSLContext

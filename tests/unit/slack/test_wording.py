@@ -1,4 +1,4 @@
-"""Texts in Slack's answers, such as those about states, reasons and scheduled classes."""
+"""Texts in answers to Slack, such as texts about states, reasons and scheduled classes."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_request_without_a_series_needs_nothing_when_the_recording_is_in_opencas
     assert "Nothing to do: the recording is in Opencast already." in shown
 
 
-def test_overdue_retry_says_since_when_it_is_due() -> None:
+def test_slack_text_of_an_overdue_retry_says_since_when_the_retry_is_due() -> None:
     due = "2026-10-14T18:35:00Z"
     shown = lines(State.UPLOADER_FAILED, now=UPDATED + timedelta(hours=1), retry_due=due)
     assert shown[2] == (
@@ -173,7 +173,7 @@ def test_overdue_retry_says_since_when_it_is_due() -> None:
     )
 
 
-def test_failed_ingest_says_that_it_is_not_retried_when_the_retry_time_is_unreadable() -> None:
+def test_slack_text_says_that_an_ingest_is_not_retried_when_the_retry_time_is_unreadable() -> None:
     shown = lines(State.UPLOADER_FAILED, retry_due="soon")
     assert shown[2].startswith("It isn't retried automatically: an operator has to look")
 
@@ -183,7 +183,7 @@ def test_reason_of_an_ingest_in_progress_is_shown() -> None:
     assert shown[2] == "Reason: Zoom hasn't finished; asks again at noon"
 
 
-def test_only_a_failed_upload_names_the_cluster() -> None:
+def test_slack_text_names_the_cluster_only_when_the_upload_failed() -> None:
     assert lines(State.UPLOADER_FAILED, "oc-prod")[1] == "Upload failed (cluster oc-prod)"
     for state in set(State) - {State.UPLOADER_FAILED}:
         assert "oc-prod" not in " ".join(lines(state, "oc-prod"))
@@ -215,7 +215,7 @@ def test_lines_of_a_failed_ingest_have_its_reason_whatever_the_text_of_the_reaso
     assert shown == [*plain[:3], *([f"Reason: {words}"] if reason else []), *plain[3:]]
 
 
-def test_scheduled_classes_are_listed_in_the_order_of_the_week() -> None:
+def test_scheduled_classes_are_in_the_order_of_the_week_and_each_series_is_named_once() -> None:
     meeting = ScheduledMeeting(
         zoom_series_id="1",
         opencast_series_id="S0",

@@ -48,7 +48,7 @@ def test_every_situation_has_phrases_and_all_phrases_belong_to_a_situation() -> 
 
 @pytest.mark.parametrize("situation", Situation)
 class TestEverySituation:
-    def test_mail_about_an_ingest_says_what_happens_and_what_to_do(
+    def test_outlook_and_advice_in_a_mail_about_an_ingest_end_with_a_full_stop(
         self, situation: Situation
     ) -> None:
         words = example(situation)

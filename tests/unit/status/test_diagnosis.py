@@ -338,7 +338,7 @@ def test_diagnosis_with_another_ingest_has_the_situation_of_its_example() -> Non
         assert diagnosis_of(known, other).situation is situation
 
 
-def test_retry_time_is_read_as_utc() -> None:
+def test_retry_time_is_read_only_from_the_row_of_a_failed_ingest() -> None:
     failed = row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:45:00Z")
     assert retry_at(failed) == timestamps.parse("2026-10-14T18:45:00Z")
     assert retry_at(row(State.SENT_TO_UPLOADER, retry_due="2026-10-14T18:45:00Z")) is None

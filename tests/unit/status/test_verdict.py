@@ -143,7 +143,7 @@ def test_verdict_on_a_failed_ingest_needs_attention_unless_another_is_in_opencas
 
 
 @pytest.mark.parametrize(("_situation", "known"), EXAMPLES)
-def test_verdict_is_a_sentence_in_each_situation_that_follows_from_one_row(
+def test_verdict_ends_with_one_full_stop_in_each_situation_that_follows_from_one_row(
     _situation: object, known: StatusRow
 ) -> None:
     text = verdict(known).text

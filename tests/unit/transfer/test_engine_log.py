@@ -51,7 +51,9 @@ def lines() -> Iterator[Lines]:
     logger.setLevel(level)
 
 
-def test_log_of_the_engine_has_a_record_of_each_staged_file(copying: Copying, lines: Lines) -> None:
+def test_log_of_the_engine_has_a_record_when_a_file_is_staged_or_was_staged_before(
+    copying: Copying, lines: Lines
+) -> None:
     for _ in range(2):
         copying.run([copying.copy_of("chat")], clock=Clock(100.0))
     staged, already_staged = lines()
@@ -100,7 +102,7 @@ def test_log_has_the_progress_after_each_third_part_when_a_part_takes_two_second
     assert [line["bytes"] for line in progress] == [15 * MIB, 30 * MIB]
 
 
-def test_log_names_the_file_and_its_bytes_when_the_next_run_has_to_continue(
+def test_log_names_the_file_and_the_copied_bytes_when_the_next_run_has_to_continue(
     copying: Copying, timed: TimedBucket, lines: Lines
 ) -> None:
     end = timed.clock.now + 20

@@ -220,7 +220,7 @@ class TestMark:
         st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
         st.dictionaries(st.text(max_size=5), st.none() | st.integers(0, 9) | st.text(max_size=5)),
     )
-    def test_identity_of_a_destination_does_not_depend_on_the_order_of_fields(
+    def test_identity_of_a_destination_depends_on_key_and_source_but_not_on_the_order_of_fields(
         self, metadata: dict[str, str], source: dict[str, Any]
     ) -> None:
         destination = Destination("k", metadata, source)

@@ -139,7 +139,7 @@ class TestContinues:
         harness.read(0, 9)
         assert harness.slept[1] == 4.0
 
-    def test_range_continues_any_number_of_times_while_bytes_arrive(self) -> None:
+    def test_range_continues_after_50_failures_when_bytes_arrive_before_each_failure(self) -> None:
         harness = harness_of(*[Break(10)] * 50)
         assert harness.read(0, 600) == part_of(0, 600)
         assert len(harness.failures) == 50
@@ -165,7 +165,7 @@ class TestGivesUp:
         assert len(harness.file.requested) == FAILURES + 1
 
     def test_range_reader_gives_up_when_retry_after_is_longer_than_the_longest_pause(self) -> None:
-        # During a longer pause, S3 would close the request that sends the part.
+        # S3 closes a request that sends nothing for 20 seconds, so the reader's pauses are limited.
         harness = harness_of(Break(7), ZoomBusy("Zoom answered 503.", LONGEST_PAUSE + 1))
         with pytest.raises(ZoomBusy):
             harness.read()

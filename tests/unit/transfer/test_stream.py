@@ -244,7 +244,7 @@ class TestBuffers:
         assert second is not first
         assert {len(first), len(second)} == {10}
 
-    def test_stream_ends_before_the_part_that_exceeds_the_limit_is_sent(
+    def test_file_too_large_is_raised_before_a_stream_sends_the_part_that_exceeds_the_limit(
         self, streaming: Streaming
     ) -> None:
         streaming.most_bytes = 2 * LENGTH

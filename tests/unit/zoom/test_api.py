@@ -105,7 +105,7 @@ def header(gateway: Endpoint, name: str) -> str | None:
     return gateway.requests[-1].headers.get(name)
 
 
-def test_apigee_key_is_preferred_to_oauth_and_oauth_to_jwt_when_several_credentials_are_configured(
+def test_apigee_key_is_preferred_to_oauth_credentials_and_oauth_credentials_to_a_jwt(
     gateway: Endpoint, zoom: ZoomStandIn, clients: Clients
 ) -> None:
     settings = OAUTH | {"zoom_oauth_url": zoom.oauth_url, "zoom_api_key": "key"}
@@ -370,7 +370,7 @@ def test_retry_after_returns_seconds_for_valid_forms_and_none_for_invalid_forms(
     assert after("2026-10-14T18:30:05", clock) == 5
     assert after("2026-10-14T14:30:05-04:00", clock) == 5
     assert after("2026-10-14T18:29:00Z", clock) == 0
-    # 400 digits would be infinite seconds.
+    # A number of 400 digits would be infinite as a float.
     invalid = ("", "soon", "-5", "1.5", "Mon, 01 Jan 99999999999 00:00:00 GMT", "9" * 400)
     assert [after(text, clock) for text in invalid] == [None] * 6
 

@@ -209,7 +209,7 @@ class TestNames:
             ("inline", ""),
         ],
     )
-    def test_file_name_is_taken_from_the_content_disposition_when_the_url_has_none(
+    def test_file_name_is_taken_from_the_content_disposition_when_the_url_has_no_name(
         self, opener: Opener, web: Web, disposition: str, name: str
     ) -> None:
         web.pages = {

@@ -230,7 +230,7 @@ class TestNames:
             ("https://h", ""),
         ],
     )
-    def test_file_name_in_a_url_is_its_last_path_component_or_empty_when_it_has_no_extension(
+    def test_file_name_in_a_url_is_the_last_part_of_the_path_or_empty_without_an_extension(
         self, url: str, name: str
     ) -> None:
         assert name_in_url(url) == name
@@ -287,7 +287,7 @@ class TestNames:
         ("", "no host"),
     ],
 )
-def test_host_is_read_from_a_url_without_its_secrets(url: str, host: str) -> None:
+def test_host_of_a_url_is_its_host_name_alone_or_the_words_no_host(url: str, host: str) -> None:
     assert host_of(url) == host
 
 

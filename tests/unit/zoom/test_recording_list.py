@@ -172,7 +172,7 @@ def test_list_request_is_retried_after_the_seconds_of_retry_after_when_zoom_answ
     assert site.watch.slept == [7, 7]
 
 
-def test_list_request_is_retried_with_backoff_when_a_429_has_no_retry_after(site: Site) -> None:
+def test_list_request_is_retried_after_a_wait_when_a_429_has_no_retry_after(site: Site) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("a==")
     site.zoom.fail(Fault("status", where="api", status=429, times=3))

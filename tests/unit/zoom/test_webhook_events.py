@@ -1,4 +1,4 @@
-"""Unit tests of parsing webhook events, complete and with missing fields."""
+"""Unit tests of parsing webhook events."""
 
 from __future__ import annotations
 
@@ -214,7 +214,9 @@ def test_on_demand_request_is_parsed_as_bad_ingest_when_a_file_lacks_its_id() ->
     assert str(bad).startswith("Bad webhook data: ")
 
 
-def test_on_demand_request_has_its_options() -> None:
+def test_on_demand_request_gives_the_workflow_and_the_override_or_else_the_requested_series() -> (
+    None
+):
     options = ingest(on_demand(on_demand_series_id="S-1", oc_workflow="wf")).asked
     assert (options.oc_series_id, options.oc_workflow) == ("S-1", "wf")
     overridden = ingest(on_demand(on_demand_series_id="S-1", override_series_id="S-2")).asked
@@ -222,14 +224,14 @@ def test_on_demand_request_has_its_options() -> None:
 
 
 @pytest.mark.parametrize("name", ["id", "topic", "start_time"])
-def test_recording_event_is_unhandled_when_it_lacks_a_field(name: str) -> None:
+def test_recording_event_is_unhandled_when_it_lacks_id_topic_or_start_time(name: str) -> None:
     content = status_event()
     assert isinstance(parsed(content), StatusEvent)
     content["payload"]["object"] = without(content["payload"]["object"], name)
     assert isinstance(parsed(content), Unhandled)
 
 
-def test_only_mp4_and_chat_files_are_read_and_need_their_required_fields() -> None:
+def test_only_mp4_and_chat_files_are_read_and_an_mp4_without_a_required_field_is_refused() -> None:
     others: list[Json] = [{"file_type": "M4A"}, {"file_type": "TIMELINE"}, {}]
     files = files_of([mp4(), *others, chat(file_type="Chat")])
     assert [file.recording_id for file in files] == ["file-1", "chat-1"]
