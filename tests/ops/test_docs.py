@@ -72,8 +72,9 @@ def test_the_picture_of_the_demo_shows_only_passed_checks() -> None:
 
 
 def test_readme_and_contributing_list_the_environments_of_tox() -> None:
-    # `make test` starts the environments in this order, and each environment can run alone.
-    found = re.search(r"^env_list = (.+)$", (ROOT / "tox.ini").read_text(), re.MULTILINE)
+    # `make test` starts the environments in this order. Each known environment can run alone.
+    tox = (ROOT / "tox.ini").read_text()
+    found = re.search(r"^env_list = (.+)$", tox, re.MULTILINE)
     environments = found[1].split(", ") if found else []
     for document in ("README.md", "CONTRIBUTING.md"):
         text = (ROOT / document).read_text("utf-8")
@@ -82,7 +83,8 @@ def test_readme_and_contributing_list_the_environments_of_tox() -> None:
     contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     alone = re.search(r"tox -e unit +# or (.+)$", contributing, re.MULTILINE)
     assert alone
-    assert {"unit", *alone[1].split(", ")} == set(environments)
+    known = set(re.findall(r"^\[testenv:(\w+)\]", tox, re.MULTILINE))
+    assert {"unit", *alone[1].split(", ")} == known >= set(environments)
 
 
 def is_path(text: str) -> bool:
