@@ -96,7 +96,7 @@ def refused_download(stack: Stack) -> None:
     stack.refuse_download(recording)
     stack.send_completed(recording)
     stack.await_state(recording, "DOWNLOADER_FAILED", "permanent failure")
-    message = stack.take_dead_letter("download-dlq", recording.uuid)
+    message = stack.take_from_dlq("download-dlq", recording.uuid)
     assert "403" in message["MessageAttributes"]["FailedReason"]["StringValue"]
 
 
@@ -142,7 +142,7 @@ def unknown_series(stack: Stack) -> None:
     recording = stack.lecture(scheduled=False)
     stack.request_ingest(recording, "nowhere")
     stack.await_state(recording, "UPLOADER_FAILED", "Invalid Opencast series id.")
-    message = stack.take_dead_letter("upload-dlq.fifo", recording.uuid)
+    message = stack.take_from_dlq("upload-dlq.fifo", recording.uuid)
     reason = message["MessageAttributes"]["FailedReason"]["StringValue"]
     assert reason == "Invalid Opencast series id."
 
@@ -172,7 +172,7 @@ def backlogs(stack: Stack) -> None:
     sqs = stack.driver.client("sqs")
     sqs.send_message(QueueUrl=queue, MessageBody='{"uuid": "counted"}')
     assert stack.driver.backlogs()["downloads_dead"]["waiting"] > before
-    stack.take_dead_letter("download-dlq", "counted")
+    stack.take_from_dlq("download-dlq", "counted")
 
 
 def reconciled(stack: Stack) -> None:

@@ -231,7 +231,7 @@ class Stack:
         """Return the number of messages on a queue, including delayed and in-flight messages."""
         return count_messages(self.driver.client("sqs"), self.driver.queue_url(queue))
 
-    def take_dead_letter(self, queue: str, text: str) -> dict[str, Any]:
+    def take_from_dlq(self, queue: str, text: str) -> dict[str, Any]:
         """Wait for a message with `text` on a dead-letter queue. Delete and return the message."""
         sqs, url = self.driver.client("sqs"), self.driver.queue_url(queue)
 

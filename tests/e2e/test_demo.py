@@ -152,7 +152,7 @@ def test_a_failed_upload_is_counted_and_starts_no_workflow(stack: Stack) -> None
     recording = stack.lecture(scheduled=False)
     stack.request_ingest(recording, "nowhere")
     stack.await_state(recording, "UPLOADER_FAILED", "Invalid Opencast series id.")
-    stack.take_dead_letter("upload-dlq.fifo", recording.uuid)
+    stack.take_from_dlq("upload-dlq.fifo", recording.uuid)
     failed = Metric.RECORDING_FAILED
     assert_becomes(stack, lambda: metrics_of(stack.driver, recording).get(failed), 1)
     assert Metric.WORKFLOW_INITIATED not in metrics_of(stack.driver, recording)

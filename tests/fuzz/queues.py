@@ -50,7 +50,7 @@ def check_ended(aws: Aws, url: str, dead: str, given: Any, deps: Any) -> Iterato
     require(not (retried and receives >= limit), "A message comes back after its last receive")
     for letter in aws.queues.messages(dead):
         reason = letter.attributes.get("FailedReason", {}).get("StringValue", "")
-        require(reason, "A dead letter without a reason")
+        require(reason, "A message in a dead-letter queue without a reason")
         require("not foreseen" not in reason, f"A failure that nobody foresaw: {reason}")
     yield from aws.seen()
 

@@ -583,7 +583,11 @@ def _queues(played: Played) -> Iterator[Verdict]:
             yield Verdict(Category.STUCK, uuid_of(message.body), f"A message waits on {where}")
     for message in cloud.dead_letters():
         if not _reason(message):
-            yield Verdict(Category.STUCK, uuid_of(message.body), "A dead letter has no reason")
+            yield Verdict(
+                Category.STUCK,
+                uuid_of(message.body),
+                "A message in a DLQ has no reason",
+            )
     if played.is_endless:
         yield Verdict(Category.STUCK, "", f"The world still runs after {played.world.time:.0f} s")
 

@@ -173,7 +173,7 @@ MUTATIONS: Sequence[Mutation] = (
         seed=144,
     ),
     Mutation(
-        "a dead letter has no reason",
+        "a message in a dead-letter queue has no reason",
         QUEUES,
         "            MessageAttributes=_failed_reason(reason),\n",
         "",

@@ -57,8 +57,8 @@ def test_malformed_message_goes_to_the_dlq_in_a_new_container(
     }[name]
     event = {"Records": [record(environment, queue, '{"zip_id": "none"}')]}
     assert cold(name).handler(event, Context()) == {"batchItemFailures": []}
-    (dead_letter,) = environment.messages(dead)
-    assert "can't be read" in dead_letter["reason"]
+    (message,) = environment.messages(dead)
+    assert "can't be read" in message["reason"]
     assert Context.aws_request_id in capsys.readouterr().out
 
 

@@ -63,7 +63,7 @@ def test_fifo_queue_keeps_the_order_and_drops_repeated_messages(aws: Cloud) -> N
     ]
 
 
-class TestDeadLetters:
+class TestDeadLetterQueue:
     def test_message_on_a_dlq_has_the_reason_of_its_failure(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_dlq)
         queue.send_with_reason('{"a": 1}', "It is gone.", group="g", identity="m-1")
