@@ -186,6 +186,7 @@ def test_bring_up_to_date_returns_true_only_when_a_folder_is_out_of_date(
 ) -> None:
     assert setup.bring_up_to_date("Python", [step_of(installation)], disk_needed=0)
     assert not setup.bring_up_to_date("Python", [step_of(installation)], disk_needed=0)
+    assert installation.runs == [True]
 
 
 def test_setup_replaces_a_link_and_keeps_the_target_of_the_link(installation: Installation) -> None:
