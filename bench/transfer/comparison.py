@@ -4,7 +4,7 @@ Programs alternate within a repetition, so that changes of the machine's speed a
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -38,7 +38,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: Options) -> bool:
-    """Compare programs, and return whether every run of the first program counts."""
+    """Compare programs, and return the result of `counts` for the first program."""
     named = programs(options.sut, options.suts)
     available = [program for program in named if not program.missing]
     cases, loads = chosen(options.case, CASES), chosen(options.load, LOADS)
@@ -65,8 +65,13 @@ def _run(options: Options) -> bool:
             ]
             lines += measure_all(peers, jobs, options)
     show(summary.comparison(lines, notes))
-    first = named[0].name
-    return all(line.ok for line in lines if isinstance(line, Run) and line.program == first)
+    return counts(lines, named[0].name)
+
+
+def counts(lines: Sequence[Run | Curl], program: str) -> bool:
+    """Return whether a program ran, and every run of it counts."""
+    runs = [line for line in lines if isinstance(line, Run) and line.program == program]
+    return bool(runs) and all(run.ok for run in runs)
 
 
 def _add_connections_options(parser: argparse.ArgumentParser) -> None:

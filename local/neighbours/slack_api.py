@@ -48,7 +48,9 @@ class SlackApi:
         """Return the place of a request: a method's name, `response_url` or `elsewhere`."""
         if request.path.startswith("/api/"):
             return request.path.removeprefix("/api/")
-        return "response_url" if request.path in self._workspace.response_urls else "elsewhere"
+        with self._workspace.lock:
+            is_known = request.path in self._workspace.response_urls
+        return "response_url" if is_known else "elsewhere"
 
     def answer(self, request: Request) -> Answer:
         """Carry out a request, and return Slack's answer."""

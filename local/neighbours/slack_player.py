@@ -116,7 +116,7 @@ class Player:
         with workspace.lock:
             user = workspace.user(pressed.user)
             message = workspace.message(pressed.ts)
-            if message is None or message.only_for not in {None, user.id}:
+            if message is None or message not in workspace.seen_by(user):
                 raise KeyError(f"{user.name} sees no message {pressed.ts}")
             block_id, button = _button(message, pressed.action_id)
             channel = workspace.channels[message.channel]

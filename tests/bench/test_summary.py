@@ -11,6 +11,7 @@ import pytest
 from bench.transfer import results, summary
 from bench.transfer.chart import ticks
 from bench.transfer.command_line import main
+from bench.transfer.comparison import counts
 from bench.transfer.peers.s3_settings import S3Stats
 from bench.transfer.peers.zoom_settings import ZoomStats
 from bench.transfer.results import Curl, Run
@@ -61,6 +62,21 @@ def run(**other: object) -> Run:
 
 def curl(**other: object) -> Curl:
     return msgspec.structs.replace(CURL, **other)
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_success"),
+    [
+        ([run(), run(program="s3transfer", problem="no"), curl()], True),
+        ([run(), run(problem="no")], False),
+        ([run(program="s3transfer"), curl()], False),
+    ],
+    ids=["another program failed", "a run failed", "the program did not run"],
+)
+def test_benchmark_succeeds_only_if_its_first_program_ran_and_every_run_counts(
+    lines: list[Run | Curl], is_success: bool
+) -> None:
+    assert counts(lines, "engine") == is_success
 
 
 def test_benchmark_comparison_shows_medians_of_the_runs_that_count() -> None:

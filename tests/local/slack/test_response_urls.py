@@ -53,6 +53,16 @@ def test_slack_message_is_hidden_from_other_users_when_it_is_in_direct_messages(
     assert (client.seen_by("producer"), client.seen_by("stranger")) == (["for one"], [])
 
 
+def test_slack_stand_in_refuses_the_press_of_a_button_in_direct_messages_of_another_user(
+    client: Client,
+) -> None:
+    client.app.says(response_type="in_channel", blocks=[actions("next")])
+    ts = client.types(channel="direct").ts
+    assert ts
+    with pytest.raises(KeyError, match="sees no message"):
+        client.presses(ts, user="stranger")
+
+
 def test_slack_message_stays_private_when_its_replacement_has_the_type_in_channel(
     client: Client,
 ) -> None:
