@@ -247,7 +247,7 @@ class Functions(Construct):
             self,
             "ReconcileEveryHour",
             rule_name=names.of("reconcile"),
-            description="Looks for recordings whose webhook never came",
+            description="Looks for recordings whose webhook event never came",
             schedule=events.Schedule.rate(RECONCILE_EVERY),
             targets=[targets.LambdaFunction(self.alias(RECONCILE))],
         )

@@ -399,8 +399,8 @@ class Settings:
         _RECORDINGS,
         3,
         checks.integer(0, 30),
-        "How many days back reconcile looks in Zoom for recordings whose webhook never came. With "
-        "0, reconcile is off.",
+        "How many days back reconcile looks in Zoom for recordings whose webhook event never came. "
+        "With 0, reconcile is off.",
         read_by=(RECONCILE, STATUS_QUERY),
     )
 

@@ -53,7 +53,7 @@ class Metric(StrEnum):
     WEBHOOK_WRONGLY_SIGNED = (
         "WebhookWronglySigned",
         Unit.COUNT,
-        "One of those 401s: signed with an unknown secret. 0 for an event with Zoom's signature.",
+        "A 401 for an unknown secret. 0 for a webhook event with Zoom's signature.",
     )
     WEBHOOK_REJECTED = (
         "WebhookRejected",
@@ -63,12 +63,12 @@ class Metric(StrEnum):
     WEBHOOK_NOT_TAKEN = (
         "WebhookNotTaken",
         Unit.COUNT,
-        "The webhook answered 5xx to an event of Zoom's that it had authenticated.",
+        "The webhook answered 5xx to a webhook event of Zoom's that it had authenticated.",
     )
     RECORDINGS_RECONCILED = (
         "RecordingsReconciled",
         Unit.COUNT,
-        "Recordings that a run of reconcile requested: Zoom's webhook never came. Also 0.",
+        "Recordings that a run of reconcile requested: Zoom's webhook event never came. Also 0.",
     )
     RECORDING_IGNORED = (
         "RecordingIgnored",
