@@ -146,7 +146,7 @@ def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpo
 
 def exit_if_strict(report: ImportReport, *, strict: bool) -> None:
     """Raise Exit (1) after a strict import that skipped rows."""
-    skipped = sum(row.all_skipped for row in report.skipped)
+    skipped = sum(row.all_skipped for row in report.problems)
     if strict and skipped:
         raise Exit(f"Skipped rows, with --strict: {skipped}", code=1)
 

@@ -16,7 +16,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from ingester.errors import RequestError
 from ingester.schedule.importer import CSV_SOURCE, JSON_SOURCE, Sheet
 from ingester.schedule.model import DAYS, ScheduledClass
-from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
+from ingester.schedule.parsed import ParsedClass, ParsedSheet, RowProblem
 from ingester.schedule.retained import UnreadRow
 from ingester.schedule.sheet.cells import COLUMNS, course_label
 from ingester.schedule.sheet.parser import parse
@@ -164,7 +164,7 @@ def _without_header(parsed: ParsedSheet) -> ParsedSheet:
     return msgspec.structs.replace(
         parsed,
         classes=tuple(msgspec.structs.replace(row, row=row.row - 1) for row in parsed.classes),
-        skipped=tuple(msgspec.structs.replace(row, row=row.row - 1) for row in parsed.skipped),
+        problems=tuple(msgspec.structs.replace(row, row=row.row - 1) for row in parsed.problems),
     )
 
 
@@ -195,21 +195,21 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
     classes.
     """
     classes: list[ParsedClass] = []
-    skipped: list[SkippedRow] = []
+    problems: list[RowProblem] = []
     for number, row in enumerate(rows, start=1):
         meeting = _text(row.get(KEY))
         entries = row.get("events") or []
         if not re.fullmatch(r"[0-9]{3,}", meeting):
             reason = f"{KEY} is no meeting's number"
             of_courses = _unread_without_meeting(row, entries, source)
-            skipped.extend(_skipped(name, number, reason, unread) for unread in of_courses)
+            problems.extend(_skipped(name, number, reason, unread) for unread in of_courses)
         elif not isinstance(entries, list):
             reason = f"meeting {meeting}: its events can't be read"
             unread = UnreadRow(source=source, meeting=meeting)
-            skipped.append(_skipped(name, number, reason, unread))
+            problems.append(_skipped(name, number, reason, unread))
         elif not entries:
             # An empty list can be read: the meeting has no scheduled class that would have to stay.
-            skipped.append(_skipped(name, number, f"meeting {meeting} has no events", None))
+            problems.append(_skipped(name, number, f"meeting {meeting} has no events", None))
         else:
             for index, entry in enumerate(entries, start=1):
                 scheduled = _scheduled(row, entry, source)
@@ -217,10 +217,10 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
                     reason = f"meeting {meeting}, event {index}: {problem}"
                     course = _course(row, entry)
                     unread = UnreadRow(source=source, meeting=meeting, course=course)
-                    skipped.append(_skipped(name, number, reason, unread))
+                    problems.append(_skipped(name, number, reason, unread))
                 else:
                     classes.append(ParsedClass(number, meeting, scheduled))
-    return ParsedSheet(name=name, source=source, classes=tuple(classes), skipped=tuple(skipped))
+    return ParsedSheet(name=name, source=source, classes=tuple(classes), problems=tuple(problems))
 
 
 def _unread_without_meeting(
@@ -238,9 +238,9 @@ def _unread_without_meeting(
     return [UnreadRow(source=source, course=course) for course in courses] or [None]
 
 
-def _skipped(name: str, number: int, reason: str, unread: UnreadRow | None) -> SkippedRow:
+def _skipped(name: str, number: int, reason: str, unread: UnreadRow | None) -> RowProblem:
     label = course_label(unread.course or "") if unread else ""
-    return SkippedRow(name, number, reason, unread=unread, course=label)
+    return RowProblem(name, number, reason, unread=unread, course=label)
 
 
 def _scheduled(row: Mapping[str, Any], entry: Any, source: str) -> ScheduledClass:

@@ -18,7 +18,7 @@ from requests.auth import HTTPDigestAuth
 
 from ingester.schedule.importer import OPENCAST_SOURCE
 from ingester.schedule.model import ScheduledClass
-from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
+from ingester.schedule.parsed import ParsedClass, ParsedSheet, RowProblem
 from ingester.schedule.retained import UnreadRow
 from ops.command import OpsError
 
@@ -203,10 +203,10 @@ def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
     """Return the listed scheduled classes as lectures. Unusable entries become skipped rows."""
     source = f"{OPENCAST_SOURCE}{host}"
     classes: list[ParsedClass] = []
-    skipped: list[SkippedRow] = []
+    problems: list[RowProblem] = []
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
-            skipped.append(SkippedRow(host, number, "it is no object"))
+            problems.append(RowProblem(host, number, "it is no object"))
             continue
         try:
             meeting = _meeting(_text(row, "zoomLink"))
@@ -215,8 +215,8 @@ def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
             ]
         except ValueError as error:
             reason = f"{_text(row, 'seriesNumber') or 'no seriesNumber'}: {error}"
-            skipped.append(SkippedRow(host, number, reason, unread=_unread(row, source)))
-    return ParsedSheet(name=host, source=source, classes=tuple(classes), skipped=tuple(skipped))
+            problems.append(RowProblem(host, number, reason, unread=_unread(row, source)))
+    return ParsedSheet(name=host, source=source, classes=tuple(classes), problems=tuple(problems))
 
 
 def _scheduled(row: Mapping[str, Any], source: str) -> list[ScheduledClass]:

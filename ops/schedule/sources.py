@@ -36,7 +36,7 @@ def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
     plan = plan_import(before, [], ReplacedSources(names=frozenset({wanted})))
     if not dry_run:
         table.apply(plan.put, plan.delete)
-    return ImportReport(plan=plan, meetings=0, classes=0, skipped=(), before=tuple(before))
+    return ImportReport(plan=plan, meetings=0, classes=0, problems=(), before=tuple(before))
 
 
 def _classes_by_source(meetings: Iterable[ScheduledMeeting]) -> Counter[str]:

@@ -61,7 +61,7 @@ def check_csv(given: Any) -> Iterator[str]:
     table = functions.schedule_update_of(aws, "", {}).schedule
     try:
         report = import_sheets(table, [read_csv(path)], ReplacedSources())
-        yield from map(str, report.skipped)
+        yield from map(str, report.problems)
     except (OpsError, RequestError) as error:
         yield str(error)
     yield from aws.seen()
@@ -83,7 +83,7 @@ def check_json(given: Any) -> Iterator[str]:
     try:
         parsed = read_json(written("a.json", encoded(given)))
         import_parsed(table, [parsed], ReplacedSources(names=frozenset({parsed.source})))
-        yield from map(str, parsed.skipped)
+        yield from map(str, parsed.problems)
     except (OpsError, RequestError) as error:
         yield str(error)
     yield from aws.seen()

@@ -48,7 +48,7 @@ def test_oc_import_writes_a_scheduled_class_for_each_listed_day_with_its_series(
         listed(seriesId="2026099", seriesNumber=777, day="F", time="9:05 am"),
     ]
     parsed = parse(listing.host, fetch(at(listing), session))
-    assert parsed.skipped == ()
+    assert parsed.problems == ()
     report = import_classes(aws.schedule, parsed)
     assert (report.plan.added, report.meetings, report.classes) == (1, 1, 3)
     (row,) = aws.schedule.scan()["Items"]
@@ -247,7 +247,7 @@ def test_unusable_listed_scheduled_classes_are_named_without_their_link() -> Non
     ]
     parsed = parse("oc", rows)
     assert len(parsed.classes) == 1
-    assert [str(row) for row in parsed.skipped] == [
+    assert [str(row) for row in parsed.problems] == [
         "oc row 2: HIST E-1010: its zoomLink is not like https://zoom.us/j/1234567890",
         "oc row 3: HIST E-1010: no zoomLink",
         "oc row 4: HIST E-1010: no seriesId",
@@ -336,7 +336,7 @@ def test_oc_import_reads_each_entry_of_any_content_as_scheduled_classes_or_as_sk
 ) -> None:
     parsed = parse("oc", rows)
     read = {parsed_class.row for parsed_class in parsed.classes}
-    assert sorted([*read, *(row.row for row in parsed.skipped)]) == list(range(1, len(rows) + 1))
+    assert sorted([*read, *(row.row for row in parsed.problems)]) == list(range(1, len(rows) + 1))
     for meeting, event in parsed.pairs:
         assert re.fullmatch(r"[0-9]{3,}", meeting)
         assert event.day in DAYS

@@ -91,7 +91,7 @@ def test_csv_import_accepts_bom_crlf_empty_lines_and_any_case_of_column_names(
     good = row(changes={"Course Code": "Ünïcode 数学"})
     rows = [[], header, [], ["", "", ""], [good[0], "a note", *good[1:]], []]
     report = import_csv(aws.schedule, write(tmp_path / "a.csv", rows, encoding=encoding, end=end))
-    assert (report.meetings, report.classes, report.skipped) == (1, 2, ())
+    assert (report.meetings, report.classes, report.problems) == (1, 2, ())
     (meeting,) = stored(aws).values()
     assert meeting["course_code"] == "Ünïcode 数学"
 
@@ -102,7 +102,7 @@ def test_csv_import_names_bad_rows_and_imports_every_valid_scheduled_class(
     bad = row(changes={"Meeting ID with Password": "http://zoom.us/j/1?pwd=topsecret"})
     rows = [HEADER, row(1001), bad, row(changes={"Start": "25:00"}), row(1002, {"Day": "MX"})]
     report = import_csv(aws.schedule, write(tmp_path / "a.csv", rows))
-    said = [str(problem) for problem in report.skipped]
+    said = [str(problem) for problem in report.problems]
     assert [text.split(" (")[0] for text in said] == [f"a.csv row {n}" for n in (3, 4, 5)]
     for word, text in zip(("https://zoom.us", "25:00", "'MX'"), said, strict=True):
         assert word in text

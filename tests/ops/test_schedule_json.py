@@ -92,7 +92,7 @@ def test_json_import_writes_the_same_rows_for_every_form(
     aws: Cloud, tmp_path: Path, content: object
 ) -> None:
     report = load(aws, write(tmp_path / "fall.json", content))
-    assert report.skipped == ()
+    assert report.problems == ()
     assert stored(aws) == {
         "86168921331": {
             "zoom_series_id": "86168921331",
@@ -136,7 +136,7 @@ def test_json_import_names_rows_and_scheduled_classes_that_can_not_be_used(
         },
     ]
     report = load(aws, write(tmp_path / "a.json", rows))
-    assert [str(problem) for problem in report.skipped] == [
+    assert [str(problem) for problem in report.problems] == [
         "a.json row 2 (HIST E-1010): zoom_series_id is no meeting's number",
         "a.json row 3: meeting 2002 has no events",
         "a.json row 4: meeting 2003, event 1: day 'X' is none of M T W R F S U",
@@ -145,7 +145,7 @@ def test_json_import_names_rows_and_scheduled_classes_that_can_not_be_used(
         "a.json row 4: meeting 2003, event 4: day '' is none of M T W R F S U",
     ]
     parsed = parse_json("b.json", [SHEET, {**SHEET, "Start": "x"}])
-    assert [str(problem) for problem in parsed.skipped] == [
+    assert [str(problem) for problem in parsed.problems] == [
         (
             "b.json row 2 (HIST E-1010): start 'x' is not a time like 9:30 or 14:05: write it like "
             "14:05, from 0:00 to 23:59"
@@ -172,7 +172,7 @@ def test_json_import_keeps_a_scheduled_class_when_its_row_can_not_be_read(
     }
     assert {key: row["events"][0]["day"] for key, row in stored(aws).items()}.keys() == set(before)
     assert "Kept as before, 2 in all:" in terminal_lines(report, dry_run=False)
-    assert str(report.skipped[-1]) == "a.json row 3: meeting 1003: its events can't be read"
+    assert str(report.problems[-1]) == "a.json row 3: meeting 1003: its events can't be read"
     # An empty list is valid for a meeting without scheduled classes.
     load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
     assert set(stored(aws)) == {"1001"}
@@ -230,7 +230,7 @@ def test_json_import_removes_a_meeting_whose_row_has_a_wrong_number_and_no_sched
     broken = of_courses("abc", course_code="11111")
     report = load(aws, write(tmp_path / "a.json", [rows[0], broken]))
     assert set(stored(aws)) == {"1001"}
-    assert [str(problem) for problem in report.skipped] == [
+    assert [str(problem) for problem in report.problems] == [
         "a.json row 2: zoom_series_id is no meeting's number"
     ]
 

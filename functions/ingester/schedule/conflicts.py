@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from ingester.schedule.model import MeetingClass, ScheduledClass, normalized_course
-from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
+from ingester.schedule.parsed import ParsedClass, ParsedSheet, RowProblem
 from ingester.schedule.sheet.cells import course_label
 from ingester.schedule.wording import NO_RECORDINGS, source_name
 
@@ -42,10 +42,10 @@ class _Conflicts:
         times = self._times.setdefault((own, reason), [])
         times.append(f"{scheduled.day} {scheduled.time}")
 
-    def rows(self) -> list[SkippedRow]:
+    def rows(self) -> list[RowProblem]:
         """Return an entry for each row and each of its reasons, with all times."""
         return [
-            SkippedRow(
+            RowProblem(
                 own.sheet,
                 own.row,
                 f"{', '.join(dict.fromkeys(times))} {reason}",
@@ -56,7 +56,7 @@ class _Conflicts:
         ]
 
 
-def conflicts(sheets: Iterable[ParsedSheet], others: Iterable[MeetingClass]) -> list[SkippedRow]:
+def conflicts(sheets: Iterable[ParsedSheet], others: Iterable[MeetingClass]) -> list[RowProblem]:
     """Return the rows with scheduled classes that conflict with others, and the reasons.
 
     The first of two conflicting rows wins, and the second one is returned. `others` are the classes
@@ -104,7 +104,7 @@ def _add_conflicts_with_others(
             found.add(holder, scheduled, reason)
 
 
-def copies(sheets: Iterable[ParsedSheet]) -> list[SkippedRow]:
+def copies(sheets: Iterable[ParsedSheet]) -> list[RowProblem]:
     """Return the rows that repeat the scheduled class, course and title of an earlier row."""
     found = _Conflicts()
     rows: dict[tuple[_Slot, str, str, str], _Holder] = {}

@@ -17,7 +17,7 @@ from ingester.schedule.model import (
     classes_beside,
     plan_import,
 )
-from ingester.schedule.parsed import ParsedSheet, SkippedRow
+from ingester.schedule.parsed import ParsedSheet, RowProblem
 from ingester.schedule.retained import RetainedClass, retained_classes
 from ingester.schedule.sheet.parser import parse
 
@@ -36,7 +36,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.htm
 """
 
 MAX_NAMED = 10
-"""Maximum number of skipped rows that an error names."""
+"""Maximum number of problems that an error names."""
 
 
 class Table(Protocol):
@@ -71,7 +71,7 @@ class ImportReport(msgspec.Struct, frozen=True):
     plan: ImportPlan
     meetings: int
     classes: int
-    skipped: tuple[SkippedRow, ...]
+    problems: tuple[RowProblem, ...]
     retained: tuple[RetainedClass, ...] = ()
     before: tuple[ScheduledMeeting, ...] = ()
     repeats: Mapping[str, int] = {}
@@ -121,13 +121,13 @@ def import_parsed(
         ScheduleUnreadable: A row of the table can't be parsed.
     """
     read = [pair for sheet in sheets for pair in sheet.pairs]
-    skipped = [row for sheet in sheets for row in sheet.skipped]
+    problems = [row for sheet in sheets for row in sheet.problems]
     if not read:
-        why = _first(skipped) or "There is no row below the header."
+        why = _first(problems) or "There is no row below the header."
         raise NothingToImport(f"No row can be used, so nothing was changed. {why}")
     before = table.all()
     _check_sheets(sheets, before)
-    unread = filter(None, (row.unread for row in skipped))
+    unread = filter(None, (row.unread for row in problems))
     retained = retained_classes(before, read, unread, replaced)
     staying = [kept.pair for kept in retained]
     plan = plan_import(before, read, replaced, retained=staying)
@@ -140,17 +140,17 @@ def import_parsed(
         plan=plan,
         meetings=len(dict(read)),
         classes=len(set(read)),
-        skipped=(*skipped, *conflicting, *copies(sheets)),
+        problems=(*problems, *conflicting, *copies(sheets)),
         retained=tuple(retained),
         before=tuple(before),
         repeats=repeats(read, beside),
     )
 
 
-def _first(skipped: Sequence[SkippedRow]) -> str:
-    """Describe the first skipped rows, and count the other rows; "" if no row was skipped."""
-    more = len(skipped) - MAX_NAMED
-    first = "; ".join(map(str, skipped[:MAX_NAMED]))
+def _first(problems: Sequence[RowProblem]) -> str:
+    """Describe the first problems, and count the others; "" if there is none."""
+    more = len(problems) - MAX_NAMED
+    first = "; ".join(map(str, problems[:MAX_NAMED]))
     return first + (f"; and {more} more" if more > 0 else "")
 
 
@@ -161,10 +161,10 @@ def _check_sheets(sheets: Iterable[ParsedSheet], table: Collection[ScheduledMeet
     """
     in_table = {scheduled.source for meeting in table for scheduled in meeting.events}
     for sheet in sheets:
-        if not sheet.classes and sheet.skipped and sheet.source in in_table:
+        if not sheet.classes and sheet.problems and sheet.source in in_table:
             raise UnusableSheet(
                 f"{sheet.name} has classes in the schedule, and now none of its rows can be used. "
-                f"Nothing was changed. {_first(sheet.skipped)}"
+                f"Nothing was changed. {_first(sheet.problems)}"
             )
 
 

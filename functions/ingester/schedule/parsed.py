@@ -8,7 +8,7 @@ from ingester.schedule.model import MeetingClass, ScheduledClass
 from ingester.schedule.retained import UnreadRow
 
 
-class SkippedRow(msgspec.Struct, frozen=True):
+class RowProblem(msgspec.Struct, frozen=True):
     """A row that can't be used, or that is imported with a hint about a problem.
 
     Attributes:
@@ -61,7 +61,7 @@ class ParsedSheet(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     source: str
     classes: tuple[ParsedClass, ...]
-    skipped: tuple[SkippedRow, ...] = ()
+    problems: tuple[RowProblem, ...] = ()
 
     @property
     def pairs(self) -> tuple[MeetingClass, ...]:

@@ -10,7 +10,7 @@ import msgspec
 from ingester.log_level import Level
 from ingester.schedule.importer import ImportReport
 from ingester.schedule.model import assemble
-from ingester.schedule.parsed import SkippedRow
+from ingester.schedule.parsed import RowProblem
 from ingester.schedule.removals import MovedMeeting, Removals, RemovedClasses, find_removals
 from ingester.schedule.retained import UnreadRow
 from ingester.schedule.wording import described, described_change, source_name
@@ -122,8 +122,8 @@ def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
         f"{plan.added} {would}added, {plan.changed} {would}changed, {plan.unchanged} unchanged, "
         f"{len(plan.delete)} {would}removed."
     )
-    skipped = [row for row in report.skipped if row.all_skipped]
-    hints = [row for row in report.skipped if not row.all_skipped]
+    skipped = [row for row in report.problems if row.all_skipped]
+    hints = [row for row in report.problems if not row.all_skipped]
     return [
         " ".join([numbers, *_counts_of_rows(report)]),
         *_section(f"{would}added", _added(report)),
@@ -167,12 +167,12 @@ def _changed(report: ImportReport) -> list[str]:
 
 def _skipped(report: ImportReport) -> list[str]:
     """Describe the rows of which nothing is imported."""
-    return [str(row) for row in report.skipped if row.all_skipped]
+    return [str(row) for row in report.problems if row.all_skipped]
 
 
 def _hints(report: ImportReport) -> list[str]:
     """Describe the possible mistakes in rows that are imported."""
-    return [str(row) for row in report.skipped if not row.all_skipped]
+    return [str(row) for row in report.problems if not row.all_skipped]
 
 
 def _retained(report: ImportReport) -> list[str]:
@@ -239,8 +239,8 @@ def _counts_of_rows(report: ImportReport, separator: str = "") -> list[str]:
 
     The sheet's script shows an alert if it finds the words "skipped." or "incomplete.".
     """
-    whole = {row.place for row in report.skipped if row.all_skipped}
-    partly = {row.place for row in report.skipped} - whole
+    whole = {row.place for row in report.problems if row.all_skipped}
+    partly = {row.place for row in report.problems} - whole
     numbers = (
         (len(whole), "row", "skipped"),
         (len(report.retained), "event", "kept as before"),
@@ -278,7 +278,7 @@ def _row_lines(report: ImportReport) -> list[str]:
     """
     rows_with_retained = {retained.row for retained in report.retained}
     unlinked = [
-        row for row in report.skipped if row.unlinked and row.unread not in rows_with_retained
+        row for row in report.problems if row.unlinked and row.unread not in rows_with_retained
     ]
     counted = unlinked if len(unlinked) > MAX_UNLINKED else []
     lines = _named_lines(report, rows_with_retained, {row.place for row in counted})
@@ -301,7 +301,7 @@ def _named_lines(
     hints.
     """
     named = sorted(
-        (row for row in report.skipped if row.place not in counted),
+        (row for row in report.problems if row.place not in counted),
         key=lambda row: (row.unread not in rows_with_retained, not row.all_skipped, row.unlinked),
     )
     lines = _lines_by_row(named)
@@ -310,10 +310,10 @@ def _named_lines(
     return lines[:MAX_ROWS] + (rest if more > 0 else [])
 
 
-def _lines_by_row(skipped: Iterable[SkippedRow]) -> list[str]:
+def _lines_by_row(problems: Iterable[RowProblem]) -> list[str]:
     """Return a line for each row with the row's reasons, cut to `LONGEST_LINE` characters."""
     reasons: dict[str, list[str]] = {}
-    for row in skipped:
+    for row in problems:
         reasons.setdefault(row.place_and_course, []).append(row.reason)
     return [_cut(f"{place}: {'; '.join(of_row)}") for place, of_row in reasons.items()]
 

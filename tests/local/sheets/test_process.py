@@ -24,7 +24,7 @@ def test_default_schedule_of_google_stand_in_has_the_scheduled_classes_of_the_de
 ) -> None:
     spreadsheet = default_spreadsheet("d", ["Fall", "Spring", "Summer"], ZONE, now)
     sheets = [parse(title, title, rows) for title, rows in list(spreadsheet.tabs.items())[:2]]
-    skipped = [skip for sheet in sheets for skip in sheet.skipped]
+    skipped = [skip for sheet in sheets for skip in sheet.problems]
     # The lecture began three hours ago, which may be at night. The parser reports such a lecture.
     assert [skip.reason for skip in skipped if "is at night" not in skip.reason] == []
     assert not [skip for skip in skipped if skip.all_skipped]

@@ -13,7 +13,7 @@ from ingester.schedule.model import (
     assemble,
     plan_import,
 )
-from ingester.schedule.parsed import SkippedRow
+from ingester.schedule.parsed import RowProblem
 from ingester.schedule.report import terminal_lines
 
 
@@ -33,7 +33,7 @@ def report(
         plan=plan_import(before, classes, replacing("csv:a.csv")),
         meetings=len({key for key, _ in classes}),
         classes=len(classes),
-        skipped=tuple(SkippedRow("a.csv", row, "no Opencast series") for row in range(skipped)),
+        problems=tuple(RowProblem("a.csv", row, "no Opencast series") for row in range(skipped)),
         before=tuple(before),
     )
 
@@ -105,22 +105,22 @@ def test_terminal_report_describes_rows_of_the_first_system(
     before: ScheduledMeeting, said: str
 ) -> None:
     plan = plan_import([before], [("101", a_class("M"))], replacing("", "csv:a.csv"))
-    made = ImportReport(plan=plan, meetings=1, classes=1, skipped=(), before=(before,))
+    made = ImportReport(plan=plan, meetings=1, classes=1, problems=(), before=(before,))
     assert terminal_lines(made, dry_run=False)[1:] == ["Changed, 1 in all:", said]
     empty = ScheduledMeeting(zoom_series_id="7", course_code="HIST", opencast_series_id="2026")
     gone = plan_import([empty], [("101", a_class("M"))], replacing(""))
-    made = ImportReport(plan=gone, meetings=1, classes=1, skipped=(), before=(empty,))
+    made = ImportReport(plan=gone, meetings=1, classes=1, problems=(), before=(empty,))
     assert terminal_lines(made, dry_run=False)[-1] == "  7: HIST (2026), without events"
 
 
 def test_terminal_report_counts_rows_with_hints_beside_skipped_rows() -> None:
     same = [("101", a_class("M"))]
     problems = (
-        SkippedRow("a.csv", 2, "no Opencast series"),
-        SkippedRow("a.csv", 3, "a hint", all_skipped=False, course="HIST"),
-        SkippedRow("a.csv", 3, "another", all_skipped=False, course="HIST"),
+        RowProblem("a.csv", 2, "no Opencast series"),
+        RowProblem("a.csv", 3, "a hint", all_skipped=False, course="HIST"),
+        RowProblem("a.csv", 3, "another", all_skipped=False, course="HIST"),
     )
-    made = msgspec.structs.replace(report(rows(*same), same), skipped=problems)
+    made = msgspec.structs.replace(report(rows(*same), same), problems=problems)
     assert terminal_lines(made, dry_run=False) == [
         (
             "1 meeting with 1 event: 0 added, 0 changed, 1 unchanged, 0 removed. 1 row skipped. "

@@ -40,7 +40,7 @@ def read(*rows: list[str], header: list[str] | None = None) -> ParsedSheet:
 
 
 def skipped(*rows: list[str]) -> list[str]:
-    return [str(problem) for problem in read(*rows).skipped]
+    return [str(problem) for problem in read(*rows).problems]
 
 
 def test_sheet_parser_makes_one_scheduled_class_for_each_day_of_a_row() -> None:
@@ -69,11 +69,11 @@ def test_sheet_parser_leaves_out_a_course_or_type_that_is_not_a_name(cell: str, 
     found = read(row(Course_Code=cell, Type=cell, Day="M"))
     [(meeting, scheduled)] = found.pairs
     assert (meeting, scheduled.course_code, scheduled.title) == ("95846636714", "", "Lecture")
-    assert [str(problem) for problem in found.skipped] == [
+    assert [str(problem) for problem in found.problems] == [
         f"Fall row 2: Course Code {what}: it was left out",
         f"Fall row 2: Type {what}: it was left out",
     ]
-    assert not any(problem.all_skipped for problem in found.skipped)
+    assert not any(problem.all_skipped for problem in found.problems)
     assert "S3cret" not in repr(found)
 
 
@@ -84,7 +84,7 @@ def test_sheet_parser_leaves_out_a_course_or_type_that_is_not_a_name(cell: str, 
 def test_sheet_parser_reads_days_with_or_without_spaces_and_commas(cell: str, days: str) -> None:
     sheet = read(row(Day=cell))
     assert "".join(scheduled.day for _, scheduled in sheet.pairs) == days
-    assert sheet.skipped == ()
+    assert sheet.problems == ()
 
 
 @pytest.mark.parametrize(
@@ -140,10 +140,10 @@ def test_sheet_parser_adds_a_hint_only_when_a_cell_that_it_reads_is_misleading(
 ) -> None:
     sheet = read(row(Day="F"), row(**{column: cell}))
     assert "".join(scheduled.day for _, scheduled in sheet.pairs) == f"F{days}"
-    assert [str(problem) for problem in sheet.skipped] == [
+    assert [str(problem) for problem in sheet.problems] == [
         f"Fall row 3 (HIST E-10): {text}" for text in says
     ]
-    assert not any(problem.all_skipped for problem in sheet.skipped)
+    assert not any(problem.all_skipped for problem in sheet.problems)
 
 
 def test_sheet_parser_reads_a_link_with_another_link_in_its_query() -> None:
@@ -220,7 +220,7 @@ def test_sheet_parser_skips_a_row_with_a_wrong_cell_and_names_sheet_and_row(
 ) -> None:
     sheet = read(row(), row(**{column: cell}), row(Course_Code="after"))
     assert len(sheet.pairs) == 4
-    (problem,) = sheet.skipped
+    (problem,) = sheet.problems
     assert str(problem).startswith("Fall row 3 (HIST E-10): ")
     assert says in str(problem)
 
@@ -247,28 +247,28 @@ def test_sheet_parser_skips_a_row_with_a_wrong_cell_and_names_sheet_and_row(
 def test_sheet_parser_says_what_to_write_in_place_of_a_wrong_start(
     source: str, cell: str, hint: str
 ) -> None:
-    (problem,) = parse("Fall", source, [HEADER, row(Start=cell)]).skipped
+    (problem,) = parse("Fall", source, [HEADER, row(Start=cell)]).problems
     assert problem.reason == f"start {cell!r} is not a time like 9:30 or 14:05{hint}"
 
 
 def test_sheet_parser_names_the_course_of_a_row_in_one_short_line() -> None:
-    (problem,) = read(row(Course_Code=f"<b>\n{'x' * 100}", Start="x")).skipped
+    (problem,) = read(row(Course_Code=f"<b>\n{'x' * 100}", Start="x")).problems
     assert str(problem).startswith(f"Fall row 2 ((b) {'x' * 55}…): start 'x'")
-    (problem,) = read(row(Course_Code="", Start="x")).skipped
+    (problem,) = read(row(Course_Code="", Start="x")).problems
     assert str(problem).startswith("Fall row 2: start 'x'")
 
 
 def test_sheet_parser_skips_only_the_letters_that_stand_for_no_day() -> None:
     sheet = read(row(Day="MXW"))
     assert [scheduled.day for _, scheduled in sheet.pairs] == ["M", "W"]
-    assert [str(problem) for problem in sheet.skipped] == [
+    assert [str(problem) for problem in sheet.problems] == [
         f"Fall row 2 (HIST E-10): day 'MXW' is read as Monday and Wednesday: {LETTERS}"
     ]
 
 
 def test_sheet_parser_counts_rows_as_the_sheet_shows_them() -> None:
     sheet = parse("Fall", "s", [["", " "], HEADER, [], row(Start="x"), ["", ""], row(Start="y")])
-    assert [problem.row for problem in sheet.skipped] == [4, 6]
+    assert [problem.row for problem in sheet.problems] == [4, 6]
 
 
 def test_sheet_parser_reads_missing_cells_of_a_short_row_as_empty() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from ingester.errors import UnusableSheet
-from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
+from ingester.schedule.parsed import ParsedClass, ParsedSheet, RowProblem
 from ingester.schedule.sheet.cells import (
     COURSE_CODE,
     LONGEST_CELL,
@@ -27,7 +27,7 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
 
     `name` is the sheet's name for people. `source` is the source of the classes. The first row
     with all columns' names is the header. Columns are found by name, in any case and order. Other
-    columns and the rows above the header are left out. Rows count from 1. The result's `skipped`
+    columns and the rows above the header are left out. Rows count from 1. The result's `problems`
     also has the hints about imported rows, whose `all_skipped` is False.
 
     Raises:
@@ -36,20 +36,20 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
     """
     every = _limited(name, rows)
     classes: list[ParsedClass] = []
-    skipped: list[SkippedRow] = []
+    problems: list[RowProblem] = []
     for row in rows_below(find_header(name, every), every):
         try:
             meeting, found = read_row(row, source)
         except CellProblem as problem:
-            skipped.append(_skipped(name, source, row, problem))
+            problems.append(_skipped(name, source, row, problem))
             continue
         course = course_label(row.cells[COURSE_CODE])
-        skipped.extend(
-            SkippedRow(name, row.number, hint, all_skipped=False, course=course)
+        problems.extend(
+            RowProblem(name, row.number, hint, all_skipped=False, course=course)
             for hint in hints(row)
         )
         classes.extend(ParsedClass(row.number, meeting, scheduled) for scheduled in found)
-    return ParsedSheet(name=name, source=source, classes=tuple(classes), skipped=tuple(skipped))
+    return ParsedSheet(name=name, source=source, classes=tuple(classes), problems=tuple(problems))
 
 
 def _limited(name: str, rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
@@ -70,8 +70,8 @@ def _limited(name: str, rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
     return limited
 
 
-def _skipped(name: str, source: str, row: Row, problem: CellProblem) -> SkippedRow:
-    return SkippedRow(
+def _skipped(name: str, source: str, row: Row, problem: CellProblem) -> RowProblem:
+    return RowProblem(
         name,
         row.number,
         reason(row, problem),
