@@ -67,7 +67,7 @@ that were received three times, and each command that shows a failed message rec
 WEEKEND_DAYS = 3
 """Days from the second alarm on failed uploads to the deletion of staged files (STAGING_DAYS).
 
-The days may differ, because the alarm comes after at least 1 and at most LEFT_FOR_DAYS days.
+There may be more or fewer, because the alarm comes after at least 1 and at most LEFT_FOR_DAYS days.
 """
 
 BACK_ON_ITS_QUEUE = "Its message comes back after 16 minutes, unless that was its last attempt."

@@ -11,10 +11,7 @@ DOWNLOAD_RECEIVE_LIMIT = 12
 """Number of receives up to which the downloader works on a message."""
 
 UPLOAD_RECEIVES = 50
-"""Number of receives up to which the uploader works on a message.
-
-`upload_receive_limit` adds the receives of a message that waits for Opencast.
-"""
+"""Number of receives in `upload_receive_limit`, without those for waits for Opencast."""
 
 WAITING_RECEIVES_PER_HOUR = 6
 """Receives of a waiting upload in an hour: one every 600 s (LONGEST_WAIT_SECONDS, uploader.py)."""

@@ -80,8 +80,8 @@ ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 
 MAX_REFUSALS = 3
-"""Number of single recordings refused by Zoom's API at which the run stops. So many refusals have
-another cause than the single recording."""
+"""Number of refusals by Zoom's API at which the run stops, each about a single recording. So many
+refusals have another cause than the single recording."""
 
 MAX_UNANSWERED = 3
 """Number of requests to the webhook with a 5xx or no answer at which the run ends. The count begins
@@ -542,7 +542,7 @@ class _Run:
         """Log the result of the run."""
         handed_in = self._count["handed_in"]
         values = {Metric.RECORDINGS_RECONCILED: float(handed_in)}
-        # A run that an error stopped sends no 0, because an alarm looks for missing values.
+        # A run with an error sends no 0, because an alarm looks for missing values.
         counts = values if self._is_scheduled and (handed_in or not self._error) else {}
         end = "" if self._is_complete else ", not done with the list: the next run goes on"
         logger.info(

@@ -51,8 +51,8 @@ MEETING_INGESTS = 200
 ingests take 4 MB of Lambda's 6 MB."""
 
 MEETINGS_LOOKED_UP = 100
-"""Maximum number of meetings whose other ingests are read for one page of ingests. A later ingest
-may show that an earlier ingest needs no person, or no other request."""
+"""Maximum number of meetings whose other ingests are read for one page of ingests. Another ingest
+may show that an ingest needs no person and no new request."""
 
 ERRORS = ErrorAnswers(
     aws=AwsFailure(
@@ -250,7 +250,7 @@ def _recording_details(uuid: str, verdict: Verdict, deps: Dependencies) -> Recor
 
 
 def _scheduled(row: StatusRow, deps: Dependencies) -> Scheduled | None:
-    """Return what a request without a series gets; None if schedule or start can't be read."""
+    """Return a row's destination by the schedule; None if schedule or start can't be read."""
     try:
         found = scheduled_destination(
             row.start_time,

@@ -351,8 +351,7 @@ def _report_ingest(
 ) -> WriteResult | None:
     """Report that a recording is in Opencast, and how its ingest differs from the message.
 
-    `captions_reason` says why captions aren't in the ingest; "" if none are left out, or if an
-    earlier invocation sent the ingest.
+    `captions_reason` is `IngestedCaptions.reason`; "" if an earlier invocation sent the ingest.
 
     Returns:
         The result of the write to the row; None if the row wasn't written.

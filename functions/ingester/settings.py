@@ -187,8 +187,8 @@ class UploaderSettings(OpencastSettings, frozen=True, kw_only=True):
     last one.
 
     `oc_outage_hours` is the longest wait of an upload while Opencast or AWS can't be reached.
-    `minimum_duration` is in minutes.
-    `follow_ingests` says whether the function `follow` asks Opencast for each ingest's final state.
+    `minimum_duration` is in minutes. `follow_ingests` says whether the function `follow` asks
+    Opencast for each ingest's final state.
     """
 
     status_table: str

@@ -51,10 +51,7 @@ class Target:
         return self.secrets["SLACK_SIGNING_SECRET"]
 
     def send(self, probe: Probe) -> Answer:
-        """Send a request, and return the answer.
-
-        Assert that the answer has no secret and no stack trace.
-        """
+        """Send a request, assert that no secret or stack trace leaks, and return the answer."""
         self.known = None
         answer = self.sender.send(probe)
         assert leaked(answer.text, self.secrets.values()) == []

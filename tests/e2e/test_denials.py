@@ -225,7 +225,7 @@ def is_denied(client: Client, action: str, resource: str) -> bool:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_a_role_is_denied_grants_of_other_functions_and_actions_that_no_function_may_use(
+def test_a_role_is_allowed_its_own_grants_and_denied_other_grants_and_forbidden_actions(
     function: Function, stack: Stack, state: State
 ) -> None:
     names = [stack.function(each) for each in FUNCTIONS]

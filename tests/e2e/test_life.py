@@ -362,7 +362,7 @@ def assert_absent(values: dict[str, str], texts: dict[str, str]) -> None:
 def delete(life: Life) -> None:
     """Delete the stack, and check the confirmation, the saved schedule and what remains.
 
-    Only the empty code bucket may remain. The bucket is then deleted too.
+    Only the empty code bucket may remain, which this function deletes too.
     """
     asking = {"NONINTERACTIVE": ""}
     refused = life.operator.run("stack.delete", answer="no\n", **asking)

@@ -206,7 +206,7 @@ def headers_of(given: Mapping[str, Any]) -> dict[str, str]:
 class Session:
     """A fake of the part of `requests.Session` that production uses.
 
-    `answers` are by a part of the URL. The answers in a list come in order, the last repeatedly.
+    `answers` maps a part of the URL to one answer or a list. The last answer of a list repeats.
     """
 
     answers: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Tests of texts of `invoke local.…`, and of other texts about the local stack."""
+"""Tests of texts about the local stack, such as those of `invoke local.…`."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_commands_look_for_the_state_file_that_the_local_stack_writes() -> None:
     assert stack.HOME / local_state.STATE == command.LOCAL_STATE
 
 
-def test_commands_document_explains_the_consequence_of_each_failure_of_local_record() -> None:
+def test_commands_md_explains_the_consequence_of_each_failure_of_local_record() -> None:
     shown = (ROOT / "docs" / "commands.md").read_text()
     assert all(f"{name} ({how.outcome})" in shown for name, how in play.FAILURES.items())
     assert "fails for good" in play.FAILURES["video"].outcome
@@ -124,7 +124,7 @@ def test_local_record_names_the_logs_command_when_the_pipeline_repairs_the_failu
     assert "heals automatically: `invoke logs.recording u==`" in text
 
 
-def test_local_record_command_says_how_to_see_the_mail_about_a_failure() -> None:
+def test_local_record_says_how_to_see_the_mail_about_a_failure() -> None:
     text = " ".join(commands.outlook("u==", 2, "series", 2))
     assert "fails for good" in text
     assert "`cat .local/mail/*.txt`" in text

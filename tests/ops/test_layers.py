@@ -170,8 +170,8 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def test_no_import_cycle_exists_among_all_modules() -> None:
-    # import-linter finds cycles in packages only: not among the functions' files and the tests.
+def test_no_import_cycle_exists_among_the_modules_of_the_project() -> None:
+    # import-linter checks neither the functions' files, which are in no package, nor the tests.
     # Imports under TYPE_CHECKING count, because a reader has to follow them as well.
     files = {
         module_of(path): path

@@ -95,7 +95,7 @@ def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -
 
 
 @pytest.mark.parametrize("asked_at", [None, "yesterday", ""])
-def test_a_migrated_request_has_the_time_of_its_row_when_its_own_time_is_unreadable(
+def test_a_migrated_request_has_the_update_time_of_its_row_when_its_own_time_is_unreadable(
     stacks: Stacks, asked_at: str | None
 ) -> None:
     stacks.migrate_row(UUID, "IGNORED", ingest_request_time=asked_at)

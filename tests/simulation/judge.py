@@ -402,8 +402,9 @@ class _Recording:
             yield from self._texts(CHAPTERS, (0.0, 100.0), is_needed=self._needs_chapters())
 
     def _summaries(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check that an ingest has each summary that Zoom served in time, and no summary twice.
+        """Check that an ingest has each due summary that Zoom served in time, and none too often.
 
+        The summaries of the ingest's segments are due if the site has chapters and attachments.
         The pipeline stages summaries after the videos. So a summary was in time if Zoom served it
         no later than the last video. `_content` checks the bytes.
         """

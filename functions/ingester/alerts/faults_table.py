@@ -118,7 +118,7 @@ class FaultsTable:
         return int(counted["Attributes"]["mails"]) > MAX_MAILS
 
     def claim_due(self) -> Iterator[Claim]:
-        """Yield a claim of each fault that has unmailed occurrences and no running quiet period.
+        """Yield a claim of each fault with unmailed occurrences whose `quiet_until` has passed.
 
         Each fault is claimed just before its claim is yielded.
         """
@@ -164,7 +164,7 @@ class FaultsTable:
         until = int((self._clock() + CLAIM_DURATION).timestamp())
         expiration = {":expiration": self._expiration()} if sets else {}
         item = self._update_if(
-            # A count creates a row without `quiet_until` if DynamoDB has just deleted the old row.
+            # A function's row has no `quiet_until` before the first mail about the whole function.
             "attribute_not_exists(quiet_until) OR quiet_until <= :now",
             Key={"fault": key},
             UpdateExpression=f"SET quiet_until = :until{sets} ADD unmailed :times",

@@ -55,10 +55,10 @@ FIRST_WAIT_SECONDS = 60
 
 ONE_DAY = timedelta(days=1)
 LONGEST_WAIT = timedelta(days=7)
+"""Longest wait for captions that Zoom has announced or lists."""
+
 LONGEST_WAIT_IN_PAUSE = LONGEST_WAIT + ONE_DAY
 """Longest wait while all downloads pause. The captions may be at Zoom after the pause."""
-
-"""Longest wait for captions that Zoom has announced or lists."""
 
 ONE_HOUR = timedelta(hours=1)
 HOURLY_WINDOW = timedelta(seconds=MAX_DELAY_SECONDS + 60)
@@ -278,8 +278,8 @@ def _caption_staging(
 def download(message: DownloadMessage, request: CaptionsRequest, deps: Dependencies) -> Outcome:
     """Stage captions for a recording's events without captions, and send messages to the uploader.
 
-    A failure is retried for a week, a request in a pause of all downloads for a day longer. Then
-    the failure is reported. No failure here fails the recording.
+    A failure is retried for a week, or for eight days while all downloads pause. Then the failure
+    is reported. No failure here fails the recording.
 
     Raises:
         BotoCoreError, ClientError: The pause of the downloads can't be read or written; or, at the

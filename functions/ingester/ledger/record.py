@@ -708,9 +708,9 @@ def may_replace(old: Record, new: Record) -> bool:
 
 
 def is_in_progress(record: Record, zip_id: str) -> bool:
-    """Return whether a request was sent, and hasn't ended or brought its recording into Opencast.
+    """Return whether a request was sent, and neither ended nor brought anything into Opencast.
 
-    A request that was taken over without an ingest record isn't in progress.
+    A request that was taken over, and has no ingest record, isn't in progress.
     """
     request = record.request(zip_id)
     ingest = record.ingests.get(record.media_package_of(zip_id))

@@ -188,7 +188,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         listed: Number of recordings that the run checked, and of unreadable entries.
         handed_in: Number of recordings whose ingest the run requested.
         waiting: Number of recordings with a decision in `WAITING`.
-        failed: The number `Report.failed`.
+        failed: See `Report.failed`.
         error: Error that stopped the run; "" if none did.
     """
 

@@ -138,9 +138,8 @@ class SourceQueue:
 
     The function works on a message at the message's first `receive_limit` receives. If the work
     fails at the last of these receives, the function moves the message to the dead-letter queue
-    with a reason.
-    Because the last receive may be cut short, SQS delivers the message a few more times
-    (`cdk/receive_limits.py`). After these deliveries, SQS itself moves the message, without a
+    with a reason. Because the last receive may be cut short, SQS delivers the message a few more
+    times (`cdk/receive_limits.py`). After these deliveries, SQS itself moves the message, without a
     reason.
     """
 

@@ -141,7 +141,7 @@ class Sheets:
                 A person has to act.
             SheetsUnreachable: Google can't be reached, is busy, has an error, or doesn't give a
                 usable token or the tabs. The subclass SheetsTimedOut means that Google didn't
-                answer in time.
+                answer before the deadline.
         """
         self._credentials = self._credentials or _credentials(self._key)
         transport = _Transport(
@@ -319,7 +319,7 @@ class _Transport:
         Raises:
             SheetsUnreachable: Google can't be reached, is busy or has an error. If Google's answer
                 about such a state were returned, google-auth would sleep and retry. The subclass
-                SheetsTimedOut means that Google didn't answer in time.
+                SheetsTimedOut means that Google didn't answer before the deadline.
             SheetsRefused: The answer is too large.
         """
         reply = self._send(method, url, body, headers or {})

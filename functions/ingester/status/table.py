@@ -228,7 +228,7 @@ class StatusTable:
         return row_of(item) if item else None
 
     def write(self, zip_id: str, change: StatusChange) -> WriteResult | None:
-        """Create a row, or change it if its state may change to the new one (`pipeline/states.py`).
+        """Create a row, or change it if its state may change to the new one.
 
         Returns:
             The result; None if the state may not change, or if the change can't create the row.

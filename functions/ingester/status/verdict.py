@@ -120,9 +120,9 @@ def verdicts_of(
 
 
 def since_when(row: StatusRow) -> datetime:
-    """Return the time at which an ingest reached its current state.
+    """Return the time at which an ingest first reached its current state.
 
-    The time may be before the last write of the state, because late files write the same state
+    The last write of the state may be later, for example because late files write the same state
     again. If the row's steps don't show the time, return the time of the last write of the state.
     """
     times = [step.at for step in row.steps if step.state == str(row.state)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 KEY = "#zoom-pause"
-"""Key (`uuid`) of the pause's item. Zoom's uuids are base64, which has no `#`."""
+"""The `uuid` that is the key of the pause's item. Zoom's uuids are base64, which has no `#`."""
 
 
 PAUSED = "Zoom asks for fewer requests (429)"

@@ -53,7 +53,7 @@ def test_opencast_stand_in_starts_the_default_workflow_when_no_known_workflow_is
     assert ingest["workflow"] == "schedule-and-upload"
 
 
-def test_opencast_stand_in_answers_409_only_while_the_event_has_an_active_workflow(
+def test_opencast_stand_in_answers_an_ingest_with_409_only_while_a_workflow_is_active(
     client: Client, files: FileServer, clock: Clock
 ) -> None:
     assert client.ingest(lecture(files)).status_code == 200

@@ -13,7 +13,7 @@ from tests.simulation.play import Played, play
 
 BURST = Load(300)
 LONGEST_OF_MEDIAN = 2.5
-"""Longest allowed wait as a multiple of the median. A steady rate gives a multiple of two."""
+"""Limit of the longest wait divided by the median. At a steady rate, the quotient is two."""
 
 
 @pytest.fixture(scope="module")

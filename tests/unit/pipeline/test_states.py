@@ -44,7 +44,7 @@ states = st.sampled_from(list(State))
 
 
 def may_follow(before: State | None, after: State) -> bool:
-    """Return whether a row in `before` (None: no row yet) may be written as `after`."""
+    """Return whether a row's state may change from `before` (None without a row) to `after`."""
     return begins(after) if before is None else before in FOLLOWS[after]
 
 

@@ -178,7 +178,7 @@ def test_slack_text_says_that_an_ingest_is_not_retried_when_the_retry_time_is_un
     assert shown[2].startswith("It isn't retried automatically: an operator has to look")
 
 
-def test_reason_of_an_ingest_in_progress_is_shown() -> None:
+def test_slack_text_of_an_ingest_in_progress_has_its_reason() -> None:
     shown = lines(State.SENT_TO_DOWNLOADER, reason="Zoom hasn't finished; asks again at noon")
     assert shown[2] == "Reason: Zoom hasn't finished; asks again at noon"
 
@@ -215,7 +215,7 @@ def test_lines_of_a_failed_ingest_have_its_reason_whatever_the_text_of_the_reaso
     assert shown == [*plain[:3], *([f"Reason: {words}"] if reason else []), *plain[3:]]
 
 
-def test_scheduled_classes_are_in_the_order_of_the_week_and_each_series_is_named_once() -> None:
+def test_slack_text_lists_scheduled_classes_by_weekday_and_names_each_series_once() -> None:
     meeting = ScheduledMeeting(
         zoom_series_id="1",
         opencast_series_id="S0",

@@ -64,9 +64,7 @@ def test_recording_is_listed_once_in_a_group_by_its_newest_failed_ingest() -> No
     assert groups(second, other, first) == [["a2", "b"]]
 
 
-def test_recording_is_listed_only_in_the_group_of_its_newest_failure_when_the_causes_differ() -> (
-    None
-):
+def test_recording_is_listed_only_in_the_group_of_its_newest_failure_when_causes_differ() -> None:
     first = failed("a", INVALID_SERIES, ingest_request_time=ago(5))
     second = again("a", "Opencast refuses it", ingest_request_time=ago(2))
     assert groups(first, second) == [["a2"]]

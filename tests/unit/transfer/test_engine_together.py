@@ -102,7 +102,7 @@ def test_second_run_resumes_the_upload_of_the_first_run(copying: Copying) -> Non
     assert copying.requests("CompleteMultipartUpload") == 1
 
 
-def test_first_run_starts_again_when_a_second_run_removes_the_unmarked_upload(
+def test_first_run_starts_again_when_the_second_run_removes_the_unmarked_upload(
     copying: Copying, bucket: Interrupted
 ) -> None:
     other = OtherRun(copying)
@@ -126,7 +126,7 @@ def test_first_run_finds_the_object_when_the_second_run_completes_the_upload(
     assert copying.requests("CompleteMultipartUpload") == 2
 
 
-def test_first_run_copies_the_changed_file_when_a_second_run_removes_the_upload(
+def test_first_run_copies_the_changed_file_when_the_second_run_removes_the_upload(
     copying: Copying,
 ) -> None:
     # Parts of two versions would make a broken file, so only the newer version may be stored.

@@ -241,7 +241,7 @@ class TestPart:
             harness.part()
         assert len(harness.source.requested) == 1
 
-    def test_source_changed_is_raised_when_the_source_has_another_version(
+    def test_part_worker_raises_source_changed_when_the_source_has_another_version(
         self, harness: Harness
     ) -> None:
         plan = harness.plan()

@@ -180,7 +180,7 @@ def test_list_request_is_retried_after_a_wait_when_a_429_has_no_retry_after(site
     assert len(site.watch.slept) == 3
 
 
-def test_zoom_unreachable_is_raised_without_waiting_when_retry_after_exceeds_the_limit(
+def test_list_request_is_given_up_without_waiting_when_retry_after_exceeds_the_limit(
     site: Site,
 ) -> None:
     site.zoom.fail(Fault("status", where="api", status=429, retry_after=900))
@@ -198,7 +198,7 @@ def test_zoom_unreachable_is_raised_without_waiting_when_retry_after_exceeds_the
     ],
 )
 @pytest.mark.parametrize("status", [400, 401])
-def test_zoom_refused_names_the_scope_when_the_app_lacks_it(
+def test_zoom_refused_about_a_list_names_the_scope_when_the_app_lacks_it(
     site: Site, scopes: tuple[str, ...], missing: str, status: int
 ) -> None:
     site.zoom.set(missing_scope_status=status)

@@ -94,7 +94,7 @@ def test_verify_raises_unauthorized_when_signature_or_timestamp_is_wrong_or_miss
         verify([SECRET], wrong, BODY, NOW)
 
 
-def test_verify_raises_unauthorized_when_the_only_secret_is_empty_or_missing() -> None:
+def test_verify_raises_unauthorized_when_there_is_no_secret_or_only_an_empty_one() -> None:
     with pytest.raises(Unauthorized):
         verify([], headers(), BODY, NOW)
     with pytest.raises(Unauthorized):

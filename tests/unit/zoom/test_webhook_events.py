@@ -214,9 +214,7 @@ def test_on_demand_request_is_parsed_as_bad_ingest_when_a_file_lacks_its_id() ->
     assert str(bad).startswith("Bad webhook data: ")
 
 
-def test_on_demand_request_gives_the_workflow_and_the_override_or_else_the_requested_series() -> (
-    None
-):
+def test_options_of_an_on_demand_request_have_its_workflow_and_prefer_the_override_series() -> None:
     options = ingest(on_demand(on_demand_series_id="S-1", oc_workflow="wf")).asked
     assert (options.oc_series_id, options.oc_workflow) == ("S-1", "wf")
     overridden = ingest(on_demand(on_demand_series_id="S-1", override_series_id="S-2")).asked

@@ -457,7 +457,7 @@ class TestWaiting:
             "ERROR"
         ]
 
-    def test_captions_that_zoom_always_throttles_are_reported_a_day_later(
+    def test_captions_are_reported_after_eight_days_when_zoom_always_throttles(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
