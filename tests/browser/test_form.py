@@ -282,7 +282,7 @@ def test_the_form_of_a_recording_keeps_its_fields_when_an_answer_about_another_r
     expect(workflow).to_be_focused()
 
 
-def test_the_form_says_that_the_pipeline_can_not_be_reached_when_the_request_fails(
+def test_the_form_says_that_the_pipeline_cannot_be_reached_when_the_request_fails(
     page: Page, site: Site, watch: Watch
 ) -> None:
     watch.expected = (REFUSED,)
@@ -405,7 +405,7 @@ class TestAboutTheRecording:
         expect(page.locator("#about")).to_contain_text("So far")
         expect(page.locator("#there")).to_have_count(0)
 
-    def test_the_form_sends_a_request_when_the_status_can_not_be_read(
+    def test_the_form_sends_a_request_when_the_status_cannot_be_read(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)

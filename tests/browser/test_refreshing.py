@@ -173,7 +173,7 @@ class TestTrouble:
         expect(page.locator("#trouble")).to_be_hidden()
         expect(page.locator("#say")).to_have_text("The status can be read again.")
 
-    def test_recordings_are_shown_when_the_queues_can_not_be_counted(
+    def test_recordings_are_shown_when_the_queues_cannot_be_counted(
         self, page: Page, site: Site, watch: Watch, aws: Cloud
     ) -> None:
         watch.expected = (REFUSED,)
@@ -201,7 +201,7 @@ class TestTrouble:
             "The status can't be read now. Try again later. It is retried automatically."
         )
 
-    def test_a_day_that_can_not_be_loaded_shows_no_recordings_of_another_day(
+    def test_a_day_that_cannot_be_loaded_shows_no_recordings_of_another_day(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)
@@ -224,7 +224,7 @@ class TestTrouble:
         page.get_by_role("button", name="Refresh").click()
         expect(place.get_by_role("link", name="Office hours").first).to_be_visible()
 
-    def test_the_page_says_that_the_pipeline_can_not_be_reached_when_requests_fail(
+    def test_the_page_says_that_the_pipeline_cannot_be_reached_when_requests_fail(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)

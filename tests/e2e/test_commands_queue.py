@@ -10,7 +10,7 @@ from tests.e2e.operator import Operator
 from tests.e2e.stack import Stack
 
 
-def dlq_messages_of(operator: Operator, queue: str, uuid: str) -> list[dict[str, Any]]:
+def messages_of(operator: Operator, queue: str, uuid: str) -> list[dict[str, Any]]:
     """Return the messages of a recording that `queue.uploads` or `queue.downloads` lists."""
     listed = json.loads(operator.output(f"queue.{queue}", "--limit", "100", "--json"))
     return [message for message in listed["messages"] if message["uuid"] == uuid]
@@ -32,7 +32,7 @@ def test_queue_commands_list_and_retry_an_upload_to_a_series_that_is_added_later
     assert "+Zoom" in listed
     assert f"{recording.meeting_id} {uuid} (+Zoom): Another series: " in listed
 
-    (message,) = dlq_messages_of(operator, "uploads", uuid)
+    (message,) = messages_of(operator, "uploads", uuid)
     assert message["queue"].endswith("-upload-dlq.fifo")
     assert message["failed_reason"] == "Invalid Opencast series id."
 
@@ -75,7 +75,7 @@ def test_queue_commands_list_and_retry_a_download_that_zoom_refused(
     assert recording.topic.split("é")[0] in moved
     stack.await_state(recording, "SENT_TO_OPENCAST")
     stack.assert_ingested_once(recording)
-    assert dlq_messages_of(operator, "downloads", recording.uuid) == []
+    assert messages_of(operator, "downloads", recording.uuid) == []
 
     def history() -> str:
         output = operator.output("logs.recording", recording.uuid)

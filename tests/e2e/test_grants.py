@@ -52,7 +52,7 @@ HELD_BY_UNIT_TESTS = {
     ),
     ("zoom-uploader", "s3:PutObjectTagging", "*"): (
         "tests/unit/functions/uploader/test_release.py"
-        "::test_ingest_succeeds_when_its_files_can_not_be_released"
+        "::test_ingest_succeeds_when_its_files_cannot_be_released"
     ),
 }
 """Grants that no scenario needs, each with a unit test of the request that the grant allows."""

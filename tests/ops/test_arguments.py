@@ -54,7 +54,7 @@ def test_the_since_option_accepts_periods_and_refuses_other_text_with_a_one_line
 
 
 @pytest.mark.parametrize("text", ["", "   ", "a b", "a\nb", "a\x1b[2J", "x" * 201])
-def test_recording_uuid_refuses_text_that_can_not_be_a_uuid(text: str) -> None:
+def test_recording_uuid_refuses_text_that_cannot_be_a_uuid(text: str) -> None:
     with pytest.raises(OpsError, match="can't be a recording's uuid"):
         arguments.recording_uuid(text)
 
@@ -104,7 +104,7 @@ def test_recording_uuid_says_which_link_to_paste_when_the_link_names_no_recordin
 
 
 @pytest.mark.parametrize("meeting_id", ["x" * 201, "a%07b"])
-def test_recording_uuid_repeats_no_link_in_its_error_when_the_meeting_id_can_not_be_a_uuid(
+def test_recording_uuid_repeats_no_link_in_its_error_when_the_meeting_id_cannot_be_a_uuid(
     meeting_id: str,
 ) -> None:
     link = f"https://zoom.us/recording/detail?meeting_id={meeting_id}&pwd=s3cret"
@@ -129,7 +129,7 @@ def test_meeting_number_accepts_groups_of_digits(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-", "abc", "1.5", "861_689", "٣٤٥", "1" * 20])
-def test_meeting_number_refuses_text_that_can_not_be_a_meeting_number(text: str) -> None:
+def test_meeting_number_refuses_text_that_cannot_be_a_meeting_number(text: str) -> None:
     with pytest.raises(OpsError, match="is no meeting's number"):
         arguments.meeting_number(text)
 

@@ -98,7 +98,7 @@ def test_audit_result_is_unchecked_when_the_services_answer_503(
     assert all("503" in report.problem for report in found)
 
 
-def test_audit_result_is_unchecked_when_the_services_can_not_be_reached(
+def test_audit_result_is_unchecked_when_the_services_cannot_be_reached(
     project: Path, tmp_path: Path
 ) -> None:
     found = reports(project, environment(Services(url=NOWHERE), tmp_path))

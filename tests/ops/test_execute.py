@@ -126,7 +126,7 @@ def test_request_ingest_calls_the_function_directly_when_the_api_refuses_the_ip_
         )
 
 
-def test_request_ingest_says_that_the_api_can_not_be_reached(session: requests.Session) -> None:
+def test_request_ingest_says_that_the_api_cannot_be_reached(session: requests.Session) -> None:
     with pytest.raises(OpsError, match=r"127.0.0.1 can't be reached \(ConnectionError\)"):
         execute.request_ingest(CLOSED, {"uuid": UUID}, session, nobody)
 
@@ -308,7 +308,7 @@ def test_resending_a_webhook_event_fails_when_zoom_has_not_finished_the_recordin
     assert not hook.requests
 
 
-def test_resending_a_webhook_event_reports_that_the_webhook_refuses_it_or_can_not_be_reached(
+def test_resending_a_webhook_event_reports_that_the_webhook_refuses_it_or_cannot_be_reached(
     sender: Resender, zoom: ZoomStandIn, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     zoom.add(recording(file("audio", "M4A", "audio_only"), uuid="audio=="))

@@ -154,7 +154,7 @@ def test_following_a_recording_prints_no_control_characters() -> None:
         ClientError({"Error": {"Code": "ExpiredTokenException"}}, "GetItem"),
     ],
 )
-def test_following_a_recording_says_that_the_ingest_continues_when_the_row_can_not_be_read(
+def test_following_a_recording_says_that_the_ingest_continues_when_the_row_cannot_be_read(
     error: Exception,
 ) -> None:
     reads = ScriptedReads(row(State.SENT_TO_DOWNLOADER), error)
@@ -239,7 +239,7 @@ def test_following_advises_a_change_of_series_when_another_series_was_requested(
     )
 
 
-def test_record_of_returns_an_empty_record_when_the_ledger_can_not_be_read(
+def test_record_of_returns_an_empty_record_when_the_ledger_cannot_be_read(
     aws: Cloud, clock: Clock
 ) -> None:
     ledger = Ledger(aws.recordings, clock)

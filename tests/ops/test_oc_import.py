@@ -125,7 +125,7 @@ def test_oc_import_hides_the_password_when_opencast_refuses_it(
     assert "wr0ng" not in f"{error.value}{at(listing, 'wr0ng')!r}"
 
 
-def test_oc_import_says_that_opencast_can_not_be_reached_when_the_connection_fails(
+def test_oc_import_says_that_opencast_cannot_be_reached_when_the_connection_fails(
     tls: Authority, session: requests.Session
 ) -> None:
     with class_listing(tls, USER, PASSWORD) as gone:

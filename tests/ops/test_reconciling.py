@@ -148,7 +148,7 @@ def test_stack_status_describes_the_setting_and_the_last_run_of_reconcile(
     assert status_of_reconcile(aws, clock, days, **item) == said
 
 
-def test_stack_status_says_that_the_state_of_reconcile_can_not_be_read_when_it_is_malformed(
+def test_stack_status_says_that_the_state_of_reconcile_cannot_be_read_when_it_is_malformed(
     aws: Cloud, clock: Clock
 ) -> None:
     assert "can't be read" in status_of_reconcile(aws, clock, "3", last="never")

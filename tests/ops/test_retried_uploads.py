@@ -187,7 +187,7 @@ def test_a_superseded_upload_leaves_the_row_unchanged(retrying: Retrying) -> Non
     assert retrying.row == ("IGNORED", "Recording <2 minutes")
 
 
-def test_an_upload_message_is_redriven_when_the_ledger_can_not_be_read(retrying: Retrying) -> None:
+def test_an_upload_message_is_redriven_when_the_ledger_cannot_be_read(retrying: Retrying) -> None:
     retrying.upload("f0")
     aws = retrying.queues.aws
     refused = failing(

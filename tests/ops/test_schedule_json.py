@@ -118,7 +118,7 @@ def test_json_import_replaces_the_scheduled_classes_of_the_same_file(
     assert set(stored(aws)) == {"1001"}
 
 
-def test_json_import_names_rows_and_scheduled_classes_that_can_not_be_used(
+def test_json_import_names_rows_and_scheduled_classes_that_cannot_be_used(
     aws: Cloud, tmp_path: Path
 ) -> None:
     rows = [
@@ -153,7 +153,7 @@ def test_json_import_names_rows_and_scheduled_classes_that_can_not_be_used(
     ]
 
 
-def test_json_import_keeps_a_scheduled_class_when_its_row_can_not_be_read(
+def test_json_import_keeps_a_scheduled_class_when_its_row_cannot_be_read(
     aws: Cloud, tmp_path: Path
 ) -> None:
     rows = [{**FIRST_SYSTEM, "zoom_series_id": number} for number in ("1001", "1002", "1003")]
@@ -245,7 +245,7 @@ def test_json_import_keeps_an_unreadable_scheduled_class_whose_course_is_not_kno
     assert stored(aws) == before
 
 
-def test_json_import_keeps_a_moved_scheduled_class_when_its_new_row_can_not_be_read(
+def test_json_import_keeps_a_moved_scheduled_class_when_its_new_row_cannot_be_read(
     aws: Cloud, tmp_path: Path
 ) -> None:
     load(aws, write(tmp_path / "a.json", [of_courses("1001", "33333"), of_courses("1002", None)]))

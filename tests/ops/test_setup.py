@@ -96,7 +96,7 @@ def test_setup_names_the_free_and_the_needed_gb_when_the_disk_is_too_small() -> 
     ],
     ids=["pip", "npm"],
 )
-def test_setup_says_that_the_registry_can_not_be_reached(
+def test_setup_says_that_the_registry_cannot_be_reached(
     command: list[str], tmp_path: Path
 ) -> None:
     with (

@@ -141,7 +141,7 @@ def test_an_import_lock_is_not_saved_as_a_scheduled_class(aws: Cloud, tmp_path: 
     assert export.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 
 
-def test_save_schedule_raises_an_error_and_writes_no_file_when_a_row_can_not_be_read(
+def test_save_schedule_raises_an_error_and_writes_no_file_when_a_row_cannot_be_read(
     aws: Cloud, tmp_path: Path
 ) -> None:
     aws.schedule.put_item(Item={"zoom_series_id": "7", "events": "no"})

@@ -252,7 +252,7 @@ class _Recording:
                 # A failure of captions doesn't explain why a video is missing.
                 continue
             if reason and (not self.ingests or names(message.body, file, self.truth)):
-                return f"Dead letter: {reason}"
+                return f"In the DLQ: {reason}"
         last = max((ingest.finished for ingest in self.ingests), default=-1.0)
         for mail in self.played.mails:
             if self._is_about(mail):
@@ -423,7 +423,9 @@ class _Recording:
             count = ingest.contents.count(self.truth.content_of(file))
             is_in_time = max(file.finished, file.fetchable, file.listed) <= staged
             if count > may_be_there:
-                yield self._verdict(Category.TWICE, f"{ingest.id} has {file.id} {count} times")
+                wanted = "once" if may_be_there else "not at all"
+                text = f"{ingest.id} has {file.id} {count} time(s), wanted {wanted}"
+                yield self._verdict(Category.TWICE, text)
             elif may_be_there and is_in_time and not count and not self._was_trashed():
                 report = self._report_of_summary(file)
                 category = Category.REPORTED if report else Category.LOST
@@ -534,7 +536,7 @@ class _Recording:
         words = {"captions": ("captions", "transcript"), "chapters": ("chapter",)}[what]
         for message in self._dead_letters():
             if any(word in _reason(message) for word in words):
-                return f"Dead letter: {_reason(message)}"
+                return f"In the DLQ: {_reason(message)}"
         mails = [mail.text for mail in self.played.mails if self._is_about(mail)]
         texts = (text for text in mails if any(word in text for word in words))
         return next((f"Mail: {text}" for text in texts), "")

@@ -60,19 +60,19 @@ def test_shrunk_world_ends_in_the_same_category_with_fewer_parts() -> None:
 
 def test_reports_of_missing_files_are_counted_together_when_only_numbers_differ() -> None:
     texts = tuple(
-        f"reported: f{number} is not in Opencast. Dead letter: attempt {number} failed"
+        f"reported: f{number} is not in Opencast. In the DLQ: attempt {number} failed"
         for number in (1, 2)
     )
     outcome = Outcome(1, (Category.REPORTED,), (*texts, "lost: f3 is not in Opencast."), ())
-    assert reported_reasons([outcome]) == [("Dead letter: attempt N failed", 2)]
+    assert reported_reasons([outcome]) == [("In the DLQ: attempt N failed", 2)]
 
 
 def test_table_counts_the_worlds_of_each_fault_by_their_worst_verdict() -> None:
     outcomes = [
         Outcome(1, (), (), ()),
-        Outcome(2, (), (), ("slow: s3",)),
-        Outcome(3, (Category.LOST, Category.REPORTED), (), ("outage: sqs", "slow: s3")),
-        Outcome(4, (Category.REPORTED,), (), ("slow: s3",)),
+        Outcome(2, (), (), ("slow s3",)),
+        Outcome(3, (Category.LOST, Category.REPORTED), (), ("outage sqs", "slow s3")),
+        Outcome(4, (Category.REPORTED,), (), ("slow s3",)),
     ]
     lines = [line.strip() for line in table(outcomes).splitlines()]
     head, *rows = [re.split(r"\s{2,}", line) for line in lines]
@@ -80,6 +80,6 @@ def test_table_counts_the_worlds_of_each_fault_by_their_worst_verdict() -> None:
     assert rows == [
         ["all worlds", "4", "1", "1", "2"],
         ["no fault struck", "1", "0", "0", "1"],
-        ["outage: sqs", "1", "1", "0", "0"],
-        ["slow: s3", "3", "1", "1", "1"],
+        ["outage sqs", "1", "1", "0", "0"],
+        ["slow s3", "3", "1", "1", "1"],
     ]

@@ -311,7 +311,7 @@ def test_status_details_have_no_series_when_no_scheduled_class_is_found_or_reada
     assert found.get("scheduled") == scheduled
 
 
-def test_status_details_show_a_recording_when_its_record_can_not_be_read(
+def test_status_details_show_a_recording_when_its_record_cannot_be_read(
     ask: Ask, deps: status_query.Dependencies, aws: Cloud
 ) -> None:
     write(deps, "u", State.SENT_TO_OPENCAST, files=["1"])

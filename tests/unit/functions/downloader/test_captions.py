@@ -288,7 +288,7 @@ class TestCaptionsThatAreNotThereYet:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1
 
-    def test_recording_goes_to_the_uploader_and_captions_come_later_when_a_429_can_not_be_noted(
+    def test_recording_goes_to_the_uploader_and_captions_come_later_when_a_429_cannot_be_noted(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", where="api", status=429, times=None))
@@ -297,7 +297,7 @@ class TestCaptionsThatAreNotThereYet:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1
 
-    def test_recording_goes_to_the_uploader_and_captions_come_later_when_s3_can_not_store_them(
+    def test_recording_goes_to_the_uploader_and_captions_come_later_when_s3_cannot_store_them(
         self, harness: Harness, lecture: Recording
     ) -> None:
         with failing(harness.aws.s3, "s3.PutObject", "SlowDown"):

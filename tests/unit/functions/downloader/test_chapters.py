@@ -164,7 +164,7 @@ class TestChaptersThatAreNotThereYet:
         assert not tracks(harness)
         assert asks_for_chapters(harness) == [False, True]
 
-    def test_recording_goes_to_the_uploader_and_chapters_come_later_when_s3_can_not_store_them(
+    def test_recording_goes_to_the_uploader_and_chapters_come_later_when_s3_cannot_store_them(
         self, harness: Harness, lecture: Recording
     ) -> None:
         with failing(harness.aws.s3, "s3.PutObject", "SlowDown"):

@@ -158,7 +158,7 @@ class TestTheLedger:
         assert harness.outcome[0] == "DOWNLOADER_FAILED"
         assert "Correct the item in the table of recordings" in harness.outcome[1]
 
-    def test_message_is_retried_when_the_ledger_can_not_be_written(
+    def test_message_is_retried_when_the_ledger_cannot_be_written(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         # Unless the ledger notes the left-out chat, the uploader drops the message.
@@ -172,7 +172,7 @@ class TestTheLedger:
         assert len(harness.uploads()) == 1
         assert harness.record(small).left_out == (chat.file_id,)
 
-    def test_message_needs_no_retry_when_only_the_end_of_its_request_can_not_be_written(
+    def test_message_needs_no_retry_when_only_the_end_of_its_request_cannot_be_written(
         self, harness: Harness, accepted: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         with failing_table(harness.aws.recordings):

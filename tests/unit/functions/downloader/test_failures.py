@@ -127,7 +127,7 @@ class TestFailuresThatMayPass:
     @pytest.mark.parametrize(
         "events", ["none", [{"day": "W", "time": "10:00"}], [{"day": 3, "time": 10, "title": "L"}]]
     )
-    def test_message_is_retried_when_the_schedule_can_not_be_read(
+    def test_message_is_retried_when_the_schedule_cannot_be_read(
         self, harness: Harness, small: Recording, events: Any
     ) -> None:
         # Somebody may edit the schedule's table by hand. The status row then has the reason.

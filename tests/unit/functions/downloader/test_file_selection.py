@@ -256,7 +256,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert harness.record(lecture).left_out == (lagging.file_id,)
         assert harness.uploads() == []
 
-    def test_unlisted_file_is_reported_when_the_row_can_not_be_written(
+    def test_unlisted_file_is_reported_when_the_row_cannot_be_written(
         self, harness: Harness, message: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.clock.forward(days=1)

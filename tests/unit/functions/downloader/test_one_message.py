@@ -20,7 +20,7 @@ def _status_failing(harness: Harness) -> Iterator[None]:
         yield
 
 
-def test_recording_goes_to_the_uploader_once_when_its_row_can_not_be_written(
+def test_recording_goes_to_the_uploader_once_when_its_row_cannot_be_written(
     harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert harness.take(harness.message(small))
@@ -32,7 +32,7 @@ def test_recording_goes_to_the_uploader_once_when_its_row_can_not_be_written(
     assert levels == {"WARNING"}
 
 
-def test_waiting_recording_has_one_message_when_its_row_can_not_be_written(
+def test_waiting_recording_has_one_message_when_its_row_cannot_be_written(
     harness: Harness, small: Recording
 ) -> None:
     slow = harness.zoom.add(with_file(small, 0, processing_asks=999, file_id="slow"))
@@ -41,7 +41,7 @@ def test_waiting_recording_has_one_message_when_its_row_can_not_be_written(
     assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_continued_copy_has_one_message_when_its_row_can_not_be_written(
+def test_continued_copy_has_one_message_when_its_row_cannot_be_written(
     harness: Harness, longish: Recording
 ) -> None:
     harness.connections = 1
@@ -54,7 +54,7 @@ def test_continued_copy_has_one_message_when_its_row_can_not_be_written(
     assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_message_of_a_permanent_failure_goes_to_the_dlq_once_when_its_row_can_not_be_written(
+def test_message_of_a_permanent_failure_goes_to_the_dlq_once_when_its_row_cannot_be_written(
     harness: Harness, small: Recording
 ) -> None:
     harness.zoom.fail(Fault(kind="status", status=404, times=99))
@@ -63,14 +63,14 @@ def test_message_of_a_permanent_failure_goes_to_the_dlq_once_when_its_row_can_no
     assert harness.aws.sent_to(harness.aws.download_queue) == []
 
 
-def test_malformed_message_goes_to_the_dlq_once_when_its_row_can_not_be_written(
+def test_malformed_message_goes_to_the_dlq_once_when_its_row_cannot_be_written(
     harness: Harness,
 ) -> None:
     assert harness.take({"zip_id": "auto-ingest-0001"})
     assert len(harness.dead()) == 1
 
 
-def test_message_is_retried_after_a_failure_when_its_row_can_not_be_written(
+def test_message_is_retried_after_a_failure_when_its_row_cannot_be_written(
     harness: Harness, small: Recording
 ) -> None:
     harness.zoom.fail(Fault(kind="status", status=500, times=99))
@@ -79,7 +79,7 @@ def test_message_is_retried_after_a_failure_when_its_row_can_not_be_written(
 
 
 @pytest.mark.parametrize("change", [{"duration": 1}, {"ignore_schedule": True}])
-def test_message_of_an_ignored_recording_needs_no_retry_when_its_row_can_not_be_written(
+def test_message_of_an_ignored_recording_needs_no_retry_when_its_row_cannot_be_written(
     harness: Harness, small: Recording, change: dict[str, Any]
 ) -> None:
     harness.settings["default_series_id"] = ""
@@ -87,7 +87,7 @@ def test_message_of_an_ignored_recording_needs_no_retry_when_its_row_can_not_be_
     assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_message_of_a_removed_recording_needs_no_retry_when_its_row_can_not_be_written(
+def test_message_of_a_removed_recording_needs_no_retry_when_its_row_cannot_be_written(
     harness: Harness, small: Recording
 ) -> None:
     harness.notice(small, "The recording was moved to the trash in Zoom")

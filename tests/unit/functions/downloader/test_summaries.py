@@ -192,7 +192,7 @@ class TestLeftOut:
         # The only message that waits is about chapters, not about summaries.
         assert [body["captions"]["is_chapters"] for body in later(harness)] == [True]
 
-    def test_row_and_message_say_that_summaries_are_unknown_when_zoom_can_not_be_asked(
+    def test_row_and_message_say_that_summaries_are_unknown_when_zoom_cannot_be_asked(
         self, harness: Harness, lecture: Recording, caplog: pytest.LogCaptureFixture
     ) -> None:
         message = harness.message(lecture)

@@ -128,7 +128,7 @@ def test_on_demand_request_gets_500_after_one_attempt_when_the_webhook_refuses_t
     assert harness.row()["pipeline_state"] == "WEBHOOK_FAILED"
 
 
-def test_on_demand_request_gets_500_when_the_webhook_can_not_be_reached(harness: Harness) -> None:
+def test_on_demand_request_gets_500_when_the_webhook_cannot_be_reached(harness: Harness) -> None:
     harness.set_up(webhook_url=CLOSED)
     status, message = harness.ask()
     assert (status, "can't be reached" in message) == (500, True)
@@ -136,7 +136,7 @@ def test_on_demand_request_gets_500_when_the_webhook_can_not_be_reached(harness:
     assert len(harness.watch.slept) == 2
 
 
-def test_row_has_the_options_of_an_on_demand_request_when_the_webhook_can_not_be_reached(
+def test_row_has_the_options_of_an_on_demand_request_when_the_webhook_cannot_be_reached(
     harness: Harness,
 ) -> None:
     harness.set_up(webhook_url=CLOSED)
@@ -286,7 +286,7 @@ def test_on_demand_answer_has_the_failure_of_the_webhook_when_the_status_table_f
 
 
 @pytest.mark.parametrize("problem", ["fails", "can't be read"])
-def test_on_demand_request_gets_500_when_the_ledger_can_not_confirm_that_it_was_accepted(
+def test_on_demand_request_gets_500_when_the_ledger_cannot_confirm_that_it_was_accepted(
     problem: str, harness: Harness
 ) -> None:
     take = losing_its_answer(real_webhook(harness))

@@ -63,7 +63,7 @@ def test_next_run_of_reconcile_requests_a_recording_when_the_webhook_answered_50
     assert harness.run(is_found=False)["handed_in"] == 1
 
 
-def test_reconcile_requests_the_found_recordings_that_its_state_can_not_hold(
+def test_reconcile_requests_the_found_recordings_that_its_state_cannot_hold(
     harness: Harness,
 ) -> None:
     harness.begin()

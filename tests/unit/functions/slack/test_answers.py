@@ -72,7 +72,7 @@ def test_slack_answer_shows_the_schedule_when_a_meeting_has_no_recordings(harnes
     assert "No recordings of this meeting in the last seven days." in text
 
 
-def test_slack_answer_shows_recordings_and_a_problem_when_the_schedule_can_not_be_read(
+def test_slack_answer_shows_recordings_and_a_problem_when_the_schedule_cannot_be_read(
     harness: Harness, put: Put
 ) -> None:
     schedule(harness, events="nonsense")

@@ -127,7 +127,7 @@ def fail(_event: bytes) -> None:
     raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Invoke")
 
 
-def test_slack_user_is_asked_to_try_again_when_the_function_can_not_invoke_itself(
+def test_slack_user_is_asked_to_try_again_when_the_function_cannot_invoke_itself(
     harness: Harness, workspace: Workspace, slow: threading.Event
 ) -> None:
     late(harness)

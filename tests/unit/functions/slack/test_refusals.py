@@ -196,7 +196,7 @@ def test_slack_answer_says_that_the_button_is_of_another_version_when_its_value_
     assert "another version" in refused(message)
 
 
-def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_refuses_to_list_groups(
+def test_slack_answer_says_that_the_user_cannot_be_checked_when_slack_refuses_to_list_groups(
     harness: Harness, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = {"ok": False, "error": "missing_scope", "needed": "usergroups:read"}
@@ -209,7 +209,7 @@ def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_refuses_t
     assert "secrets.rotate SLACK_API_TOKEN" in vars(record)["advice"]
 
 
-def test_slack_answer_says_that_the_status_can_not_be_read_when_the_status_table_fails(
+def test_slack_answer_says_that_the_status_cannot_be_read_when_the_status_table_fails(
     harness: Harness,
 ) -> None:
     harness.aws.status.delete()

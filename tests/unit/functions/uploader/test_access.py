@@ -63,7 +63,7 @@ class TestIsItThere:
         assert harness.outcome[1].startswith("Unable to reach Opencast. ")
         assert harness.dead() == []
 
-    def test_nothing_is_ingested_when_the_roles_of_the_user_can_not_be_read(
+    def test_nothing_is_ingested_when_the_roles_of_the_user_cannot_be_read(
         self, harness: Harness
     ) -> None:
         harness.fail("status", path="/api/info/", status=403)
@@ -79,7 +79,7 @@ class TestIsItThere:
         harness.take(harness.message())
         assert harness.asked("/api/events/") > harness.asked("/api/info/me/roles") == 1
 
-    def test_recording_is_ingested_at_the_second_attempt_when_the_first_can_not_read_roles(
+    def test_recording_is_ingested_at_the_second_attempt_when_the_first_cannot_read_roles(
         self, harness: Harness
     ) -> None:
         harness.fail("maintenance", path="/api/info/", times=1)

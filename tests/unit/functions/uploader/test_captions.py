@@ -277,7 +277,7 @@ class TestAddingLater:
         assert harness.take(late(harness), receive_count=2)
         assert len(harness.opencast.added) == 1
 
-    def test_late_captions_are_not_posted_when_the_ledger_can_not_be_written(
+    def test_late_captions_are_not_posted_when_the_ledger_cannot_be_written(
         self, harness: Harness
     ) -> None:
         ingest(harness)

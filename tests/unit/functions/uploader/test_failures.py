@@ -99,7 +99,7 @@ class TestCounting:
         harness.take(harness.message(zip_id=OTHER_ZIP_ID))
         assert "attempt 1 of 5" in harness.outcome_of(OTHER_ZIP_ID)[1]
 
-    def test_message_is_retried_when_its_failure_can_not_be_counted(self, harness: Harness) -> None:
+    def test_message_is_retried_when_its_failure_cannot_be_counted(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403)
         with failing_table(harness.aws.recordings):
             assert not harness.take(harness.message())

@@ -194,7 +194,7 @@ class TestRecordingTimes:
         assert harness.take(harness.message())
         assert harness.part("zoomRecordingTimes") == ["2026-10-14T14:00:12Z_2026-10-14T14:50:12Z"]
 
-    def test_recording_is_ingested_when_its_recording_events_can_not_be_read(
+    def test_recording_is_ingested_when_its_recording_events_cannot_be_read(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.aws.events.delete()

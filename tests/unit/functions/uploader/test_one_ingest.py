@@ -46,7 +46,7 @@ class TestTheFirstPost:
         harness.take(harness.message())
         assert known == [{OWN_ID: ["unknown"]}]
 
-    def test_nothing_is_posted_when_the_claim_can_not_be_written(self, harness: Harness) -> None:
+    def test_nothing_is_posted_when_the_claim_cannot_be_written(self, harness: Harness) -> None:
         with failing_table(harness.aws.recordings):
             assert not harness.take(harness.message())
         assert harness.posts == 0
@@ -425,7 +425,7 @@ def ledger_failing_after_the_post(harness: Harness) -> Iterator[None]:
 
 class TestALedgerThatCanNotBeWrittenAfterThePost:
     @pytest.mark.parametrize("kind", ["conflict", "status"])
-    def test_claim_stays_when_the_outcome_can_not_be_written(
+    def test_claim_stays_when_the_outcome_cannot_be_written(
         self, harness: Harness, kind: str
     ) -> None:
         # The claim prevents a second POST, whatever the outcome of the first POST was.

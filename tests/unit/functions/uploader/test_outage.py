@@ -171,7 +171,7 @@ class TestAws:
         assert harness.take(harness.message(), receive_count=8)
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_recording_waits_when_the_ledger_can_not_be_read(self, harness: Harness) -> None:
+    def test_recording_waits_when_the_ledger_cannot_be_read(self, harness: Harness) -> None:
         with failing_table(harness.aws.recordings, "GetItem"):
             assert not harness.take(harness.message())
         assert harness.outcome[1].startswith("AWS failed: GetItem answered Throttling.")
@@ -181,7 +181,7 @@ class TestAws:
 class TestTheStatusTable:
     """Failed writes of the status row, which have no effect on messages."""
 
-    def test_recording_is_ingested_when_its_row_can_not_be_written(
+    def test_recording_is_ingested_when_its_row_cannot_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         with failing_table(harness.aws.status):
@@ -193,7 +193,7 @@ class TestTheStatusTable:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert harness.posts == 1
 
-    def test_message_waits_during_an_outage_of_opencast_when_its_row_can_not_be_written(
+    def test_message_waits_during_an_outage_of_opencast_when_its_row_cannot_be_written(
         self, harness: Harness
     ) -> None:
         harness.fail("status", path="/", times=None)
@@ -204,7 +204,7 @@ class TestTheStatusTable:
             assert not harness.take(harness.message())
         assert [call["VisibilityTimeout"] for call in asked] == [60]
 
-    def test_failures_are_counted_when_the_row_can_not_be_written(self, harness: Harness) -> None:
+    def test_failures_are_counted_when_the_row_cannot_be_written(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403, times=None)
         with failing_table(harness.aws.status):
             for _ in range(4):
@@ -212,7 +212,7 @@ class TestTheStatusTable:
             assert harness.take(harness.message())
         assert len(harness.dead()) == 1
 
-    def test_end_of_an_ignored_request_is_noted_in_the_ledger_when_its_row_can_not_be_written(
+    def test_end_of_an_ignored_request_is_noted_in_the_ledger_when_its_row_cannot_be_written(
         self, harness: Harness
     ) -> None:
         harness.has_event()
@@ -221,7 +221,7 @@ class TestTheStatusTable:
         assert harness.record.request(ZIP_ID).end is End.IGNORED
 
     @pytest.mark.parametrize("zip_id", [ZIP_ID, OTHER_ZIP_ID])
-    def test_late_files_are_logged_as_an_error_when_the_row_can_not_be_written(
+    def test_late_files_are_logged_as_an_error_when_the_row_cannot_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture, zip_id: str
     ) -> None:
         # The message with the late file may be of another request, which has no ingest.
@@ -230,7 +230,7 @@ class TestTheStatusTable:
             assert harness.take(harness.message("active_speaker", "chat_file", zip_id=zip_id))
         assert levels(caplog, "stayed outside") == ["ERROR"]
 
-    def test_deletion_is_logged_as_an_error_when_the_row_can_not_be_written(
+    def test_deletion_is_logged_as_an_error_when_the_row_cannot_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(harness.message())

@@ -89,7 +89,7 @@ def test_files_are_released_when_each_of_two_requests_has_led_to_an_ingest(
     assert released(harness) == KEYS
 
 
-def test_ingest_succeeds_when_its_files_can_not_be_released(
+def test_ingest_succeeds_when_its_files_cannot_be_released(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     with failing(harness.aws.s3, "s3.PutObjectTagging", "AccessDenied", status=403):

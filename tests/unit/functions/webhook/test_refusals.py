@@ -46,7 +46,7 @@ def test_webhook_event_gets_400_when_its_uuid_is_a_reserved_key_of_the_recording
 
 
 @pytest.mark.parametrize("body", [b"\xff", b'{"event": "\xff"}', b"[" * 100_000])
-def test_webhook_request_gets_400_when_its_body_can_not_be_parsed(
+def test_webhook_request_gets_400_when_its_body_cannot_be_parsed(
     body: bytes, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     headers = signature.signed_headers(ZOOM_SECRET, clock().timestamp(), body)

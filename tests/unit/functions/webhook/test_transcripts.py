@@ -76,7 +76,7 @@ def test_transcript_webhook_event_that_names_no_recording_gets_204(
     assert untouched(aws)
 
 
-def test_transcript_webhook_event_gets_503_when_its_message_can_not_be_sent(
+def test_transcript_webhook_event_gets_503_when_its_message_cannot_be_sent(
     captions_on: webhook.Dependencies, aws: Cloud
 ) -> None:
     with failing(aws.sqs, "sqs.SendMessage", "Throttling"):
