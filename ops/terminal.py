@@ -395,7 +395,7 @@ def working(text: str) -> Iterator[Activity]:
 
 
 _shown_work = [0]
-"""The number of slow steps in progress."""
+"""The number of blocks of `working` and `progress` that run."""
 
 
 @contextmanager
@@ -408,7 +408,7 @@ def _showing_work() -> Iterator[None]:
 
 
 def is_showing_work() -> bool:
-    """Return whether a slow step is in progress, which has a line or a bar of its own."""
+    """Return whether a block of `working` or `progress` runs."""
     return bool(_shown_work[0])
 
 

@@ -69,7 +69,7 @@ def _run(options: Options) -> bool:
 
 
 def counts(lines: Sequence[Run | Curl], program: str) -> bool:
-    """Return whether a program ran, and every run of it counts."""
+    """Return whether a program ran and each of its runs counts."""
     runs = [line for line in lines if isinstance(line, Run) and line.program == program]
     return bool(runs) and all(run.ok for run in runs)
 

@@ -55,7 +55,7 @@ class Ended:
 
 
 def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> Ended:
-    """Run and measure a program, which is killed if it still runs after `kill_after` seconds.
+    """Run and measure a program, and kill the program if it still runs after `kill_after` seconds.
 
     The program's child processes are killed together with the program, or after its end. The
     program runs in `folder`, and the output goes to `program.log` in `folder`.

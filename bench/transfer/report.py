@@ -28,8 +28,8 @@ class Reported(msgspec.Struct, frozen=True):
     Attributes:
         transfer_s: Duration in seconds.
         cpu_s: CPU seconds, child processes included.
-        rss_before_mb: Peak memory of the process before the transfer, in MB of 2^20 bytes; 0 if the
-            program doesn't report the memory.
+        rss_before_mb: Peak memory of the process before the transfer, in MiB; 0 if the program
+            doesn't report the memory.
         attempts: Number of retries, or None if the program doesn't count them.
         error: Reason why the transfer failed; None if the transfer succeeded or ran out of time.
     """

@@ -114,7 +114,7 @@ class ResponseUrl:
 class Workspace:
     """Users, groups, channels and messages of Slack.
 
-    Changes by several threads need `lock`. `clock` returns seconds since 1970.
+    Several threads use the workspace, so a change needs `lock`. `clock` returns seconds since 1970.
     """
 
     def __init__(self, app: SlackApp, clock: Callable[[], float]) -> None:

@@ -29,7 +29,7 @@ USUAL_SPELLINGS = {
 
 
 def bill_of_materials(name: str, sha256: str, site: Path) -> dict[str, Any]:
-    """Return the SBOM of the package of a function.
+    """Return the SBOM of a function's package.
 
     Args:
         name: The function's name.

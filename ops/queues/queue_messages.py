@@ -43,7 +43,7 @@ MOVE_SECONDS = 120
 """Seconds for which a redrive or `recordings.forget` hides a DLQ's message from other receivers."""
 
 POLL_SECONDS = 1
-"""Seconds for which `take` waits. SQS may miss messages in a receive that doesn't wait.
+"""Maximum seconds for which `take` waits. SQS may miss messages in a receive that doesn't wait.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 """

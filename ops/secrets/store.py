@@ -1,11 +1,11 @@
 """A stack's secrets in SSM: SecureStrings below `/zoom-ingester/<stack>/`.
 
 Secrets are written before the stack is deployed, because a template must not contain secrets and
-CloudFormation can't make SecureStrings:
-https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-ssm-parameter.html.
-Functions read secrets at a container's first invocation, and again at the first invocation after
-five minutes. Each parameter's description names the origin of its value, so that an old value in
-somebody's `.env` doesn't overwrite a rotated value.
+CloudFormation can't make SecureStrings. Functions read secrets at a container's first invocation,
+and again at the first invocation after five minutes. Each parameter's description names the origin
+of its value, so that an old value in somebody's `.env` doesn't overwrite a rotated value.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-ssm-parameter.html
 """
 
 from __future__ import annotations

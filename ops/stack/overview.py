@@ -421,9 +421,7 @@ def _show_outputs(found: Mapping[str, str]) -> None:
 
 
 def show_change_set(target: Target, name: str) -> None:
-    """Print the changes of a change set, and how to apply them.
-
-    Delete a change set without changes.
+    """Describe a change set by `show_changes`, or delete the change set if it has no changes.
 
     Raises:
         OpsError: The change set has changes, and failed.

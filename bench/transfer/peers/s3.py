@@ -61,7 +61,7 @@ class S3Peer(Server):
         return self._bucket.uploads()
 
     def body(self, key: str) -> bytes:
-        """Return an object's bytes, or b"" unless the mode is `keep`.
+        """Return an object's bytes; b"" if the mode isn't `keep`.
 
         Raises:
             S3Error: No object has the key.

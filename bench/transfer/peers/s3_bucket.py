@@ -117,7 +117,7 @@ class S3Bucket:
             return self._uploads_in_order()
 
     def data(self, key: str) -> bytes:
-        """Return an object's bytes, or b"" unless the mode is `keep`.
+        """Return an object's bytes; b"" if the mode isn't `keep`.
 
         Raises:
             S3Error: No object has the key.
