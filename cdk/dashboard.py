@@ -57,10 +57,10 @@ class Dashboard(Construct):
             dashboard_name=names.dashboard,
             default_interval=Duration.days(7),
         )
-        ringing = cloudwatch.AlarmStatusWidget(
-            title="Does an alarm ring?", alarms=list(alarms), width=WIDTH, height=4
+        alarm_states = cloudwatch.AlarmStatusWidget(
+            title="Is an alarm in the state ALARM?", alarms=list(alarms), width=WIDTH, height=4
         )
-        dashboard.add_widgets(ringing)
+        dashboard.add_widgets(alarm_states)
         for row in (
             self._recordings(),
             self._speed(),

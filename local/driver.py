@@ -229,10 +229,6 @@ class Driver:
         """Change an Opencast event's workflows (`opencast_store.WorkflowChange`)."""
         self._control("POST", "opencast", "workflows", change)
 
-    def delete_in_opencast(self, identifier: str) -> None:
-        """Delete an event in Opencast, as a person does."""
-        self._control("POST", "opencast", "delete", {"identifier": identifier})
-
     def ingests(self) -> tuple[OpencastIngest, ...]:
         """Return every ingest that Opencast received, in order."""
         listed = self._control("GET", "opencast", "ingests")
@@ -324,13 +320,7 @@ class Driver:
         Raises:
             DriverError: Reconcile failed or stopped early.
         """
-        answer = self.client("lambda").invoke(
-            FunctionName=f"{self.state.stack_name}-zoom-reconcile", Qualifier=ALIAS, Payload=b"{}"
-        )
-        report: dict[str, Any] = msgspec.json.decode(answer["Payload"].read())
-        if answer.get("FunctionError") or report["message"]:
-            raise DriverError(f"Reconcile was stopped: {report}")
-        return report
+        return self._run("zoom-reconcile", {})
 
     def last_reconcile(self) -> dict[str, Any]:
         """Return the report on reconcile's last run in the answer of `GET /status`."""
@@ -343,14 +333,22 @@ class Driver:
         Raises:
             DriverError: Follow failed or stopped early.
         """
+        return self._run("zoom-follow", {"uuid": uuid} if uuid else {})
+
+    def _run(self, function: str, event: dict[str, str]) -> dict[str, Any]:
+        """Run a function that a rule calls, and return its report.
+
+        Raises:
+            DriverError: The function failed or stopped early.
+        """
         answer = self.client("lambda").invoke(
-            FunctionName=f"{self.state.stack_name}-zoom-follow",
+            FunctionName=f"{self.state.stack_name}-{function}",
             Qualifier=ALIAS,
-            Payload=msgspec.json.encode({"uuid": uuid} if uuid else {}),
+            Payload=msgspec.json.encode(event),
         )
         report: dict[str, Any] = msgspec.json.decode(answer["Payload"].read())
         if answer.get("FunctionError") or report.get("message"):
-            raise DriverError(f"Follow was stopped: {report}")
+            raise DriverError(f"{function} was stopped: {report}")
         return report
 
     def type_command(

@@ -126,7 +126,7 @@ class LocalStack:
         self._build = build
         self._processes = Processes(self.home / "logs")
         self._control_token = token_urlsafe(32)
-        self._open = contextlib.ExitStack()
+        self._lock = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         self.start()
@@ -174,12 +174,12 @@ class LocalStack:
         self._processes.stop()
         if alive:
             delete_runtime_files(self.home)
-        self._open.close()
+        self._lock.close()
 
     def detach(self) -> None:
         """Let the stack outlive this process, until `local.state.stop_stack` ends the stack."""
         self._processes.detach()
-        self._open.close()
+        self._lock.close()
         self._processes = Processes(self.home / "logs")
 
     def client(self, service: str) -> Any:
@@ -298,7 +298,7 @@ class LocalStack:
         """
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o700)
-        lock = self._open.enter_context((self.home / "stack.lock").open("w"))
+        lock = self._lock.enter_context((self.home / "stack.lock").open("w"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -265,8 +265,7 @@ def check_node() -> str:
                 f"{program} is not on the PATH: the CDK's command line needs "
                 f"Node.js {OLDEST_NODE} or newer with npm"
             )
-    answer = subprocess.run(["node", "--version"], stdout=subprocess.PIPE, check=False).stdout
-    version = answer.decode().strip()
+    version = _output("node", "--version")
     major = re.match(r"v(\d+)\.", version)
     if not major or int(major.group(1)) < OLDEST_NODE:
         raise SetupError(
@@ -274,6 +273,14 @@ def check_node() -> str:
             f"is {version or 'broken'}"
         )
     return f"Node {major.group(1)}"
+
+
+def _output(*command: str) -> str:
+    """Return a command's output in one line; "" if the command can't be run."""
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout.decode().strip()
+    except OSError:
+        return ""
 
 
 def check_disk(needed: float) -> None:

@@ -41,9 +41,10 @@ PLAIN_WIDTH = 10_000
 BLOCKS_BELOW = 110
 """Minimum width in characters of a terminal for tables whose cells have several lines."""
 
-PIECES = re.compile(r"\S+\s*|^\s+")
-WORDS = re.compile(r"[^\s`]*`[^`\n]+`\S*\s*|\S+\s*|^\s+")
-"""A pattern for one word and the following space. A command in backticks counts as one word."""
+PLAIN_WORDS = re.compile(r"\S+\s*|^\s+")
+WORDS_AND_COMMANDS = re.compile(r"[^\s`]*`[^`\n]+`\S*\s*|\S+\s*|^\s+")
+"""Patterns for one word and the following space. With the second one, a command in backticks is one
+word, together with what touches the backticks."""
 
 LONGEST_NAME = 20
 """Maximum length in characters of a cell with spaces that stays on one line."""
@@ -226,14 +227,14 @@ def wrapped(text: Text, width: int) -> list[Text]:
     """Return a text's lines, wrapped between words to `width` characters.
 
     A word that is longer than `width` stays whole. A command in backticks stays whole if the
-    command isn't longer than `width`.
+    command, the backticks and what touches them fit `width`.
     """
     # rich's own `wrap` breaks long words.
     words = (
         piece
-        for found in WORDS.finditer(text.plain)
+        for found in WORDS_AND_COMMANDS.finditer(text.plain)
         for piece in (
-            [found[0]] if cell_len(found[0].strip()) <= width else PIECES.findall(found[0])
+            [found[0]] if cell_len(found[0].strip()) <= width else PLAIN_WORDS.findall(found[0])
         )
     )
     ends, end, used = [], 0, 0

@@ -60,10 +60,11 @@ class SignIn:
             expiry = self._expiry(given["nonce"])
             user = self._store.users[given["username"]]
             wanted = _digest(user, method, given)
+            right = hmac.compare_digest(wanted.encode(), given["response"].encode())
+            right &= user.clear_text and given["realm"] == REALM and given["qop"] == "auth"
         except (KeyError, ValueError, IndexError) as error:
             raise UnauthorizedError(self.challenge()) from error
-        right = hmac.compare_digest(wanted.encode(), given["response"].encode())
-        if not (right and user.clear_text and given["realm"] == REALM and given["qop"] == "auth"):
+        if not right:
             raise UnauthorizedError(self.challenge())
         if expiry <= self._store.clock() * 1000:
             raise UnauthorizedError(self.challenge(stale=True))

@@ -73,6 +73,13 @@ runpy.run_module("ops.setup", run_name="__main__")
 """
 
 
+def test_setup_says_that_node_is_broken_when_node_cannot_be_run(project: Path) -> None:
+    for name in ("node", "npm"):
+        program(project, name, "")
+        (project / "bin" / name).write_bytes(b"\x7fELF of another machine")
+    assert f"is needed, and {project / 'bin' / 'node'} is broken" in failure(project)
+
+
 def test_setup_says_that_python_is_too_old(project: Path) -> None:
     text = failure(project, "-c", OLD_PYTHON)
     assert f"Python 3.11 or newer is needed, and {sys.executable} is 3.9.2" in text
@@ -96,9 +103,7 @@ def test_setup_names_the_free_and_the_needed_gb_when_the_disk_is_too_small() -> 
     ],
     ids=["pip", "npm"],
 )
-def test_setup_says_that_the_registry_cannot_be_reached(
-    command: list[str], tmp_path: Path
-) -> None:
+def test_setup_says_that_the_registry_cannot_be_reached(command: list[str], tmp_path: Path) -> None:
     with (
         (tmp_path / "log").open("wb+") as log,
         pytest.raises(setup.SetupError, match="registry can't be reached"),

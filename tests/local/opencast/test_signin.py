@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from requests.auth import HTTPDigestAuth
 
 from local.neighbours.opencast import OpencastStandIn
@@ -45,6 +46,18 @@ def test_opencast_stand_in_refuses_a_forged_nonce_and_a_wrong_password(client: C
         answer = client.ask("/services/count", headers={"Authorization": header})
         assert answer.status_code == 401
         assert "stale" not in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("missing", ["realm", "response"])
+def test_opencast_stand_in_answers_401_when_a_digest_lacks_a_field(
+    client: Client, missing: str
+) -> None:
+    auth = HTTPDigestAuth("zip", "secret")
+    sent = client.ask("/services/count", auth, DIGEST).request.headers["Authorization"]
+    header = re.sub(rf'{missing}="[^"]*", ', "", str(sent))
+    assert header != sent
+    answer = client.ask("/services/count", headers={"Authorization": header})
+    assert answer.status_code == 401
 
 
 def test_opencast_user_of_the_database_can_only_sign_in_with_http_basic(client: Client) -> None:
