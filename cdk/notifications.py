@@ -66,7 +66,7 @@ class Notifications(Construct):
     ) -> None:
         """Send log records of `level` and above, and traces of crashes, to `alias`.
 
-        Regular invocations of `alias` mail the repeats of faults.
+        A rule also invokes `alias` at the interval `REPEATS_EVERY`, to mail the repeats of faults.
 
         Args:
             log_groups: The functions' log groups by the functions' names. The function of `alias`

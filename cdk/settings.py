@@ -268,7 +268,8 @@ class Settings:
         _OPENCAST_OPTIONS,
         24.0,
         checks.decimal(1, 72),
-        "Hours that an upload waits for an Opencast that can't be reached.",
+        "Hours from an upload's first attempt in which it waits for an Opencast that can't be "
+        "reached.",
         read_by=(UPLOADER,),
     )
     follow_ingests: bool = setting(

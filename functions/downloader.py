@@ -330,7 +330,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     if not destination.series_id:
         return _ignore(message, reasons.NO_SERIES, deps)
     _report_series(message, destination, deps)
-    staged = _transfer(message, deps).run(message)
+    staged = _transfer_of(message, deps).run(message)
     if staged.missing and complete_message.is_new(message, deps.clock()):
         raise AskLater(staged.reason.removesuffix("."))
     ready, without_captions = _message_to_uploader(message, staged, destination, deps)
@@ -395,7 +395,7 @@ def _report_series(message: DownloadMessage, destination: Destination, deps: Dep
     logger.info("Going to series %s as %s", series_id, title, extra=_counted(length, deps))
 
 
-def _transfer(message: DownloadMessage, deps: Dependencies) -> RecordingTransfer:
+def _transfer_of(message: DownloadMessage, deps: Dependencies) -> RecordingTransfer:
     return RecordingTransfer(
         engine=deps.engine,
         open_file=deps.open_file,
@@ -418,7 +418,7 @@ def _captions_deps(deps: Dependencies) -> captions.Dependencies:
         downloads=deps.downloads,
         uploads=deps.uploads,
         pause=deps.pause,
-        transfer_of=partial(_transfer, deps=quiet),
+        transfer_of=partial(_transfer_of, deps=quiet),
         time_left=deps.engine.time_left,
         clock=deps.clock,
     )

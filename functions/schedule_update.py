@@ -87,7 +87,7 @@ def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM.
 
     Raises:
-        SettingsError: A setting or a secret is missing or malformed.
+        SettingsError: A setting is missing or malformed. A missing secret counts as not set up.
         BotoCoreError, ClientError: SSM fails.
     """
     settings = read(ScheduleUpdateSettings, os.environ)

@@ -60,6 +60,10 @@ logger = logging.getLogger("ingester.uploader")
 MAX_FAILURES = 5
 """Number of a request's failed attempts after which a person has to act. A wait isn't a failure."""
 
+MAILED_RECEIVE = 5
+"""Receive at which a wait for AWS is mailed, once. A wait for Opencast isn't, because Opencast's
+outages have an alarm."""
+
 LONGEST_WAIT_SECONDS = 600
 """Longest backoff while a message waits for Opencast or AWS, or only adds captions.
 
@@ -206,7 +210,7 @@ def _after_failure(
         case IngestBroken():
             return _retry_after_failure(error, message, received, deps)
         case OpencastUnreachable() | AwsFailed():
-            return _wait_for_end_of_outage(error, message, received, deps)
+            return _retry_during_outage(error, message, received, deps)
     return _retry_after_failure(error, message, received, deps)
 
 
@@ -528,16 +532,16 @@ def _backoff(attempt: int, longest: int, deps: Dependencies) -> tuple[int, str]:
     return seconds, retry_policy.next_attempt(deps.clock(), seconds)
 
 
-def _wait_for_end_of_outage(
+def _retry_during_outage(
     error: OpencastUnreachable | AwsFailed,
     message: UploadMessage,
     received: Received,
     deps: Dependencies,
 ) -> Outcome:
-    """Retry after a backoff while Opencast or AWS can't be reached.
+    """Retry after a backoff while Opencast can't be reached, or calls to AWS fail.
 
-    Give up after OC_OUTAGE_HOURS, or at the last receive. The row shows the failure, but the ledger
-    doesn't count the failure.
+    Give up OC_OUTAGE_HOURS after the message's first receive, or at the last receive. The row shows
+    the failure, but the ledger doesn't count the failure.
     """
     since = received.first_received or deps.clock()
     longest = timedelta(hours=deps.settings.oc_outage_hours)
@@ -551,10 +555,9 @@ def _wait_for_end_of_outage(
     def report() -> None:
         deps.status.report(message.zip_id, StatusChange(State.UPLOADER_FAILED, text, retry_due=due))
         is_opencast = isinstance(error, OpencastUnreachable)
-        if received.receive_count == MAX_FAILURES and not is_opencast:
+        if received.receive_count == MAILED_RECEIVE and not is_opencast:
             # Log an error, which is mailed: a missing grant looks like an outage of AWS, and a
-            # person has to add the grant. Opencast's outages aren't mailed here, because they have
-            # an alarm.
+            # person has to add the grant.
             logger.error("%s", text, extra=log.nonfatal("It is retried automatically."))
         else:
             counts = metrics.count(Metric.OPENCAST_UNREACHABLE, is_opencast)
@@ -583,7 +586,7 @@ def _retry_after_failure(
             message.uuid, lambda record: ledger.with_failure(record, message.zip_id)
         )
     except (BotoCoreError, ClientError) as uncounted:
-        return _wait_for_end_of_outage(AwsFailed.of(uncounted), message, received, deps)
+        return _retry_during_outage(AwsFailed.of(uncounted), message, received, deps)
     count = record.request(message.zip_id).failures
     reason = _reason_of(error)
     if count >= MAX_FAILURES or received.receive_count >= deps.settings.upload_receive_limit:

@@ -1,4 +1,7 @@
-"""Time zones, in their own module because tzdata is 10% of a small function's package."""
+"""Find an IANA time zone by its name.
+
+This is a module of its own, so that only functions that use time zones carry tzdata.
+"""
 
 from __future__ import annotations
 

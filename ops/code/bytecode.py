@@ -135,9 +135,9 @@ def _imports(file: Path, package: str, site: Path) -> Iterator[Path]:
 
 
 def _names(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield the dotted names that are imported when a module of `package` is imported.
+    """Yield the dotted names that the code `tree` imports when it is itself imported.
 
-    `tree` is the module's syntax tree.
+    `from a import b` yields `a.b`, because b may be a module. `package` resolves relative imports.
     """
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):

@@ -171,6 +171,7 @@ class Releases:
 
         Raises:
             ClientError: `$LATEST` has other code.
+            BotoCoreError: The version doesn't become active (WaiterError).
         """
         self.wait_until_updated(function)
         answer = self._lambda.publish_version(
@@ -218,6 +219,7 @@ class Releases:
             OpsError: The function or the alias doesn't exist, or somebody else moved the alias
                 meanwhile.
             ClientError: Somebody else deploys, or changes the alias, at the same time.
+            BotoCoreError: See `publish`.
         """
         latest, released = self.latest(function), self.released(function)
         if latest.is_same(released):

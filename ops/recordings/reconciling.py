@@ -37,6 +37,7 @@ def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None
     """
     event: dict[str, Any] = {"dry_run": dry_run}
     if since.strip():
+        # Refuse a wrong period before the call. The error's text begins with "since".
         try:
             since_of(since, now())
         except BadRequest as error:

@@ -36,7 +36,7 @@ BODY_LIMIT = 64 * 1024
 
 RECORDS_SHOWN = 5
 OTHERS_NAMED = 50
-EXCEPTION_LIMIT = 6000
+RECORD_TEXT_LIMIT = 6000
 TEXT_LIMIT = 2000
 INDENT = "    "
 CUT = "\n[…] The rest is in the log."
@@ -329,7 +329,8 @@ def _outlook(
 
 def _details(records: tuple[LogRecord, ...]) -> Iterable[str]:
     if len(records) > 1:
-        yield f"{len(records)} records are about it, the first {min(len(records), RECORDS_SHOWN)}:"
+        first = f", the first {RECORDS_SHOWN}" if len(records) > RECORDS_SHOWN else ""
+        yield f"{len(records)} records are about it{first}:"
     for record in records[:RECORDS_SHOWN]:
         where = " ".join(filter(None, (record.timestamp, record.level.name, record.location)))
         ids = " ".join(
@@ -341,7 +342,7 @@ def _details(records: tuple[LogRecord, ...]) -> Iterable[str]:
             )
             if value
         )
-        texts = (record.message[:EXCEPTION_LIMIT], record.exception[-EXCEPTION_LIMIT:])
+        texts = (record.message[:RECORD_TEXT_LIMIT], record.exception[-RECORD_TEXT_LIMIT:])
         # Indent each line, so that foreign text can't look like a paragraph of the mail.
         quoted = (indent(text, INDENT, lambda _line: True) for text in texts)
         yield "\n".join(filter(None, (where, ids, *quoted)))

@@ -217,16 +217,15 @@ def _time(value: object) -> float | None:
     return float(value) if abs(value) <= _LARGEST else None
 
 
-def _unit_of(times: Iterable[float], longest: int) -> int:
-    """Return how many milliseconds the unit of a file's times has: 1000 (seconds) or 1.
+def _unit_of(times: Iterable[float], latest: int) -> int:
+    """Return the factor from a file's times to milliseconds: 1000 for seconds, 1 for milliseconds.
 
-    The unit is seconds if the last time, taken as seconds, is at most `TOLERANCE_MS` after
-    `longest`, the latest time that the file may contain, in milliseconds. If the unit of these
-    times were milliseconds, all times would lie in the first moments of the segment, where no
-    chapter ends.
+    The times are seconds if the last one, taken as seconds, is at most `TOLERANCE_MS` after
+    `latest`, the latest time in milliseconds that the file may contain. Such small times can't be
+    milliseconds, because then the last chapter would end in the first moments of the segment.
     """
     last = max((time for time in times if not isinstance(time, _Milliseconds)), default=0.0)
-    return 1000 if last * 1000 <= longest + TOLERANCE_MS else 1
+    return 1000 if last * 1000 <= latest + TOLERANCE_MS else 1
 
 
 def _milliseconds(time: float, unit: int) -> int:

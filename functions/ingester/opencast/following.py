@@ -34,15 +34,15 @@ STATES = {
 
 
 def fate_of(news: News) -> Fate | None:
-    """Return the final state of an ingest; None without a final state, or without an event.
+    """Return what has become of an ingest so far; None while a workflow runs, or without an event.
 
-    A workflow that succeeds without publishing isn't final, because a person may have to cut the
-    video. A later workflow, such as a person's repair, can publish the event that the first
-    workflow didn't.
+    The result is also None after a workflow that succeeds without publishing, because a person may
+    have to cut the video. FAILED may still become PUBLISHED. `_with_news` decides on DELETED.
     """
     event, workflow = news.event, news.workflow
     if event is None or (workflow and workflow.state not in ENDED):
         return None
+    # The event's state is that of its last workflow, such as a person's repair.
     states = {event.state, workflow.state if workflow else None}
     if event.is_published and WorkflowState.SUCCEEDED in states:
         return Fate.PUBLISHED

@@ -100,7 +100,7 @@ class Staging:
                 f"{reasons.FILES_GONE} ({key}): exec.pipeline fetches them again, while Zoom has "
                 "them."
             ) from error
-        # A message has the size 0 for a chat, so a chat's size can't be checked.
+        # The size isn't known for captions and, in a message, for a chat.
         if expected_size and size != expected_size:
             raise StagedFileLost(
                 f"{reasons.FILES_REPLACED} ({key}): exec.pipeline fetches them again."

@@ -54,7 +54,7 @@ class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the schedule table: a Zoom meeting and its scheduled classes.
 
     `course_code` and `opencast_series_id` are those of the class that was imported last. Both
-    attributes are kept for compatibility.
+    attributes are kept for compatibility with rows of the first system, whose classes have neither.
     """
 
     zoom_series_id: str
@@ -88,7 +88,10 @@ class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def complete(self, scheduled: ScheduledClass) -> ScheduledClass:
-        """Return one of the meeting's scheduled classes with its course and series filled in."""
+        """Return one of the meeting's scheduled classes with its course and series.
+
+        See `course_of` and `series_of`.
+        """
         return msgspec.structs.replace(
             scheduled,
             course_code=self.course_of(scheduled),

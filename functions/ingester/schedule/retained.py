@@ -1,8 +1,8 @@
 """Scheduled classes that an import retains because their rows can't be read.
 
-An import removes a class from the table if the class isn't in its source any more. If the class's
-row is still there but can't be read now, the class stays, so that the class's recordings still get
-the class's series.
+An import removes a scheduled class from the table if the class isn't in its sheet or file any more.
+If that sheet or file has a row that can't be read and may hold the class, the class stays, so that
+the class's recordings still get the class's series.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Copy files from sources into a bucket: many at once, over few connections, in limited time.
+"""Copy files from sources into a bucket: many files at once, with limited connections and time.
 
 The main thread schedules tasks, and worker threads carry out the tasks. Most tasks copy one part
 straight from the source into S3. The main thread alone decides on the next task, the number of
@@ -6,9 +6,9 @@ connections and the end of the run. All files share the connections, so that ten
 memory than one.
 
 Whatever fails, an object in S3 is either complete or doesn't exist. A later run, also in another
-process, continues with the parts that S3 has stored. The usual exceptions are uploads that have no
-mark yet or that a permanent failure has aborted, files that have changed, and sources without
-ranges.
+process, continues with the parts that S3 has stored. A later run begins a copy again if the upload
+has no mark yet or was aborted after a permanent failure, if the file has changed, or if the source
+has no ranges.
 """
 
 from __future__ import annotations

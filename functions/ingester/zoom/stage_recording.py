@@ -124,9 +124,7 @@ class RecordingTransfer:
         """
         access = AccessInUse(Access(message.download_token), self.refresh)
         sources = _source_files(message.recording_files)
-        results = self.engine.copy(
-            [self._copy_spec_of(message, source, access) for source in sources]
-        )
+        results = self.engine.copy([self._copy_of(message, source, access) for source in sources])
         staged: list[FileOfView] = []
         missing: list[str] = []
         unusable: list[UnusableVideo] = []
@@ -172,16 +170,22 @@ class RecordingTransfer:
         sources = [
             _SourceFile(file, file.captions_kind, segments[file.recording_start]) for file in files
         ]
-        specs = [self._copy_spec_of(message, source, access, most_bytes) for source in sources]
+        specs = [self._copy_of(message, source, access, most_bytes) for source in sources]
         return self.engine.copy(specs)
 
-    def _copy_spec_of(
+    def _copy_of(
         self,
         message: DownloadMessage,
         source: _SourceFile,
         access: AccessInUse,
         most_bytes: int | None = None,
     ) -> Copy:
+        """Return the copy of one file into the staging bucket.
+
+        The recording can do without a file whose error is tolerated: a page instead of a file, an
+        unusable video, an empty chat, and any captions. Other errors end the download. `most_bytes`
+        limits the size of captions.
+        """
         file = source.file
 
         def target_of(source_name: str) -> Target:

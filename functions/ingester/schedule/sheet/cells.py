@@ -17,7 +17,7 @@ MEETING = "meeting id with password"
 SERIES = "oc series"
 COLUMNS = (COURSE_CODE, TYPE, DAY, START, MEETING, SERIES)
 
-SHEET_NAMES = dict(
+LABELS = dict(
     zip(
         COLUMNS,
         ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"),
@@ -113,7 +113,7 @@ def check_lengths(cells: Mapping[str, str]) -> None:
     """Raise CellProblem if a cell that the row needs is too long to be read."""
     for name in (MEETING, DAY, START, SERIES):
         if len(cells[name]) > LONGEST_CELL:
-            reason = f"{SHEET_NAMES[name]} is longer than {LONGEST_CELL} characters"
+            reason = f"{LABELS[name]} is longer than {LONGEST_CELL} characters"
             raise CellProblem(reason, name)
 
 
@@ -126,7 +126,7 @@ def check_formulas(cells: Mapping[str, str]) -> None:
     needed = (MEETING, DAY, START, SERIES) if cells[MEETING] else COLUMNS
     for name in needed:
         if is_failed_formula(cells[name]):
-            reason = f"{SHEET_NAMES[name]} is {cells[name]!r}: wait, or mend the cell's formula"
+            reason = f"{LABELS[name]} is {cells[name]!r}: wait, or correct the cell's formula"
             raise CellProblem(reason, name)
 
 
@@ -141,7 +141,7 @@ def meeting_of(cell: str) -> str:
         raise CellProblem("no meeting link", MEETING)
     starts = [found.start() for found in _ZOOM_LINK.finditer(cell)]
     if _count_links(cell, len(starts)) > 1:
-        raise CellProblem("two meeting links in one cell: a row can have but one", MEETING)
+        raise CellProblem("two meeting links in one cell: a row can have only one", MEETING)
     try:
         parts = urlsplit(cell)
     except ValueError as error:
@@ -225,7 +225,7 @@ def _letter_of(word: str) -> str:
 def no_day(cell: str) -> CellProblem:
     """Return the problem of a cell without any day."""
     if not cell:
-        return CellProblem(f"{SHEET_NAMES[DAY]} is empty", DAY)
+        return CellProblem(f"{LABELS[DAY]} is empty", DAY)
     return CellProblem(f"day {shown(cell)} holds none of {DAY_LETTERS}", DAY)
 
 
@@ -240,7 +240,7 @@ def start_of(cell: str, *, has_formats: bool) -> str:
     if _START.fullmatch(cell):
         return cell
     if not cell:
-        raise CellProblem(f"{SHEET_NAMES[START]} is empty", START)
+        raise CellProblem(f"{LABELS[START]} is empty", START)
     hint = _start_hint(cell, has_formats=has_formats)
     raise CellProblem(f"start {shown(cell)} is not a time like 9:30 or 14:05{hint}", START)
 
@@ -253,7 +253,7 @@ def _start_hint(cell: str, *, has_formats: bool) -> str:
         return f", but a number: {'give the column the format of a time' if has_formats else write}"
     if _TWELVE_HOURS.fullmatch(cell):
         example = f"{time} for {cell}" if time else "14:05 for 2:05 PM"
-        return f", but by twelve hours: write {example}"
+        return f", but in 12-hour form: write {example}"
     if _WITH_SECONDS.fullmatch(cell):
         return f", but with seconds: {'give the column the format hh:mm' if has_formats else write}"
     if _DATE.fullmatch(cell):
@@ -313,7 +313,7 @@ def hints(cells: Mapping[str, str]) -> Iterator[str]:
     """Yield hints about a usable row: names that are left out, and possible mistakes."""
     for name in (COURSE_CODE, TYPE):
         if problem := name_problem(cells[name]):
-            yield f"{SHEET_NAMES[name]} {problem}: it was left out"
+            yield f"{LABELS[name]} {problem}: it was left out"
     if day := _day_hint(cells[DAY]):
         yield day
     hour, minutes = cells[START].split(":")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ingester.errors import UnusableSheet
-from ingester.schedule.sheet.cells import COLUMNS, SHEET_NAMES, shown
+from ingester.schedule.sheet.cells import COLUMNS, LABELS, shown
 
 MAX_OTHERS = 5
 """Maximum number of a row's `others` that an error names."""
@@ -87,7 +87,7 @@ def _no_header(sheet: str, candidates: Sequence[_Candidate]) -> UnusableSheet:
     others = ", ".join(nearest.others[:MAX_OTHERS])
     seen = f" Row {nearest.row} also has {others}." if others else ""
     return UnusableSheet(
-        f"{sheet} has no column {', '.join(SHEET_NAMES[name] for name in nearest.missing)}.{seen} "
+        f"{sheet} has no column {', '.join(LABELS[name] for name in nearest.missing)}.{seen} "
         "One row, above all others, must hold the columns' names; nothing was changed."
     )
 
@@ -97,7 +97,7 @@ def _check_columns(sheet: str, header: _Candidate) -> None:
     for name in COLUMNS:
         if header.names.count(name) > 1:
             raise UnusableSheet(
-                f"{sheet} row {header.row} names the column {SHEET_NAMES[name]} twice. Rename one "
+                f"{sheet} row {header.row} names the column {LABELS[name]} twice. Rename one "
                 "of them; nothing was changed."
             )
 

@@ -13,9 +13,9 @@ from ingester.schedule.sheet.cells import (
     COLUMNS,
     COURSE_CODE,
     DAY,
+    LABELS,
     MEETING,
     SERIES,
-    SHEET_NAMES,
     START,
     TYPE,
     CellProblem,
@@ -96,7 +96,7 @@ def hints(row: Row) -> Iterator[str]:
     for name in COLUMNS:
         # A row needs no type: without a type, its scheduled class is a lecture.
         if row.maybe_merged(name) and name != TYPE:
-            yield f"no {SHEET_NAMES[name]}{_MERGED}"
+            yield f"no {LABELS[name]}{_MERGED}"
 
 
 def reason(row: Row, problem: CellProblem) -> str:
