@@ -507,10 +507,7 @@ def test_the_page_shows_how_long_an_unfinished_recording_has_been_on_its_way_unt
     expect(article).to_contain_text(re.compile(r"On its way\s*8 min"))
 
 
-def test_times_in_reasons_and_verdicts_are_in_the_time_zone_of_the_viewer(
-    page: Page, site: Site
-) -> None:
-    open_page(page, site)
+def test_the_time_in_a_verdict_is_in_the_time_zone_of_the_viewer(page: Page, site: Site) -> None:
     open_page(page, site, "#recording=hostile%3D%3D")
     expect(page.locator(".verdict")).to_have_text(
         "Download failed, retried automatically at Wed 14 Oct, 14:34."

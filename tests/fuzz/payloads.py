@@ -200,7 +200,7 @@ def status_row() -> dict[str, Any]:
             {"state": "WEBHOOK_RECEIVED", "at": START},
             {"state": "UPLOADER_FAILED", "at": END, "reason": "no"},
         ],
-        "steps_left_out": 0,
+        "steps_left_out": 3,
         "asked": {"oc_series_id": SERIES, "ingest_all_mp4": True},
     }
 

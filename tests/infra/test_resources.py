@@ -285,7 +285,7 @@ def test_the_api_may_invoke_an_alias_only_through_its_routes(template: Template)
     routes = set()
     for permission in template.of_type("AWS::Lambda::Permission").values():
         if permission["Principal"] != "apigateway.amazonaws.com":
-            continue  # tests/infra/test_notifications.py checks log-notifications' callers
+            continue
         target = template.resources[permission["FunctionName"]["Ref"]]
         assert target["Type"] == "AWS::Lambda::Alias"
         routes.add(permission["SourceArn"]["Fn::Join"][1][-1])

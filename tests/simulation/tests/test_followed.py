@@ -67,7 +67,9 @@ def test_the_judge_finds_a_mistake_when_the_ledger_has_a_wrong_fate_of_an_ingest
 
 
 @pytest.mark.parametrize("end", ["FAILED", "PAUSED"])
-def test_the_judge_finds_a_mistake_when_no_mail_reports_an_unpublished_ingest(end: str) -> None:
+def test_the_judge_calls_an_ingest_unreported_when_its_workflow_ended_without_a_mail(
+    end: str,
+) -> None:
     played = followed(end)
     played.mails.clear()
     assert worst_of(played) is Category.UNREPORTED

@@ -72,7 +72,7 @@ def test_recording_counts_as_missed_an_hour_after_its_end_unless_the_baseline_is
 
 
 @pytest.mark.parametrize("file_id", [["f"], {"f": 1}, 7, None, "other"])
-def test_recording_is_not_known_when_the_ledger_lacks_the_id_of_its_listed_file(
+def test_recording_is_not_known_when_the_id_of_its_file_at_zoom_is_malformed_or_unknown(
     file_id: object,
 ) -> None:
     asked = with_files(Record(uuid="a=="), {"f": "x"}, NOW)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.table import StatusChange, StatusTable, row_of
 from tests.cloud import Clock, Cloud
+from tests.fuzz.payloads import status_row
 
 ZIP_ID = "auto-ingest-u=="
 SUBJECT = Subject(
@@ -33,20 +35,14 @@ VALUES = st.recursive(
     SCALARS | st.sets(st.text()) | st.sets(st.decimals(allow_nan=False, allow_infinity=False)),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 )
-ATTRIBUTES = (
-    "failures",
-    "file_ids",
-    "steps",
-    "steps_left_out",
-    "asked",
-    "topic",
-    "reason",
-    "retry_due",
-    "meeting_id",
-    "update_time",
-    "update_date",
-    "pipeline_state",
-)
+ATTRIBUTES = sorted(status_row().keys() - {"zip_id"})
+
+
+def test_the_example_of_a_status_row_fills_every_field() -> None:
+    # The fuzzer and the tests below change the attributes of this example only.
+    full, empty = row_of(status_row()), row_of({"zip_id": ZIP_ID})
+    names = [field.name for field in msgspec.structs.fields(full)]
+    assert [name for name in names if getattr(full, name) == getattr(empty, name)] == []
 
 
 @given(st.dictionaries(st.sampled_from(ATTRIBUTES), VALUES))

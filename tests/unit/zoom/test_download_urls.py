@@ -292,19 +292,19 @@ def test_host_of_a_url_is_its_host_name_alone_or_the_words_no_host(url: str, hos
 
 
 @pytest.mark.parametrize(
-    "disposition",
+    ("disposition", "name"),
     [
-        f"a{';' * 100_000}",
-        f'attachment; filename="{"a" * 1000}.mp4"',
-        "attachment; filename*=undefined''a.mp4",
-        "attachment; filename*=utf-8''%ff%fe.mp4",
-        "attachment; filename*=unknown-8bit''a.mp4",
+        (f"a{';' * 100_000}", ""),
+        (f'attachment; filename="{"a" * 1000}.mp4"', ""),
+        ("attachment; filename*=undefined''a.mp4", ""),
+        ("attachment; filename*=utf-8''%ff%fe.mp4", "\ufffd\ufffd.mp4"),
+        ("attachment; filename*=unknown-8bit''a.mp4", "a.mp4"),
     ],
 )
 def test_file_name_is_empty_or_decoded_when_the_content_disposition_is_hostile(
-    disposition: str,
+    disposition: str, name: str
 ) -> None:
-    assert name_in_disposition(disposition) in ("", "a.mp4", "\ufffd\ufffd.mp4")
+    assert name_in_disposition(disposition) == name
 
 
 @given(st.text())

@@ -105,7 +105,7 @@ class TestFailuresThatMayPass:
         assert "attempt 12 of 12, no more retries: an operator is needed" in reason
         assert "retry_due" not in harness.row
 
-    def test_message_is_retried_when_the_zoom_api_fails_to_renew_a_token(
+    def test_message_is_retried_when_its_token_has_expired_and_the_zoom_api_answers_503(
         self, harness: Harness, small: Recording
     ) -> None:
         message = harness.message(small)

@@ -71,8 +71,8 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
         [HEADER, row(start="1:30 PM")],
         422,
         (
-            "Fall row 2 (HIST E-1010): start '1:30 PM' is not a time like 9:30 or 14:05, but by "
-            "twelve hours: write 13:30 for 1:30 PM"
+            "Fall row 2 (HIST E-1010): start '1:30 PM' is not a time like 9:30 or 14:05, but in "
+            "12-hour form: write 13:30 for 1:30 PM"
         ),
     ),
     (
@@ -114,7 +114,7 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
         )
     ),
     (
-        "an afternoon's class by twelve hours",
+        "an afternoon's class in 12-hour form",
         [HEADER, row(start="1:30")],
         200,
         "Fall row 2 (HIST E-1010): start '1:30' is at night: write 13:30 for the afternoon",
@@ -129,7 +129,7 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
         "a formula that has failed",
         [HEADER, row(series="#REF!")],
         422,
-        "Fall row 2 (HIST E-1010): OC Series is '#REF!': wait, or mend the cell's formula",
+        "Fall row 2 (HIST E-1010): OC Series is '#REF!': wait, or correct the cell's formula",
     ),
     (
         "a name that is too long",

@@ -143,7 +143,7 @@ def test_schedule_update_names_the_first_ten_rows_with_mistakes_and_logs_all_suc
         "Success: 1 meeting with 3 events (1 new). 262 rows skipped. 1 row incomplete.",
         *(
             f"Fall row {253 + number} (HIST E-1010): start '{number} PM' is not a time like 9:30 "
-            f"or 14:05, but by twelve hours: write {12 + number}:00 for {number} PM"
+            f"or 14:05, but in 12-hour form: write {12 + number}:00 for {number} PM"
             for number in range(1, 11)
         ),
         "And 3 more rows, named once these are corrected.",

@@ -139,7 +139,7 @@ def test_schedule_update_removes_nothing_when_a_column_has_the_wrong_format(
     ("rows", "says"),
     [
         (many(50, start="9:30 AM"), "Fall row 2 (C-0): start '9:30 AM' is not a time"),
-        ([["#REF!"]], "Fall row 2: Course Code is '#REF!': wait, or mend the cell's formula"),
+        ([["#REF!"]], "Fall row 2: Course Code is '#REF!': wait, or correct the cell's formula"),
         ([["Loading..."]], "Fall row 2: Course Code is 'Loading...'"),
     ],
 )
@@ -179,7 +179,7 @@ def test_schedule_update_retains_the_scheduled_class_of_a_row_with_a_failed_form
     user.sheet(row("OK", link=f"{ZOOM}999"), row(**{"day": "M"} | {column: cell}))
     status, text = user.update()
     assert status == 200
-    assert f"is {cell!r}: wait, or mend the cell's formula" in text
+    assert f"is {cell!r}: wait, or correct the cell's formula" in text
     assert user.stored() == before
 
 
