@@ -1,5 +1,5 @@
 # The two commands of a newcomer: `make demo` and `make test`. Everything else is in `invoke -l`.
-# After `make setup PYTHON=…` that one stays the project's Python.
+# `make setup PYTHON=…` chooses the project's Python, also for later commands.
 PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
 
 .DEFAULT_GOAL := help
