@@ -135,8 +135,9 @@ def confirm_at(
 ) -> Callable[[Notification], None]:
     """Return a function that confirms a subscription as the link in SNS's message does.
 
-    The function signs the request as the account's root, because the local cloud requires a
-    signature. Then the function prints `SUBSCRIBED` and the topic.
+    The function signs the request as the account's root, whose secret key is `secret`, because the
+    local cloud at the URL `cloud` requires a signature. Then the function prints `SUBSCRIBED` and
+    the topic.
     """
 
     def confirm(notification: Notification) -> None:

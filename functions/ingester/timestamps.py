@@ -37,7 +37,7 @@ def parse_recorded(text: str) -> datetime:
 
 
 def write(moment: datetime) -> str:
-    """Return the timestamp of an aware moment, without fractions of a second."""
+    """Return the timestamp of an aware datetime, in UTC and without fractions of a second."""
     return moment.astimezone(UTC).strftime(FORMAT)
 
 

@@ -133,10 +133,11 @@ def pack(
 ) -> Package:
     """Build one function's zip from its source files `own`, unless the zip is up to date.
 
-    The lock `parsing` is held while sources are parsed.
+    Only one thread at a time parses sources (`parsing`).
 
     Raises:
-        OpsError: The function's lock can't be installed, or bytecode can't be made.
+        OpsError: The packages of the function's lock file can't be installed, or bytecode can't be
+            made.
     """
     source = root / "functions"
     site = install(lock_of(function, root), platform, root / CACHE)

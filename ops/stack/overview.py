@@ -343,7 +343,7 @@ def reconcile_sentence(target: Target, releases: Releases, now: datetime) -> str
 
 
 def show(found: Overview) -> None:
-    """Print the state as tables and sentences."""
+    """Print the overview as tables and sentences."""
     has_failed = "FAILED" in found.state or "ROLLBACK" in found.state
     terminal.say(f"{found.stack}: {found.state}", failed=has_failed)
     _show_outputs(found.outputs)

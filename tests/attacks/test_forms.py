@@ -117,7 +117,7 @@ def body_of_an_honest_event(uid: str) -> bytes:
 
 
 def test_webhook_uses_the_last_of_two_fields_with_the_same_name(target: Target) -> None:
-    # If one part used the first field and another the last, an attacker could bypass a check.
+    # If one check used the first field and another check the last, an attacker could bypass both.
     uid = new_uuid()
     honest = body_of_an_honest_event(uid).decode()
     twice = honest.replace('{"event"', '{"event": "on.demand.ingest", "event"', 1).encode()

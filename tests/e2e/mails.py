@@ -64,7 +64,7 @@ def mailed_failure(stack: Stack) -> None:
 
     [fault] = stack.wait(repeated, "The count of two repeats")
     assert len(mails(stack, recording.uuid)) == 1
-    # The test can't wait for the end of the quiet time and the next scheduled invocation.
+    # The test can't wait for the end of the quiet period and the next scheduled invocation.
     ended = {"UpdateExpression": "SET quiet_until = :now", "ExpressionAttributeValues": {":now": 0}}
     faults.update_item(Key={"fault": fault}, **ended)
     invoked = stack.driver.client("lambda").invoke(

@@ -79,7 +79,7 @@ def test_queue_commands_list_and_retry_a_download_that_zoom_refused(
 
     def history() -> str:
         output = operator.output("logs.recording", recording.uuid)
-        # The last record may be written after the row and the ingest.
+        # The last log record may be written after the status row and the ingest.
         return output if "INFO     Sent to Opencast" in output else ""
 
     output = stack.wait(history, "The log record of the end")

@@ -1,4 +1,4 @@
-"""Scenarios in which "+Zoom" doesn't get the webhook's answer."""
+"""Scenarios in which the webhook refuses a "+Zoom" request, or the webhook's answer is lost."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_bytecode_is_the_same_when_the_sources_are_in_another_folder(
     }
 
 
-def test_bytecode_has_lines_and_assertions_and_no_docstrings(
+def test_bytecode_has_line_numbers_and_assertions_and_no_docstrings(
     this_python: Compiler, tmp_path: Path
 ) -> None:
     source = tmp_path / "documented.py"

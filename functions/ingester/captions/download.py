@@ -412,7 +412,8 @@ def _expects_events(record: ledger.Record, age: timedelta) -> bool:
     Raises:
         AskLater: An ingest is on its way, or its outcome is unknown. On the first day an ingest may
             also come without a sign in the record: the webhook event about the video may be late,
-            or a failed write may have lost the note that a request's message was sent.
+            or a failed write may have lost the note that a request's message was sent. `age` is the
+            time since the message was first received.
     """
     requests = record.requests
     pending = [

@@ -120,7 +120,7 @@ def test_errors_in_finds_no_error_in_valid_slack_blocks(blocks: Any) -> None:
 
 
 @pytest.mark.parametrize(("blocks", "error"), WRONG)
-def test_errors_in_returns_one_error_with_the_text_of_slack_for_a_wrong_block(
+def test_check_of_blocks_returns_one_error_with_the_text_of_slack_for_a_wrong_block(
     blocks: Any, error: str
 ) -> None:
     assert errors_in(blocks) == [error]

@@ -214,7 +214,7 @@ def test_message_is_the_same_when_it_is_encoded_and_decoded(
         ({"copying": {"since": START}}, "stored_bytes"),
     ],
 )
-def test_error_names_the_invalid_field_of_a_message_or_its_value(
+def test_message_error_names_the_invalid_field_or_the_invalid_value(
     change: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(MessageError, match=says):

@@ -96,7 +96,7 @@ class TestWhole:
     def test_engine_needs_less_than_16_mib_of_memory_for_a_large_file(
         self, copying: Copying
     ) -> None:
-        # Each of the four connections holds a chunk in memory, and each peer holds 1 or 2 MiB.
+        # For each of the four connections, the engine holds a chunk, and each peer up to 1 MiB.
         copying.zoom.configure(replace(ZOOM, files={"talk": 64 * MIB}))
         copying.s3.configure(replace(S3, mode="discard"))
         tracemalloc.start()

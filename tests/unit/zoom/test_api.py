@@ -196,7 +196,7 @@ def test_zoom_refused_quotes_the_reason_of_zoom_when_the_client_secret_is_wrong(
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_zoom_refused_names_the_scope_when_the_app_lacks_it(
+def test_error_names_the_missing_scope_when_zoom_refuses_an_app_without_it(
     status: int,
     tls: Authority,
     tmp_path_factory: pytest.TempPathFactory,

@@ -419,7 +419,7 @@ class TestAPartialMessage:
         (dead,) = harness.dead()
         assert dead["reason"] == "Zoom gave us no video of this recording."
 
-    def test_message_is_requeued_when_the_zoom_list_is_invalid(
+    def test_message_is_requeued_when_the_list_of_files_from_zoom_is_invalid(
         self, harness: Harness, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
     ) -> None:
         zoom.add(with_file(small, 0, recording_start="noon"))
