@@ -97,7 +97,7 @@ def save(ssm: SSMClient, key: GoogleKey) -> bool:
 
 
 def _same(stored: str, content: str) -> bool:
-    """Return whether two texts contain the same JSON, whatever the spaces and the order of names."""
+    """Return whether two texts contain the same JSON, whatever their spaces and order of names."""
     try:
         return bool(json.loads(stored) == json.loads(content))
     except ValueError:
