@@ -27,6 +27,6 @@ demo: setup  ## a recording's whole way, on this machine
 
 clean:  ## remove all that was installed or built here
 	@test ! -f .local/stack.json || .venv/bin/invoke local.down
-	rm -rf .coverage .venv .venv-cloud .venv-docs .tox .local dist node_modules cdk.out
+	rm -rf .coverage .coverage.* .venv .venv-cloud .venv-docs .tox .local dist node_modules cdk.out
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -278,7 +278,8 @@ def check_node() -> str:
 def _output(*command: str) -> str:
     """Return a command's output in one line; "" if the command can't be run."""
     try:
-        return subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout.decode().strip()
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+        return done.stdout.decode(errors="replace").strip()
     except OSError:
         return ""
 

@@ -48,9 +48,7 @@ class SlackApi:
         """Return the place of a request: a method's name, `response_url` or `elsewhere`."""
         if request.path.startswith("/api/"):
             return request.path.removeprefix("/api/")
-        with self._workspace.lock:
-            is_known = request.path in self._workspace.response_urls
-        return "response_url" if is_known else "elsewhere"
+        return "response_url" if request.path in self._workspace.response_urls else "elsewhere"
 
     def answer(self, request: Request) -> Answer:
         """Carry out a request, and return Slack's answer."""

@@ -97,6 +97,7 @@ def test_an_sbom_is_written_beside_its_package_with_the_same_bytes_each_time(
     first = path.read_bytes()
     assert write_sbom(package, site_of(WEBHOOK)).read_bytes() == first
     root = json.loads(first)["metadata"]["component"]
+    assert root["name"] == WEBHOOK.name
     assert root["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(b"").hexdigest()}]
 
 

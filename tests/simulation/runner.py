@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tests.simulation.faults import ON_CALLS, Fault, Kind
+from tests.simulation.faults import Fault, Kind
 from tests.simulation.judge import Category, Verdict, judge, worst
 from tests.simulation.play import play
 from tests.simulation.scenarios import Profile, scenario_of
@@ -58,7 +58,7 @@ def run_seed(seed: int, profile: Profile, most_faults: int) -> Outcome:
 def fault_name(fault: Fault) -> str:
     """Return a fault's name in the table, such as "slow s3" or "crash before"."""
     service, dot, _ = fault.target.partition(".")
-    has_service = fault.kind is Kind.OUTAGE or (fault.kind in ON_CALLS and dot)
+    has_service = fault.kind is Kind.OUTAGE or (dot and fault.kind is not Kind.WEBHOOK_LOST)
     return f"{fault.kind} {service}" if has_service else str(fault.kind)
 
 

@@ -291,8 +291,9 @@ def download(message: DownloadMessage, request: CaptionsRequest, deps: Dependenc
     age = now - first_seen
     if ONE_DAY <= age < LONGEST_WAIT and age % ONE_HOUR > HOURLY_WINDOW:
         return _wait(message, first_seen, age, "Zoom is asked once an hour")
-    if deps.pause.seconds(message.uuid):
-        return _wait_or_end(message, first_seen, age, PAUSED, deps, LONGEST_WAIT_IN_PAUSE)
+    # At the end of the wait, ask Zoom once more in spite of a pause.
+    if age < LONGEST_WAIT_IN_PAUSE and deps.pause.seconds(message.uuid):
+        return _wait(message, first_seen, age, PAUSED)
     try:
         _send(message, request, age, deps)
     except ZoomThrottles as error:
@@ -312,11 +313,14 @@ def _wait_or_end(
     deps: Dependencies,
     longest: timedelta,
 ) -> Outcome:
-    """Let the captions wait; if they have waited for `longest`, report that they are missing."""
+    """Let the captions wait. If they have waited for `longest`, report that an event lacks them."""
     if age < longest:
         return _wait(message, first_seen, age, reason)
     record = deps.ledger.get(message.uuid)
-    _report_missing(f"After a week: {reason}", record.ingests.values(), deps)
+    if record.forgotten or not record.ingests:
+        return Done()
+    waited = "a week" if longest == LONGEST_WAIT else "eight days"
+    _report_missing(f"After {waited}: {reason}", record.ingests.values(), deps)
     return Done(is_success=False)
 
 

@@ -9,11 +9,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from tests.simulation.faults import Fault, Kind
 from tests.simulation.judge import Category, judge, worst
 from tests.simulation.named import worlds
 from tests.simulation.play import play
 from tests.simulation.runner import (
     Outcome,
+    fault_name,
     reported_reasons,
     shrunk,
     story_of,
@@ -65,6 +69,22 @@ def test_reports_of_missing_files_are_counted_together_when_only_numbers_differ(
     )
     outcome = Outcome(1, (Category.REPORTED,), (*texts, "lost: f3 is not in Opencast."), ())
     assert reported_reasons([outcome]) == [("In the DLQ: attempt N failed", 2)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "name"),
+    [
+        (Kind.SLOW, "s3.HeadObject", "slow s3"),
+        (Kind.CRASH_BEFORE, "*", "crash before"),
+        (Kind.OUTAGE, "sqs", "outage sqs"),
+        (Kind.PROXY, "opencast.POST", "proxy gives up opencast"),
+        (Kind.WEBHOOK_LOST, "recording.completed u", "webhook lost"),
+    ],
+)
+def test_name_of_a_fault_has_the_service_that_the_fault_hits(
+    kind: Kind, target: str, name: str
+) -> None:
+    assert fault_name(Fault(kind, target)) == name
 
 
 def test_table_counts_the_worlds_of_each_fault_by_their_worst_verdict() -> None:

@@ -238,11 +238,18 @@ def test_recording_topic_in_a_mail_is_plain_text_on_one_line(topic: str) -> None
     assert sent.subject.isprintable()
 
 
-def test_mail_ends_with_the_first_five_log_records_and_their_tracebacks() -> None:
-    lines = [line_of("ERROR", "Number %d", number, error=KeyError(number)) for number in range(9)]
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(5, "5 records are about it:"), (9, "9 records are about it, the first 5:")],
+)
+def test_mail_ends_with_the_first_five_log_records_and_their_tracebacks(
+    count: int, told: str
+) -> None:
+    numbers = range(count)
+    lines = [line_of("ERROR", "Number %d", number, error=KeyError(number)) for number in numbers]
     [fault] = faults_in(records_of(lines), "zoom-uploader", Level.ERROR)
     body = alerts.fault_mail(fault, None, SOURCE, NOW, ZONE).body
-    assert "9 records are about it, the first 5:" in body
+    assert told in body
     assert body.count("uploader._bury:340") == 5
     assert body.endswith("    Number 4\n    KeyError: 4")
 

@@ -71,7 +71,7 @@ def test_mail_about_a_fault_has_the_number_of_log_records_when_the_fault_has_sev
     lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]
     log_notifications.mail_faults(log_event(*lines), deps)
     (_, first), (_, second) = aws.mails()
-    assert "2 records are about it" in first
+    assert "2 records are about it:" in first
     assert "records are about it" not in second
 
 

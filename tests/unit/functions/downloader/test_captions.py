@@ -11,7 +11,7 @@ import pytest
 
 from ingester.ledger.record import Captions, CaptionsState, Outcome
 from ingester.recording.files import captions_zip_id
-from ingester.zoom.pause_table import PAUSED
+from ingester.zoom.pause_table import PAUSED, ZoomPause
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.hooks import failing, failing_table
@@ -465,9 +465,30 @@ class TestWaiting:
         assert late.take("file", waiting=timedelta(days=7))
         assert len(later(harness)) == 1
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
+        assert ZoomPause(harness.aws.recordings, harness.clock).seconds("another") > 0
         assert late.take("file", waiting=timedelta(days=8))
         assert not later(harness)
-        assert harness.outcome == ("SENT_TO_OPENCAST", f"After a week: {PAUSED}")
+        assert harness.outcome == ("SENT_TO_OPENCAST", f"After eight days: {PAUSED}")
+
+    @pytest.mark.parametrize("days", [7, 8])
+    def test_captions_are_requested_in_a_pause_only_at_the_end_of_the_wait(
+        self, harness: Harness, late: Late, days: int
+    ) -> None:
+        late.ingest()
+        ZoomPause(harness.aws.recordings, harness.clock).begin("another", 60)
+        assert late.take(waiting=timedelta(days=days))
+        is_last = days == 8
+        assert harness.asked_of_api() == is_last
+        assert len(later(harness)) == (not is_last)
+        assert len(harness.uploads()) == is_last
+
+    def test_missing_captions_of_a_recording_without_an_event_are_not_reported(
+        self, harness: Harness, late: Late, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        harness.zoom.fail(Fault(kind="status", where="api", status=429, times=None))
+        assert late.take("file", waiting=timedelta(days=8))
+        assert not later(harness)
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
     def test_available_transcripts_are_sent_after_a_week_when_a_transcript_is_missing(
         self, harness: Harness, late: Late
