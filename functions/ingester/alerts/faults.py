@@ -56,7 +56,7 @@ def faults_in(records: Iterable[LogRecord], function: str, min_level: Level) -> 
 
 
 def shape_of(message: str) -> str:
-    """Return the start of a message, with `#` for each part that differs between records."""
+    """Return the start of a message, with `#` for each text that differs between records."""
     shape = message[:_READ_LIMIT]
     for pattern in _VARIES:
         shape = pattern.sub("#", shape)

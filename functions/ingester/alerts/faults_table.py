@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 CLAIM_DURATION = timedelta(seconds=30)
 """Lifetime of a claim, equal to the timeout of the function that claims faults. Lambda waits at
-least a minute before a retry."""
+least a minute before a retry:
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+"""
 
 RETENTION = timedelta(days=1)
 
@@ -32,7 +34,9 @@ a mail. SNS stops sending to a mailbox that gets more than ten mails in a second
 """
 
 MAX_STORED_BODY = 20_000
-"""Maximum number of stored characters of a mail's body. DynamoDB limits a row to 400 KB."""
+"""Maximum number of stored characters of a mail's body. DynamoDB limits an item to 400 KB:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):

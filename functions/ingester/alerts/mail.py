@@ -256,7 +256,10 @@ def log_link(source: Source) -> str:
 
 
 def page_link(page: str, uuid: str, meeting_id: int = 0) -> str:
-    """Return the address of a recording on the stack's web page, whose address is `page`."""
+    """Return the address of a recording on the stack's web page, whose address is `page`.
+
+    `meeting_id` is 0 if the meeting's number isn't known.
+    """
     meeting = f"meeting={meeting_id}&" if meeting_id else ""
     return f"{page}#{meeting}recording={quote(uuid, safe='')}"
 

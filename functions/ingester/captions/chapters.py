@@ -31,8 +31,8 @@ MAX_CHAPTERS = 500
 """Maximum number of chapters in a file, and in a recording."""
 
 MAX_BRACKETS = 20_000
-"""Maximum number of objects and lists in a file. Parsing takes memory for each, so the check comes
-first."""
+"""Maximum number of objects and lists in a file. Parsing takes memory for each object and list,
+so the check comes first."""
 
 DEEPEST = 50
 """Maximum depth of nested objects and lists in a file."""
@@ -152,7 +152,7 @@ def _children(value: object) -> Iterable[object]:
 
 
 _Item = tuple[str, float, float | None]
-"""A chapter's title, start and end."""
+"""A chapter's title, start and end, with times as `_time` returns them."""
 
 
 def _chapters_in(values: list[object]) -> list[_Item]:

@@ -172,7 +172,7 @@ def _credentials(key: str) -> Credentials:
 
     Raises:
         GoogleKeyRefused: The key is empty or malformed, or isn't for googleapis.com. The error's
-            text contains no part of the key.
+            text contains nothing of the key.
     """
     if not key:
         raise GoogleKeyRefused(
@@ -317,9 +317,9 @@ class _Transport:
         """Send a request for a token, like `google.auth.transport.Request`, but ignore `timeout`.
 
         Raises:
-            SheetsUnreachable: Google can't be reached, is busy or has an error. If Google's answer
-                about such a state were returned, google-auth would sleep and retry. The subclass
-                SheetsTimedOut means that Google didn't answer before the deadline.
+            SheetsUnreachable: Google can't be reached, is busy or has an error. After a returned
+                429 or 5xx, google-auth would sleep and retry. The subclass SheetsTimedOut means
+                that Google didn't answer before the deadline.
             SheetsRefused: The answer is too large.
         """
         reply = self._send(method, url, body, headers or {})

@@ -229,7 +229,7 @@ def _places(table: Iterable[ScheduledMeeting | None]) -> dict[_Key, list[str]]:
 
 
 def _also_in(classes: Sequence[_Entry], places: Mapping[_Key, Sequence[str]]) -> tuple[str, ...]:
-    """Return other meetings that have `classes`; () if one of `classes` is in no other meeting."""
+    """Return other meetings that together have `classes`; () if a class is in no other meeting."""
     found = [_other_meeting(entry, places) for entry in classes]
     return tuple(dict.fromkeys(found)) if all(found) else ()
 

@@ -15,7 +15,7 @@ from ingester.status.row import StatusRow
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """A recording with its ingests, newest first.
 
-    If there are no ingests, `zoom_side` is the row about the recording's state at Zoom.
+    If there are no ingests, `zoom_side` is the newest row about the recording at Zoom.
     """
 
     recording_id: str

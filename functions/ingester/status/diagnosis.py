@@ -329,8 +329,8 @@ def _stopped_situation(row: StatusRow) -> Situation:
 def _is_from_elsewhere(row: StatusRow) -> bool:
     """Return whether `invoke migrate` copied the row from a stack of the first system.
 
-    Such a row has a state that follows the webhook's states, no file ids and no time of the next
-    attempt. Our webhook writes the file ids if Zoom names the files.
+    Such a row has a state outside of `BEFORE_FILES`, no file ids and no time of the next attempt.
+    Our webhook writes the file ids if Zoom names the files.
     """
     return row.state not in BEFORE_FILES and not row.files and not row.retry_due
 

@@ -223,7 +223,7 @@ class StatusTable:
         self._clock = clock
 
     def get(self, zip_id: str) -> StatusRow | None:
-        """Return a row, read consistently; None if there is none."""
+        """Return a row, read consistently; None if there is no such row."""
         item = self._table.get_item(Key={"zip_id": zip_id}, ConsistentRead=True).get("Item")
         return row_of(item) if item else None
 

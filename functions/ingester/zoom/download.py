@@ -111,8 +111,8 @@ class _Address:
 class ZoomFile:
     """A file at Zoom that can be opened at any byte (`ranges.Source`).
 
-    The URL that the download_url leads to is kept. When Zoom refuses an expired URL, the
-    download_url is followed again.
+    A ZoomFile keeps the URL that the download_url leads to. When Zoom refuses the URL, for example
+    because it has expired, the ZoomFile follows the download_url again.
 
     Args:
         file_id: Zoom's id of the file.
@@ -342,7 +342,7 @@ def _raise_for(
             response.close()
             raise TransferFailed(f"Zoom answered with {content_type} where a file should be.")
         if _is_compressed(response):
-            # A body of 200 KB may decompress to 200 MB, which only decompression shows.
+            # A body of 200 KB may hold 200 MB, and only decompression would show the size.
             response.close()
             raise TransferFailed("Zoom answered with a compressed file, which wasn't asked for.")
         return

@@ -1,8 +1,8 @@
 """Parse webhook events, Zoom's and our own of the same form, into typed objects.
 
-Zoom's developer pages ("Webhooks", the webhook events of Meetings and Recordings) name the fields.
-In practice the fields' form varies: ids are numbers or strings, files may lack a type or a status,
-and types come in upper or lower case.
+Zoom's developer pages (the webhook events of Meetings and Recordings) name the fields:
+https://developers.zoom.us/docs/api/webhooks/. In practice the fields' form varies: ids are numbers
+or strings, files may lack a type or a status, and types come in upper or lower case.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from ingester.zoom.lenient_json import readable
 CAPTION_KINDS = frozenset(CAPTIONS.values())
 
 MAX_FILES = 500
-"""Maximum number of a recording's files that are processed. No recording has as many."""
+"""Maximum number of a recording's files that are processed. No recording has so many files."""
 
 MAX_TEXT_LENGTH = 255
 """Maximum length of a file's id, type and start in characters, because the ledger's item holds at
@@ -107,7 +107,7 @@ class StatusEvent(msgspec.Struct, frozen=True):
     A webinar counts as a meeting.
 
     Attributes:
-        state: The state of the recording after the webhook event.
+        state: The state of the recording's row after the webhook event.
         subject: The recording.
         event: The recording event with its time; None if the webhook event has no valid time, or
             is about the meeting.
@@ -387,7 +387,8 @@ def _event_of_recordings(
     """Parse a webhook event about one recording or several.
 
     Raises:
-        BadRequest: The webhook event names no recording, or our own has no download token.
+        BadRequest: The webhook event lacks a recording's uuid, or our own webhook event lacks the
+            download token.
     """
     about = payload.get("object")
     uuids = _uuids(about) if isinstance(about, dict) else ()
@@ -545,7 +546,7 @@ def names_of(files: Iterable[RecordingFile]) -> dict[str, str]:
 def _readable_files(files: object) -> tuple[tuple[RecordingFile, ...], bool | None]:
     """Return the readable MP4 and chat files, and whether there is a video.
 
-    The second value is None if no readable file is a video, but an unreadable one may be.
+    The second value is None if no readable file is a video, and not all files could be read.
     """
     if not isinstance(files, list):
         return (), None
