@@ -132,8 +132,8 @@ class Sheets:
     def tabs(self, document: str, names: Sequence[str], *, seconds: float) -> list[Tab]:
         """Read some tabs of a document in one request.
 
-        The request is retried after a SheetsUnreachable. `seconds` is the limit for all attempts
-        together.
+        `document` is the document's id, and `names` are the names of the tabs. The request is
+        retried after a SheetsUnreachable. `seconds` is the limit for all attempts together.
 
         Raises:
             GoogleKeyRefused: The key is missing, unusable, or refused by Google.

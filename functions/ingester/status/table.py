@@ -297,8 +297,8 @@ class StatusTable:
         """Remove Zoom's notice from a row, and set the row's reason.
 
         Returns:
-            False if the row is gone, or has another notice, state or reason than when it was read;
-            then nothing is written.
+            False, without a write, if the row is gone, or if the row's notice, state or reason has
+            changed since `row` was read.
         """
         try:
             self._table.update_item(

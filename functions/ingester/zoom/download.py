@@ -314,7 +314,7 @@ def _discard(response: urllib3.BaseHTTPResponse) -> None:
 def _raise_for(
     response: urllib3.BaseHTTPResponse, error_bodies: AbstractSet[str], *, is_zooms: bool
 ) -> None:
-    """Close an answer and raise its error, unless it has bytes of the file or is a 416.
+    """Close an answer and raise the error, unless the answer has bytes of the file or is a 416.
 
     Args:
         response: The answer.

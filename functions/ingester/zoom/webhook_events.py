@@ -157,7 +157,8 @@ def captions_message(
 ) -> DownloadMessage:
     """Build a message that asks for a recording's captions, or for its chapters (`is_chapters`).
 
-    The message leaves the recording's other fields empty, because Zoom's API returns them.
+    `announced` are the ids of the files that Zoom's webhook event names. The message leaves the
+    recording's other fields empty, because Zoom's API returns them.
     """
     return DownloadMessage(
         uuid=uuid,
