@@ -62,7 +62,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 class FaultsTable:
     """The table `<stack>-notification-faults`.
 
-    For the time `quiet` after a mail about a fault, the fault's occurrences are only counted.
+    In a fault's quiet period, the time `quiet` after a mail, occurrences are only counted.
     """
 
     def __init__(self, table: Table, quiet: timedelta, clock: Callable[[], datetime]) -> None:

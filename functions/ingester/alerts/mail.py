@@ -32,7 +32,8 @@ SUBJECT_LIMIT = 99
 """Maximum number of characters in a subject. SNS requires fewer than 100."""
 
 BODY_LIMIT = 64 * 1024
-"""Maximum number of bytes in a body. SNS accepts 256 KB, and bills each 64 KB as a message."""
+"""Maximum number of bytes in a body. SNS accepts 256 KB, and bills each 64 KB as a message:
+https://aws.amazon.com/sns/pricing/"""
 
 RECORDS_SHOWN = 5
 OTHERS_NAMED = 50
@@ -50,7 +51,7 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Log stream that the records come from, and its stack.
+    """Log stream that the log records come from, and the stack of the log stream.
 
     `page` is the address of the stack's web page that shows recordings, "" if unknown.
     """
@@ -144,7 +145,7 @@ def fault_mail(
     Args:
         fault: The fault.
         row: Status row of the ingest that the fault is about; None if the row is unknown.
-        source: Log stream of the fault's records.
+        source: Log stream of the fault's log records.
         now: Current time.
         zone: Local time zone.
         is_readable: False if `row` is None because the row couldn't be read.

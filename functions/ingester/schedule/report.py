@@ -45,7 +45,7 @@ whole source."""
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
 """Maximum number of lines in one log record, and of characters of one line. A meeting may have
-thousands of scheduled classes, and CloudWatch limits a record to 1 MB:
+thousands of scheduled classes, and CloudWatch limits a log record to 1 MB:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
 """
 

@@ -239,7 +239,7 @@ def phrases(
     Args:
         row: The ingest.
         diagnosis: Diagnosis of the ingest.
-        write_time: Returns a moment as text for the audience.
+        write_time: Returns a time as text for the audience.
     """
     other = diagnosis.other
     # Quote the uuid for a shell, because the uuid is untrusted if webhook events may be unsigned.

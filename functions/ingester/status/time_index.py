@@ -101,7 +101,7 @@ class StatusPages:
                 if after.update_time <= last:
                     query["ExclusiveStartKey"] = msgspec.structs.asdict(after)
             while True:
-                # If a day's rows end exactly where the page is full, DynamoDB returns no key for
+                # If a day's rows end exactly where the page is full, DynamoDB may return no key for
                 # the next page. So read one row of the day before, to get a key.
                 found = self._table.query(**query, Limit=max(1, left))
                 rows += [row_of(item) for item in found["Items"]]

@@ -87,7 +87,7 @@ def verdict_of(
     Args:
         rows: All ingests of the recording, at least one.
         diagnoses: Diagnoses of the ingests, by `zip_id`.
-        write_time: Returns a moment as text for the audience.
+        write_time: Returns a time as text for the audience.
     """
     ordered = sorted(rows, key=requested)
     # `min` returns the first of equals, so reverse the order to get the newest.
