@@ -26,7 +26,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outlook: Text about the next automatic step, such as a retry.
-        advice: Text about what a person can do.
+        advice: Advice for a person.
         goes_on: Whether the work went on in spite of the error (`log.nonfatal`).
         crash: Words for a crash of the function, such as "timed out"; "" if it didn't crash.
     """
@@ -46,7 +46,10 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headline(self) -> str:
-        """The message's line that says what happened; for a crash, without time and request id."""
+        """The message's first line; for a crash, the line that names the crash.
+
+        Time and request id are left out of the line that names a crash.
+        """
         lines = [line for line in self.message.splitlines() if line.strip()] or [""]
         if not self.crash:
             return lines[0]

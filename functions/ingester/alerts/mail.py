@@ -1,7 +1,7 @@
 """Mails about faults. A mail names the failure, the recording if known, the outlook and the advice.
 
-The first lines say what a person needs to know, because people read mails on phones. Details come
-last. SNS sends plain text, so nothing in a mail is markup. SNS documents its limits:
+The most important facts come first, because people read mails on phones. Details come last. SNS
+sends plain text, so nothing in a mail is markup. SNS documents its limits:
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
 

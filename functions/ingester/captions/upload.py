@@ -360,7 +360,7 @@ def _stays_outside(track: CaptionTrack, version: int | None, chat_as: str) -> st
 
 
 def _too_old(version: int | None, track: CaptionTrack, least: int) -> str:
-    """Return the sentence that says that Opencast is too old for a track; "" if Opencast isn't.
+    """Return the reason why Opencast is too old for a track; "" if Opencast isn't too old.
 
     Captions need the version `least`, and chapters `CHAPTERS_VERSION`. An unknown version (None)
     counts as too old.

@@ -1,4 +1,4 @@
-"""One verdict for a recording: where it is, and the results of its other requests."""
+"""One verdict on a recording, by the recording's most advanced ingest and the other requests."""
 
 from __future__ import annotations
 
