@@ -1,10 +1,10 @@
 """The table of mailed faults, which turns the repeats of a fault into one mail.
 
-Each fault has a row, which DynamoDB deletes a day after the last occurrence or mail. Occurrences
-before `quiet_until` are only counted (`unmailed`). After `quiet_until`, an invocation may claim the
-fault and mail it. A claim expires, but the count stays: if the invocation dies before it sends the
-mail, another invocation may claim the fault. Each function has a row with the number of mails about
-the function. `rate_limit.py` keeps a row in the same table.
+Each fault has a row, which expires a day after the last occurrence or mail. Occurrences before
+`quiet_until` are only counted (`unmailed`). After `quiet_until`, an invocation may claim the fault
+and mail it. A claim expires, but the count stays: if the invocation dies before it sends the mail,
+another invocation may claim the fault. Each function has a row with the number of mails about the
+function. `rate_limit.py` keeps a row in the same table.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ class Removals(msgspec.Struct, frozen=True, kw_only=True):
 class _Entry(msgspec.Struct, frozen=True):
     """A scheduled class of a meeting, with the values by which it is compared with others.
 
-    `owner` is (course, ""), or ("", series) if there is no course. Two scheduled
-    classes with a common key count as the same scheduled class. The first key is the strongest.
+    `owner` is (course, ""), or ("", series) if there is no course. Two scheduled classes with a
+    common key count as the same scheduled class. The first key is the strongest.
     """
 
     meeting: str

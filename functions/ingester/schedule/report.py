@@ -210,9 +210,10 @@ def _repeated_lines(report: ImportReport) -> list[str]:
 
 
 def _repeated_line(source: str, count: int) -> str:
-    """Say how many of the scheduled classes a source has, and how to remove the source's classes.
+    """Return the line about another source that has `count` of the imported scheduled classes.
 
-    A long source is cut, but not in the command, which somebody may copy.
+    The line names the command that removes all scheduled classes of the source. A long source is
+    cut, but not in the command, which somebody may copy.
     """
     name = _cut(source_name(source), LONGEST_SOURCE)
     return (

@@ -162,7 +162,7 @@ class _UnreadRows:
         return [*own, *(row for row in rows if row.course is None or not is_read)]
 
     def _of_course(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
-        """Return the rows of the scheduled class's course whose link is missing, unreadable or new.
+        """Return rows of the scheduled class's course with no link, or an unreadable or new link.
 
         Most rows with an empty link cell are for classes that nobody records. So if a row of the
         class's meeting and course could be read, a `maybe_merged` row counts only if it is below a

@@ -202,7 +202,7 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
         files: MP4 and chat files of the recording. A partial webhook event has only the readable
             files.
         total_size: Size of all of Zoom's files in bytes; UNSET if it is unknown.
-        download_token: Token to download the files with.
+        download_token: Zoom's token for the downloads of the files.
         options: Options of our own webhook events.
         is_partial: Whether the webhook event lacks fields, which the downloader then reads from
             Zoom's API. A field that is missing or invalid is empty; only the uuid is always there.
@@ -385,7 +385,7 @@ def _webhook_event(event: str, content: dict[str, Any]) -> WebhookEvent | BadIng
 def _event_of_recordings(
     event: str, content: dict[str, Any], payload: dict[str, Any]
 ) -> WebhookEvent | BadIngest:
-    """Parse a webhook event about one recording or several.
+    """Parse a webhook event about one or more recordings.
 
     Raises:
         BadRequest: The webhook event lacks a recording's uuid, or our own webhook event lacks the
@@ -639,8 +639,8 @@ def captions_among(
 ) -> tuple[RecordingFile, ...]:
     """Parse the files of captions of some kinds. Unreadable files are left out.
 
-    Zoom lists closed captions without `id` and `recording_type`. Then an id is made up from
-    `file_type` and the start (`is_made_up`).
+    Zoom lists closed captions without `id` and `recording_type`. A file without an id gets an id
+    made up from `file_type` and the start (`is_made_up`).
     """
     found: list[RecordingFile] = []
     for file in recording_files:
