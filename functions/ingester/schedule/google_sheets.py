@@ -317,9 +317,9 @@ class _Transport:
         """Send a request for a token, like `google.auth.transport.Request`, but ignore `timeout`.
 
         Raises:
-            SheetsUnreachable: Google can't be reached, is busy or has an error. After a returned
-                429 or 5xx, google-auth would sleep and retry. The subclass SheetsTimedOut means
-                that Google didn't answer before the deadline.
+            SheetsUnreachable: Google can't be reached, is busy or has an error. A 429 or 5xx
+                isn't returned, because google-auth would sleep and retry. The subclass
+                SheetsTimedOut means that Google didn't answer before the deadline.
             SheetsRefused: The answer is too large.
         """
         reply = self._send(method, url, body, headers or {})

@@ -156,9 +156,9 @@ def _only_in(classes: Iterable[_Entry], others: Iterable[_Entry]) -> list[_Entry
 
 
 def _find_moves(differences: Sequence[_Difference]) -> _Moves:
-    """Find the gone scheduled classes that moved to another meeting, and the added classes there.
+    """Find the missing scheduled classes that moved to other meetings, and the added classes there.
 
-    The strongest keys are compared first. An added class stands for only one gone class.
+    The strongest keys are compared first. An added class stands for only one missing class.
     """
     gone = [entry for difference in differences for entry in difference.gone]
     free = dict.fromkeys(entry for difference in differences for entry in difference.added)

@@ -236,7 +236,7 @@ def _summary_line(report: ImportReport, removals: Removals) -> str:
 
 
 def _counts_of_rows(report: ImportReport, separator: str = "") -> list[str]:
-    """Return sentences that count skipped rows, kept scheduled classes, and rows with hints.
+    """Return sentences that count skipped rows, retained scheduled classes, and rows with hints.
 
     The sheet's script shows an alert if it finds the words "skipped." or "incomplete.".
     """

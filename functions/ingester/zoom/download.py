@@ -303,7 +303,7 @@ def _discard(response: urllib3.BaseHTTPResponse) -> None:
 
     A short body is read first, so that the connection can be reused.
     """
-    # A chunked body may have no end, even if the answer has a length.
+    # A chunked body may have no end, even if the answer has a Content-Length.
     length = response.headers.get("Content-Length", "")
     is_short = _CONTENT_LENGTH.fullmatch(length) and int(length) <= SHORT_BODY_BYTES
     if is_short and "Transfer-Encoding" not in response.headers:
