@@ -165,8 +165,8 @@ class _UnreadRows:
         """Return rows of the scheduled class's course with no link, or an unreadable or new link.
 
         Most rows with an empty link cell are for classes that nobody records. So if a row of the
-        class's meeting and course could be read, a `maybe_merged` row counts only if it is below a
-        row of that meeting, or if it lacks nothing but the link and has the same class.
+        class's meeting and course could be read, a `maybe_merged` row counts only in two cases: the
+        row is below a row of that meeting, or the row lacks only the link and has the same class.
         """
         return [
             row

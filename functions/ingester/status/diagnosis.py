@@ -55,8 +55,8 @@ BEFORE_FILES = ZOOM_SIDE | {
 class Situation(Enum):
     """Situations of an ingest.
 
-    A new situation needs a case in `_own_situation` (for an ignored ingest, a row in `_IGNORED`),
-    a place in those of the sets below that fit it (`SITUATIONS_IN_OPENCAST`, `STOPPED`,
+    A new situation needs a case in `_own_situation`, or in `_IGNORED` for an ignored ingest. The
+    situation also needs a place in each fitting set below (`SITUATIONS_IN_OPENCAST`, `STOPPED`,
     `NEEDS_ATTENTION` and so on), phrases in `status/advice.py`, and a rank and words in
     `status/verdict.py`. Tests fail until the situation has an example, phrases, a rank and words;
     no test fails if the situation is missing in a set.

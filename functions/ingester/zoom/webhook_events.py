@@ -344,9 +344,9 @@ def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
       first checks, by the webhook event's name, that the signature was made with our own key.
 
     Raises:
-        BadRequest: The body isn't a webhook event; or the webhook event lacks a challenge's valid
-            token, a recording's uuid (unless the webhook event is about a transcript or isn't
-            used), or, if it is our own, the download token.
+        BadRequest: The body isn't a webhook event, a challenge lacks a valid token, our own webhook
+            event lacks the download token, or a webhook event lacks a recording's uuid. Webhook
+            events about transcripts, and webhook events that this system doesn't use, need no uuid.
     """
     try:
         content = msgspec.json.decode(readable(body))
