@@ -1,4 +1,4 @@
-"""Group the records of a log by fault, so that each fault needs one mail."""
+"""Group log records by fault, so that each fault needs one mail."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _VARIES = (
     re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE),
     re.compile(r"\d+(?:[.,:]\d+)*"),
 )
-"""Patterns of texts that differ between the records of one fault: ids, times, memory addresses and
-numbers."""
+"""Patterns of texts that differ between the log records of one fault: ids, times, memory addresses
+and numbers."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """The records of one fault in one batch of a log.
+    """The log records of one fault in one batch of a log.
 
     Attributes:
         key: Identifier of the fault, the same in each batch.
         function: Name of the function without the stack's name, such as `slack`.
-        records: At least one record.
+        records: The log records, at least one.
     """
 
     key: str
@@ -42,9 +42,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def faults_in(records: Iterable[LogRecord], function: str, min_level: Level) -> list[Fault]:
-    """Group a function's records of the level `min_level` or above by fault.
+    """Group a function's log records of the level `min_level` or above by fault.
 
-    The faults have the order of their first records.
+    The faults have the order of their first log records.
     """
     by_key: dict[str, list[LogRecord]] = {}
     for record in records:
@@ -56,7 +56,7 @@ def faults_in(records: Iterable[LogRecord], function: str, min_level: Level) -> 
 
 
 def shape_of(message: str) -> str:
-    """Return the start of a message, with `#` for each part that differs between records."""
+    """Return the start of a message, with `#` for each text that matches `_VARIES`."""
     shape = message[:_READ_LIMIT]
     for pattern in _VARIES:
         shape = pattern.sub("#", shape)

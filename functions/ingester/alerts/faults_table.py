@@ -1,10 +1,10 @@
 """The table of mailed faults, which turns the repeats of a fault into one mail.
 
-Each fault has a row, which DynamoDB deletes a day after the last occurrence or mail. Occurrences
-before `quiet_until` are only counted (`unmailed`). After `quiet_until`, an invocation may claim the
-fault and mail it. A claim expires, but the count stays: if the invocation dies before it sends the
-mail, another invocation may claim the fault. Each function has a row with the number of mails about
-the function. `rate_limit.py` keeps a row in the same table.
+Each fault has a row, which expires a day after the last occurrence or mail. Occurrences before
+`quiet_until` are only counted (`unmailed`). After `quiet_until`, an invocation may claim the fault
+and mail it. A claim expires, but the count stays: if the invocation dies before it sends the mail,
+another invocation may claim the fault. Each function has a row with the number of mails about the
+function. `rate_limit.py` keeps a row in the same table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 CLAIM_DURATION = timedelta(seconds=30)
 """Lifetime of a claim, equal to the timeout of the function that claims faults. Lambda waits at
-least a minute before a retry."""
+least a minute before a retry:
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+"""
 
 RETENTION = timedelta(days=1)
 
@@ -32,7 +34,9 @@ a mail. SNS stops sending to a mailbox that gets more than ten mails in a second
 """
 
 MAX_STORED_BODY = 20_000
-"""Maximum number of stored characters of a mail's body. DynamoDB limits a row to 400 KB."""
+"""Maximum number of stored characters of a mail's body. DynamoDB limits an item to 400 KB:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +62,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 class FaultsTable:
     """The table `<stack>-notification-faults`.
 
-    For the time `quiet` after a mail about a fault, the fault's occurrences are only counted.
+    In a fault's quiet period, the time `quiet` after a mail, occurrences are only counted.
     """
 
     def __init__(self, table: Table, quiet: timedelta, clock: Callable[[], datetime]) -> None:

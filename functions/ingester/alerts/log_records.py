@@ -1,8 +1,8 @@
-"""Parse a function's log: our own records, and the lines that Lambda and Python write.
+"""Parse a function's log: our own log records, and the lines that Lambda and Python write.
 
-Our records are JSON (`ingester/log.py`). Lambda's lines about crashes and timeouts are text, as are
-the lines that libraries print. Log lines are untrusted input: the parser accepts any text and never
-raises.
+Our log records are JSON (`ingester/log.py`). Lambda's lines about crashes and timeouts are text, as
+are the lines that libraries print. Log lines are untrusted input: the parser accepts any text and
+never raises.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outlook: Text about the next automatic step, such as a retry.
-        advice: Text about what a person can do.
+        advice: Advice for a person.
         goes_on: Whether the work went on in spite of the error (`log.nonfatal`).
         crash: Words for a crash of the function, such as "timed out"; "" if it didn't crash.
     """
@@ -46,7 +46,10 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headline(self) -> str:
-        """The message's line that says what happened; for a crash, without time and request id."""
+        """The message's first line; for a crash, the line that names the crash.
+
+        Time and request id are left out of the line that names a crash.
+        """
         lines = [line for line in self.message.splitlines() if line.strip()] or [""]
         if not self.crash:
             return lines[0]
@@ -91,8 +94,8 @@ _LEVEL_WORD = re.compile(r"\b(CRITICAL|ERROR|WARNING)\b")
 def records_of(lines: Iterable[str]) -> list[LogRecord]:
     """Parse the lines of one log stream, in their order.
 
-    Lambda's routine lines are left out. Lines that continue a crash, or report it a second time,
-    become part of the crash's record.
+    Lambda's routine lines are left out. The log record of a crash also has the lines that continue
+    the crash or report it a second time.
     """
     return list(_joined(record for line in lines if (record := _record(line)) is not None))
 
@@ -103,7 +106,7 @@ def _record(line: str) -> LogRecord | None:
 
 
 def _parse_json(text: str) -> LogRecord | None:
-    """Parse a record of our `JsonFormatter`. Return None if the line isn't such a record."""
+    """Parse a log record of our `JsonFormatter`; return None if the line is something else."""
     if not text.startswith("{"):
         return None
     try:
@@ -147,7 +150,7 @@ def _parse_text(text: str) -> LogRecord | None:
 
 
 def _joined(records: Iterable[LogRecord]) -> Iterator[LogRecord]:
-    """Join each crash with the records after it that are its traceback or report it again."""
+    """Join each crash with the next log records that are its traceback or report it again."""
     crash: LogRecord | None = None
     messages: list[str] = []
     for record in records:
@@ -168,7 +171,7 @@ def _with_message(crash: LogRecord, messages: list[str]) -> LogRecord:
 
 
 def _continues(crash: LogRecord, record: LogRecord) -> bool:
-    # Only our own records have a location, and none of our own records continues a crash.
+    # Only our own log records have a location, and our own log records continue no crash.
     if record.location:
         return False
     if record.crash:

@@ -1,7 +1,7 @@
 """Mails about faults. A mail names the failure, the recording if known, the outlook and the advice.
 
-The first lines say what a person needs to know, because people read mails on phones. Details come
-last. SNS sends plain text, so nothing in a mail is markup. SNS documents its limits:
+The most important facts come first, because people read mails on phones. Details come last. SNS
+sends plain text, so nothing in a mail is markup. SNS documents its limits:
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
 
@@ -32,7 +32,8 @@ SUBJECT_LIMIT = 99
 """Maximum number of characters in a subject. SNS requires fewer than 100."""
 
 BODY_LIMIT = 64 * 1024
-"""Maximum number of bytes in a body. SNS accepts 256 KB, and bills each 64 KB as a message."""
+"""Maximum number of bytes in a body. SNS accepts 256 KB, and bills each 64 KB as a message:
+https://aws.amazon.com/sns/pricing/"""
 
 RECORDS_SHOWN = 5
 OTHERS_NAMED = 50
@@ -50,7 +51,7 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Log stream that the records come from, and its stack.
+    """Log stream that the log records come from, and the stack of the log stream.
 
     `page` is the address of the stack's web page that shows recordings, "" if unknown.
     """
@@ -144,7 +145,7 @@ def fault_mail(
     Args:
         fault: The fault.
         row: Status row of the ingest that the fault is about; None if the row is unknown.
-        source: Log stream of the fault's records.
+        source: Log stream of the fault's log records.
         now: Current time.
         zone: Local time zone.
         is_readable: False if `row` is None because the row couldn't be read.
@@ -256,7 +257,10 @@ def log_link(source: Source) -> str:
 
 
 def page_link(page: str, uuid: str, meeting_id: int = 0) -> str:
-    """Return the address of a recording on the stack's web page, whose address is `page`."""
+    """Return the address of a recording on the stack's web page, whose address is `page`.
+
+    `meeting_id` is 0 if the meeting's number isn't known.
+    """
     meeting = f"meeting={meeting_id}&" if meeting_id else ""
     return f"{page}#{meeting}recording={quote(uuid, safe='')}"
 

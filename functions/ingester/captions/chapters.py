@@ -31,8 +31,8 @@ MAX_CHAPTERS = 500
 """Maximum number of chapters in a file, and in a recording."""
 
 MAX_BRACKETS = 20_000
-"""Maximum number of objects and lists in a file. Parsing takes memory for each, so the check comes
-first."""
+"""Maximum number of objects and lists in a file. Parsing takes memory for each object and list,
+so the check comes first."""
 
 DEEPEST = 50
 """Maximum depth of nested objects and lists in a file."""
@@ -104,8 +104,9 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
 def joined_chapters(chapters: Mapping[str, Sequence[Cue]], timeline: Timeline) -> list[Cue]:
     """Return the chapters of all segments, with the chapters' times in the joined video.
 
-    A segment without chapters gets a chapter titled `UNTITLED`, so that no other segment's chapter
-    covers it. If no segment has chapters, the result is empty.
+    `chapters` are the chapters of each segment, by the segment's start at Zoom. A segment without
+    chapters gets a chapter titled `UNTITLED`, so that no other segment's chapter covers it. If no
+    segment has chapters, the result is empty.
     """
     untitled = {
         stretch.start: (Cue(begins=0, ends=stretch.length, lines=(UNTITLED,)),)
@@ -152,7 +153,7 @@ def _children(value: object) -> Iterable[object]:
 
 
 _Item = tuple[str, float, float | None]
-"""A chapter's title, start and end."""
+"""A chapter's title, start and end, with times as `_time` returns them."""
 
 
 def _chapters_in(values: list[object]) -> list[_Item]:
@@ -221,8 +222,8 @@ def _unit_of(times: Iterable[float], latest: int) -> int:
     """Return the factor from a file's times to milliseconds: 1000 for seconds, 1 for milliseconds.
 
     The times are seconds if the last one, taken as seconds, is at most `TOLERANCE_MS` after
-    `latest`, the latest time in milliseconds that the file may contain. Such small times can't be
-    milliseconds, because then the last chapter would end in the first moments of the segment.
+    `latest`, the latest time in milliseconds that the file may contain. As milliseconds, these
+    times would end the last chapter in the first moments of the segment.
     """
     last = max((time for time in times if not isinstance(time, _Milliseconds)), default=0.0)
     return 1000 if last * 1000 <= latest + TOLERANCE_MS else 1

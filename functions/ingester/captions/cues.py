@@ -41,7 +41,10 @@ _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s([^<>]{1,200})>")
 
 
 class Cue(msgspec.Struct, frozen=True, kw_only=True):
-    """A text that is shown from `begins` to `ends`, in milliseconds."""
+    """A text that is shown from `begins` to `ends`.
+
+    Both times are in milliseconds since the start of the segment, or of the joined video.
+    """
 
     begins: int
     ends: int

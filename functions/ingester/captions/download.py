@@ -62,8 +62,9 @@ LONGEST_WAIT_IN_PAUSE = LONGEST_WAIT + ONE_DAY
 
 ONE_HOUR = timedelta(hours=1)
 HOURLY_WINDOW = timedelta(seconds=MAX_DELAY_SECONDS + 60)
-"""Part of each hour in which the downloader asks Zoom for captions, after the first day of waiting.
-SQS delays a message by 15 minutes at most, so at least one message arrives in this part."""
+"""Time at the start of each hour of waiting in which the downloader asks Zoom for captions, once a
+day has passed. SQS delays a message by 15 minutes at most (SendMessage, DelaySeconds), so at least
+one message arrives in this time."""
 
 TRANSCRIPT_WAIT = timedelta(hours=1)
 """Longest wait for a transcript of each segment. A webhook event about a transcript begins a new
@@ -206,7 +207,7 @@ def with_captions(
 
 
 def _ask_now(message: DownloadMessage, deps: Dependencies) -> MeetingRecordings | str:
-    """Ask Zoom about the recording, and return the answer, or why there is no answer.
+    """Ask Zoom about the recording, and return the answer, or the reason why there is none.
 
     No error here keeps the video from being staged.
     """
@@ -254,7 +255,7 @@ def _captions_now(
 
 
 def _why_not_now(error: Exception, message: DownloadMessage, deps: Dependencies) -> str:
-    """Return and log why captions can't be staged now, and pause downloads if Zoom throttles."""
+    """Return and log the reason why captions have to wait. Pause downloads if Zoom throttles."""
     if isinstance(error, ZoomThrottles):
         try:
             deps.pause.begin(message.uuid, error.retry_after)
@@ -413,11 +414,12 @@ def _note_queued(
 def _expects_events(record: ledger.Record, age: timedelta) -> bool:
     """Return whether a recording has events in Opencast, unless an ingest is on its way.
 
+    `age` is the time since the message was first received.
+
     Raises:
         AskLater: An ingest is on its way, or its outcome is unknown. On the first day an ingest may
             also come without a sign in the record: the webhook event about the video may be late,
-            or a failed write may have lost the note that a request's message was sent. `age` is the
-            time since the message was first received.
+            or a failed write may have lost the note that a request's message was sent.
     """
     requests = record.requests
     pending = [

@@ -174,10 +174,10 @@ class CaptionStaging:
         return {stretch.start: number for number, stretch in enumerate(self.timeline)}
 
     def _contents(self, files: Sequence[RecordingFile]) -> dict[str, list[Cue] | UnusableCaptions]:
-        """Stage the files that Zoom has finished.
+        """Stage the files that Zoom has finished, and read the files' cues.
 
         Returns:
-            By file id, the cues of each file that is there, or why the file can't be used.
+            By file id, the cues of each file that is there, or the error of an unusable file.
         """
         contents: dict[str, list[Cue] | UnusableCaptions] = {}
         text_left = MAX_TEXT
@@ -237,13 +237,13 @@ class CaptionStaging:
     ) -> tuple[tuple[CaptionTrack, ...], tuple[str, ...]]:
         """Join the captions of one kind, and stage the joined file.
 
-        Return the track, if any, and why files or the whole kind are left out.
+        Return the track, if any, and the reasons why files or the whole kind are left out.
 
         Args:
             kind: The kind.
             ids: Ids of the kind's files, by the start of their segments.
-            found: By the same starts, the cues of each file that is there, or why the file can't be
-                used.
+            found: By the same starts, the cues of each file that is there, or the error of an
+                unusable file.
         """
         cues = {start: read for start, read in found.items() if isinstance(read, list)}
         reasons = tuple(

@@ -211,8 +211,7 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     """Add captions to the event. Return the problem, or "" if there is no problem.
 
     The attempt is noted in the ledger before the POST, so that no other attempt adds the same
-    captions. Captions that Opencast has refused aren't POSTed again, unless they are made of other
-    files.
+    captions. After Opencast has refused captions, only captions of other files are POSTed.
 
     Raises:
         AskLater: A workflow is running, or another process has changed the record.
@@ -344,21 +343,24 @@ def _publish(uuid: str, media_package: str, deps: Dependencies) -> str:
 def _report_missing(
     ingest: IngestRecord, text: str, deps: Dependencies, level: int = logging.ERROR
 ) -> Done:
-    """Report in the row and the log what an event lacks. The recording hasn't failed."""
+    """Report a problem with captions in the row and the log. The recording hasn't failed."""
     deps.status.explain(ingest.zip_id, IN_OPENCAST, text)
     logger.log(level, "%s", text, extra=log.nonfatal("The ingest stays as it is.", ADD_CAPTIONS))
     return Done()
 
 
 def _stays_outside(track: CaptionTrack, version: int | None, chat_as: str) -> str:
-    """Return why a track can't be sent with an ingest; "" if it can. `chat_as` is `OC_CHAT_AS`."""
+    """Return the reason why a track can't be sent with an ingest; "" if the track can be sent.
+
+    `chat_as` is `OC_CHAT_AS`.
+    """
     if track.kind in SUMMARIES:
         return "" if mediapackage.takes_attachments(chat_as) else NO_ATTACHMENTS
     return _too_old(version, track, VERSION)
 
 
 def _too_old(version: int | None, track: CaptionTrack, least: int) -> str:
-    """Return why Opencast is too old for a track; "" if it isn't.
+    """Return the reason why Opencast is too old for a track; "" if Opencast isn't too old.
 
     Captions need the version `least`, and chapters `CHAPTERS_VERSION`. An unknown version (None)
     counts as too old.

@@ -38,7 +38,10 @@ class _Conflicts:
         self._times: dict[tuple[_Holder, str], list[str]] = {}
 
     def add(self, own: _Holder, scheduled: ScheduledClass, reason: str) -> None:
-        """Add the time of a row's scheduled class that conflicts with another or copies it."""
+        """Add the time of a row's scheduled class that conflicts with another class or copies it.
+
+        `reason` is the text that follows the times in the row's problem.
+        """
         times = self._times.setdefault((own, reason), [])
         times.append(f"{scheduled.day} {scheduled.time}")
 

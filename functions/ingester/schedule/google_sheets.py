@@ -132,8 +132,8 @@ class Sheets:
     def tabs(self, document: str, names: Sequence[str], *, seconds: float) -> list[Tab]:
         """Read some tabs of a document in one request.
 
-        The request is retried after a SheetsUnreachable. `seconds` is the limit for all attempts
-        together.
+        `document` is the document's id, and `names` are the names of the tabs. The request is
+        retried after a SheetsUnreachable. `seconds` is the limit for all attempts together.
 
         Raises:
             GoogleKeyRefused: The key is missing, unusable, or refused by Google.
@@ -172,7 +172,7 @@ def _credentials(key: str) -> Credentials:
 
     Raises:
         GoogleKeyRefused: The key is empty or malformed, or isn't for googleapis.com. The error's
-            text contains no part of the key.
+            text contains nothing of the key.
     """
     if not key:
         raise GoogleKeyRefused(
@@ -317,8 +317,8 @@ class _Transport:
         """Send a request for a token, like `google.auth.transport.Request`, but ignore `timeout`.
 
         Raises:
-            SheetsUnreachable: Google can't be reached, is busy or has an error. If Google's answer
-                about such a state were returned, google-auth would sleep and retry. The subclass
+            SheetsUnreachable: Google can't be reached, is busy or has an error. A 429 or 5xx
+                isn't returned, because google-auth would sleep and retry. The subclass
                 SheetsTimedOut means that Google didn't answer before the deadline.
             SheetsRefused: The answer is too large.
         """

@@ -63,7 +63,7 @@ class ImportReport(msgspec.Struct, frozen=True):
     """Result of an import, or of a dry run.
 
     `meetings` and `classes` are the numbers of meetings and scheduled classes that were read.
-    `retained` are the scheduled classes that stay as they were, because rows that may hold these
+    `retained` are the scheduled classes that stay in the table, because rows that may hold these
     classes can't be read. `before` is the whole table before the import. `repeats` are the numbers
     of scheduled classes that other sources have too, by source.
     """
@@ -86,7 +86,8 @@ def import_sheets(
 ) -> ImportReport:
     """Replace the scheduled classes of the sheets' sources and `also_replaced` by the sheets' own.
 
-    A dry run writes nothing. An import that raises one of the errors below writes nothing either.
+    A class whose row is there but can't be read stays in the table. A dry run writes nothing. An
+    import that raises one of the errors below writes nothing either.
 
     Raises:
         UnusableSheet: A sheet has no sound header or too many rows, all of its rows have become
@@ -112,7 +113,7 @@ def import_parsed(
 ) -> ImportReport:
     """Replace the scheduled classes of the sources `replaced` by those of `sheets`.
 
-    A class whose row is there but can't be read stays as it was. A dry run writes nothing.
+    A class whose row is there but can't be read stays in the table. A dry run writes nothing.
 
     Raises:
         UnusableSheet: All rows of a sheet have become unusable, or a meeting is too large for a row

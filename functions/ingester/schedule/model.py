@@ -1,8 +1,8 @@
 """The schedule, which says to which course and Opencast series a recording belongs.
 
 One Zoom meeting can serve several courses. So a meeting has scheduled classes, each of which has
-its own course and series. Rows that the first system wrote have one course and one series for the
-whole meeting. This module reads such rows too.
+its own course and series. This module also reads rows that the first system wrote, which have one
+course and one series for the whole meeting.
 """
 
 from __future__ import annotations
@@ -151,6 +151,9 @@ def match(
     whole minutes of local time. Midnight and the end of the week make no difference: 00:05 on
     Tuesday is 15 minutes after 23:50 on Monday. Of several such classes, the nearest matches. Of
     equally near classes, the first in the row matches. A class that can't be read never matches.
+
+    Raises:
+        OverflowError: `start` has no local time in Python's calendar.
     """
     local = start.astimezone(zone)
     minute = local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute

@@ -45,8 +45,8 @@ class Removals(msgspec.Struct, frozen=True, kw_only=True):
 class _Entry(msgspec.Struct, frozen=True):
     """A scheduled class of a meeting, with the values by which it is compared with others.
 
-    `owner` is (course, ""), or ("", series) if there is no course. Two scheduled
-    classes with a common key count as the same scheduled class. The first key is the strongest.
+    `owner` is (course, ""), or ("", series) if there is no course. Two scheduled classes with a
+    common key count as the same scheduled class. The first key is the strongest.
     """
 
     meeting: str
@@ -156,9 +156,9 @@ def _only_in(classes: Iterable[_Entry], others: Iterable[_Entry]) -> list[_Entry
 
 
 def _find_moves(differences: Sequence[_Difference]) -> _Moves:
-    """Find the gone scheduled classes that moved to another meeting, and the added classes there.
+    """Find the missing scheduled classes that moved to other meetings, and the added classes there.
 
-    The strongest keys are compared first. An added class stands for only one gone class.
+    The strongest keys are compared first. An added class stands for only one missing class.
     """
     gone = [entry for difference in differences for entry in difference.gone]
     free = dict.fromkeys(entry for difference in differences for entry in difference.added)
@@ -229,7 +229,7 @@ def _places(table: Iterable[ScheduledMeeting | None]) -> dict[_Key, list[str]]:
 
 
 def _also_in(classes: Sequence[_Entry], places: Mapping[_Key, Sequence[str]]) -> tuple[str, ...]:
-    """Return other meetings that have `classes`; () if one of `classes` is in no other meeting."""
+    """Return other meetings that together have `classes`; () if a class is in no other meeting."""
     found = [_other_meeting(entry, places) for entry in classes]
     return tuple(dict.fromkeys(found)) if all(found) else ()
 

@@ -45,7 +45,7 @@ whole source."""
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
 """Maximum number of lines in one log record, and of characters of one line. A meeting may have
-thousands of scheduled classes, and CloudWatch limits a record to 1 MB:
+thousands of scheduled classes, and CloudWatch limits a log record to 1 MB:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
 """
 
@@ -65,8 +65,8 @@ def sheet_answer(report: ImportReport) -> str:
     """Return the text that the sheet shows after an update.
 
     A line with numbers comes first, then lines about removed scheduled classes, classes that other
-    sources have too, rows whose classes stay in the schedule as they were, other rows that can't be
-    used, and imported rows that may be wrong. If many rows lack a link, the last line counts them.
+    sources have too, rows whose classes stay in the schedule, other rows that can't be used, and
+    imported rows that may be wrong. If many rows lack a link, the last line counts them.
     """
     removals = removals_of(report)
     lines = [
@@ -109,9 +109,9 @@ def log_entries(report: ImportReport) -> Iterator[LogEntry]:
 def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
     """Return the lines that a command prints about an import.
 
-    A line with the numbers comes first, then a section for each kind of change, and for each kind
-    of row with a problem. The first line calls scheduled classes events, as the answer to the sheet
-    does.
+    A line with the numbers comes first, then a section for each kind of change, for the retained
+    scheduled classes, and for each kind of row with a problem. The first line calls scheduled
+    classes events, as the answer to the sheet does.
     """
     plan = report.plan
     before = {meeting.zoom_series_id: meeting for meeting in report.before}
@@ -210,9 +210,10 @@ def _repeated_lines(report: ImportReport) -> list[str]:
 
 
 def _repeated_line(source: str, count: int) -> str:
-    """Say how many of the scheduled classes a source has, and how to remove the source's classes.
+    """Return the line about another source that has `count` of the imported scheduled classes.
 
-    A long source is cut, but not in the command, which somebody may copy.
+    The line names the command that removes all scheduled classes of the source. A long source is
+    cut, but not in the command, which somebody may copy.
     """
     name = _cut(source_name(source), LONGEST_SOURCE)
     return (
@@ -235,7 +236,7 @@ def _summary_line(report: ImportReport, removals: Removals) -> str:
 
 
 def _counts_of_rows(report: ImportReport, separator: str = "") -> list[str]:
-    """Return sentences that count skipped rows, kept scheduled classes, and rows with hints.
+    """Return sentences that count skipped rows, retained scheduled classes, and rows with hints.
 
     The sheet's script shows an alert if it finds the words "skipped." or "incomplete.".
     """
@@ -297,8 +298,7 @@ def _named_lines(
     """Return a line for each of the first rows, and a line with the number of further rows.
 
     Rows whose place is in `counted` are left out. Rows in `rows_with_retained`, whose scheduled
-    classes stay in the schedule as they were, come first, then other skipped rows, then rows with
-    hints.
+    classes stay in the schedule, come first, then other skipped rows, then rows with hints.
     """
     named = sorted(
         (row for row in report.problems if row.place not in counted),

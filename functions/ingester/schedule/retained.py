@@ -162,11 +162,11 @@ class _UnreadRows:
         return [*own, *(row for row in rows if row.course is None or not is_read)]
 
     def _of_course(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
-        """Return the rows of the scheduled class's course whose meeting is uncertain or new.
+        """Return rows of the scheduled class's course with no link, or an unreadable or new link.
 
         Most rows with an empty link cell are for classes that nobody records. So if a row of the
-        class's meeting and course could be read, a `maybe_merged` row counts only if it is below a
-        row of that meeting, or if it lacks nothing but the link and has the same class.
+        class's meeting and course could be read, a `maybe_merged` row counts only in two cases: the
+        row is below a row of that meeting, or the row lacks only the link and has the same class.
         """
         return [
             row

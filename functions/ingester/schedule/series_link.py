@@ -15,7 +15,7 @@ _BARE_ID = re.compile(rf"[^\s/#]{{1,{LONGEST}}}")
 def in_link(link: str) -> str:
     """Return the id in a link's fragment, "" if there is none.
 
-    The fragment's slashes aren't part of the id: `…/index.html#/2021/01/12345` → `20210112345`.
+    The id has none of the fragment's slashes: `…/index.html#/2021/01/12345` → `20210112345`.
     """
     series = after_hash(link)
     page = link.partition("#")[0]

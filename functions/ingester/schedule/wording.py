@@ -9,8 +9,8 @@ from typing import NamedTuple
 from ingester.schedule.model import ScheduledMeeting
 
 NO_RECORDINGS = "gets no recordings"
-"""Words about a scheduled class that never matches, because another series' class of
-the same meeting and time does."""
+"""Words about a scheduled class that never matches, because another series' class of the same
+meeting and time does."""
 
 
 class _Shown(NamedTuple):

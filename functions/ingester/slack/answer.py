@@ -45,8 +45,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
         start: Local time of the start.
         class_name: Name of the scheduled class, as `_class` returns it.
         link: Address of the recording's page in Zoom.
-        ingests: Lines of each ingest. A recording without ingests has one line about its state at
-            Zoom.
+        ingests: Lines of each ingest. A recording without ingests has one line about the
+            recording at Zoom.
     """
 
     start: str

@@ -2,8 +2,9 @@
 
 Sources: https://docs.slack.dev/authentication/verifying-requests-from-slack,
 https://docs.slack.dev/interactivity/implementing-slash-commands,
-https://docs.slack.dev/interactivity/handling-user-interaction, and the reference of
-`usergroups.list` and `usergroups.users.list`.
+https://docs.slack.dev/interactivity/handling-user-interaction,
+https://docs.slack.dev/reference/methods/usergroups.list and
+https://docs.slack.dev/reference/methods/usergroups.users.list
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ slightly longer messages as `msg_blocks_too_long`: https://github.com/slackapi/b
 and https://github.com/slackapi/bolt-js/issues/2867."""
 
 SECTION = 150
-"""Number of characters of a section as JSON without its texts, but with the count of omitted
-ingests."""
+"""Maximum number of characters of a section as JSON, without the section's texts but with the count
+of omitted ingests."""
 
 LINE_LIMIT = 400
 LINK_LIMIT = 2000

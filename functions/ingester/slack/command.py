@@ -8,7 +8,8 @@ from ingester.errors import UNREADABLE_JSON, BadRequest
 from ingester.recording.meeting_number import DIGITS, meeting_number_in
 
 PAGE_RECORDINGS = 2
-"""Number of recordings in a first message. A press of the button adds the same number."""
+"""Number of recordings in a new message. A press of the message's button adds the same number of
+recordings, up to `MAX_RECORDINGS`."""
 
 MAX_RECORDINGS = 6
 """Maximum number of recordings in one message. More recordings begin a new message."""
@@ -72,7 +73,7 @@ def meeting_asked_for(text: str) -> int | None:
     """Parse the text after `/zip`: a meeting number, or a link to join the meeting.
 
     Returns:
-        The meeting number; None if the text asks for help.
+        The meeting number; None if the text is empty or asks for help.
 
     Raises:
         BadRequest: The text is neither a meeting number, nor such a link, nor a request for help.

@@ -15,7 +15,7 @@ from ingester.status.row import StatusRow
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """A recording with its ingests, newest first.
 
-    If there are no ingests, `zoom_side` is the row about the recording's state at Zoom.
+    If there are no ingests, `zoom_side` is the newest row about the recording at Zoom.
     """
 
     recording_id: str
@@ -66,7 +66,8 @@ def _recording(uuid: str, rows: Sequence[StatusRow]) -> Recording:
 def page(recordings: Sequence[Recording], window: Window) -> Page:
     """Return the page that shows the recordings in a window.
 
-    If the window's `newest_start_time` is "", the page's window has the newest recording's start.
+    `recordings` are all recordings of a meeting, newest first (`group_by_recording`). If the
+    window's `newest_start_time` is "", the page's window has the newest recording's start.
     """
     newest = window.newest_start_time or (recordings[0].start_time if recordings else "")
     counted = [recording for recording in recordings if recording.start_time <= newest]

@@ -53,7 +53,7 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def moment(when: datetime, zone: ZoneInfo) -> str:
-    """Return a moment in local time, such as `Wed, Oct 14, 2026, 2:30 PM EDT`."""
+    """Return a time as text in local time, such as `Wed, Oct 14, 2026, 2:30 PM EDT`."""
     local = when.astimezone(zone)
     return (
         f"{local:%a, %b} {local.day}, {local.year}, {_clock(local.hour, local.minute)} {local:%Z}"

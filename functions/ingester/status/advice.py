@@ -22,7 +22,7 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
         producer: Advice for producers, without commands. May be empty if nothing is to be done.
         can_request: Whether the producer's phrase asks for a request by the page's form.
         lecturer: Outlook for lecturers, in Slack. Empty if the state says everything.
-        mail_outlook: Outlook in a mail: what happens automatically.
+        mail_outlook: Outlook in a mail: the next automatic step.
         mail_advice: Advice in a mail. If empty, the mail has the operator's phrase.
     """
 
@@ -239,7 +239,7 @@ def phrases(
     Args:
         row: The ingest.
         diagnosis: Diagnosis of the ingest.
-        write_time: Returns a moment as text for the audience.
+        write_time: Returns a time as text for the audience.
     """
     other = diagnosis.other
     # Quote the uuid for a shell, because the uuid is untrusted if webhook events may be unsigned.

@@ -11,7 +11,7 @@ from ingester.status.verdict import requested
 from ingester.status.words import reason_of
 
 _OWN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ| ?\((?:attempt|try) [^)]*\)")
-"""Pattern of the parts of a reason that differ between recordings with the same cause."""
+"""Pattern of the texts in a reason that differ between recordings with the same cause."""
 
 
 def cause_of(row: StatusRow, diagnosis: Diagnosis) -> str:

@@ -73,8 +73,8 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The series, title and course that a request without a series would get.
 
-    All attributes are empty if such a request would be ignored. For the fallback series, only the
-    series is given.
+    All attributes are empty if a request without a series would be ignored. For the fallback
+    series, only the series is given.
     """
 
     oc_series_id: str = ""
@@ -124,7 +124,7 @@ def _size_words(size: int) -> str:
 
 
 def editor_of(media_package: str, opencast: str) -> str:
-    """Return the address of an event in Opencast's editor.
+    """Return the address of an event in Opencast's editor. `opencast` is Opencast's address.
 
     Source: https://docs.opencast.org/r/17.x/admin/configuration/videoeditor.frontend
     """

@@ -55,8 +55,8 @@ BEFORE_FILES = ZOOM_SIDE | {
 class Situation(Enum):
     """Situations of an ingest.
 
-    A new situation needs a case in `_own_situation` (for an ignored ingest, a row in `_IGNORED`),
-    a place in those of the sets below that fit it (`SITUATIONS_IN_OPENCAST`, `STOPPED`,
+    A new situation needs a case in `_own_situation`, or in `_IGNORED` for an ignored ingest. The
+    situation also needs a place in each fitting set below (`SITUATIONS_IN_OPENCAST`, `STOPPED`,
     `NEEDS_ATTENTION` and so on), phrases in `status/advice.py`, and a rank and words in
     `status/verdict.py`. Tests fail until the situation has an example, phrases, a rank and words;
     no test fails if the situation is missing in a set.
@@ -329,8 +329,8 @@ def _stopped_situation(row: StatusRow) -> Situation:
 def _is_from_elsewhere(row: StatusRow) -> bool:
     """Return whether `invoke migrate` copied the row from a stack of the first system.
 
-    Such a row has a state that follows the webhook's states, no file ids and no time of the next
-    attempt. Our webhook writes the file ids if Zoom names the files.
+    Such a row has a state outside of `BEFORE_FILES`, no file ids and no time of the next attempt.
+    Our webhook writes the file ids if Zoom names the files.
     """
     return row.state not in BEFORE_FILES and not row.files and not row.retry_due
 

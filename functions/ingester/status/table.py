@@ -223,7 +223,7 @@ class StatusTable:
         self._clock = clock
 
     def get(self, zip_id: str) -> StatusRow | None:
-        """Return a row, read consistently; None if there is none."""
+        """Return a row, read consistently; None if there is no such row."""
         item = self._table.get_item(Key={"zip_id": zip_id}, ConsistentRead=True).get("Item")
         return row_of(item) if item else None
 
@@ -297,8 +297,8 @@ class StatusTable:
         """Remove Zoom's notice from a row, and set the row's reason.
 
         Returns:
-            False if the row is gone, or has another notice, state or reason than when it was read;
-            then nothing is written.
+            False, without a write, if the row is gone, or if the row's notice, state or reason has
+            changed since `row` was read.
         """
         try:
             self._table.update_item(

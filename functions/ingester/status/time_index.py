@@ -101,7 +101,7 @@ class StatusPages:
                 if after.update_time <= last:
                     query["ExclusiveStartKey"] = msgspec.structs.asdict(after)
             while True:
-                # If a day's rows end exactly where the page is full, DynamoDB returns no key for
+                # If a day's rows end exactly where the page is full, DynamoDB may return no key for
                 # the next page. So read one row of the day before, to get a key.
                 found = self._table.query(**query, Limit=max(1, left))
                 rows += [row_of(item) for item in found["Items"]]
@@ -140,8 +140,8 @@ def _days(begin: datetime, end: datetime) -> Iterator[tuple[datetime, int, int]]
     while day + timedelta(days=1) > begin:
         first = max(0, int((begin - day).total_seconds()))
         last = min(LAST_SECOND, int((end - day).total_seconds()))
-        # `begin` may be after `end`: a caller names it, whose clock may be ahead. DynamoDB rejects
-        # a range that ends before it begins.
+        # `begin` may be after `end`, because a caller whose clock is ahead may name `begin`.
+        # DynamoDB rejects a range that ends before the range begins.
         if first <= last:
             yield day, first, last
         day -= timedelta(days=1)

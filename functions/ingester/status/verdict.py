@@ -1,4 +1,4 @@
-"""One verdict for a recording: where it is, and the results of its other requests."""
+"""One verdict on a recording, by the recording's most advanced ingest and the other requests."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def verdict_of(
     Args:
         rows: All ingests of the recording, at least one.
         diagnoses: Diagnoses of the ingests, by `zip_id`.
-        write_time: Returns a moment as text for the audience.
+        write_time: Returns a time as text for the audience.
     """
     ordered = sorted(rows, key=requested)
     # `min` returns the first of equals, so reverse the order to get the newest.
@@ -109,7 +109,10 @@ def verdicts_of(
     diagnoses: Mapping[str, Diagnosis],
     write_time: Callable[[datetime], str] = timestamps.write,
 ) -> dict[str, Verdict]:
-    """Return the verdict of each recording, by its uuid. Rows without a uuid are left out."""
+    """Return the verdict of each recording, by its uuid. Rows without a uuid are left out.
+
+    `diagnoses` and `write_time` are those of `verdict_of`.
+    """
     recordings: dict[str, list[StatusRow]] = {}
     for row in rows:
         if row.recording_id:

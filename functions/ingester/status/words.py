@@ -43,7 +43,7 @@ REASONS = {
     reasons.NO_MP4: "Zoom gave us no video of this recording",
     reasons.BAD_DATA: "Zoom's webhook event lacks something",
 }
-"""Words for stored reasons. These words replace a reason only if the reason, without the parts that
+"""Words for stored reasons. These words replace a reason only if the reason, without the text that
 `reason_words` leaves out, is a key here."""
 
 _KIND_OF_FAILURE = re.compile(r"^(?:permanent|retryable) failure: ")
@@ -99,8 +99,8 @@ def without_next_attempt(row: StatusRow) -> str:
 def reason_with_code(row: StatusRow) -> str:
     """Return the words for a row's reason.
 
-    If the reason is a key of `REASONS` or is about an unknown series, the stored text follows in
-    brackets.
+    If the reason is a key of `REASONS`, the reason follows in brackets. If the reason is about an
+    unknown series, `INVALID_SERIES` follows in brackets.
     """
     words = reason_of(row)
     if reasons.INVALID_SERIES in row.reason:

@@ -1,7 +1,8 @@
 """Client of Zoom's REST API: access, retries, and the files of one recording.
 
 `recording_list.py` uses the client to list the recordings of the account. The facts in this module
-come from Zoom's API reference ("Get meeting recordings", "Server-to-Server OAuth", "Rate limits").
+come from Zoom's API reference ("Get meeting recordings", "Server-to-Server OAuth", "Rate limits"),
+https://developers.zoom.us/docs/api/
 """
 
 from __future__ import annotations
@@ -109,14 +110,14 @@ class ZoomApi:
         self._token: tuple[str, float] | None = None
 
     def recordings(self, uuid: str, *, seconds: float) -> MeetingRecordings | None:
-        """Return the recording of a meeting instance, or None if Zoom doesn't have it.
+        """Return the recording of a meeting instance; None if Zoom doesn't have the recording.
 
         Args:
             uuid: Zoom's uuid of the meeting instance.
             seconds: Limit for all attempts together.
 
         Raises:
-            ZoomUnreachable: Zoom gave no valid answer in any attempt.
+            ZoomUnreachable: Zoom gives no valid answer in any attempt.
             ZoomRefused: Zoom refuses the request, for example because the app lacks a scope; or no
                 access is configured.
         """
@@ -282,8 +283,8 @@ def refused(response: requests.Response) -> ZoomRefused:
     For a 404, a cause is named only if a scope is missing.
     """
     problem = problem_in(response)
-    # A gateway's message may contain our key, and answers and stored states repeat the error.
-    # Redaction precedes the cut, because redaction wouldn't find a part of the key.
+    # A gateway's message may contain our key, and answers and tables repeat the error. Redaction
+    # precedes the cut, because redaction wouldn't find a truncated key.
     text = redact(problem.message or problem.reason or "no text")[:500].rstrip(" .")
     status = response.status_code
     sentences = [f"Zoom's API answered {status}, code {problem.code}: {text}."]

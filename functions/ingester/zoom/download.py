@@ -111,8 +111,8 @@ class _Address:
 class ZoomFile:
     """A file at Zoom that can be opened at any byte (`ranges.Source`).
 
-    The URL that the download_url leads to is kept. When Zoom refuses an expired URL, the
-    download_url is followed again.
+    A ZoomFile keeps the URL that the download_url leads to. When Zoom refuses the URL, for example
+    because it has expired, the ZoomFile follows the download_url again.
 
     Args:
         file_id: Zoom's id of the file.
@@ -303,7 +303,7 @@ def _discard(response: urllib3.BaseHTTPResponse) -> None:
 
     A short body is read first, so that the connection can be reused.
     """
-    # A chunked body may have no end, even if the answer has a length.
+    # A chunked body may have no end, even if the answer has a Content-Length.
     length = response.headers.get("Content-Length", "")
     is_short = _CONTENT_LENGTH.fullmatch(length) and int(length) <= SHORT_BODY_BYTES
     if is_short and "Transfer-Encoding" not in response.headers:
@@ -314,7 +314,7 @@ def _discard(response: urllib3.BaseHTTPResponse) -> None:
 def _raise_for(
     response: urllib3.BaseHTTPResponse, error_bodies: AbstractSet[str], *, is_zooms: bool
 ) -> None:
-    """Close an answer and raise its error, unless it has bytes of the file or is a 416.
+    """Close an answer and raise the error, unless the answer has bytes of the file or is a 416.
 
     Args:
         response: The answer.
@@ -342,7 +342,7 @@ def _raise_for(
             response.close()
             raise TransferFailed(f"Zoom answered with {content_type} where a file should be.")
         if _is_compressed(response):
-            # A body of 200 KB may decompress to 200 MB, which only decompression shows.
+            # A body of 200 KB may hold 200 MB, and only decompression would show the size.
             response.close()
             raise TransferFailed("Zoom answered with a compressed file, which wasn't asked for.")
         return

@@ -1,4 +1,4 @@
-"""The token to download a recording's files with, and a fresh token when Zoom refuses the first."""
+"""The download token of a recording's files, and a fresh one when Zoom refuses the first."""
 
 from __future__ import annotations
 

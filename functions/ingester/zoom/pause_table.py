@@ -34,7 +34,7 @@ class ZoomPause:
         return seconds_to_wait(self._get(), self._clock(), uuid)
 
     def begin(self, uuid: str, asked: float | None) -> int:
-        """Begin a pause after a 429, unless one runs, and return how long a recording has to wait.
+        """Begin a pause after a 429, unless a pause runs, and return the wait of a recording.
 
         Args:
             uuid: Uuid of the recording.

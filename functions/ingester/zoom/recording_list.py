@@ -33,9 +33,9 @@ LONGEST_DATE_RANGE = timedelta(days=29)
 
 ATTEMPTS = 6
 MAX_FAILURES_IN_A_ROW = 3
-"""Number of users in a row whose lists can't be read (ZoomUnreachable), after which the whole list
-ends with the error, because the cause can't be a single user. A refused list ends the row, because
-Zoom answered."""
+"""Number of consecutive users whose lists can't be read (ZoomUnreachable), after which the whole
+list ends with the error, because the cause can't be a single user. A refused list resets the count,
+because Zoom answered."""
 
 INVALID_TOKEN = 124
 """Zoom's code for an invalid token, with which every request fails."""

@@ -1,7 +1,8 @@
 """Sign and verify webhook events by Zoom's scheme. Our own webhook events have our own key.
 
 `x-zm-signature` is `v0=` + hex HMAC-SHA256(secret, `v0:{timestamp}:{raw body}`). The timestamp in
-seconds is in `x-zm-request-timestamp` (Zoom's developer pages, "Verify webhook events").
+seconds is in `x-zm-request-timestamp`. Source:
+https://developers.zoom.us/docs/api/webhooks/#verify-webhook-events
 """
 
 from __future__ import annotations

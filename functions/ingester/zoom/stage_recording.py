@@ -54,8 +54,8 @@ class Movie(Protocol):
 
 
 ReadRange = Callable[[str, int, int], bytes]
-"""A function that reads a staged object, given its key, an offset and a length
-(`recording.staging_bucket.Staging`)."""
+"""A function that reads a range of a staged file, given the file's key, and the range's offset and
+length in bytes (`recording.staging_bucket.Staging`)."""
 
 Inspect = Callable[[str, Callable[[int, int], bytes], int], Movie]
 """A function that inspects a video (`transfer.mp4.inspect`). The arguments are a name for errors, a

@@ -1,4 +1,4 @@
-"""Decide how long all downloads pause after Zoom has asked for fewer requests (429)."""
+"""Decide the length of the downloads' pause after Zoom has asked for fewer requests (429)."""
 
 from __future__ import annotations
 

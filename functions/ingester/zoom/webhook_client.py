@@ -30,7 +30,7 @@ from ingester.zoom.signature import signed_headers
 from ingester.zoom.webhook_events import ON_DEMAND, IngestOptions, files_of
 
 TIMEOUT = (3.05, 8.0)
-"""Timeouts in seconds: to connect to the webhook, and to wait for the webhook's answer."""
+"""Timeouts in seconds: to connect, and between two bytes of an answer."""
 
 ATTEMPTS = 3
 
@@ -105,7 +105,7 @@ def post(
         random_fraction: Returns a random number between 0 and 1, for the backoff.
 
     Raises:
-        WebhookUnreachable: No attempt got an answer below 500.
+        WebhookUnreachable: No attempt got an answer with a status below 500.
         WebhookFailed: The webhook answered a status other than 200, below 500. The subclass
             KeyRefused (401) means that the webhook has another key.
     """

@@ -1,8 +1,8 @@
 """Parse webhook events, Zoom's and our own of the same form, into typed objects.
 
-Zoom's developer pages ("Webhooks", the webhook events of Meetings and Recordings) name the fields.
-In practice the fields' form varies: ids are numbers or strings, files may lack a type or a status,
-and types come in upper or lower case.
+Zoom's developer pages (the webhook events of Meetings and Recordings) name the fields:
+https://developers.zoom.us/docs/api/webhooks/. In practice the fields' form varies: ids are numbers
+or strings, files may lack a type or a status, and types come in upper or lower case.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from ingester.zoom.lenient_json import readable
 CAPTION_KINDS = frozenset(CAPTIONS.values())
 
 MAX_FILES = 500
-"""Maximum number of a recording's files that are processed. No recording has as many."""
+"""Maximum number of a recording's files that are processed. No recording has so many files."""
 
 MAX_TEXT_LENGTH = 255
 """Maximum length of a file's id, type and start in characters, because the ledger's item holds at
@@ -107,7 +107,7 @@ class StatusEvent(msgspec.Struct, frozen=True):
     A webinar counts as a meeting.
 
     Attributes:
-        state: The state of the recording after the webhook event.
+        state: The state of the recording's row after the webhook event.
         subject: The recording.
         event: The recording event with its time; None if the webhook event has no valid time, or
             is about the meeting.
@@ -157,7 +157,8 @@ def captions_message(
 ) -> DownloadMessage:
     """Build a message that asks for a recording's captions, or for its chapters (`is_chapters`).
 
-    The message leaves the recording's other fields empty, because Zoom's API returns them.
+    `announced` are the ids of the files that Zoom's webhook event names. The message leaves the
+    recording's other fields empty, because Zoom's API returns them.
     """
     return DownloadMessage(
         uuid=uuid,
@@ -201,7 +202,7 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
         files: MP4 and chat files of the recording. A partial webhook event has only the readable
             files.
         total_size: Size of all of Zoom's files in bytes; UNSET if it is unknown.
-        download_token: Token to download the files with.
+        download_token: Zoom's token for the downloads of the files.
         options: Options of our own webhook events.
         is_partial: Whether the webhook event lacks fields, which the downloader then reads from
             Zoom's API. A field that is missing or invalid is empty; only the uuid is always there.
@@ -343,9 +344,9 @@ def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
       first checks, by the webhook event's name, that the signature was made with our own key.
 
     Raises:
-        BadRequest: The body isn't a webhook event; or the webhook event lacks a challenge's valid
-            token, a recording's uuid (unless the webhook event is about a transcript or isn't
-            used), or, if it is our own, the download token.
+        BadRequest: The body isn't a webhook event, a challenge lacks a valid token, our own webhook
+            event lacks the download token, or a webhook event lacks a recording's uuid. Webhook
+            events about transcripts, and webhook events that this system doesn't use, need no uuid.
     """
     try:
         content = msgspec.json.decode(readable(body))
@@ -384,10 +385,11 @@ def _webhook_event(event: str, content: dict[str, Any]) -> WebhookEvent | BadIng
 def _event_of_recordings(
     event: str, content: dict[str, Any], payload: dict[str, Any]
 ) -> WebhookEvent | BadIngest:
-    """Parse a webhook event about one recording or several.
+    """Parse a webhook event about one or more recordings.
 
     Raises:
-        BadRequest: The webhook event names no recording, or our own has no download token.
+        BadRequest: The webhook event lacks a recording's uuid, or our own webhook event lacks the
+            download token.
     """
     about = payload.get("object")
     uuids = _uuids(about) if isinstance(about, dict) else ()
@@ -545,7 +547,7 @@ def names_of(files: Iterable[RecordingFile]) -> dict[str, str]:
 def _readable_files(files: object) -> tuple[tuple[RecordingFile, ...], bool | None]:
     """Return the readable MP4 and chat files, and whether there is a video.
 
-    The second value is None if no readable file is a video, but an unreadable one may be.
+    The second value is None if no readable file is a video, and not all files could be read.
     """
     if not isinstance(files, list):
         return (), None
@@ -637,8 +639,8 @@ def captions_among(
 ) -> tuple[RecordingFile, ...]:
     """Parse the files of captions of some kinds. Unreadable files are left out.
 
-    Zoom lists closed captions without `id` and `recording_type`. Then an id is made up from
-    `file_type` and the start (`is_made_up`).
+    Zoom lists closed captions without `id` and `recording_type`. A file without an id gets an id
+    made up from `file_type` and the start (`is_made_up`).
     """
     found: list[RecordingFile] = []
     for file in recording_files:

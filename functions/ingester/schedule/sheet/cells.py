@@ -33,7 +33,8 @@ _NUMBER = re.compile(r"[0-9]++(?:[.,][0-9]++)?|[.,][0-9]++")
 _TWELVE_HOURS = re.compile(r"(?<![0-9:. ])[0-9:. ]++[ap]\.?m\.?", re.IGNORECASE)
 _WITH_SECONDS = re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}")
 _DATE = re.compile(r"(?<![0-9])[0-9]++[-/.][0-9]++[-/.][0-9]++.*+")
-"""Pattern of a correct start, then patterns of frequent mistakes in the column Start."""
+"""Pattern of a date. Like the three patterns above, `_DATE` matches a frequent mistake in the
+column Start."""
 
 _CLEAR_START = re.compile(
     r"([0-9]{1,2})(?:[:.,h]([0-9]{2}))?(?::[0-9]{2})? ?(?:([ap])\.?m\.?)?", re.IGNORECASE
@@ -246,7 +247,7 @@ def start_of(cell: str, *, has_formats: bool) -> str:
 
 
 def _start_hint(cell: str, *, has_formats: bool) -> str:
-    """Return the last part of the message about a wrong start: the mistake, and what to do."""
+    """Return the end of the message about a wrong start: the mistake and the remedy."""
     time = _clear_start(cell)
     write = f"write {time or 'it like 14:05'}"
     if _NUMBER.fullmatch(cell):

@@ -47,6 +47,8 @@ class _Candidate(msgspec.Struct, frozen=True):
 def find_header(sheet: str, rows: Sequence[Sequence[str]]) -> Header:
     """Return the header: the first row that names all columns, in any case and order.
 
+    `sheet` is the sheet's name for people.
+
     Raises:
         UnusableSheet: No row names all columns; the header names a column twice; or rows of the
             schedule are above the header.

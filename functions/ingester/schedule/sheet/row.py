@@ -62,6 +62,8 @@ def rows_below(header: Header, rows: Sequence[Sequence[str]]) -> Iterator[Row]:
 def read_row(row: Row, source: str) -> tuple[str, list[ScheduledClass]]:
     """Return the number of the row's meeting, and a scheduled class for each of the row's days.
 
+    `source` is the source of the scheduled classes.
+
     Raises:
         CellProblem: A cell that the row needs can't be read.
     """
@@ -108,7 +110,8 @@ def unread(row: Row, source: str) -> UnreadRow | None:
     """Return the readable fields of an unusable row; None if the row holds no scheduled class.
 
     A row without a meeting link holds no class that is recorded. The exceptions are a row that may
-    share the link of a row above, and a row with a failed formula.
+    share the link of a row above, and a row with a failed formula. `source` is the source of the
+    row's scheduled classes.
     """
     course = row.cells[COURSE_CODE] or row.above.get(COURSE_CODE, "")
     if row.cells[MEETING]:
