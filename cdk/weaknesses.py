@@ -97,7 +97,7 @@ def _webhook_tokens(values: Values) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """Return the stripped parts of a comma-separated setting, without empty parts."""
+    """Return the stripped items of a comma-separated setting, without empty items."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 

@@ -68,8 +68,8 @@ LONGEST_ORIGIN = 100
 """Maximum number of characters of an origin that a log record or an answer shows."""
 
 _WORKFLOW = re.compile(r"(?!\.{1,2}$)[^/\\\x00-\x1f\x7f]*")
-"""Form of workflow names that stay one part of a path, because an Opencast URL ends with the
-name."""
+"""Form of workflow names that an Opencast URL can end with: neither `.` nor `..`, and without
+slashes, backslashes and control characters."""
 
 ACCEPTED = "Ingest accepted"
 NO_MEETING_ID = "The Zoom link holds no meeting_id."
@@ -151,6 +151,8 @@ def handle_request(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Answer:
     """Check a request for a recording's ingest, carry the request out, and return the answer.
+
+    `rebuild` returns dependencies with the current secrets.
 
     Raises:
         Forbidden, BadRequest, NotFound: See `check_origin` and `parse`.

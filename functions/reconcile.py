@@ -81,7 +81,7 @@ WEBHOOK_SECONDS = 20.0
 
 MAX_REFUSALS = 3
 """Number of refusals by Zoom's API at which the run stops, each about a single recording. So many
-refusals have another cause than the single recording."""
+refusals have another cause than the recordings."""
 
 MAX_UNANSWERED = 3
 """Number of requests to the webhook with a 5xx or no answer at which the run ends. The count begins

@@ -171,6 +171,8 @@ def update(
 ) -> ImportReport:
     """Read and check every tab, log and write the changes, and return the report.
 
+    `rebuild` returns dependencies with the current secrets.
+
     Raises:
         Unauthorized: The request lacks the token, or the stack has none and isn't open.
         NotSetUp: The settings name no sheet.

@@ -182,6 +182,8 @@ def handle_request(
 ) -> Answer:
     """Authenticate and parse a request, and answer it.
 
+    `rebuild` returns dependencies with the current secrets.
+
     Raises:
         Unauthorized: The signature is missing, wrong or too old.
         BadRequest: See `api.parse`.

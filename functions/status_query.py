@@ -290,7 +290,7 @@ def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any
 
 
 def backlogs(deps: Dependencies) -> dict[str, Any]:
-    """Return the backlog of each queue, and the health of reconcile unless it is off."""
+    """Return the time, the stack, each queue's backlog, and the health of reconcile if it is on."""
     check = _reconcile_check(deps)
     return {
         "now": timestamps.write(deps.clock()),
@@ -358,7 +358,7 @@ def _flag(query: Mapping[str, str], name: str) -> bool:
 
 
 def _meetings(rows: Sequence[StatusRow]) -> list[dict[str, Any]]:
-    """Group rows by meeting and recording, in the order of their first rows."""
+    """Group rows by meeting and recording, in the order of each group's first row."""
     meetings: dict[int, dict[str, Any]] = {}
     recordings: dict[tuple[int, str], dict[str, Any]] = {}
     for row in rows:

@@ -61,8 +61,8 @@ MAX_FAILURES = 5
 """Number of a request's failed attempts after which a person has to act. A wait isn't a failure."""
 
 MAILED_RECEIVE = 5
-"""Receive at which a wait for AWS is mailed, once. A wait for Opencast isn't, because Opencast's
-outages have an alarm."""
+"""Receive at which a wait for AWS is mailed, once. A wait for Opencast isn't mailed, because
+Opencast's outages have an alarm."""
 
 LONGEST_WAIT_SECONDS = 600
 """Longest backoff while a message waits for Opencast or AWS, or only adds captions.

@@ -257,7 +257,7 @@ class ZoomUnreachable(RetryableFailure):
 
 
 class ZoomBusy(ZoomUnreachable):
-    """The answer of Zoom or a download host that it is overloaded, or gets too many requests."""
+    """An answer which says that Zoom or a download host is overloaded or gets too many requests."""
 
 
 class ZoomThrottles(ZoomBusy):

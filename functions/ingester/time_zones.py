@@ -18,7 +18,7 @@ def zone_of(name: str) -> ZoneInfo:
     """
     try:
         return ZoneInfo(name)
-    # A part of a name, such as `America`, is a folder.
+    # The first word of a name, such as `America`, is a folder.
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise SettingsError(
             f"LOCAL_TIME_ZONE {name!r} is no IANA time zone, like US/Eastern."

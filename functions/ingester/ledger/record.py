@@ -148,13 +148,13 @@ class CaptionsState(StrEnum):
     """Progress of an event's captions."""
 
     QUEUED = "queued"
-    """State of captions that were sent to the upload queue, and that the event doesn't have yet."""
+    """Progress of captions that are on the upload queue, and that the event doesn't have yet."""
 
     SENT = "sent"
-    """State of captions whose POST is planned, or was made with an unknown outcome."""
+    """Progress of captions whose POST is planned, or was made with an unknown outcome."""
 
     ADDED = "added"
-    """State of captions that the event has, but that aren't published yet."""
+    """Progress of captions that the event has, but that aren't published yet."""
 
     DONE = "done"
 

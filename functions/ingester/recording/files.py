@@ -151,7 +151,7 @@ def segment_numbers(files: Iterable[RecordingFile]) -> dict[str, int]:
 
 
 def extension_of(file_name: str) -> str:
-    """Return a file name's extension in lower case; "" if it isn't safe (see `safe_extension`)."""
+    """Return a file name's extension in lower case; "" for an unsafe one (see `safe_extension`)."""
     return safe_extension(posixpath.splitext(unquote(file_name).strip())[1].lstrip("."))
 
 
@@ -188,7 +188,7 @@ def staging_prefix(zoom_series_id: int, start_time: str) -> str:
 
 
 def key_id(file_id: str) -> str:
-    """Return a file's id as a part of an S3 key.
+    """Return a file's id in the form that S3 keys have.
 
     An id of up to 64 letters, digits and dashes, such as a UUID, is unchanged, unless it begins
     with `sha256-`. Any other id is hashed.

@@ -69,7 +69,7 @@ class ErrorAnswers:
     report: Callable[[int, Exception | str], None] = log_refusal
 
     def answer(self, use_case: Callable[[], Answer]) -> Answer:
-        """Run a use case, and return its answer or the answer for its error.
+        """Run a use case, and return its answer, or report its error and return the error's answer.
 
         Raises:
             BotoCoreError, ClientError: AWS fails, and `aws` is None.
