@@ -237,8 +237,8 @@ def with_reported(
 ) -> dict[str, str]:
     """Return `reported` with the problems that are logged `now`, without entries that are too old.
 
-    An entry is too old if its problem would have to be logged again (`is_due`). Of more
-    than MAX_PROBLEMS entries, only the newest stay.
+    An entry is too old if its problem would have to be logged again (`is_due`). If there are more
+    than MAX_PROBLEMS entries, only the newest entries stay.
     """
     recent = {problem: at for problem, at in reported.items() if not is_due(reported, problem, now)}
     noted = {**recent, **dict.fromkeys(problems, timestamps.write(now))}
