@@ -27,7 +27,7 @@ ANY_ORIGIN = "INGEST_ALLOWED_ORIGINS"
 ACCEPTED_ALWAYS = (OPEN_SCHEDULE_UPDATE, ANY_ORIGIN)
 
 TOKEN_CHARACTERS = 16
-"""Minimum length of a token. Zoom's tokens have 22 characters, Slack's signing secrets 32."""
+"""Minimum length of a token. Zoom's tokens have 22 characters. Slack's signing secrets have 32."""
 
 TOKEN_VARIETY = 6
 """Minimum number of different characters in a token.

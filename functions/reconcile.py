@@ -89,7 +89,10 @@ again after an accepted request."""
 
 MAX_LISTED = 300
 """Maximum number of recordings that the answer to an operator names. Lambda allows an answer of 6
-MB."""
+MB.
+
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
 
 REQUESTED = "requested"
 OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it looks all the same."

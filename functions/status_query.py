@@ -44,11 +44,14 @@ MAX_SECONDS = 3600
 MAX_DIGITS = 18
 MAX_PERIOD = STATUS_RETENTION + timedelta(days=1)
 """Longest period of a query: a day more than rows live, because callers count days in their own
-zone."""
+time zone."""
 
 MEETING_INGESTS = 200
 """Maximum number of a meeting's ingests in an answer with details. With the longest reasons, the
-ingests take 4 MB of Lambda's 6 MB."""
+ingests take 4 MB of Lambda's 6 MB.
+
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
 
 MEETINGS_LOOKED_UP = 100
 """Maximum number of meetings whose other ingests are read for one page of ingests. Another ingest

@@ -636,8 +636,8 @@ class Absence(StrEnum):
     """Reason why Opencast doesn't show the event of a media package."""
 
     COMING = "coming"
-    """Absence of an event that may still come: Opencast may still process a POST, or its index may
-    lag behind."""
+    """Absence of an event that may still come: Opencast may still process a POST, or
+    Opencast's index may lag behind."""
 
     LOST = "lost"
     """Absence of an event that counts as lost: no POST was confirmed, and either the time limit

@@ -107,8 +107,8 @@ class ErrorAnswers:
 def handle(context: object, respond: Callable[[], Answer]) -> dict[str, Any]:
     """Run one invocation, and return its answer as a proxy response.
 
-    `respond` builds the function's dependencies and answers. The log is started before the
-    dependencies are built, so that errors of building are logged as well.
+    `respond` builds the function's dependencies, and returns the answer. The log is started before
+    the dependencies are built, so that errors of the build are logged as well.
     """
     log.start(context)
     return proxy_answer(respond())
