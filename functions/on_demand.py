@@ -54,7 +54,9 @@ from ingester.zoom.webhook_events import IngestOptions
 logger = logging.getLogger("ingester.on_demand")
 
 BUDGET_SECONDS = 20.0
-"""Time limit of a request in seconds, with retries. API Gateway's own limit is 29 s."""
+"""Time limit of a request in seconds, with retries. API Gateway's own limit is 29 s:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+"""
 
 ZOOM_SECONDS = 11.0
 LONGEST_UUID = 2000

@@ -293,7 +293,10 @@ def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any
 
 
 def backlogs(deps: Dependencies) -> dict[str, Any]:
-    """Return the time, the stack, each queue's backlog, and the health of reconcile if it is on."""
+    """Return the current time, the stack's name and each queue's backlog.
+
+    Add the health of reconcile unless reconcile is off.
+    """
     check = _reconcile_check(deps)
     return {
         "now": timestamps.write(deps.clock()),

@@ -37,7 +37,9 @@ BUSY_FACTOR = 4
 
 MAX_REQUESTS = 50
 """Number of requests in one record beyond which old requests without an ingest record are dropped.
-With 150 files each, 50 requests stay below DynamoDB's limit of 400 KB for an item."""
+With 150 files each, 50 requests stay below DynamoDB's limit of 400 KB for an item:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 _Count = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 """A number that the pipeline increments. Only an edited record can exceed the limits."""

@@ -43,7 +43,9 @@ recordings, the run requests the ingest of the others without waiting for the ne
 many missing webhook events aren't just late."""
 
 MAX_PROBLEMS = 200
-"""Maximum number of problems in the state's item, which DynamoDB limits to 400 KB."""
+"""Maximum number of problems in the state's item, which DynamoDB limits to 400 KB:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 LONGEST_ERROR = 1000
 """Maximum number of characters of an error in the state's item."""

@@ -115,6 +115,8 @@ def is_meeting_number(text: str) -> bool:
 
     Zoom's API accepts a meeting number in place of a uuid, and answers with the latest recording of
     the meeting. A uuid never looks like a number, because 16 bytes in base64 end with `==`.
+
+    Source: "Get meeting recordings" in Zoom's API reference, https://developers.zoom.us/docs/api/
     """
     digits = "".join(text.split()).replace("-", "")
     return digits.isascii() and digits.isdigit()
