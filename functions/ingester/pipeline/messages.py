@@ -274,7 +274,10 @@ def is_uuid(text: str) -> bool:
 
 
 def encode(message: msgspec.Struct) -> str:
-    """Encode a message for a queue. SQS refuses U+FFFE and U+FFFF, but not their escapes."""
+    """Encode a message for a queue. SQS refuses U+FFFE and U+FFFF, but not their escapes.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
     text = msgspec.json.encode(message).decode()
     return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 

@@ -69,7 +69,10 @@ def _moment(milliseconds: str | None) -> datetime | None:
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
-    """The approximate numbers of messages of a queue, which SQS counts with a delay."""
+    """The approximate numbers of messages of a queue, which SQS counts with a delay.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
+    """
 
     waiting: int
     in_flight: int
@@ -95,6 +98,7 @@ class Queue:
         """Send a message to a FIFO queue.
 
         For five minutes, the queue drops repeats by content. The queue keeps the order in `group`.
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
         """
         self._sqs.send_message(
             QueueUrl=self._url, MessageBody=body, MessageGroupId=_identifier(group)
