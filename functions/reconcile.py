@@ -385,7 +385,7 @@ class _Run:
             self._skipped[decision] += 1
 
     def _judge_unanswered(self) -> None:
-        """Count as failed the recordings whose requests got a 5xx or no answer.
+        """Count recordings as failed if their requests got a 5xx or no answer.
 
         Recordings that are also in `State.unanswered` are counted already.
 

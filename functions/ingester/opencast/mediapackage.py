@@ -107,7 +107,7 @@ def _times_by_segment(
 
 
 def _views_to_choose_from(kept: KeptFiles) -> list[str]:
-    """List the views from which to choose.
+    """Return the views from which the views to ingest are chosen.
 
     A view of an unknown type whose files have no duration isn't a video, and is left out.
     """
