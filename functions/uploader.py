@@ -233,7 +233,8 @@ def _retry_captions(
 def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> Outcome:
     """Ingest one recording, if `Lookup` finds that the recording has to be ingested.
 
-    If the message is about captions, only add captions to an event.
+    If the message is about captions, only add captions to an event. `read_seconds` is the timeout
+    for Opencast's answer to the POST of an ingest.
 
     Raises:
         AskLater: The work has to wait, such as for an ingest that Opencast may still process.

@@ -262,7 +262,10 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def check_of(state: State | None, days: int, now: datetime) -> Check | None:
-    """Return the health of reconcile; None if `days` (the setting RECONCILE_DAYS) is 0."""
+    """Return the health of reconcile; None if `days` (the setting RECONCILE_DAYS) is 0.
+
+    `state` is None before reconcile's first run.
+    """
     if not days:
         return None
     if state is None or state.last is None:
