@@ -62,12 +62,13 @@ LEFT_FOR_DAYS = 7
 SQS deletes failed messages after 14 days, and a CloudWatch alarm looks back at most 7 days. The
 alarm doesn't use the age of the oldest message, because SQS's metric of the age ignores messages
 that were received three times, and each command that shows a failed message receives that message.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 """
 
 WEEKEND_DAYS = 3
 """Days from the second alarm on failed uploads to the deletion of staged files (STAGING_DAYS).
 
-There may be more or fewer, because the alarm comes after at least 1 and at most LEFT_FOR_DAYS days.
+The number of days varies, because the alarm comes after at least 1 and at most LEFT_FOR_DAYS days.
 """
 
 BACK_ON_ITS_QUEUE = "Its message comes back after 16 minutes, unless that was its last attempt."

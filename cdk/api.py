@@ -94,6 +94,7 @@ class Api(Construct):
             # API Gateway writes logs with one role for the whole account and region. A new account
             # has no such role, and AWS refuses to create the stage without the role. The role stays
             # when the stack is deleted, because other APIs may use the role by then.
+            # https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN,
             deploy_options=_stage(at_rest.log_group(self, "AccessLog", names.access_log)),

@@ -39,6 +39,7 @@ class StagingBucket(Construct):
             encryption_key=key,
             # KMS bills each request. A bucket key saves requests, because it serves many parts. A
             # lecture of 2 GB has more than 100 parts.
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
             bucket_key_enabled=True if key else None,
             enforce_ssl=True,
             lifecycle_rules=[

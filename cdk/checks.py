@@ -63,9 +63,9 @@ def upper_case(check: Check[str]) -> Check[str]:
 
 
 def list_of(check_part: Check[str]) -> Check[tuple[str, ...]]:
-    """Return a check for a comma-separated list whose parts pass `check_part`.
+    """Return a check for a comma-separated list whose items pass `check_part`.
 
-    The check strips the parts, drops empty parts, and refuses a list without other parts.
+    The check strips the items, drops empty items, and refuses a list that has only empty items.
     """
 
     def check(text: str) -> tuple[str, ...]:

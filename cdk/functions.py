@@ -67,7 +67,7 @@ class Size:
 # the schedule gets 1024 MB, because Google's client takes longer to import than botocore. The
 # downloader needs CPU for TLS in both directions. The uploader gets little memory, because Lambda
 # also bills the time in which the uploader waits for Opencast. Nobody waits for reconcile, follow
-# and log-notifications.
+# and log-notifications. https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),

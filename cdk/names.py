@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 STAGE = "live"
-"""API Gateway's stage, a part of the API's own URLs."""
+"""API Gateway's stage, whose name is in the API's own URLs."""
 
 PRODUCTION = "prod"
 """The part of a stack's name that marks a production stack."""

@@ -100,6 +100,7 @@ def pattern(level: str) -> str:
     Lambda's text. One filter is better than two, because a log group can have only two, and a site
     may need one to ship its logs. A word may also occur in a record's message, so the function
     checks each record's level.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
     words = [*LEVELS[LEVELS.index(level) :], *(f'"{crash}"' for crash in CRASHES)]

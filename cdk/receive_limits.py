@@ -38,7 +38,10 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQue
 
 
 MESSAGE_DAYS = 14
-"""Number of days after which SQS deletes a message: the most that SQS allows."""
+"""Number of days after which SQS deletes a message: the most that SQS allows.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+"""
 
 
 def longest_upload_wait(patience_hours: float, outage_hours: float) -> float:

@@ -37,10 +37,10 @@ from cdk.tables import Tables
 
 
 class ZoomIngester(Stack):
-    """The CloudFormation stack with this system's AWS resources, except code bucket and secrets.
+    """The CloudFormation stack with this system's AWS resources.
 
-    The stack needs no CDK bootstrap. The caller's own credentials deploy the template from the
-    bucket with the functions' packages.
+    The code bucket and the secrets aren't in the stack. The stack needs no CDK bootstrap. The
+    caller's own credentials deploy the template from the bucket with the functions' packages.
     """
 
     def __init__(self, scope: Construct, settings: Settings) -> None:

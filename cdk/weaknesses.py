@@ -27,7 +27,7 @@ ANY_ORIGIN = "INGEST_ALLOWED_ORIGINS"
 ACCEPTED_ALWAYS = (OPEN_SCHEDULE_UPDATE, ANY_ORIGIN)
 
 TOKEN_CHARACTERS = 16
-"""Minimum length of a token. Zoom's tokens have 22 characters, Slack's signing secrets 32."""
+"""Minimum length of a token. Zoom's tokens have 22 characters. Slack's signing secrets have 32."""
 
 TOKEN_VARIETY = 6
 """Minimum number of different characters in a token.
@@ -97,7 +97,7 @@ def _webhook_tokens(values: Values) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """Return the stripped parts of a comma-separated setting, without empty parts."""
+    """Return the stripped items of a comma-separated setting, without empty items."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 

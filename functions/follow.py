@@ -87,7 +87,7 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Ask Opencast about recordings whose polls are due, or only about the `uuid` in `event`.
 
     Returns:
-        `asked`, the number of ingests, and a `message` if an error of Opencast ended the run early.
+        `asked`, the number of polls, and a `message` if an error of Opencast ended the run early.
         Only a `message` if `FOLLOW_INGESTS` is off.
 
     Raises:

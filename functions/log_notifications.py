@@ -196,6 +196,7 @@ def _mail_or_count(
     except AwsFailed:
         # Don't raise: Lambda retries only twice in three minutes, but `mail_repeats` can send the
         # mail later.
+        # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
         logger.exception("A mail couldn't be sent", extra={"outlook": SENT_LATER})
 
 

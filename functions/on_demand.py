@@ -54,7 +54,9 @@ from ingester.zoom.webhook_events import IngestOptions
 logger = logging.getLogger("ingester.on_demand")
 
 BUDGET_SECONDS = 20.0
-"""Time limit of a request in seconds, with retries. API Gateway's own limit is 29 s."""
+"""Time limit of a request in seconds, with retries. API Gateway's own limit is 29 s:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+"""
 
 ZOOM_SECONDS = 11.0
 LONGEST_UUID = 2000
@@ -68,8 +70,8 @@ LONGEST_ORIGIN = 100
 """Maximum number of characters of an origin that a log record or an answer shows."""
 
 _WORKFLOW = re.compile(r"(?!\.{1,2}$)[^/\\\x00-\x1f\x7f]*")
-"""Form of workflow names that stay one part of a path, because an Opencast URL ends with the
-name."""
+"""Form of workflow names that an Opencast URL can end with: neither `.` nor `..`, and without
+slashes, backslashes and control characters."""
 
 ACCEPTED = "Ingest accepted"
 NO_MEETING_ID = "The Zoom link holds no meeting_id."
@@ -151,6 +153,8 @@ def handle_request(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Answer:
     """Check a request for a recording's ingest, carry the request out, and return the answer.
+
+    `rebuild` returns dependencies with the current secrets.
 
     Raises:
         Forbidden, BadRequest, NotFound: See `check_origin` and `parse`.

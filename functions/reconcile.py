@@ -81,7 +81,7 @@ WEBHOOK_SECONDS = 20.0
 
 MAX_REFUSALS = 3
 """Number of refusals by Zoom's API at which the run stops, each about a single recording. So many
-refusals have another cause than the single recording."""
+refusals have another cause than the recordings."""
 
 MAX_UNANSWERED = 3
 """Number of requests to the webhook with a 5xx or no answer at which the run ends. The count begins
@@ -89,7 +89,10 @@ again after an accepted request."""
 
 MAX_LISTED = 300
 """Maximum number of recordings that the answer to an operator names. Lambda allows an answer of 6
-MB."""
+MB.
+
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
 
 REQUESTED = "requested"
 OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it looks all the same."
@@ -382,7 +385,7 @@ class _Run:
             self._skipped[decision] += 1
 
     def _judge_unanswered(self) -> None:
-        """Count as failed the recordings whose requests got a 5xx or no answer.
+        """Count recordings as failed if their requests got a 5xx or no answer.
 
         Recordings that are also in `State.unanswered` are counted already.
 

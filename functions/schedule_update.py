@@ -52,7 +52,10 @@ logger = logging.getLogger("ingester.schedule_update")
 
 GOOGLE_SECONDS = 15.0
 """Time limit in seconds for reading the sheet, with all retries and a second key. API Gateway's
-limit is 29 s, and the rest is needed to write the table."""
+limit is 29 s, and the rest is needed to write the table.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+"""
 
 UNAUTHORIZED = (
     "The request doesn't carry the right token: the script's property SCHEDULE_TOKEN has to be the "
@@ -170,6 +173,8 @@ def update(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> ImportReport:
     """Read and check every tab, log and write the changes, and return the report.
+
+    `rebuild` returns dependencies with the current secrets.
 
     Raises:
         Unauthorized: The request lacks the token, or the stack has none and isn't open.

@@ -1,9 +1,10 @@
 """POST /slack: the command `/zip` and the button below the command's answers.
 
-Slack waits three seconds for an answer. The function acknowledges a press of the button without
-doing the work. If a command takes more than about half of the three seconds, the answer is "One
-moment". In both cases the function invokes itself to do the work and to post the result to the
-request's `response_url`.
+Slack waits three seconds for an answer
+(https://docs.slack.dev/interactivity/implementing-slash-commands). The function acknowledges a
+press of the button without doing the work. If a command takes more than about half of the three
+seconds, the answer is "One moment". In both cases the function invokes itself to do the work and to
+post the result to the request's `response_url`.
 """
 
 from __future__ import annotations
@@ -181,6 +182,8 @@ def handle_request(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies], deadlines: Deadlines
 ) -> Answer:
     """Authenticate and parse a request, and answer it.
+
+    `rebuild` returns dependencies with the current secrets.
 
     Raises:
         Unauthorized: The signature is missing, wrong or too old.

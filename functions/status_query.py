@@ -44,11 +44,14 @@ MAX_SECONDS = 3600
 MAX_DIGITS = 18
 MAX_PERIOD = STATUS_RETENTION + timedelta(days=1)
 """Longest period of a query: a day more than rows live, because callers count days in their own
-zone."""
+time zone."""
 
 MEETING_INGESTS = 200
 """Maximum number of a meeting's ingests in an answer with details. With the longest reasons, the
-ingests take 4 MB of Lambda's 6 MB."""
+ingests take 4 MB of Lambda's 6 MB.
+
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
 
 MEETINGS_LOOKED_UP = 100
 """Maximum number of meetings whose other ingests are read for one page of ingests. Another ingest
@@ -290,7 +293,10 @@ def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any
 
 
 def backlogs(deps: Dependencies) -> dict[str, Any]:
-    """Return the backlog of each queue, and the health of reconcile unless it is off."""
+    """Return the current time, the stack's name and each queue's backlog.
+
+    Add the health of reconcile unless reconcile is off.
+    """
     check = _reconcile_check(deps)
     return {
         "now": timestamps.write(deps.clock()),
@@ -358,7 +364,7 @@ def _flag(query: Mapping[str, str], name: str) -> bool:
 
 
 def _meetings(rows: Sequence[StatusRow]) -> list[dict[str, Any]]:
-    """Group rows by meeting and recording, in the order of their first rows."""
+    """Group rows by meeting and recording, in the order of each group's first row."""
     meetings: dict[int, dict[str, Any]] = {}
     recordings: dict[tuple[int, str], dict[str, Any]] = {}
     for row in rows:

@@ -61,8 +61,8 @@ MAX_FAILURES = 5
 """Number of a request's failed attempts after which a person has to act. A wait isn't a failure."""
 
 MAILED_RECEIVE = 5
-"""Receive at which a wait for AWS is mailed, once. A wait for Opencast isn't, because Opencast's
-outages have an alarm."""
+"""Receive at which a wait for AWS is mailed, once. A wait for Opencast isn't mailed, because
+Opencast's outages have an alarm."""
 
 LONGEST_WAIT_SECONDS = 600
 """Longest backoff while a message waits for Opencast or AWS, or only adds captions.
@@ -233,7 +233,8 @@ def _retry_captions(
 def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> Outcome:
     """Ingest one recording, if `Lookup` finds that the recording has to be ingested.
 
-    If the message is about captions, only add captions to an event.
+    If the message is about captions, only add captions to an event. `read_seconds` is the timeout
+    for Opencast's answer to the POST of an ingest.
 
     Raises:
         AskLater: The work has to wait, such as for an ingest that Opencast may still process.

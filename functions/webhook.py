@@ -178,6 +178,8 @@ def handle_request(
 ) -> Answer:
     """Authenticate a request, parse its webhook event, and do what the webhook event asks for.
 
+    See `respond` for `rebuild_or_none` and `built_recently`.
+
     Raises:
         RequestError: The request can't be accepted as it is (4xx), or can't be accepted now (503).
     """
@@ -499,7 +501,8 @@ def _failure(reason: str, subject: Subject | None) -> StatusChange:
 def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Answer:
     """Put messages about a recording's captions and chapters on the download queue.
 
-    The settings say which of the two are ingested. A repeated message does no harm.
+    The settings say whether captions, chapters or both are ingested. A repeated message does no
+    harm.
     """
     settings, now = deps.settings, deps.clock()
     messages = []
@@ -621,7 +624,9 @@ def _send(
     deps: Dependencies,
     accept: Callable[[Record], Record] = lambda record: record,
 ) -> None:
-    """Send a download message. A failure after the send is logged and not raised.
+    """Send a download message, and note the send in the ledger and in the status row.
+
+    A failure after the send is logged and not raised.
 
     Args:
         message: The message.

@@ -246,7 +246,7 @@ class RetryableFailure(IngesterError):
 
 
 class ZoomUnreachable(RetryableFailure):
-    """A failure to reach Zoom, a malformed answer, or Zoom's answer that it is busy or broken.
+    """A failure to reach Zoom, a malformed answer, or an answer that Zoom is busy or broken.
 
     `retry_after` is the number of seconds that Zoom asked us to wait; None without a number.
     """
@@ -257,7 +257,7 @@ class ZoomUnreachable(RetryableFailure):
 
 
 class ZoomBusy(ZoomUnreachable):
-    """The answer of Zoom or a download host that it is overloaded, or gets too many requests."""
+    """An answer that Zoom or a download host is overloaded, or gets too many requests."""
 
 
 class ZoomThrottles(ZoomBusy):
@@ -312,7 +312,7 @@ class IngestRefused(OpencastRefused):
 
 
 class SlackUnreachable(RetryableFailure):
-    """A failure to reach Slack, a malformed answer, or Slack's answer that it is busy or broken.
+    """A failure to reach Slack, a malformed answer, or an answer that Slack is busy or broken.
 
     `retry_after` is the number of seconds that Slack asked us to wait; None without a number.
     """

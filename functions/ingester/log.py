@@ -30,7 +30,7 @@ secret, because the word may be part of a topic, like "Secret: the Life of Bees"
 _SECRETS = (
     re.compile(r"(?i)(\bbearer\s+|\bbasic\s+)[A-Za-z0-9._~+/=-]+"),
     # The shape identifies Slack's tokens, JSON web tokens, private keys, the password in a URL, and
-    # Slack's hooks.
+    # the URLs of Slack's webhooks.
     re.compile(r"()\bxox[a-z]-[A-Za-z0-9-]{8,}+"),
     re.compile(r"()\beyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+)?"),
     re.compile(r"(?s)(-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----).*?(?=-----END|\Z)"),
@@ -70,7 +70,7 @@ def redact(text: str) -> str:
 def hide(secret: str) -> None:
     """Let `redact` remove a secret from now on, in plain or encoded form.
 
-    Each part of a secret with commas counts as a secret, too. A secret of fewer than
+    Each item of a comma-separated secret counts as a secret, too. A secret of fewer than
     `SHORTEST_HIDDEN` characters isn't removed.
     """
     found = {*_hidden.get()}

@@ -20,7 +20,10 @@ from ingester.errors import RequestError, Unauthorized, WrongSignature
 
 
 class Unit(StrEnum):
-    """The units of CloudWatch that this project uses. CloudWatch has no unit for minutes."""
+    """The units of CloudWatch that this project uses. CloudWatch has no unit for minutes.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
+    """
 
     COUNT = "Count"
     BYTES = "Bytes"

@@ -35,6 +35,8 @@ def backoff(
 ) -> float:
     """Return the seconds to wait after `failures` failures in a row: exponential, full jitter.
 
+    `first` and `longest` are the upper limits, in seconds, of the first wait and of any wait.
+
     Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
     return random_fraction() * min(longest, first * 2.0 ** (failures - 1))

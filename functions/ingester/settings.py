@@ -345,7 +345,7 @@ SecretsType = TypeVar("SecretsType", bound=Secrets)
 
 
 def split(text: str) -> tuple[str, ...]:
-    """Return the parts of a setting between commas, stripped, without empty parts."""
+    """Return the stripped items of a comma-separated setting, without empty items."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 

@@ -1,6 +1,6 @@
 """Find an IANA time zone by its name.
 
-This is a module of its own, so that only functions that use time zones carry tzdata.
+The module is separate, so that only functions that use time zones carry tzdata.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ def zone_of(name: str) -> ZoneInfo:
     """Return an IANA time zone.
 
     Raises:
-        SettingsError: There is no zone of this name.
+        SettingsError: There is no time zone of this name.
     """
     try:
         return ZoneInfo(name)
-    # A part of a name, such as `America`, is a folder.
+    # The first word of a name, such as `America`, is a folder.
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise SettingsError(
             f"LOCAL_TIME_ZONE {name!r} is no IANA time zone, like US/Eastern."

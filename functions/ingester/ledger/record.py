@@ -37,7 +37,9 @@ BUSY_FACTOR = 4
 
 MAX_REQUESTS = 50
 """Number of requests in one record beyond which old requests without an ingest record are dropped.
-With 150 files each, 50 requests stay below DynamoDB's limit of 400 KB for an item."""
+With 150 files each, 50 requests stay below DynamoDB's limit of 400 KB for an item:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 _Count = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 """A number that the pipeline increments. Only an edited record can exceed the limits."""
@@ -148,13 +150,13 @@ class CaptionsState(StrEnum):
     """Progress of an event's captions."""
 
     QUEUED = "queued"
-    """State of captions that were sent to the upload queue, and that the event doesn't have yet."""
+    """Progress of captions that are on the upload queue, and that the event doesn't have yet."""
 
     SENT = "sent"
-    """State of captions whose POST is planned, or was made with an unknown outcome."""
+    """Progress of captions whose POST is planned, or was made with an unknown outcome."""
 
     ADDED = "added"
-    """State of captions that the event has, but that aren't published yet."""
+    """Progress of captions that the event has, but that aren't published yet."""
 
     DONE = "done"
 
@@ -636,8 +638,8 @@ class Absence(StrEnum):
     """Reason why Opencast doesn't show the event of a media package."""
 
     COMING = "coming"
-    """Absence of an event that may still come: Opencast may still process a POST, or its index may
-    lag behind."""
+    """Absence of an event that may still come: Opencast may still process a POST, or
+    Opencast's index may lag behind."""
 
     LOST = "lost"
     """Absence of an event that counts as lost: no POST was confirmed, and either the time limit

@@ -87,7 +87,8 @@ def _next_question(following: Following, now: datetime) -> str:
 def reason_of(fate: Fate, workflow: Workflow | None, said: str) -> str:
     """Return why an ingest failed or is gone from Opencast; "" if it is published.
 
-    `said` is Opencast's own text about the failed operation; "" without such a text.
+    `workflow` is None if the workflow is unknown. `said` is Opencast's own text about the failed
+    operation; "" without such a text.
     """
     if fate is Fate.DELETED:
         return "Its event isn't in Opencast any more: somebody has deleted it there."
@@ -100,7 +101,10 @@ def reason_of(fate: Fate, workflow: Workflow | None, said: str) -> str:
 
 
 def reason_of_giving_up(news: News | None) -> str:
-    """Return a sentence that says how far an ingest got until its follow-up was given up."""
+    """Return a sentence that says how far an ingest got until its follow-up was given up.
+
+    `news` is None if the last poll got no usable answer.
+    """
     days = LONGEST.days
     if news is None:
         return f"Opencast hasn't told for {days} days what became of the ingest."

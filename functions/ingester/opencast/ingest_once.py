@@ -54,8 +54,8 @@ class IngestOnce:
             read_seconds: Timeout for Opencast's answer.
 
         Raises:
-            AskLater: Another process has changed the record, so the decision has to be made again.
-                Or it isn't known whether the POST has created the event.
+            AskLater: Another process has changed the record, so the decision has to be made again;
+                or it isn't known whether the POST has created the event.
             IngestBroken, IngestRefused, IngestNotSent: The POST has created nothing.
             LedgerBusy, LedgerUnreadable: See `Ledger.change`.
         """

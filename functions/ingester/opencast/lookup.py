@@ -33,7 +33,7 @@ class ToIngest:
 
 @dataclass(frozen=True)
 class AlreadyThere:
-    """A recording that Opencast has already. The ingest `ingest` made its event."""
+    """A recording that Opencast has already. The ingest `ingest` made the recording's event."""
 
     media_package: str
     ingest: IngestRecord

@@ -26,8 +26,11 @@ _TYPES = {"Lecture": "L", "Section": "S"}
 OTHER_TYPE = "P"
 CAPTIONS_FLAVOR = "captions/source"
 CHAPTERS_FLAVOR = "chapters/source"
-"""Flavor of chapters. Source: opencast/opencast#7237, and `getChapters` of
-polimediaupv/paella-opencast."""
+"""Flavor of chapters.
+
+Sources: https://github.com/opencast/opencast/pull/7237, and `getChapters` in
+https://github.com/polimediaupv/paella-opencast
+"""
 
 ATTACHMENT = "attachmentUri"
 CHAT_PARTS = {"attachment": ATTACHMENT, "track": "mediaUri", "none": ""}
@@ -104,7 +107,7 @@ def _times_by_segment(
 
 
 def _views_to_choose_from(kept: KeptFiles) -> list[str]:
-    """List the views from which to choose.
+    """Return the views from which the views to ingest are chosen.
 
     A view of an unknown type whose files have no duration isn't a video, and is left out.
     """
@@ -152,7 +155,8 @@ def caption_tags(kind: str, language: str) -> tuple[str, ...]:
     Chapters have no tags, because the player takes the first track with the chapters' flavor.
     Summaries have no tags, because no player shows them.
 
-    Opencast's guide, "Subtitles", documents `lang`, `generator-type`, `generator` and `type`.
+    Source for `lang`, `generator-type`, `generator` and `type`:
+    https://docs.opencast.org/r/17.x/admin/configuration/subtitles
     """
     if kind == CHAPTERS or kind in SUMMARIES:
         return ()

@@ -18,14 +18,20 @@ MessageType = TypeVar("MessageType", bound=msgspec.Struct)
 
 LARGEST_NUMBER = 10**18
 """Upper limit of numbers such as a meeting's number. DynamoDB stores 38 digits, and meeting numbers
-have 9 to 11."""
+have 9 to 11.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+"""
 
 LONGEST_MINUTES = 1_000_000
 """Longest valid duration of a recording, in minutes."""
 
 LONGEST_UUID = 480
 """Maximum length of a uuid, in characters. DynamoDB takes keys of up to 2048 bytes, and a `zip_id`
-may contain a uuid."""
+may contain a uuid.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 _MINUTES = Meta(ge=0, le=LONGEST_MINUTES)
 Uuid = Annotated[str, Meta(min_length=1, max_length=LONGEST_UUID, pattern="^[^#]")]
@@ -268,7 +274,10 @@ def is_uuid(text: str) -> bool:
 
 
 def encode(message: msgspec.Struct) -> str:
-    """Encode a message for a queue. SQS refuses U+FFFE and U+FFFF, but not their escapes."""
+    """Encode a message for a queue. SQS refuses U+FFFE and U+FFFF, but not their escapes.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
     text = msgspec.json.encode(message).decode()
     return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 

@@ -17,16 +17,24 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 MAX_DELAY_SECONDS = 900
-"""The longest delay that SQS accepts (SendMessage, DelaySeconds)."""
+"""The longest delay that SQS accepts.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+"""
 
 
 _NOT_TEXT = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
-"""Characters that SQS accepts in no message and no attribute (SendMessage)."""
+"""Characters that SQS accepts in no message and no attribute.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+"""
 
 
 _IDENTIFIER = re.compile(r"[!-~]{1,128}")
-"""Form of texts that SQS accepts as the id of a message group (SendMessage). Zoom's uuids have this
-form."""
+"""Form of texts that SQS accepts as the id of a message group. Zoom's uuids have this form.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+"""
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +69,10 @@ def _moment(milliseconds: str | None) -> datetime | None:
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
-    """The approximate numbers of messages of a queue, which SQS counts with a delay."""
+    """The approximate numbers of messages of a queue, which SQS counts with a delay.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
+    """
 
     waiting: int
     in_flight: int
@@ -87,6 +98,7 @@ class Queue:
         """Send a message to a FIFO queue.
 
         For five minutes, the queue drops repeats by content. The queue keeps the order in `group`.
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
         """
         self._sqs.send_message(
             QueueUrl=self._url, MessageBody=body, MessageGroupId=_identifier(group)

@@ -1,6 +1,6 @@
 """Reasons that other code recognizes word for word in a status row.
 
-The first six are kept for compatibility.
+The first six reasons are kept for compatibility.
 """
 
 NO_SERIES = "No opencast series match"

@@ -40,7 +40,7 @@ def read_seconds(remaining_milliseconds: int) -> float:
 
 
 def next_attempt(now: datetime, seconds: int) -> str:
-    """Return the time of the next attempt, as a status row shows it."""
+    """Return the time of an attempt `seconds` after `now`, as a status row shows the time."""
     return timestamps.write(now + timedelta(seconds=seconds))
 
 

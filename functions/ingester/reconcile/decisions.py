@@ -43,7 +43,9 @@ recordings, the run requests the ingest of the others without waiting for the ne
 many missing webhook events aren't just late."""
 
 MAX_PROBLEMS = 200
-"""Maximum number of problems in the state's item, which DynamoDB limits to 400 KB."""
+"""Maximum number of problems in the state's item, which DynamoDB limits to 400 KB:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 LONGEST_ERROR = 1000
 """Maximum number of characters of an error in the state's item."""
@@ -238,7 +240,7 @@ def with_reported(
     """Return `reported` with the problems that are logged `now`, without entries that are too old.
 
     An entry is too old if its problem would have to be logged again (`is_due`). If there are more
-    than MAX_PROBLEMS, only the newest stay.
+    than MAX_PROBLEMS entries, only the newest entries stay.
     """
     recent = {problem: at for problem, at in reported.items() if not is_due(reported, problem, now)}
     noted = {**recent, **dict.fromkeys(problems, timestamps.write(now))}
@@ -260,7 +262,10 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def check_of(state: State | None, days: int, now: datetime) -> Check | None:
-    """Return the health of reconcile; None if `days` (the setting RECONCILE_DAYS) is 0."""
+    """Return the health of reconcile; None if `days` (the setting RECONCILE_DAYS) is 0.
+
+    `state` is None before reconcile's first run.
+    """
     if not days:
         return None
     if state is None or state.last is None:

@@ -42,8 +42,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         since: The start of the search.
-        baseline: The baseline. If there is none yet, a dry run reports its own time or, with the
-            option `since`, "".
+        baseline: The baseline. If no baseline exists yet, a dry run reports its own time, or ""
+            with the option `since`.
         how: The list that was used, a value of `zoom.recording_list.ListingMethod`.
         dry_run: Whether the run only reports.
         listed: Number of recordings that the run checked, and of unreadable entries.

@@ -115,6 +115,8 @@ def is_meeting_number(text: str) -> bool:
 
     Zoom's API accepts a meeting number in place of a uuid, and answers with the latest recording of
     the meeting. A uuid never looks like a number, because 16 bytes in base64 end with `==`.
+
+    Source: "Get meeting recordings" in Zoom's API reference, https://developers.zoom.us/docs/api/
     """
     digits = "".join(text.split()).replace("-", "")
     return digits.isascii() and digits.isdigit()
@@ -151,7 +153,7 @@ def segment_numbers(files: Iterable[RecordingFile]) -> dict[str, int]:
 
 
 def extension_of(file_name: str) -> str:
-    """Return a file name's extension in lower case; "" if it isn't safe (see `safe_extension`)."""
+    """Return a file name's extension in lower case; "" for an unsafe one (see `safe_extension`)."""
     return safe_extension(posixpath.splitext(unquote(file_name).strip())[1].lstrip("."))
 
 
@@ -188,7 +190,7 @@ def staging_prefix(zoom_series_id: int, start_time: str) -> str:
 
 
 def key_id(file_id: str) -> str:
-    """Return a file's id as a part of an S3 key.
+    """Return a file's id in the form that S3 keys have.
 
     An id of up to 64 letters, digits and dashes, such as a UUID, is unchanged, unless it begins
     with `sha256-`. Any other id is hashed.

@@ -24,8 +24,7 @@ class RecordingEvent(NamedTuple):
         """Time of the recording event.
 
         Raises:
-            OverflowError: The time is beyond the calendar, for example because it is in
-                milliseconds.
+            OverflowError: The time is beyond the calendar, such as a time in milliseconds.
         """
         return EPOCH + timedelta(seconds=self.timestamp)
 

@@ -43,12 +43,12 @@ def sns() -> SNSClient:
 
 
 def s3() -> S3Client:
-    """Make a client that signs presigned URLs with SigV4."""
+    """Make an S3 client that signs presigned URLs with SigV4."""
     return boto3.client("s3", config=_S3_CONFIG)
 
 
 def s3_for_uploads(connections: int) -> tuple[S3Client, Credentials]:
-    """Make a client for uploads, and get the credentials to sign the requests that send parts.
+    """Make an S3 client for uploads, and get credentials to sign the requests that send parts.
 
     `connections` is the number of connections in the client's pool.
 

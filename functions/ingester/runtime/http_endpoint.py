@@ -69,7 +69,7 @@ class ErrorAnswers:
     report: Callable[[int, Exception | str], None] = log_refusal
 
     def answer(self, use_case: Callable[[], Answer]) -> Answer:
-        """Run a use case, and return its answer or the answer for its error.
+        """Run a use case, and return its answer, or report its error and return the error's answer.
 
         Raises:
             BotoCoreError, ClientError: AWS fails, and `aws` is None.
@@ -107,8 +107,8 @@ class ErrorAnswers:
 def handle(context: object, respond: Callable[[], Answer]) -> dict[str, Any]:
     """Run one invocation, and return its answer as a proxy response.
 
-    `respond` builds the function's dependencies and answers. The log is started before the
-    dependencies are built, so that errors of building are logged as well.
+    `respond` builds the function's dependencies, and returns the answer. The log is started before
+    the dependencies are built, so that errors of the build are logged as well.
     """
     log.start(context)
     return proxy_answer(respond())

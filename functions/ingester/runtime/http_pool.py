@@ -18,7 +18,10 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 """The IPv6 addresses that IANA assigns to hosts on the internet. `ipaddress` calls some other
-addresses global too, such as `::127.0.0.1`."""
+addresses global too, such as `::127.0.0.1`.
+
+https://www.iana.org/assignments/ipv6-address-space/ipv6-address-space.xhtml
+"""
 
 RELAY_ANYCAST = ipaddress.ip_network("192.88.99.0/24")
 """Addresses of the deprecated relays from IPv6 to IPv4 (RFC 7526)."""

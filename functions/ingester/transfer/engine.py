@@ -240,8 +240,8 @@ class _Run:
     def _outcome(self) -> list[Copied | IngesterError]:
         """Return the results of all copies, or raise one error.
 
-        A permanent failure comes first, then the first other error, then OutOfTime, or
-        TransferFailed without progress that the next run keeps.
+        A permanent failure comes first, then the first other error, then OutOfTime. Without
+        progress that the next run keeps, TransferFailed takes the place of OutOfTime.
         """
         for error in (self._permanent_failure(), *(file.error for file in self._files)):
             if error is not None:

@@ -33,7 +33,7 @@ a file are in flight. Then all connections end at about the same time."""
 
 
 class Stage(Enum):
-    """Stage of a copy."""
+    """The phase that a copy has reached."""
 
     NEW = auto()
     OPENING = auto()

@@ -140,6 +140,7 @@ def _hide_this_process() -> None:
 
     Otherwise the child could read the credentials under `/proc`. Linux resets the attribute
     "dumpable" when a program starts, so the child itself isn't hidden.
+    https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -197,8 +197,8 @@ def _samples(file: File, table: _Box) -> int:
     """Return the number of samples if `table` is a sample-size table, otherwise 0.
 
     Raises:
-        UnusableVideo: The table has no room for its entries; the file has no room for its samples;
-            or the check reads too often or too many bytes.
+        UnusableVideo: The table has no room for its entries; the file has no room for the table's
+            samples; or the check reads too often or too many bytes.
         TransferFailed: The file is shorter than its size.
     """
     length, samples, fits = table.end - table.begin, 0, True

@@ -36,7 +36,7 @@ class Progress:
 
 
 def rate(fetched: int, seconds: float) -> float:
-    """Return the throughput in megabytes (1,000,000 bytes) a second, rounded to one decimal.
+    """Return the throughput in megabytes (1,000,000 bytes) a second, rounded to one decimal place.
 
     `fetched` is in bytes. The result is 0 if `seconds` is 0.
     """
