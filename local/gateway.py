@@ -229,14 +229,14 @@ class Gateway:
 
 
 class _Body:
-    """The body of a request, of which each call of `receive` returns a part."""
+    """The body of a request. Each call of `receive` returns a chunk of the body."""
 
     def __init__(self, receive: Receive) -> None:
         self.receive = receive
         self._has_ended = False
 
     async def read(self) -> bytes:
-        """Read and return the body, or the part that came before the client closed the connection.
+        """Read and return the body, or the bytes that came before the client closed the connection.
 
         Raises:
             Refused: The body is too long.

@@ -1,4 +1,4 @@
-"""The state of the Opencast stand-in, from users and series to ingests and faults.
+"""The data of the Opencast stand-in, from users and series to ingests and faults.
 
 A workflow's state is computed from the clock at each request, so nothing runs in the background.
 """
@@ -184,7 +184,7 @@ def timestamp(seconds: float) -> str:
 
 
 class Store:
-    """The stand-in's state. Any thread may call the methods of `Store`."""
+    """The stand-in's data. Any thread may call the methods of `Store`."""
 
     def __init__(
         self,

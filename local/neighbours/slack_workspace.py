@@ -1,4 +1,4 @@
-"""The state of the Slack stand-in, with an app, users, groups, channels and messages."""
+"""The data of the Slack stand-in, with an app, users, groups, channels and messages."""
 
 import secrets
 import threading

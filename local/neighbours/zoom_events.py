@@ -19,7 +19,7 @@ Forgery = Literal["wrong_secret", "old_timestamp", "unsigned"]
 RECORDING_SIGNALS = {"started", "paused", "resumed", "stopped"}
 TRASH_SIGNALS = {"trashed", "deleted", "recovered"}
 TIMEOUT_SECONDS = 3.0
-"""Longest time that Zoom waits for an answer to a webhook event."""
+"""Longest time in seconds that Zoom waits for an answer to a webhook event (docs/zoom.md)."""
 
 OLD_SECONDS = 3600
 

@@ -172,7 +172,7 @@ class Sweep:
         self._stack.wait(lambda: self._is_settled(recording), "The final state")
 
     def _is_settled(self, recording: ZoomRecording) -> bool:
-        """Return whether Opencast has the recording, its rows have ended, and queues are empty."""
+        """Return whether Opencast has the recording, its rows are final, and queues are empty."""
         if not self._stack.driver.ingests_of(recording) or self._messages(QUEUES):
             return False
         rows = self._rows(recording)

@@ -201,7 +201,7 @@ class Stack:
         return wait_for(look, what, self.seconds)
 
     def assert_ingested_once(self, recording: ZoomRecording) -> None:
-        """Assert that Opencast has each file once and whole, and that no file's upload is open."""
+        """Assert that Opencast has each file once and whole, and that no upload is unfinished."""
         now = self.driver.recording(recording.uuid)
         (ingest,) = self.driver.ingests_of(recording)
         assert [file.sha256 for file in ingest.files] == [

@@ -53,7 +53,7 @@ def test_exec_on_demand_accepts_a_link_and_underscores_in_command_and_option_nam
 def test_the_on_demand_function_accepts_a_request_by_a_direct_invocation(
     stack: Stack,
 ) -> None:
-    # `invoke exec.on-demand` does the same when the API refuses the machine's address.
+    # `invoke exec.on-demand` invokes the function if the API refuses the machine's address.
     recording = stack.lecture(scheduled=False)
     name = stack.function(ON_DEMAND)
     body = json.dumps({"uuid": recording.uuid, "oc_series_id": SERIES})
