@@ -42,7 +42,8 @@ API = re.compile(r"/_aws/execute-api/[^/]+/")
 """The paths by which this stack's API is called (`ministack.app._parse_execute_api_url`)."""
 
 INTERNAL = "/_"
-"""The prefix of ministack's own endpoints except `/health`. No bucket's name begins with `_`."""
+"""The prefix of ministack's own endpoints except `/health`. No bucket's name begins with `_`:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 
 SKEW = timedelta(minutes=15)
 LONGEST_EXPIRY = timedelta(days=7)

@@ -62,7 +62,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     publishes: bool = True
     """True if a workflow that succeeds publishes the event."""
     version: str = "17.3.0"
-    """Opencast's version. Before 16, added tracks have no tags. Before 19, chapters are refused."""
+    """Opencast's version. Before 16, added tracks have no tags (opencast/opencast#5908). Before 19,
+    chapters are refused (opencast/opencast#7237)."""
 
     @property
     def major(self) -> int:

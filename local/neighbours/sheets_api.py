@@ -1,4 +1,4 @@
-"""The part of Google's API that the pipeline uses: tokens, and `values:batchGet` of whole tabs.
+"""Google's answers to the pipeline's requests for tokens, and for `values:batchGet` of whole tabs.
 
 https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets.values/batchGet
 """

@@ -14,7 +14,8 @@ from local.neighbours.slack_blocks import errors_in
 from local.neighbours.slack_workspace import Message, ResponseUrl, Workspace, short_id
 
 MOST_CHARACTERS = 40_000
-"""Largest number of characters in a message's text. Slack cuts off the rest."""
+"""Largest number of characters in a message's text. Slack cuts off the rest:
+https://api.slack.com/changelog/2018-04-truncating-really-long-messages"""
 
 KNOWN = {
     *("text", "blocks", "response_type", "replace_original", "thread_ts"),

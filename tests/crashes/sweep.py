@@ -22,7 +22,7 @@ from tests.e2e import deployed
 from tests.e2e.stack import SERIES, Stack, count_messages
 
 SECONDS = 240.0
-"""Longest wait for a recording's final state, in seconds.
+"""Longest wait for an ingest's final state, in seconds.
 
 After a crash during the POST to Opencast, the next attempt waits for a minute.
 """

@@ -16,8 +16,8 @@ from tests.e2e.stack import SERIES, Stack
 PATIENCE_HOURS = "0.0015"
 """OC_INGEST_PATIENCE_HOURS of the uploader in the sweep: some five seconds.
 
-If Opencast doesn't show an ingest by then, the next delivery, after nine seconds, may conclude that
-the POST never arrived.
+If Opencast doesn't show an ingest within this time, the next delivery, after nine seconds, may
+conclude that the POST never arrived.
 """
 
 _BETWEEN_LECTURES = timedelta(minutes=3)
