@@ -107,7 +107,7 @@ class Claim:
 class Gateway:
     """An ASGI application that refuses requests or passes them on to `app`.
 
-    `account` is the ID of the only account, and `root` the access key ID of its root user.
+    `account` is the id of the only account. `root` is the access key id of the account's root.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_state(home: Path) -> State | None:
-    """Return the state of the stack in a folder, or None if `stack.json` can't be read."""
+    """Return the `State` of the stack in a folder, or None if `stack.json` can't be read."""
     try:
         return msgspec.json.decode((home / STATE).read_bytes(), type=State)
     except (OSError, msgspec.DecodeError):

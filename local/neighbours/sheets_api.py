@@ -79,7 +79,7 @@ class SheetsApi:
             return problem.answer
 
     def refusal(self, fault: Fault) -> Answer:
-        """Return an error with the fault's status, but without Retry-After, as Google does."""
+        """Return an error with the fault's status and without Retry-After."""
         return google_error(fault.status)
 
     def _token(self, request: Request) -> Answer:

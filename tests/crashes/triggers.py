@@ -75,7 +75,7 @@ def _lecture_of_no_class(stack: Stack) -> ZoomRecording:
 
 
 def _missed_lecture(stack: Stack) -> ZoomRecording:
-    """Add a lecture that ended over an hour ago, and set reconcile's baseline to the start."""
+    """Add a lecture that ended over an hour ago, and whose start is reconcile's new baseline."""
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
     start = begin + _BETWEEN_LECTURES * next(_lectures)
     stack.driver.set_reconcile_baseline(start)

@@ -186,7 +186,7 @@ class Stack:
             raise DriverError(f"{error} Its newest ingest: {self.state(recording)}") from error
 
     def wait(self, ask: Callable[[], Found | None], what: str) -> Found:
-        """Call `ask` until its result is true, and return the result. Errors contain `what`.
+        """Call `ask` until the result is truthy, and return the result. Errors contain `what`.
 
         Raises:
             DriverError: `cannot_succeed` returned a reason, or `seconds` passed.

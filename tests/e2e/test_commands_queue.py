@@ -1,4 +1,4 @@
-"""Commands by which an operator finds a failed recording, retries it and follows it to its end."""
+"""Commands by which an operator finds and retries failed recordings, and reads their logs."""
 
 from __future__ import annotations
 
