@@ -56,7 +56,7 @@ class Calls:
     """The calls of a function while it processes one recording, in order.
 
     `cold` are the calls that only a new process makes. `cold_seconds` and `warm_seconds` are the
-    times from the delivery to the final state, in a new process and in a used process.
+    times from the delivery to the final state, in a new process and in a warm process.
     """
 
     all: tuple[Call, ...]
@@ -149,8 +149,8 @@ class Sweep:
     def _deliver(self, recording: ZoomRecording, visible_after: int) -> None:
         """Deliver a recording until the caller succeeds.
 
-        If a queue invokes the function, also wait until the function is killed or the recording is
-        settled.
+        If a queue invokes the function, also wait until the function is killed or `_is_settled`
+        returns True.
 
         Raises:
             DriverError: The caller or the wait failed.
