@@ -89,7 +89,7 @@ def stop_stack(home: Path) -> bool:
 
 
 def delete_runtime_files(home: Path) -> None:
-    """Remove the files that only a running stack needs, such as the functions' code."""
+    """Delete the files that only a running stack needs, such as the functions' code."""
     shutil.rmtree(home / CLOUD, ignore_errors=True)
     (home / GOOGLE_KEY).unlink(missing_ok=True)
 

@@ -121,7 +121,7 @@ def show(workspace: Workspace, draft: Draft, hook: ResponseUrl) -> Message | Non
 
 
 def controls_in(text: str) -> list[str]:
-    """Return the links, mentions and dates in a text, in Slack's mark-up."""
+    """Return the links, mentions and dates in a text, in Slack's markup."""
     return [found.group(0) for found in _CONTROL.finditer(text) if _is_control(found.group(1))]
 
 
@@ -143,7 +143,7 @@ def _is_control(inner: str) -> bool:
 
 
 def _texts_in(blocks: Any) -> Iterator[str]:
-    """Yield every text with mark-up in a message's blocks, in order."""
+    """Yield every text with markup in a message's blocks, in order."""
     if isinstance(blocks, dict):
         if blocks.get("type") == "mrkdwn" and isinstance(blocks.get("text"), str):
             yield blocks["text"]
