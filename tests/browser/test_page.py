@@ -144,7 +144,9 @@ def test_the_content_security_policy_of_the_page_forbids_html_and_scripts_from_t
     assert page.evaluate("window.ran") is None
 
 
-def test_a_meeting_is_found_by_its_number(page: Page, site: Site) -> None:
+def test_a_meeting_is_found_by_its_number_and_the_page_explains_an_unknown_or_short_number(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     page.get_by_label("Zoom meeting number").fill(" 966-5544 3322 ")
     page.keyboard.press("Enter")

@@ -151,7 +151,9 @@ def test_exec_webhook_starts_no_ingest_while_zoom_processes_the_recording(
     assert stack.driver.status(recording.meeting_id) == {}
 
 
-def test_exec_downloader_and_exec_uploader_invoke_their_functions(operator: Operator) -> None:
+def test_exec_downloader_and_exec_uploader_invoke_their_functions_and_a_wrong_qualifier_is_refused(
+    operator: Operator,
+) -> None:
     assert operator.output("exec.downloader").splitlines()[-1] in execute.GOOD_ANSWERS
     output = operator.output("exec.uploader", "--qualifier", "$LATEST")
     assert output.splitlines()[-1] in execute.GOOD_ANSWERS
