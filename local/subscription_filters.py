@@ -211,7 +211,7 @@ def wait_for(process: Running) -> None:
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Deliver matches until SIGTERM or SIGINT, and return the exit code.
 
-    Print `READY` once the filters are listed.
+    Print `READY` after the first list of the filters.
     """
     options = _arguments(argv)
     done = threading.Event()

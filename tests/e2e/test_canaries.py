@@ -40,7 +40,7 @@ KEPT_FILES = {STATE, ENVIRONMENT, GOOGLE_KEY}
 """Files in the local stack's folder that may contain secrets (see local/state.py)."""
 
 OF_THE_CLOUD = {"cloud", "tls"}
-"""Folders of the local cloud: the content of services such as SSM, and private keys."""
+"""Folders of the local cloud, with the content of services such as SSM, and with private keys."""
 
 PLANTED = {"download token": secrets.token_urlsafe(24), "passcode": secrets.token_urlsafe(12)}
 """Secrets in a webhook event of the tests. The passcode is also in a link of the sheet."""
