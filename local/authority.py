@@ -52,7 +52,7 @@ def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = No
     """Return the authority in `folder`. Make a new authority if the folder has no usable one.
 
     An authority that expires within two days is unusable, too. Several processes may call this
-    function in parallel, because a lock lets only one process make the authority.
+    function in parallel, because a file lock lets only one process make the authority.
     """
     moment = now or datetime.now(UTC)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

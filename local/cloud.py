@@ -137,7 +137,7 @@ def trust(bundle: Path) -> dict[str, str]:
 def operator_environment(
     url: str, ca_bundle: Path, secret: str, region: str = REGION
 ) -> dict[str, str]:
-    """Return environment variables with which boto3, the CDK and invoke use the root user."""
+    """Return environment variables by which boto3, the CDK and invoke act as the account's root."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": OPERATOR_KEY_ID,

@@ -277,7 +277,7 @@ def running_settings() -> Settings:
 
 
 def running(home: Path = HOME) -> State:
-    """Return the state of the running stack of the folder `home`.
+    """Return the `State` of the running stack of the folder `home`.
 
     Raises:
         OpsError: No stack is running.

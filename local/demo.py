@@ -487,7 +487,7 @@ def report(checks: list[Check], console: Console) -> bool:
 
 
 def _print_hanging(console: Console, head: Text, text: str) -> None:
-    """Print a text behind `head`. Further lines begin below the text's first word."""
+    """Print a text after `head`. Further lines begin below the text's first word."""
     for line in terminal.wrapped(Text(text), console.width - len(head)) or [Text()]:
         console.print(Text.assemble(head, line), soft_wrap=True)
         head = Text(" " * len(head))

@@ -164,7 +164,7 @@ class Driver:
         return msgspec.convert(answer, ZoomRecording)
 
     def recording(self, uuid: str) -> ZoomRecording:
-        """Return the current state of a recording in the Zoom stand-in.
+        """Return the Zoom stand-in's recording with this uuid.
 
         Raises:
             DriverError: The stand-in has no recording with the uuid.

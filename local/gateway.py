@@ -42,7 +42,8 @@ API = re.compile(r"/_aws/execute-api/[^/]+/")
 """The paths by which this stack's API is called (`ministack.app._parse_execute_api_url`)."""
 
 INTERNAL = "/_"
-"""The prefix of ministack's own endpoints except `/health`. No bucket's name begins with `_`."""
+"""The prefix of ministack's own endpoints except `/health`. No bucket's name begins with `_`:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 
 SKEW = timedelta(minutes=15)
 LONGEST_EXPIRY = timedelta(days=7)
@@ -106,7 +107,7 @@ class Claim:
 class Gateway:
     """An ASGI application that refuses requests or passes them on to `app`.
 
-    `account` is the ID of the only account, and `root` the access key ID of its root user.
+    `account` is the id of the only account. `root` is the access key id of the account's root.
     """
 
     def __init__(
@@ -229,14 +230,14 @@ class Gateway:
 
 
 class _Body:
-    """The body of a request, of which each call of `receive` returns a part."""
+    """The body of a request. Each call of `receive` returns a chunk of the body."""
 
     def __init__(self, receive: Receive) -> None:
         self.receive = receive
         self._has_ended = False
 
     async def read(self) -> bytes:
-        """Read and return the body, or the part that came before the client closed the connection.
+        """Read and return the body, or the bytes that came before the client closed the connection.
 
         Raises:
             Refused: The body is too long.

@@ -84,8 +84,8 @@ def padded(movie: bytes, length: int, seed: str) -> bytes:
 def write_broken(path: Path, kind: Broken, seed: str = "broken") -> Path:
     """Write a broken MP4 of the kind `kind`, and return its path.
 
-    `truncated`: the file ends before its index. `cut`: the file has an index but half of the
-    frames. `html`: the file is an error page. `empty`: the file has no bytes.
+    `truncated`: the file ends before its index. `cut`: the file has an index and only half of
+    the frames. `html`: the file is an error page. `empty`: the file has no bytes.
     """
     if kind == "empty":
         path.write_bytes(b"")

@@ -56,7 +56,7 @@ def screen(printed: str) -> list[str]:
     Empty lines at the end are left out.
 
     The function supports only the control codes of rich's progress: cursor up, carriage return and
-    erase the line.
+    erase line.
     """
     lines, row, is_at_begin = [""], 0, True
     for token in TOKENS.finditer(printed):

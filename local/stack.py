@@ -338,7 +338,7 @@ class LocalStack:
         return result
 
     def _tool_environment(self) -> dict[str, str]:
-        """Return the environment of CDK and programs, without the caller's AWS configuration."""
+        """Return the CDK's and programs' environment, without the caller's AWS configuration."""
         kept = {
             name: value
             for name, value in self.given.items()

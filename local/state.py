@@ -54,7 +54,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_state(home: Path) -> State | None:
-    """Return the state of the stack in a folder, or None if `stack.json` can't be read."""
+    """Return the `State` of the stack in a folder, or None if `stack.json` can't be read."""
     try:
         return msgspec.json.decode((home / STATE).read_bytes(), type=State)
     except (OSError, msgspec.DecodeError):
@@ -89,7 +89,7 @@ def stop_stack(home: Path) -> bool:
 
 
 def delete_runtime_files(home: Path) -> None:
-    """Remove the files that only a running stack needs, such as the functions' code."""
+    """Delete the files that only a running stack needs, such as the functions' code."""
     shutil.rmtree(home / CLOUD, ignore_errors=True)
     (home / GOOGLE_KEY).unlink(missing_ok=True)
 

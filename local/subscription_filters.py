@@ -143,7 +143,7 @@ class Deliveries:
     def look(self) -> None:
         """List the cloud's filters, and bring the deliveries up to date.
 
-        The delivery of a known filter stays, with the delivery's record of handled log streams. If
+        The delivery of a known filter stays, with the delivery's list of handled log streams. If
         the list breaks off, all deliveries stay.
 
         Raises:
@@ -209,7 +209,10 @@ def wait_for(process: Running) -> None:
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Deliver matches until SIGTERM or SIGINT, and return the exit code."""
+    """Deliver matches until SIGTERM or SIGINT, and return the exit code.
+
+    Print `READY` after the first list of the filters.
+    """
     options = _arguments(argv)
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -24,7 +24,7 @@ NEVER_HONOURED = (
     "the stage's access log",
     "the topic's mails, which are files in .local/mail instead",
 )
-"""Parts of the template that the local cloud ignores. Tests of the template check these parts."""
+"""Properties that the local cloud ignores, and that tests of the template check instead."""
 
 
 @dataclass(frozen=True)

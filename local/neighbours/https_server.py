@@ -67,8 +67,8 @@ class Disruption:
 class Answer:
     """An answer with a `body`, or with `length` bytes of `file` from `offset`.
 
-    A file is sent at no more than `bytes_per_second`; 0 is no limit. `sent` is called with the
-    number of bytes after each write of a part of the body.
+    A file is sent at no more than `bytes_per_second`; 0 is no limit. After each write,
+    `sent` is called with the number of written bytes.
     """
 
     status: int

@@ -171,7 +171,11 @@ class OpencastStandIn(StandIn):
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the stand-in until SIGTERM or SIGINT, and return the exit code."""
+    """Run the stand-in until SIGTERM or SIGINT, and return the exit code.
+
+    The secrets `OPENCAST_API_PASSWORD` and `LOCAL_CONTROL_TOKEN` come from the environment, where
+    other users can't read them. The exit code is 1 without `OPENCAST_API_USER` or the password.
+    """
     options = _arguments(argv)
     name, password = environ.get("OPENCAST_API_USER"), environ.get("OPENCAST_API_PASSWORD")
     if not name or not password:

@@ -174,7 +174,10 @@ class Api:
         )
 
     def _add_track(self, request: Request, _: User | None, identifier: str) -> Answer:
-        """Add the track in a form to an event. Opencast 16 and newer keep a track's tags."""
+        """Add the track in a form to an event. Opencast 16 and newer keep a track's tags.
+
+        Source: opencast/opencast#5908.
+        """
         boundary = boundary_of(request.headers.get("Content-Type", ""))
         if boundary is None:
             return Answer(415)

@@ -112,7 +112,7 @@ def check_chapters(file: StoredFile, switches: Switches) -> None:
     Raises:
         BadRequestError: Opencast's version doesn't support chapters, the chapters are malformed or
             have tags, the first chapter doesn't begin at 0 s, a later chapter doesn't begin where
-            the chapter before ends, or a chapter doesn't end after the chapter's begin.
+            the chapter before ends, or a chapter isn't longer than 0 s.
     """
     if file.flavor != CHAPTERS:
         return

@@ -1,4 +1,4 @@
-"""The state of the Opencast stand-in, from users and series to ingests and faults.
+"""The data of the Opencast stand-in, from users and series to ingests and faults.
 
 A workflow's state is computed from the clock at each request, so nothing runs in the background.
 """
@@ -62,7 +62,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     publishes: bool = True
     """True if a workflow that succeeds publishes the event."""
     version: str = "17.3.0"
-    """Opencast's version. Before 16, added tracks have no tags. Before 19, chapters are refused."""
+    """Opencast's version. Before 16, added tracks have no tags (opencast/opencast#5908). Before 19,
+    chapters are refused (opencast/opencast#7237)."""
 
     @property
     def major(self) -> int:
@@ -184,7 +185,7 @@ def timestamp(seconds: float) -> str:
 
 
 class Store:
-    """The stand-in's state. Any thread may call the methods of `Store`."""
+    """The stand-in's data. Any thread may call the methods of `Store`."""
 
     def __init__(
         self,

@@ -125,8 +125,8 @@ class Tokens:
         """Verify an assertion's signature, and return header and claims.
 
         Raises:
-            TokenProblem: The assertion is malformed, has another algorithm than RS256, or is signed
-                by another account or key.
+            TokenProblem: The assertion is malformed, isn't signed with RS256, or is signed by
+                another account or key.
         """
         try:
             head, body, signature = assertion.split(".")

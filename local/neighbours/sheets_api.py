@@ -1,4 +1,4 @@
-"""The part of Google's API that the pipeline uses: tokens, and `values:batchGet` of whole tabs.
+"""Google's answers to the pipeline's requests for tokens, and for `values:batchGet` of whole tabs.
 
 https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets.values/batchGet
 """
@@ -79,7 +79,7 @@ class SheetsApi:
             return problem.answer
 
     def refusal(self, fault: Fault) -> Answer:
-        """Return an error with the fault's status, but without Retry-After, as Google does."""
+        """Return an error with the fault's status and without Retry-After."""
         return google_error(fault.status)
 
     def _token(self, request: Request) -> Answer:

@@ -1,4 +1,4 @@
-"""The part of Slack's HTTP API that the app uses: Web API methods and response_urls.
+"""Slack's answers to the app's requests to Web API methods and response_urls.
 
 Errors of a Web API method have status 200, except 429 and 5xx.
 https://docs.slack.dev/reference/methods/usergroups.list

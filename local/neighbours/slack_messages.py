@@ -14,7 +14,8 @@ from local.neighbours.slack_blocks import errors_in
 from local.neighbours.slack_workspace import Message, ResponseUrl, Workspace, short_id
 
 MOST_CHARACTERS = 40_000
-"""Largest number of characters in a message's text. Slack cuts off the rest."""
+"""Largest number of characters in a message's text. Slack cuts off the rest:
+https://api.slack.com/changelog/2018-04-truncating-really-long-messages"""
 
 KNOWN = {
     *("text", "blocks", "response_type", "replace_original", "thread_ts"),
@@ -120,7 +121,7 @@ def show(workspace: Workspace, draft: Draft, hook: ResponseUrl) -> Message | Non
 
 
 def controls_in(text: str) -> list[str]:
-    """Return the links, mentions and dates in a text, in Slack's mark-up."""
+    """Return the links, mentions and dates in a text, in Slack's markup."""
     return [found.group(0) for found in _CONTROL.finditer(text) if _is_control(found.group(1))]
 
 
@@ -142,7 +143,7 @@ def _is_control(inner: str) -> bool:
 
 
 def _texts_in(blocks: Any) -> Iterator[str]:
-    """Yield every text with mark-up in a message's blocks, in order."""
+    """Yield every text with markup in a message's blocks, in order."""
     if isinstance(blocks, dict):
         if blocks.get("type") == "mrkdwn" and isinstance(blocks.get("text"), str):
             yield blocks["text"]

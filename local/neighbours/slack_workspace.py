@@ -1,4 +1,4 @@
-"""The state of the Slack stand-in, with an app, users, groups, channels and messages."""
+"""The data of the Slack stand-in, with an app, users, groups, channels and messages."""
 
 import secrets
 import threading
@@ -44,8 +44,9 @@ class Channel(msgspec.Struct, frozen=True):
 class SlackApp:
     """The app as installed in the workspace. The first three fields are secrets.
 
-    Slack still sends the deprecated `verification_token`. Slack sends commands and presses to
-    `request_url`.
+    Slack still sends the deprecated `verification_token`:
+    https://docs.slack.dev/authentication/verifying-requests-from-slack
+    Slack sends commands and presses to `request_url`.
     """
 
     signing_secret: str = field(default="local-signing-secret", repr=False)

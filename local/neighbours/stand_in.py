@@ -152,6 +152,7 @@ def run(stand_in: StandIn, name: str, prepare: Callable[[], None] = lambda: None
     """Run a stand-in until SIGTERM or SIGINT, and return the program's exit code.
 
     Once the stand-in listens and `prepare` has run, print one line of JSON with `url` and `pid`.
+    If the stand-in can't listen, print an error, and return 1.
     """
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

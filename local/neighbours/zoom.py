@@ -76,7 +76,7 @@ class SeenRequest:
 class SendEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A webhook event to send, built from the recording `uuid` unless `body` is given.
 
-    `event_ts` is in milliseconds, `timeout` in seconds.
+    `event_ts` is in milliseconds since 1970, by default the current time. `timeout` is in seconds.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""The state of the Zoom stand-in, with recordings, tokens, links and switches.
+"""The data of the Zoom stand-in, with recordings, tokens, links and switches.
 
 Tokens and secrets stay in memory.
 """
@@ -82,7 +82,7 @@ class _Grant:
 
 
 class ZoomAccount:
-    """The state of one account, which threads share. `clock` returns seconds since 1970."""
+    """The data of one account, which threads share. `clock` returns seconds since 1970."""
 
     def __init__(self, app: ZoomApp, clock: Callable[[], float]) -> None:
         self.app = app

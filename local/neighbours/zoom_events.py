@@ -19,7 +19,7 @@ Forgery = Literal["wrong_secret", "old_timestamp", "unsigned"]
 RECORDING_SIGNALS = {"started", "paused", "resumed", "stopped"}
 TRASH_SIGNALS = {"trashed", "deleted", "recovered"}
 TIMEOUT_SECONDS = 3.0
-"""Longest time that Zoom waits for an answer to a webhook event."""
+"""Longest time in seconds that Zoom waits for an answer to a webhook event (docs/zoom.md)."""
 
 OLD_SECONDS = 3600
 
@@ -103,7 +103,7 @@ def post_event(
 
     `forge` makes the webhook event invalid. The webhook event then has the signature of another
     secret, a timestamp an hour ago, or no signature. `trust` is a PEM file of the authorities to
-    trust.
+    trust, by default those of certifi.
 
     Raises:
         requests.RequestException: The endpoint can't be reached, or doesn't answer within `timeout`

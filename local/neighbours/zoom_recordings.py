@@ -25,8 +25,8 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 class RecordingFile:
     """A file of a recording. `path` has the content, and is None for a file without content.
 
-    `name` is the name of the downloaded file. The file is in the state `processing` until the API
-    has got `processing_asks` requests about the recording. A `bare` file is listed without id,
+    `name` is the name of the downloaded file. The file has the status `processing` until the
+    API has got `processing_asks` requests about the recording. A `bare` file is listed without id,
     size, status and play URL, as Zoom lists a TIMELINE or CC. The last `padding` bytes aren't
     video. Each connection gets at most `bytes_per_second`; 0 is no limit.
     """

@@ -59,7 +59,7 @@ class Target:
         return answer
 
     def assert_refused(self, probe: Probe, *statuses: int) -> Answer:
-        """Send a request, assert its status and unchanged holdings, and return the answer."""
+        """Send a request, assert the answer's status and unchanged holdings. Return the answer."""
         before = self.known or holdings(self.driver)
         answer = self.send(probe)
         assert answer.status in statuses, answer

@@ -126,7 +126,7 @@ def _allowed_before_and_after(target: Target) -> Iterator[None]:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
 @pytest.mark.usefixtures("refused")
-def test_status_and_page_are_refused_when_the_address_is_not_allowed(
+def test_requests_for_status_and_page_are_refused_when_the_address_is_not_allowed(
     attack: Attack, target: Target
 ) -> None:
     target.assert_attack_refused(attack, HONEST)
@@ -149,7 +149,7 @@ def test_status_and_page_are_refused_when_the_address_is_not_allowed(
     ids=str,
 )
 @pytest.mark.usefixtures("refused")
-def test_route_ingest_is_refused_when_the_address_is_not_allowed(
+def test_requests_to_route_ingest_are_refused_when_the_address_is_not_allowed(
     attack: Attack, target: Target
 ) -> None:
     target.assert_attack_refused(attack, INGEST)

@@ -104,7 +104,7 @@ def test_all_staged_files_have_safe_keys_when_webhook_events_have_hostile_names(
 
 
 def test_webhook_event_is_accepted_when_its_topic_has_300_kb(target: Target) -> None:
-    # After an answer of 5xx, Zoom would send the webhook event again.
+    # After an answer of 5xx, Zoom would send the webhook event again (docs/zoom.md).
     uid = new_uuid()
     event = encoded(started(uid, topic=LONG))
     assert target.send(to_webhook(event, target.zoom_secret)).status == 204

@@ -1,4 +1,4 @@
-"""Attacks with a secret of other kinds of requests, or with a secret in the wrong place or form."""
+"""Attacks with the secret of another kind of request, or with a secret in a wrong place or form."""
 
 from __future__ import annotations
 

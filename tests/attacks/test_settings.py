@@ -44,7 +44,7 @@ def settings(operator: Operator, target: Target) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", WEAK)
-def test_settings_of_the_stack_are_refused_when_one_is_weak(
+def test_settings_of_the_stack_are_refused_when_a_setting_is_weak(
     name: str, settings: dict[str, str]
 ) -> None:
     with pytest.raises(SettingsError, match="is weak: ") as refused:

@@ -19,7 +19,8 @@ from tests.e2e.spreadsheet import HEADER, Spreadsheet, row
 pytestmark = pytest.mark.usefixtures("no_error_mail")
 
 MOST_SECONDS = 15.0
-"""Longest allowed time of an update in seconds. API Gateway gives up after 29 s."""
+"""Longest allowed time of an update in seconds. API Gateway gives up after 29 s:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
 
 REPEATS = 6
 """Number of copies of a hostile row in the sheet."""

@@ -190,7 +190,7 @@ def press(hooks: Web, name: str, value: object, **changes: Any) -> dict[str, str
 
 
 def result(target: Target, hooks: Web, value: object, **changes: Any) -> str:
-    """Press a button, wait for the message that the press causes, and return the message."""
+    """Press a button, assert an empty answer, and return the message that the press causes."""
     name = f"hook-{len(hooks.seen)}"
     hooks.pages[f"/{name}"] = Answer(200)
     probe = to_slack(press(hooks, name, value, **changes), target.slack_secret)

@@ -31,7 +31,7 @@ USUAL = (
     (9, State.UPLOADER_RECEIVED),
     (14, State.SENT_TO_OPENCAST),
 )
-"""The usual states of a recording, each with its minutes since the webhook event."""
+"""The usual states of an ingest, each with its minutes since the webhook event."""
 
 
 class Week:
@@ -42,7 +42,7 @@ class Week:
         self.status = StatusTable(aws.status, self.clock)
 
     def write(self, uuid: str, ago: timedelta, state: State, reason: str = "", **more: Any) -> None:
-        """Write a state of the recording `uuid`, at the time `ago` before NOW."""
+        """Write a state of the ingest of the recording `uuid`, at the time `ago` before NOW."""
         self.clock.now = NOW - ago
         written = self.status.write(f"auto-ingest-{uuid}", StatusChange(state, reason, **more))
         assert written, (uuid, state)
@@ -50,7 +50,7 @@ class Week:
     def begin(
         self, uuid: str, ago: timedelta, lecture: int | str, *, origin: Origin = Origin.WEBHOOK
     ) -> None:
-        """Write a recording's first state at the time `ago` before NOW.
+        """Write the first state of a recording's ingest, at the time `ago` before NOW.
 
         `lecture` is an index of LECTURES (modulo 6), or a topic.
         """
@@ -70,7 +70,7 @@ class Week:
         )
 
     def go(self, uuid: str, ago: timedelta, lecture: int, until: State) -> None:
-        """Write a recording's usual states up to `until`, the first state `ago` before NOW."""
+        """Write an ingest's usual states up to `until`. The first state is `ago` before NOW."""
         self.begin(uuid, ago, lecture)
         _, course, series, _ = LECTURES[lecture % 6]
         for minutes, state in USUAL[1:]:

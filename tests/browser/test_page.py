@@ -76,7 +76,7 @@ def test_the_page_hides_the_last_check_with_zoom_when_reconcile_is_off(
     expect(page.locator("#reconcile")).to_be_hidden()
 
 
-def test_the_page_shows_recordings_under_way_and_what_the_queues_hold(
+def test_the_page_shows_recordings_under_way_and_the_number_of_messages_on_each_queue(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="1")
@@ -144,7 +144,9 @@ def test_the_content_security_policy_of_the_page_forbids_html_and_scripts_from_t
     assert page.evaluate("window.ran") is None
 
 
-def test_a_meeting_is_found_by_its_number(page: Page, site: Site) -> None:
+def test_a_meeting_is_found_by_its_number_and_the_page_explains_an_unknown_or_short_number(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     page.get_by_label("Zoom meeting number").fill(" 966-5544 3322 ")
     page.keyboard.press("Enter")
@@ -386,7 +388,7 @@ def test_a_search_by_words_finds_recordings_of_all_seven_days(
     assert "Microeconomic Theory" in topics(section(page, "By day"))
 
 
-def test_recordings_are_found_by_the_date_of_recording_and_by_their_state(
+def test_a_search_combines_the_date_of_recording_with_a_filter_and_words(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)
@@ -437,7 +439,7 @@ def put_rows(aws: Cloud, count: int, newest: int, *states: str) -> None:
             )
 
 
-def test_the_page_reads_a_day_in_parts_when_it_has_many_recordings(
+def test_the_page_loads_only_some_recordings_of_a_day_at_a_time_when_the_day_has_many(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     put_rows(aws, 110, 50_000, "SENT_TO_OPENCAST")

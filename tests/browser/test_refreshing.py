@@ -78,7 +78,7 @@ class TestRefreshing:
         page.clock.run_for(31_000)
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
 
-    def test_the_details_of_a_recording_keep_the_focus_when_its_state_changes(
+    def test_the_details_of_a_recording_keep_the_focus_when_the_state_of_its_ingest_changes(
         self, page: Page, site: Site, aws: Cloud
     ) -> None:
         open_page(page, site)

@@ -48,7 +48,7 @@ def name_of(origin: str, request: Request, stack: str) -> str:
 
 
 def _sign_in(origin: str, request: Request) -> str:
-    """Return the suffix for a request without credentials to Opencast, or "" for another request.
+    """Return the name's suffix for a request to Opencast without credentials, else "".
 
     Opencast refuses the first request of a Digest sign-in, which has no credentials.
     """

@@ -22,7 +22,7 @@ from tests.e2e import deployed
 from tests.e2e.stack import SERIES, Stack, count_messages
 
 SECONDS = 240.0
-"""Longest wait for a recording's final state, in seconds.
+"""Longest wait for an ingest's final state, in seconds.
 
 After a crash during the POST to Opencast, the next attempt waits for a minute.
 """
@@ -56,7 +56,7 @@ class Calls:
     """The calls of a function while it processes one recording, in order.
 
     `cold` are the calls that only a new process makes. `cold_seconds` and `warm_seconds` are the
-    times from the delivery to the final state, in a new process and in a used process.
+    times from the delivery to the final state, in a new process and in a warm process.
     """
 
     all: tuple[Call, ...]
@@ -149,8 +149,8 @@ class Sweep:
     def _deliver(self, recording: ZoomRecording, visible_after: int) -> None:
         """Deliver a recording until the caller succeeds.
 
-        If a queue invokes the function, also wait until the function is killed or the recording is
-        settled.
+        If a queue invokes the function, also wait until the function is killed or `_is_settled`
+        returns True.
 
         Raises:
             DriverError: The caller or the wait failed.
@@ -172,7 +172,7 @@ class Sweep:
         self._stack.wait(lambda: self._is_settled(recording), "The final state")
 
     def _is_settled(self, recording: ZoomRecording) -> bool:
-        """Return whether Opencast has the recording, its rows have ended, and queues are empty."""
+        """Return whether Opencast has the recording, its rows are final, and queues are empty."""
         if not self._stack.driver.ingests_of(recording) or self._messages(QUEUES):
             return False
         rows = self._rows(recording)

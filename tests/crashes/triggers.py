@@ -16,8 +16,8 @@ from tests.e2e.stack import SERIES, Stack
 PATIENCE_HOURS = "0.0015"
 """OC_INGEST_PATIENCE_HOURS of the uploader in the sweep: some five seconds.
 
-If Opencast doesn't show an ingest by then, the next delivery, after nine seconds, may conclude that
-the POST never arrived.
+If Opencast doesn't show an ingest within this time, the next delivery, after nine seconds, may
+conclude that the POST never arrived.
 """
 
 _BETWEEN_LECTURES = timedelta(minutes=3)
@@ -75,7 +75,7 @@ def _lecture_of_no_class(stack: Stack) -> ZoomRecording:
 
 
 def _missed_lecture(stack: Stack) -> ZoomRecording:
-    """Set reconcile's baseline, and add a lecture that begins then and ended over an hour ago."""
+    """Add a lecture that ended over an hour ago, and whose start is reconcile's new baseline."""
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
     start = begin + _BETWEEN_LECTURES * next(_lectures)
     stack.driver.set_reconcile_baseline(start)

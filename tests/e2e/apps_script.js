@@ -1,4 +1,4 @@
-// A strict fake of the part of Google Apps Script that the sheet's script uses.
+// A strict fake of the functions of Google Apps Script that the sheet's script uses.
 // stdin: {"script", "properties"}. stdout: {"menu", "item", "shown", "asked"}.
 'use strict';
 const { execFileSync } = require('child_process');

@@ -26,9 +26,9 @@ LOOK_BACK = timedelta(hours=1)
 
 
 def emitted(driver: Driver, uuid: str | None = None) -> dict[Metric, float]:
-    """Return the sum of each metric over all log records, or over the records about `uuid`.
+    """Return the sum of each metric over all log records, or over those about `uuid`.
 
-    Check each of these records.
+    Check each summed log record.
     """
     found: dict[Metric, float] = {}
     for record in _records(driver):

@@ -133,8 +133,9 @@ class Operator:
 def check_out(folder: Path) -> Path:
     """Copy the project's files into a folder, where tests may change them.
 
-    Return the folder. Installed files are linked, because they depend only on the lock files.
-    `make setup` must not run in the folder, because it would replace the links with installations.
+    Return the folder. Installed files are linked, because they depend only on the lock files of
+    requirements and npm. `make setup` must not run in the folder, because it would replace the
+    links with installations.
     """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

@@ -91,7 +91,11 @@ def await_change(stack: Stack, before: Shown) -> Shown:
 
 
 def await_process(stack: Stack) -> None:
-    """Wait until the Slack function has a process, because a cold start can exceed Slack's 3 s."""
+    """Wait until the Slack function has a process.
+
+    A cold start can exceed the three seconds that Slack waits:
+    https://docs.slack.dev/interactivity/implementing-slash-commands
+    """
 
     def is_answered() -> bool:
         # The function refuses an unsigned command before the function needs the user groups.

@@ -99,7 +99,10 @@ class Spreadsheet:
         return answer.status_code, answer.text
 
     def update(self, url: str = "") -> Shown:
-        """Run the documented script through the sheet's menu, against the stack or `url`."""
+        """Run the documented script through the sheet's menu, and return the last message.
+
+        The script calls `url`, by default the stack's API.
+        """
         address = url or f"{self.driver.state.api_url}/schedule_update"
         properties = {"SCHEDULE_URL": address}
         if self.token:

@@ -186,7 +186,7 @@ class Stack:
             raise DriverError(f"{error} Its newest ingest: {self.state(recording)}") from error
 
     def wait(self, ask: Callable[[], Found | None], what: str) -> Found:
-        """Call `ask` until its result is true, and return the result. Errors contain `what`.
+        """Call `ask` until the result is truthy, and return the result. Errors contain `what`.
 
         Raises:
             DriverError: `cannot_succeed` returned a reason, or `seconds` passed.
@@ -201,7 +201,7 @@ class Stack:
         return wait_for(look, what, self.seconds)
 
     def assert_ingested_once(self, recording: ZoomRecording) -> None:
-        """Assert that Opencast has each file once and whole, and that no file's upload is open."""
+        """Assert that Opencast has each file once and whole, and that no upload is unfinished."""
         now = self.driver.recording(recording.uuid)
         (ingest,) = self.driver.ingests_of(recording)
         assert [file.sha256 for file in ingest.files] == [

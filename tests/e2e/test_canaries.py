@@ -40,7 +40,7 @@ KEPT_FILES = {STATE, ENVIRONMENT, GOOGLE_KEY}
 """Files in the local stack's folder that may contain secrets (see local/state.py)."""
 
 OF_THE_CLOUD = {"cloud", "tls"}
-"""Folders of the local cloud: its own storage, of which SSM is a part, and its private keys."""
+"""Folders of the local cloud, with the content of services such as SSM, and with private keys."""
 
 PLANTED = {"download token": secrets.token_urlsafe(24), "passcode": secrets.token_urlsafe(12)}
 """Secrets in a webhook event of the tests. The passcode is also in a link of the sheet."""
@@ -124,7 +124,9 @@ def assert_clean(canaries: Canaries, found: Mapping[str, str]) -> None:
     assert list(canaries.where(found)) == []
 
 
-def test_logs_of_a_used_stack_contain_no_secret_at_debug(used: Stack, canaries: Canaries) -> None:
+def test_logs_of_a_used_stack_contain_no_secret_when_functions_log_at_debug(
+    used: Stack, canaries: Canaries
+) -> None:
     assert_clean(canaries, logs := dict(_logs(used)))
     assert '"level":"DEBUG"' in "".join(logs.values())
 

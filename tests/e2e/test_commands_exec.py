@@ -53,7 +53,7 @@ def test_exec_on_demand_accepts_a_link_and_underscores_in_command_and_option_nam
 def test_the_on_demand_function_accepts_a_request_by_a_direct_invocation(
     stack: Stack,
 ) -> None:
-    # `invoke exec.on-demand` does the same when the API refuses the machine's address.
+    # `invoke exec.on-demand` invokes the function if the API refuses the machine's address.
     recording = stack.lecture(scheduled=False)
     name = stack.function(ON_DEMAND)
     body = json.dumps({"uuid": recording.uuid, "oc_series_id": SERIES})
@@ -151,7 +151,9 @@ def test_exec_webhook_starts_no_ingest_while_zoom_processes_the_recording(
     assert stack.driver.status(recording.meeting_id) == {}
 
 
-def test_exec_downloader_and_exec_uploader_invoke_their_functions(operator: Operator) -> None:
+def test_exec_downloader_and_exec_uploader_invoke_their_functions_and_a_wrong_qualifier_is_refused(
+    operator: Operator,
+) -> None:
     assert operator.output("exec.downloader").splitlines()[-1] in execute.GOOD_ANSWERS
     output = operator.output("exec.uploader", "--qualifier", "$LATEST")
     assert output.splitlines()[-1] in execute.GOOD_ANSWERS

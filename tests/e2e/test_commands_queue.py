@@ -1,4 +1,4 @@
-"""Commands by which an operator finds a failed recording, retries it and follows it to its end."""
+"""Commands by which an operator finds and retries failed recordings, and reads their logs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_queue_commands_list_and_retry_an_upload_to_a_series_that_is_added_later
 
     records = stack.wait(history, "The log record of the end")
     functions = list(dict.fromkeys(record["function"] for record in records))
-    # The last record of zoom-on-demand may come after the downloader's first record.
+    # The last log record of zoom-on-demand may come after the downloader's first log record.
     functions.remove("zoom-on-demand")
     assert functions[-3:] == ["zoom-webhook", "zoom-downloader", "zoom-uploader"]
     messages = [record.get("message") for record in records]

@@ -30,7 +30,7 @@ NO_KEY = {"nothing": {"S": "x"}}
 
 
 def last(arn: str) -> str:
-    """Return the part of an ARN after the last colon, such as the name of a queue."""
+    """Return an ARN's text after the last colon, such as the name of a queue."""
     return arn.rsplit(":", 1)[-1]
 
 

@@ -214,7 +214,7 @@ def retry_an_upload(life: Life) -> None:
 
     def history() -> str:
         output = life.operator.output("logs.recording", recording.uuid)
-        # The last record may be written after the row.
+        # The last log record may be written after the status row.
         return output if "Sent to Opencast" in output else ""
 
     output = life.stack.wait(history, "The log record of the end")
@@ -360,7 +360,7 @@ def assert_absent(values: dict[str, str], texts: dict[str, str]) -> None:
 
 
 def delete(life: Life) -> None:
-    """Delete the stack, and check the confirmation, the saved schedule and what remains.
+    """Delete the stack. Check the confirmation, the saved schedule and the remaining resources.
 
     Only the empty code bucket may remain, which this function deletes too.
     """

@@ -59,6 +59,8 @@ def test_an_operator_can_preview_a_run_of_reconcile_and_see_the_last_run(
     assert "problem" not in last
 
 
-def test_exec_reconcile_says_in_one_line_why_since_is_invalid(operator: Operator) -> None:
+def test_exec_reconcile_says_in_one_line_why_the_option_since_is_invalid(
+    operator: Operator,
+) -> None:
     done = operator.run("exec.reconcile", "--since", "yesterday")
     assert done.error.startswith("--since 'yesterday' has to be a number of days or hours")

@@ -37,7 +37,7 @@ STATES = {
     "recording.recovered": "RECORDING_PROCESSING",
     "recording.deleted": "RECORDING_PROCESSING",
 }
-"""The state of a recording in `/status` after each webhook event, in the order of sending."""
+"""The ingest's state in `/status` after each webhook event, in the order of sending."""
 
 
 def document(name: str) -> str:
@@ -105,7 +105,7 @@ def test_the_steps_of_docs_opencast_md_ingest_a_recording(stack: Stack, operator
     stack.await_state(requested, "SENT_TO_OPENCAST")
 
 
-def test_slash_zip_answers_an_app_with_the_addresses_and_scopes_of_the_slack_manifest(
+def test_the_slack_command_works_with_the_addresses_and_scopes_of_the_slack_manifest(
     stack: Stack, operator: Operator
 ) -> None:
     app = yaml.safe_load((ROOT / "docs" / "slack-manifest.yaml").read_text("utf-8"))

@@ -60,7 +60,7 @@ def private_text(stack: Stack, text: str = "help", **options: str) -> str:
     return str(shown["text"])
 
 
-def test_slash_zip_shows_help_in_the_channel_and_in_a_direct_message(stack: Stack) -> None:
+def test_the_slack_command_shows_help_in_the_channel_and_in_direct_messages(stack: Stack) -> None:
     for text in ("", "help"):
         assert "`/zip 123 456 7890`" in private_text(stack, text)
     assert "`/zip 123 456 7890`" in private_text(stack, channel="direct")
