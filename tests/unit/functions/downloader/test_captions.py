@@ -53,7 +53,7 @@ def without_transcripts(recording: Recording, *segments: int) -> Recording:
 
 
 def with_text(recording: Recording, text: bytes, folder: Any, number: int = 0) -> Recording:
-    """Return the recording with another text in the transcript of one segment."""
+    """Return the recording with `text` as the transcript of segment `number`."""
     old = transcripts(recording)[number]
     path = folder / "other.vtt"
     path.write_bytes(text)

@@ -144,7 +144,7 @@ def test_reconcile_requests_other_recordings_when_the_webhook_answers_502_for_on
 
 
 @pytest.mark.parametrize("broken", ["first==", "last=="])
-def test_error_of_reconcile_has_the_uuid_of_the_recording_when_the_webhook_answers_502_for_it(
+def test_error_of_reconcile_has_the_uuid_of_the_recording_for_which_the_webhook_answers_502(
     harness: Harness, caplog: pytest.LogCaptureFixture, broken: str
 ) -> None:
     harness.begin()
@@ -374,7 +374,7 @@ def test_report_of_reconcile_says_that_the_run_is_not_noted_when_the_state_becam
     assert len(errors(caplog)) == 1
 
 
-def test_run_of_reconcile_that_requested_nothing_sends_no_metric_when_it_is_not_noted(
+def test_run_of_reconcile_that_requested_nothing_sends_no_metric_when_the_run_is_not_noted(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Otherwise no alarm would say that the run's findings are lost again and again.

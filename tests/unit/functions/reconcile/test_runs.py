@@ -223,7 +223,7 @@ def test_reconcile_begins_no_request_after_its_deadline_and_the_next_run_continu
     assert harness.state()["next_user"] == ""
 
 
-def test_state_of_reconcile_keeps_the_logged_problems_of_both_runs_when_they_overlap(
+def test_state_of_reconcile_keeps_the_logged_problems_of_two_overlapping_runs(
     harness: Harness,
 ) -> None:
     harness.begin()

@@ -115,7 +115,7 @@ def test_schedule_update_imports_all_tabs_and_removes_scheduled_classes_of_a_tab
     }
 
 
-def test_schedule_update_shortens_the_log_of_a_removed_meeting_with_many_scheduled_classes(
+def test_update_shortens_the_log_record_of_a_removed_meeting_with_many_scheduled_classes(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [row(f"COURSE {n} {'x' * 150}", start=f"{n % 24}:{n % 60:02d}") for n in range(20)]
@@ -248,7 +248,7 @@ def test_schedule_update_names_other_sources_that_have_the_same_scheduled_classe
         assert logged == lines
 
 
-def test_schedule_update_shows_the_whole_command_that_removes_a_source_when_its_name_is_long(
+def test_schedule_update_shows_the_whole_command_that_removes_a_source_with_a_long_name(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = f"csv:{'fall term ' * 24}.csv"

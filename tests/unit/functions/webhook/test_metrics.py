@@ -254,7 +254,7 @@ def test_answer_of_5xx_is_not_counted_when_the_pipeline_signed_the_request(
     assert measured(log) == []
 
 
-def test_signature_that_cannot_be_checked_is_counted_neither_as_wrong_nor_as_rejected(
+def test_request_is_not_counted_as_refused_when_its_signature_cannot_be_checked(
     deps: webhook.Dependencies, log: pytest.LogCaptureFixture
 ) -> None:
     event = raw(completed())

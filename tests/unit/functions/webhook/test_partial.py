@@ -188,7 +188,7 @@ def test_whole_webhook_event_is_no_duplicate_when_a_webhook_event_without_files_
     assert [message.get("is_partial") for message in sent(aws)] == [True, None]
 
 
-def test_whole_webhook_event_is_a_duplicate_when_a_partial_webhook_event_named_its_files(
+def test_whole_webhook_event_is_a_duplicate_when_a_partial_webhook_event_named_the_same_files(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed(mp4(), without(chat(), "recording_end"), host_id=None)) == 200

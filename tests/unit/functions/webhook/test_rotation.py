@@ -161,7 +161,7 @@ def test_new_signing_key_is_used_when_unsigned_webhook_events_are_allowed(
 
 
 @pytest.mark.parametrize("is_ssm_down", [False, True])
-def test_signed_webhook_events_are_accepted_when_unsigned_webhook_events_are_allowed(
+def test_signed_webhook_event_is_accepted_when_unsigned_ones_are_allowed_and_no_token_is_set(
     is_ssm_down: bool, aws: Cloud, clock: Clock
 ) -> None:
     # Zoom signs every webhook event. Without a secret, the webhook can't verify the signature.
