@@ -130,7 +130,7 @@ class TestFailuresThatMayPass:
     def test_message_is_retried_when_the_schedule_cannot_be_read(
         self, harness: Harness, small: Recording, events: Any
     ) -> None:
-        # Somebody may edit the schedule's table by hand. The status row then has the reason.
+        # Somebody may edit the schedule's table by hand.
         harness.aws.schedule.put_item(Item={"zoom_series_id": str(MEETING), "events": events})
         assert not harness.take(harness.message(small))
         state, reason = harness.outcome

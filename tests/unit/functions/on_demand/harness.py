@@ -1,4 +1,4 @@
-"""The on-demand function between Zoom's stand-in and a webhook endpoint, over real HTTPS."""
+"""The on-demand function between Zoom's stand-in and a webhook endpoint, over HTTPS."""
 
 from __future__ import annotations
 

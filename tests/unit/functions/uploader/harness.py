@@ -1,4 +1,4 @@
-"""An uploader with an Opencast over HTTPS and an in-process AWS."""
+"""An uploader with an Opencast stand-in over HTTPS and an in-process AWS."""
 
 from __future__ import annotations
 

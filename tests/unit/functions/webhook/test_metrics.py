@@ -190,7 +190,7 @@ def test_refused_on_demand_request_is_neither_counted_as_rejected_nor_mailed(
 def test_invalid_request_is_mailed_when_it_has_the_automated_zip_id(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    # An operator sends such a request in place of Zoom's webhook event.
+    # An operator may request a recording in place of Zoom's webhook event.
     log.handler.setFormatter(JsonFormatter())
     assert post(on_demand(without(mp4(), "id"), zip_id=ZIP_ID)) == 400
     records = records_of(log.text.splitlines())
