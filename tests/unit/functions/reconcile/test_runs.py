@@ -173,7 +173,7 @@ def test_reconcile_requests_a_recording_when_its_user_is_deactivated(harness: Ha
     assert harness.requested_uuids() == ["left=="]
 
 
-def test_reconcile_logs_its_counts_and_the_metric_in_one_record(
+def test_reconcile_logs_its_counts_and_the_metric_in_one_log_record(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()

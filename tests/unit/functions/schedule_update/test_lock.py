@@ -1,4 +1,4 @@
-"""The lock between the sheet's update and the commands."""
+"""The schedule's lock, which keeps the sheet's update and the commands apart."""
 
 from __future__ import annotations
 
