@@ -65,7 +65,7 @@ def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_log_record_ha
     assert "Recording: Oceans\n" in aws.mails()[0][1]
 
 
-def test_mail_about_a_fault_has_the_number_of_its_log_records_when_there_are_several(
+def test_mail_has_the_number_of_log_records_when_a_fault_has_several_log_records(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]
@@ -134,7 +134,7 @@ def test_fault_has_its_own_mail_when_many_faults_occurred_ten_minutes_before(
     ]
 
 
-def test_fault_of_another_function_has_its_mail_when_one_function_has_many_faults(
+def test_fault_of_another_function_has_its_own_mail_when_one_function_has_many_faults(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     log_notifications.mail_faults(log_event(*failures_of(range(20))), deps)

@@ -247,7 +247,7 @@ class TestCaptionsThatAreNotThereYet:
         assert sent["body"]["captions"] == []
         assert [body["zip_id"] for body in later(harness)] == [captions_zip_id(lecture.uuid)]
 
-    def test_captions_are_requested_again_when_zoom_has_not_finished_the_transcripts(
+    def test_captions_come_later_when_zoom_has_not_finished_the_transcripts(
         self, harness: Harness, lecture: Recording
     ) -> None:
         files = tuple(

@@ -339,7 +339,7 @@ def test_run_of_reconcile_answers_with_the_reason_when_the_state_of_another_run_
 
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
 @pytest.mark.parametrize("event", [EVERY_HOUR, {}])
-def test_reconcile_answers_with_the_reason_when_aws_fails_to_read_or_write_its_state(
+def test_reconcile_answers_with_the_reason_when_its_state_cannot_be_read_or_written(
     harness: Harness, operation: str, event: dict[str, Any]
 ) -> None:
     harness.zoom.add(named("a=="))

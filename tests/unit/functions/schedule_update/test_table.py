@@ -262,7 +262,7 @@ def test_schedule_update_shows_the_whole_command_that_removes_a_source_with_a_lo
     assert [vars(r)["rows"] for r in caplog.records if "other sources" in r.msg] == [[line]]
 
 
-def test_schedule_update_names_three_sources_with_the_same_scheduled_classes_and_logs_all(
+def test_schedule_update_names_three_sources_of_the_same_scheduled_class_and_logs_all_sources(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = {"day": "M", "time": "9:30", "title": "L", "opencast_series_id": "20260112345"}

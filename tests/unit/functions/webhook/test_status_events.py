@@ -72,7 +72,7 @@ def test_row_keeps_its_state_when_a_recording_event_or_the_end_of_the_meeting_co
     assert aws.rows()[ZIP_ID]["pipeline_state"] == before
 
 
-def test_recording_event_or_meeting_end_gets_204_and_writes_no_row_when_a_field_is_missing(
+def test_recording_event_or_meeting_end_gets_204_and_no_row_when_a_field_is_missing(
     aws: Cloud, post: Post
 ) -> None:
     for event in STATUS_EVENTS:
