@@ -115,7 +115,7 @@ def test_schedule_update_imports_all_tabs_and_removes_scheduled_classes_of_a_tab
     }
 
 
-def test_update_shortens_the_log_record_of_a_removed_meeting_with_many_scheduled_classes(
+def test_schedule_update_shortens_the_log_record_of_a_removed_meeting_with_many_scheduled_classes(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [row(f"COURSE {n} {'x' * 150}", start=f"{n % 24}:{n % 60:02d}") for n in range(20)]
