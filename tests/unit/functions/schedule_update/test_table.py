@@ -342,7 +342,10 @@ def test_schedule_update_answers_503_when_aws_fails(user: SheetUser, operation: 
 
 
 def broken_off(user: SheetUser, call: int) -> str:
-    """Run an update whose batch `call` (from 0) can't be written, and return the answer's text."""
+    """Run an update whose batch `call` (from 0) can't be written.
+
+    Check that the answer is a 503, and return the answer's text.
+    """
     client, calls = user.aws.schedule.meta.client, count()
     fails = failing(
         client, "dynamodb.BatchWriteItem", "InternalServerError", lambda _: next(calls) == call

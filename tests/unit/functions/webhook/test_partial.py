@@ -81,7 +81,10 @@ EMPTY: dict[str, Json] = {
 
 
 def check_partial(content: Json, name: str, aws: Cloud, post: Post) -> None:
-    """Post a webhook event twice, and check the only message, whose field `name` is empty."""
+    """Post a webhook event twice, and check the answers, the row and the only message.
+
+    The message's field `name` has to be empty.
+    """
     assert [post(content), post(content)] == [200, 200]
     message = without(only_sent(aws), "received_time", "zoom_processing_minutes")
     message["recording_files"] = [file["recording_id"] for file in message["recording_files"]]
