@@ -96,7 +96,7 @@ def test_on_demand_request_is_accepted_when_its_fields_have_the_types_that_calle
 def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_a_uuid(
     uuid: str, harness: Harness
 ) -> None:
-    # An unencoded plus in a link is read as a space. No uuid contains a space.
+    # The function reads an unencoded plus in a link as a space. No uuid contains a space.
     assert harness.ask({"uuid": uuid}) == (200, "Ingest accepted")
     assert harness.posted()["payload"]["object"]["uuid"] == UUID
 

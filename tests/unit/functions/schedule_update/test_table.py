@@ -359,7 +359,7 @@ def broken_off(user: SheetUser, call: int) -> str:
 def test_schedule_update_can_be_repeated_when_aws_fails_between_two_batches(
     user: SheetUser,
 ) -> None:
-    # Rows are written in batches. A second update writes the rest.
+    # An update writes rows in batches. A second update writes the rest.
     user.sheet(*[row(link=f"https://zoom.us/j/{1000 + number}") for number in range(60)])
     text = broken_off(user, call=1)
     assert len(user.stored()) == 25

@@ -157,7 +157,7 @@ class TestAws:
     def test_recording_waits_when_aws_fails(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
-        # The fifth failure is mailed, because a missing grant, too, makes calls to AWS fail.
+        # A mail reports the fifth failure, because a missing grant, too, makes calls to AWS fail.
         with failing(harness.aws.s3, "s3.HeadObject", "SlowDown", status=503):
             for receive_count in range(1, 8):
                 assert not harness.take(harness.message(), receive_count=receive_count)

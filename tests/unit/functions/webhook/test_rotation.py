@@ -175,7 +175,7 @@ def test_signed_webhook_event_is_accepted_when_unsigned_ones_are_allowed_and_no_
 def test_unsigned_webhook_event_gets_401_once_the_container_has_read_a_new_secret(
     aws: Cloud, clock: Clock
 ) -> None:
-    # An unsigned webhook event is accepted until the container reads its secrets again.
+    # The container accepts an unsigned webhook event until the container reads new secrets.
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.there = ("token", "own")
     assert warm.post(completed()) == 200
