@@ -100,7 +100,7 @@ def test_new_webhook_token_is_used_a_second_after_a_forged_request(
 def test_webhook_event_signed_with_a_new_token_gets_503_until_the_secrets_can_be_read(
     aws: Cloud, clock: Clock
 ) -> None:
-    # Zoom repeats a webhook event after a 503, but maybe not after a 401.
+    # Zoom repeats a webhook event after a 503, but perhaps not after a 401 (`docs/zoom.md`).
     warm = Warm(aws, clock, "old", "own")
     warm.there, warm.is_ssm_down = ("new", "own"), True
     answer = warm.answer(completed(), "new")
