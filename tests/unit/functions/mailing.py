@@ -14,7 +14,7 @@ from tests.log_lines import line_of
 
 @contextmanager
 def refusing(client: Any, *operations: str) -> Iterator[None]:
-    """Make a client's operations fail with AccessDenied, as without a grant."""
+    """Make a client's operations fail with AccessDenied in the block, as without a grant."""
 
     def refuse(model: Any, **_: object) -> None:
         if model.name in operations:

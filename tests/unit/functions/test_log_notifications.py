@@ -65,7 +65,7 @@ def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_log_record_ha
     assert "Recording: Oceans\n" in aws.mails()[0][1]
 
 
-def test_mail_about_a_fault_has_the_number_of_log_records_when_the_fault_has_several_records(
+def test_mail_has_the_number_of_log_records_when_a_fault_has_several_log_records(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]
@@ -101,7 +101,8 @@ def test_five_mails_and_one_about_the_others_are_sent_when_thirty_recordings_fai
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     # SNS deletes the subscription of a mailbox that gets more than ten mails in a second, if nobody
-    # confirms the subscription again (see `rate_limit.py`).
+    # confirms the subscription again:
+    # https://repost.aws/knowledge-center/sns-email-subscription-disabled
     for first in range(0, 30, 10):
         log_notifications.mail_faults(log_event(*failures_of(range(first, first + 10))), deps)
     subjects = [subject for subject, _ in aws.mails()]
@@ -133,7 +134,7 @@ def test_fault_has_its_own_mail_when_many_faults_occurred_ten_minutes_before(
     ]
 
 
-def test_fault_of_another_function_has_its_mail_when_one_function_has_many_faults(
+def test_fault_of_another_function_has_its_own_mail_when_one_function_has_many_faults(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     log_notifications.mail_faults(log_event(*failures_of(range(20))), deps)

@@ -187,7 +187,7 @@ def later_request(
 
 
 def request_again(deps: status_query.Dependencies, clock: Clock, uuid: str, state: State) -> None:
-    """Write the ingest of a "+Zoom" request in `state`, ten minutes later."""
+    """Move the clock by ten minutes, and write the ingest of a "+Zoom" request in `state`."""
     clock.forward(minutes=10)
     (row,) = [row for row in deps.status.of_meeting(1) if row.recording_id == uuid]
     subject = Subject(

@@ -42,7 +42,7 @@ def write(deps: status_query.Dependencies, state: State, reason: str) -> None:
         (State.OPENCAST_DELETED, "Its event isn't in Opencast any more.", None),
     ],
 )
-def test_plain_status_of_a_followed_ingest_stays_sent_to_opencast(
+def test_plain_status_query_shows_a_followed_ingest_as_sent_to_opencast(
     deps: status_query.Dependencies, state: State, reason: str, shown: str | None
 ) -> None:
     write(deps, state, reason)

@@ -100,7 +100,7 @@ def test_status_answer_has_every_recording_and_ingest_of_a_meeting(
     ]
 
 
-def test_meetings_of_the_requested_seconds_are_listed_in_order_across_midnight(
+def test_meetings_of_the_requested_seconds_are_listed_oldest_first_across_midnight(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     clock.set("2026-10-14T23:59:00+00:00")

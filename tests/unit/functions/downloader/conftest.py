@@ -69,7 +69,7 @@ def bucket(_bucket: StagingBucket) -> StagingBucket:
 def http(tls: Authority) -> Iterator[urllib3.PoolManager]:
     """Yield the connection pool of a warm container."""
     with pytest.MonkeyPatch.context() as patch:
-        # OpenSSL takes the default authorities from this file.
+        # OpenSSL takes the default authorities from `SSL_CERT_FILE`.
         patch.setenv("SSL_CERT_FILE", str(tls.ca_bundle))
         pool = connections.http(16)
     yield pool

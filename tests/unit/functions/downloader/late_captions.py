@@ -50,7 +50,10 @@ class Late:
         self.recording = recording
 
     def ingest(self, *, outcome: Outcome = Outcome.TAKEN, **more: Any) -> None:
-        """Write an ingest to ledger and status table. By default, its timeline has all segments."""
+        """Write an ingest to ledger and status table.
+
+        By default, the ingest's timeline has all segments.
+        """
         starts = sorted({file.recording_start for file in self.recording.files})
         timeline = tuple(
             Stretch(start=start, begins=12_000 * number, length=12_000)

@@ -53,7 +53,7 @@ def without_transcripts(recording: Recording, *segments: int) -> Recording:
 
 
 def with_text(recording: Recording, text: bytes, folder: Any, number: int = 0) -> Recording:
-    """Return the recording with another text in the transcript of one segment."""
+    """Return the recording with `text` as the transcript of segment `number`."""
     old = transcripts(recording)[number]
     path = folder / "other.vtt"
     path.write_bytes(text)
@@ -247,7 +247,7 @@ class TestCaptionsThatAreNotThereYet:
         assert sent["body"]["captions"] == []
         assert [body["zip_id"] for body in later(harness)] == [captions_zip_id(lecture.uuid)]
 
-    def test_captions_are_requested_again_when_zoom_has_not_finished_the_transcripts(
+    def test_captions_come_later_when_zoom_has_not_finished_the_transcripts(
         self, harness: Harness, lecture: Recording
     ) -> None:
         files = tuple(

@@ -60,7 +60,7 @@ class TestThreeInvocations:
         assert set(harness.objects().values()) == contents(long)
         assert harness.bucket.peer.uploads() == []
 
-    def test_each_unfinished_invocation_of_a_copy_sends_one_fresh_message(
+    def test_each_unfinished_invocation_of_a_copy_sends_one_new_message(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
         harness.connections = 1
@@ -201,7 +201,8 @@ class TestTwoMessages:
     def test_recording_goes_to_the_uploader_once_when_a_crash_leaves_two_messages(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        # Two messages lead to the same upload message, which the FIFO queue keeps only once.
+        # Two messages lead to the same upload message, which the FIFO queue keeps only once:
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
         harness.connections = 1
         source.send(harness.message(longish))
         crashed = source.deliver(BARELY, crashes=True)

@@ -122,7 +122,10 @@ class TestClassThatLeftTheSchedule:
         caplog: pytest.LogCaptureFixture,
         **changes: Any,
     ) -> list[logging.LogRecord]:
-        """Retry a failed attempt that no longer finds a series, and return the logged errors."""
+        """Retry an attempt after its series left the schedule.
+
+        Check that the recording is ignored, and return the logged errors.
+        """
         harness.settings["default_series_id"] = ""
         message = harness.message(recording)
         item = {"day": "W", "time": "10:00", "title": "Lecture"}

@@ -130,7 +130,7 @@ class TestFailuresThatMayPass:
     def test_message_is_retried_when_the_schedule_cannot_be_read(
         self, harness: Harness, small: Recording, events: Any
     ) -> None:
-        # Somebody may edit the schedule's table by hand. The status row then has the reason.
+        # Somebody may edit the schedule's table by hand.
         harness.aws.schedule.put_item(Item={"zoom_series_id": str(MEETING), "events": events})
         assert not harness.take(harness.message(small))
         state, reason = harness.outcome
@@ -158,7 +158,7 @@ class TestMalformedMessages:
             {"duration": "long"},
         ],
     )
-    def test_message_goes_to_the_dlq_with_the_reason_when_it_is_malformed(
+    def test_malformed_message_goes_to_the_dlq_with_the_reason(
         self, harness: Harness, small: Recording, spoil: dict[str, Any]
     ) -> None:
         message = {**harness.message(small), **spoil}
@@ -174,7 +174,7 @@ class TestTooManyRequests:
     """Answers of 429, after which messages wait without using up a receive."""
 
     @pytest.mark.parametrize("is_partial", [False, True], ids=["of a file", "of the API"])
-    def test_request_waits_in_a_fresh_message_when_zoom_answers_429(
+    def test_request_waits_in_a_new_message_when_zoom_answers_429(
         self, harness: Harness, small: Recording, is_partial: bool
     ) -> None:
         where: Literal["api", "download"] = "api" if is_partial else "download"

@@ -119,7 +119,8 @@ class TestRepeats:
     def test_upload_message_is_the_same_when_the_download_message_is_redelivered(
         self, harness: Harness, small: Recording
     ) -> None:
-        # The FIFO queue drops the second upload message because it is the same.
+        # The FIFO queue drops the second upload message, which has the same deduplication id:
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
         message = harness.message(small)
         harness.take(message)
         first = harness.aws.sent_to(harness.aws.upload_queue)

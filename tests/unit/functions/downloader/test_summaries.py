@@ -83,10 +83,7 @@ def _reads_json(params: dict[str, Any]) -> bool:
 
 
 def note(harness: Harness) -> str:
-    """Return the upload message's note about summaries.
-
-    Check that the message has no summaries.
-    """
+    """Check that the upload message has no summaries, and return its note about summaries."""
     (upload,) = harness.uploads()
     assert "summaries" not in upload["body"]
     return str(upload["body"]["summaries_note"])

@@ -1,4 +1,4 @@
-"""The fixture of the follow function's tests, whose Opencast runs on the test's clock."""
+"""The fixture of the follow function's tests, whose Opencast stand-in has the test's clock."""
 
 from __future__ import annotations
 

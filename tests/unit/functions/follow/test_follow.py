@@ -70,7 +70,7 @@ def test_follow_continues_with_other_recordings_when_one_recording_causes_an_err
     assert harness.outcome() == ("PUBLISHED", "")
 
 
-def test_an_error_about_one_recording_is_raised_when_opencast_then_answers_502(
+def test_an_error_about_one_recording_is_raised_when_opencast_answers_502_for_the_next_one(
     harness: Harness,
 ) -> None:
     harness.ingest("first==", "auto-ingest-first")

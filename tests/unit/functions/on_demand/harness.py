@@ -1,4 +1,4 @@
-"""The on-demand function between Zoom's stand-in and a webhook endpoint, over real HTTPS."""
+"""The on-demand function between Zoom's stand-in and a webhook endpoint, over HTTPS."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Harness(RequestingHarness):
         )
 
     def ask(self, content: Any = None, **event: Any) -> tuple[int, str]:
-        """Send a request, check the CORS header, and return the answer's status and message."""
+        """Send a request, check the answer's fields and header, and return status and message."""
         body = content if isinstance(content, str) else json.dumps(content or {"uuid": UUID})
         answer = on_demand.respond({"body": body, **event}, self.deps)
         assert answer.headers["Access-Control-Allow-Origin"] == "*"

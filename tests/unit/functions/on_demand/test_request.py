@@ -96,7 +96,7 @@ def test_on_demand_request_is_accepted_when_its_fields_have_the_types_that_calle
 def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_a_uuid(
     uuid: str, harness: Harness
 ) -> None:
-    # An unencoded plus in a link is read as a space. No uuid contains a space.
+    # The function reads an unencoded plus in a link as a space. No uuid contains a space.
     assert harness.ask({"uuid": uuid}) == (200, "Ingest accepted")
     assert harness.posted()["payload"]["object"]["uuid"] == UUID
 
@@ -140,7 +140,7 @@ def test_on_demand_request_gets_404_and_no_secret_is_logged_when_its_link_has_no
     assert not any("s3cret" in str(vars(record)) for record in caplog.records)
 
 
-def test_on_demand_request_gets_400_with_the_name_of_the_field_when_the_series_is_no_id(
+def test_on_demand_request_gets_400_with_the_name_of_the_field_when_oc_series_id_is_invalid(
     harness: Harness,
 ) -> None:
     said = "The Opencast series (oc_series_id) is neither a series' id nor Opencast's link to one."

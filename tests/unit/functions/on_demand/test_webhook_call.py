@@ -77,7 +77,7 @@ def test_row_of_an_on_demand_request_is_written_before_the_webhook_is_called(
         (json_answer(503, {}), 3),
     ],
 )
-def test_on_demand_request_gets_500_and_its_row_has_the_reason_when_the_webhook_does_not_accept_it(
+def test_on_demand_request_that_the_webhook_does_not_accept_gets_500_and_the_reason_in_its_row(
     answer: Answer, tries: int, harness: Harness
 ) -> None:
     harness.hook.answers[:] = [answer]
@@ -209,7 +209,7 @@ def test_on_demand_request_is_accepted_when_every_answer_of_the_webhook_is_lost(
 
 
 @pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "SENT_TO_OPENCAST"])
-def test_on_demand_request_gets_500_when_only_the_status_row_says_that_it_was_accepted(
+def test_on_demand_request_gets_500_when_only_the_status_row_says_that_the_request_was_accepted(
     before: str, harness: Harness
 ) -> None:
     # Decisions read the ledger, not the status row. Here, no message is on the queue.
@@ -226,7 +226,7 @@ def test_on_demand_request_gets_500_when_only_the_status_row_says_that_it_was_ac
     assert harness.row()["pipeline_state"] == before
 
 
-def test_on_demand_request_gets_500_when_the_ledger_has_only_another_request_for_the_recording(
+def test_on_demand_request_gets_500_when_the_webhook_has_accepted_only_an_earlier_request(
     harness: Harness,
 ) -> None:
     harness.hook.answers[:] = [real_webhook(harness)]
@@ -286,7 +286,7 @@ def test_on_demand_answer_has_the_failure_of_the_webhook_when_the_status_table_f
 
 
 @pytest.mark.parametrize("problem", ["fails", "can't be read"])
-def test_on_demand_request_gets_500_when_the_ledger_cannot_confirm_that_it_was_accepted(
+def test_on_demand_request_gets_500_when_the_ledger_cannot_confirm_the_acceptance(
     problem: str, harness: Harness
 ) -> None:
     take = losing_its_answer(real_webhook(harness))

@@ -1,4 +1,4 @@
-"""The reconcile function between Zoom's stand-in and a webhook endpoint, over real HTTPS."""
+"""The reconcile function between Zoom's stand-in and a webhook endpoint, over HTTPS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EVERY_HOUR = {"source": "aws.events", "detail-type": "Scheduled Event", "detail"
 
 
 def named(uuid: str, **changes: Any) -> Recording:
-    """Return a recording, by default of one hour from 15:00 on the day of the tests' clock."""
+    """Return a recording, by default of one hour from 15:00 UTC on the day of the tests' clock."""
     return replace(recording(file(f"file-{uuid}"), uuid=uuid), **changes)
 
 

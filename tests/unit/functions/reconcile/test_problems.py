@@ -144,7 +144,7 @@ def test_reconcile_requests_other_recordings_when_the_webhook_answers_502_for_on
 
 
 @pytest.mark.parametrize("broken", ["first==", "last=="])
-def test_error_of_reconcile_has_the_uuid_of_the_recording_when_the_webhook_answers_502_for_it(
+def test_error_of_reconcile_has_the_uuid_of_the_recording_for_which_the_webhook_answers_502(
     harness: Harness, caplog: pytest.LogCaptureFixture, broken: str
 ) -> None:
     harness.begin()
@@ -339,7 +339,7 @@ def test_run_of_reconcile_answers_with_the_reason_when_the_state_of_another_run_
 
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
 @pytest.mark.parametrize("event", [EVERY_HOUR, {}])
-def test_reconcile_answers_with_the_reason_when_aws_fails_to_read_or_write_its_state(
+def test_reconcile_answers_with_the_reason_when_its_state_cannot_be_read_or_written(
     harness: Harness, operation: str, event: dict[str, Any]
 ) -> None:
     harness.zoom.add(named("a=="))
@@ -374,7 +374,7 @@ def test_report_of_reconcile_says_that_the_run_is_not_noted_when_the_state_becam
     assert len(errors(caplog)) == 1
 
 
-def test_run_of_reconcile_that_requested_nothing_sends_no_metric_when_it_is_not_noted(
+def test_run_of_reconcile_that_requested_nothing_sends_no_metric_when_the_run_is_not_noted(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Otherwise no alarm would say that the run's findings are lost again and again.

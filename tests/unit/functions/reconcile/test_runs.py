@@ -173,7 +173,7 @@ def test_reconcile_requests_a_recording_when_its_user_is_deactivated(harness: Ha
     assert harness.requested_uuids() == ["left=="]
 
 
-def test_reconcile_logs_its_counts_and_the_metric_in_one_record(
+def test_reconcile_logs_its_counts_and_the_metric_in_one_log_record(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -223,7 +223,7 @@ def test_reconcile_begins_no_request_after_its_deadline_and_the_next_run_continu
     assert harness.state()["next_user"] == ""
 
 
-def test_state_of_reconcile_keeps_the_logged_problems_of_both_runs_when_they_overlap(
+def test_state_of_reconcile_keeps_the_logged_problems_of_two_overlapping_runs(
     harness: Harness,
 ) -> None:
     harness.begin()

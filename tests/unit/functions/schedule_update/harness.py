@@ -1,4 +1,4 @@
-"""The user of a sheet, with Google over real HTTPS and the schedule's table."""
+"""The user of a sheet, with Google's stand-in over HTTPS and the schedule's table."""
 
 from __future__ import annotations
 

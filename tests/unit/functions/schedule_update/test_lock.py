@@ -1,4 +1,4 @@
-"""The lock between the sheet's update and the commands."""
+"""The schedule's lock, which keeps the sheet's update and the commands apart."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_schedule_update_is_refused_while_a_command_imports(
 
 @pytest.mark.parametrize("command", [by_csv, by_json])
 @pytest.mark.usefixtures("now")
-def test_import_command_is_refused_during_an_update_unless_it_is_a_dry_run(
+def test_only_a_dry_run_of_an_import_command_is_accepted_during_an_update(
     user: SheetUser, command: Callable[..., object]
 ) -> None:
     with user.deps.lock.held():

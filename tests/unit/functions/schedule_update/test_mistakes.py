@@ -181,7 +181,7 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
     [mistake[1:] for mistake in MISTAKES],
     ids=[mistake[0] for mistake in MISTAKES],
 )
-def test_schedule_update_names_the_mistake_of_a_sheet_in_its_answer(
+def test_schedule_update_names_the_mistake_of_a_sheet_in_the_answer(
     user: SheetUser, cells: list[Sequence[str]], status: int, says: str
 ) -> None:
     other = {"day": "M", "time": "9:00", "title": "L", "source": "csv:extra.csv"}

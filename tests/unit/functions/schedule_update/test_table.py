@@ -115,7 +115,7 @@ def test_schedule_update_imports_all_tabs_and_removes_scheduled_classes_of_a_tab
     }
 
 
-def test_schedule_update_shortens_the_log_of_a_removed_meeting_with_many_scheduled_classes(
+def test_schedule_update_shortens_the_log_record_of_a_removed_meeting_with_many_scheduled_classes(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [row(f"COURSE {n} {'x' * 150}", start=f"{n % 24}:{n % 60:02d}") for n in range(20)]
@@ -248,7 +248,7 @@ def test_schedule_update_names_other_sources_that_have_the_same_scheduled_classe
         assert logged == lines
 
 
-def test_schedule_update_shows_the_whole_command_that_removes_a_source_when_its_name_is_long(
+def test_schedule_update_shows_the_whole_command_that_removes_a_source_with_a_long_name(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = f"csv:{'fall term ' * 24}.csv"
@@ -262,7 +262,7 @@ def test_schedule_update_shows_the_whole_command_that_removes_a_source_when_its_
     assert [vars(r)["rows"] for r in caplog.records if "other sources" in r.msg] == [[line]]
 
 
-def test_schedule_update_names_three_sources_with_the_same_scheduled_classes_and_logs_all(
+def test_schedule_update_names_three_sources_of_the_same_scheduled_class_and_logs_all_sources(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = {"day": "M", "time": "9:30", "title": "L", "opencast_series_id": "20260112345"}
@@ -342,7 +342,10 @@ def test_schedule_update_answers_503_when_aws_fails(user: SheetUser, operation: 
 
 
 def broken_off(user: SheetUser, call: int) -> str:
-    """Run an update whose batch `call` (from 0) can't be written, and return the answer's text."""
+    """Run an update whose batch `call` (from 0) can't be written.
+
+    Check that the answer is a 503, and return the answer's text.
+    """
     client, calls = user.aws.schedule.meta.client, count()
     fails = failing(
         client, "dynamodb.BatchWriteItem", "InternalServerError", lambda _: next(calls) == call
@@ -356,7 +359,7 @@ def broken_off(user: SheetUser, call: int) -> str:
 def test_schedule_update_can_be_repeated_when_aws_fails_between_two_batches(
     user: SheetUser,
 ) -> None:
-    # Rows are written in batches. A second update writes the rest.
+    # An update writes rows in batches. A second update writes the rest.
     user.sheet(*[row(link=f"https://zoom.us/j/{1000 + number}") for number in range(60)])
     text = broken_off(user, call=1)
     assert len(user.stored()) == 25

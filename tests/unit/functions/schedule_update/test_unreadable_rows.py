@@ -69,7 +69,7 @@ def test_schedule_update_retains_scheduled_classes_of_merged_cells(user: SheetUs
     assert sorted(user.stored()["86168921331"], key=str) == sorted(before["86168921331"], key=str)
 
 
-def test_update_removes_a_scheduled_class_when_its_row_is_gone_or_has_no_link_below_a_gap(
+def test_schedule_update_removes_a_scheduled_class_when_its_row_is_gone_or_has_no_link_below_a_gap(
     user: SheetUser,
 ) -> None:
     user.sheet(row("A"), row("B", link=f"{ZOOM}2222"), [], row("C", link=f"{ZOOM}3333"))

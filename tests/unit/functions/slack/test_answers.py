@@ -92,7 +92,7 @@ def test_slack_answer_marks_a_recording_that_is_outside_the_schedule(
     assert "·  HIST E-1010 Lecture  ·" in texts(harness.command(COMMAND))
 
 
-def test_slack_answer_names_oc_cluster_name_when_an_upload_failed(
+def test_slack_answer_names_the_opencast_cluster_when_an_upload_failed(
     harness: Harness, put: Put
 ) -> None:
     harness.set_up(oc_cluster_name="oc-prod")

@@ -1,4 +1,8 @@
-"""Answers within Slack's three seconds, and later answers by a second invocation."""
+"""Answers within Slack's three seconds, and later answers by a second invocation.
+
+Slack waits three seconds for an answer:
+https://docs.slack.dev/interactivity/implementing-slash-commands
+"""
 
 from __future__ import annotations
 

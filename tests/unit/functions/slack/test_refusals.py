@@ -109,7 +109,7 @@ def test_slack_request_is_not_parsed_when_there_is_no_signing_secret(
     assert workspace.asked == []
     assert harness.invoked == []
     assert "SLACK_SIGNING_SECRET is missing" in caplog.text
-    # Errors are mailed, so a request that anybody may send must not log an error.
+    # The pipeline mails errors, so a request that anybody may send must not log an error.
     assert all(record.levelno < logging.ERROR for record in caplog.records)
 
 

@@ -1,4 +1,4 @@
-"""The slack function between a Slack workspace over real HTTPS and the in-process AWS."""
+"""The slack function between a Slack stand-in over HTTPS and an in-process AWS."""
 
 from __future__ import annotations
 

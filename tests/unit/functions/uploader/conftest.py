@@ -1,4 +1,4 @@
-"""The fixtures of the uploader's tests, which share one Opencast that is reset for each test."""
+"""The fixtures of the uploader's tests. Each test resets the shared Opencast stand-in."""
 
 from __future__ import annotations
 

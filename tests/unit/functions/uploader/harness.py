@@ -1,4 +1,4 @@
-"""An uploader with an Opencast over HTTPS and an in-process AWS."""
+"""An uploader with an Opencast stand-in over HTTPS and an in-process AWS."""
 
 from __future__ import annotations
 
@@ -251,7 +251,10 @@ class Harness:
         self.opencast.store.add_event(event, active=False)
 
     def break_down(self, *, after_work: bool = False) -> None:
-        """Make Opencast answer the next ingest with 500 and no Content-Type, unlike a proxy."""
+        """Make Opencast answer the next ingest with 500 and no Content-Type, unlike a proxy.
+
+        With `after_work`, Opencast ingests the recording before the answer.
+        """
         done: list[bool] = []
 
         def take_page(response: requests.Response, **_: Any) -> None:

@@ -23,7 +23,7 @@ def test_upload_message_of_a_forgotten_recording_is_dropped(
 
 
 @pytest.mark.parametrize("zip_id", [ZIP_ID, OTHER_ZIP_ID])
-def test_message_leaves_no_trace_when_its_recording_is_forgotten_after_the_query_for_its_event(
+def test_message_leaves_no_trace_when_its_recording_is_forgotten_after_the_query_for_the_event(
     harness: Harness, zip_id: str
 ) -> None:
     harness.fail("close", after_work=True)

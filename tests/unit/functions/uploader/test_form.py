@@ -15,7 +15,7 @@ STREAM = "https://test-zoom-recording-files.s3.amazonaws.com/"
 
 
 def name_of(view: str, number: int) -> str:
-    """Return Opencast's name of a staged file, which is the last part of the staging key."""
+    """Return Opencast's name of a staged file: the staging key after the last slash."""
     return key_of(view, number).rpartition("/")[2]
 
 

@@ -88,7 +88,7 @@ class TestARecordThatSomebodyHasEdited:
     def test_message_goes_to_the_dlq_with_advice_when_the_ledger_record_is_unreadable(
         self, harness: Harness, edited: dict[str, Any]
     ) -> None:
-        # The recording may have been posted under an unknown id.
+        # The uploader may have posted the recording under an unknown id.
         harness.aws.recordings.put_item(Item={"uuid": UUID, "version": 1, **edited})
         message = harness.message()
         assert harness.take(message)

@@ -1,4 +1,4 @@
-"""Tests of the uploader's metrics."""
+"""The uploader's metrics."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_recording_is_ingested_when_the_outage_is_over(harness: Harness) -> None
 
 @pytest.mark.usefixtures("down")
 @pytest.mark.parametrize(("settings", "hours"), [({}, 24.0), ({"oc_outage_hours": 2}, 2.0)])
-def test_message_goes_to_the_dlq_when_the_outage_takes_oc_outage_hours(
+def test_message_goes_to_the_dlq_when_the_outage_lasts_oc_outage_hours(
     harness: Harness, settings: dict[str, float], hours: float
 ) -> None:
     harness.settings |= settings

@@ -38,7 +38,7 @@ def test_nothing_is_posted_when_a_staged_file_has_another_size(harness: Harness)
     assert harness.posts_of == {}
 
 
-def test_recording_is_ingested_when_the_only_missing_file_is_not_part_of_the_ingest(
+def test_recording_is_ingested_when_the_only_missing_file_does_not_belong_to_the_ingest(
     harness: Harness,
 ) -> None:
     message = harness.message("active_speaker", "unrecognized_type_x")

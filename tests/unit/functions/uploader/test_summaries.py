@@ -73,7 +73,7 @@ def test_summaries_are_released_when_opencast_has_taken_the_recording(
 
 
 @pytest.mark.parametrize("chat_as", ["track", "none"])
-def test_row_says_that_opencast_takes_no_summaries_when_it_takes_no_attachments(
+def test_row_says_that_summaries_stay_outside_when_opencast_takes_no_attachments(
     harness: Harness, message: dict[str, Any], chat_as: str
 ) -> None:
     harness.opencast.set(dce=False)

@@ -1,4 +1,7 @@
-"""Zoom's webhook events of removed and recovered recordings, in every form."""
+"""Zoom's webhook events of removed and recovered recordings, in every form.
+
+Source of the forms: zoom/rivet-javascript, meetings.d.ts.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def single(event: str) -> Notify:
 
 
 def in_bulk_by_uuid(event: str) -> Notify:
-    """Return a builder of bulk webhook events in the form of `recording.batch_trashed`."""
+    """Return a builder of batch webhook events in the form of `recording.batch_trashed`."""
 
     def notify(*uuids: str) -> Json:
         about = {"meeting_uuids": list(uuids or (UUID,))}
@@ -29,7 +32,7 @@ def in_bulk_by_uuid(event: str) -> Notify:
 
 
 def in_bulk_by_meeting(event: str) -> Notify:
-    """Return a builder of bulk webhook events in the form of `recording.batch_deleted`."""
+    """Return a builder of batch webhook events in the form of `recording.batch_deleted`."""
 
     def notify(*uuids: str) -> Json:
         meetings = [

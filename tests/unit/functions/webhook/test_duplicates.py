@@ -60,7 +60,7 @@ def test_repeated_webhook_event_is_a_duplicate_whatever_the_status_row_says(
 def test_repeated_webhook_event_is_a_duplicate_when_the_status_row_is_gone(
     aws: Cloud, post: Post
 ) -> None:
-    # A row is kept for seven days, but the ledger's record is kept for a year.
+    # The status table keeps a row for seven days, but the ledger keeps a record for a year.
     assert post(completed()) == 200
     aws.status.delete_item(Key={"zip_id": ZIP_ID})
     assert post(completed()) == 200

@@ -96,7 +96,8 @@ def test_zoom_webhook_event_becomes_a_message_a_row_and_a_record(
 def test_topic_is_kept_as_far_as_it_can_be_read_when_it_has_odd_characters(
     aws: Cloud, post: Post, escaped: bytes, read: str
 ) -> None:
-    # Zoom may cut a topic within an emoji, and might not repeat a webhook event after a 4xx.
+    # Zoom may cut a topic within an emoji, and perhaps doesn't repeat a webhook event after a 4xx
+    # (`docs/zoom.md`).
     assert post(json.dumps(completed(topic="TOPIC")).encode().replace(b"TOPIC", escaped)) == 200
     (message,) = aws.sends
     assert not set(message["MessageBody"]) & {"\ufffe", "\uffff"}, "SQS takes neither"

@@ -190,7 +190,7 @@ def test_refused_on_demand_request_is_neither_counted_as_rejected_nor_mailed(
 def test_invalid_request_is_mailed_when_it_has_the_automated_zip_id(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    # An operator sends such a request in place of Zoom's webhook event.
+    # An operator may request a recording in place of Zoom's webhook event.
     log.handler.setFormatter(JsonFormatter())
     assert post(on_demand(without(mp4(), "id"), zip_id=ZIP_ID)) == 400
     records = records_of(log.text.splitlines())
@@ -254,7 +254,7 @@ def test_answer_of_5xx_is_not_counted_when_the_pipeline_signed_the_request(
     assert measured(log) == []
 
 
-def test_signature_that_cannot_be_checked_is_counted_neither_as_wrong_nor_as_rejected(
+def test_request_is_not_counted_as_refused_when_its_signature_cannot_be_checked(
     deps: webhook.Dependencies, log: pytest.LogCaptureFixture
 ) -> None:
     event = raw(completed())

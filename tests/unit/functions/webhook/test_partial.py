@@ -81,7 +81,10 @@ EMPTY: dict[str, Json] = {
 
 
 def check_partial(content: Json, name: str, aws: Cloud, post: Post) -> None:
-    """Post a webhook event twice, and check the only message, whose field `name` is empty."""
+    """Post a webhook event twice, and check the answers, the row and the only message.
+
+    The message's field `name` has to be empty.
+    """
     assert [post(content), post(content)] == [200, 200]
     message = without(only_sent(aws), "received_time", "zoom_processing_minutes")
     message["recording_files"] = [file["recording_id"] for file in message["recording_files"]]
@@ -188,7 +191,7 @@ def test_whole_webhook_event_is_no_duplicate_when_a_webhook_event_without_files_
     assert [message.get("is_partial") for message in sent(aws)] == [True, None]
 
 
-def test_whole_webhook_event_is_a_duplicate_when_a_partial_webhook_event_named_its_files(
+def test_whole_webhook_event_is_a_duplicate_when_a_partial_webhook_event_named_the_same_files(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed(mp4(), without(chat(), "recording_end"), host_id=None)) == 200

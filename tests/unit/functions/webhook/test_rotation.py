@@ -100,7 +100,7 @@ def test_new_webhook_token_is_used_a_second_after_a_forged_request(
 def test_webhook_event_signed_with_a_new_token_gets_503_until_the_secrets_can_be_read(
     aws: Cloud, clock: Clock
 ) -> None:
-    # Zoom repeats a webhook event after a 503, but maybe not after a 401.
+    # Zoom repeats a webhook event after a 503, but perhaps not after a 401 (`docs/zoom.md`).
     warm = Warm(aws, clock, "old", "own")
     warm.there, warm.is_ssm_down = ("new", "own"), True
     answer = warm.answer(completed(), "new")
@@ -161,7 +161,7 @@ def test_new_signing_key_is_used_when_unsigned_webhook_events_are_allowed(
 
 
 @pytest.mark.parametrize("is_ssm_down", [False, True])
-def test_signed_webhook_events_are_accepted_when_unsigned_webhook_events_are_allowed(
+def test_signed_webhook_event_is_accepted_when_unsigned_ones_are_allowed_and_no_token_is_set(
     is_ssm_down: bool, aws: Cloud, clock: Clock
 ) -> None:
     # Zoom signs every webhook event. Without a secret, the webhook can't verify the signature.
@@ -175,7 +175,7 @@ def test_signed_webhook_events_are_accepted_when_unsigned_webhook_events_are_all
 def test_unsigned_webhook_event_gets_401_once_the_container_has_read_a_new_secret(
     aws: Cloud, clock: Clock
 ) -> None:
-    # An unsigned webhook event is accepted until the container reads its secrets again.
+    # The container accepts an unsigned webhook event until the container reads new secrets.
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.there = ("token", "own")
     assert warm.post(completed()) == 200

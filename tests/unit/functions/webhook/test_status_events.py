@@ -63,7 +63,7 @@ def test_end_of_a_meeting_is_written_only_when_the_meeting_was_recorded(
 
 
 @pytest.mark.parametrize("before", [State.WEBHOOK_RECEIVED, State.IGNORED, State.SENT_TO_OPENCAST])
-def test_state_of_the_row_stays_when_a_status_event_comes_after_the_start_of_the_ingest(
+def test_row_keeps_its_state_when_a_recording_event_or_the_end_of_the_meeting_comes_late(
     before: State, aws: Cloud, post: Post
 ) -> None:
     put(aws, before)
@@ -72,7 +72,7 @@ def test_state_of_the_row_stays_when_a_status_event_comes_after_the_start_of_the
     assert aws.rows()[ZIP_ID]["pipeline_state"] == before
 
 
-def test_status_event_gets_204_and_writes_no_row_when_a_field_is_missing(
+def test_recording_event_or_meeting_end_gets_204_and_no_row_when_a_field_is_missing(
     aws: Cloud, post: Post
 ) -> None:
     for event in STATUS_EVENTS:
