@@ -133,7 +133,9 @@ def log_grants(function: str) -> list[Grant]:
     ]
 
 
-def test_every_function_is_in_the_template_with_its_handler_and_code(template: Template) -> None:
+def test_template_has_every_function_with_its_handler_code_runtime_and_architecture(
+    template: Template,
+) -> None:
     functions = template.functions
     assert set(functions) == {function.name for function in FUNCTIONS}
     for function in FUNCTIONS:
@@ -182,7 +184,7 @@ def test_only_lambda_may_assume_the_roles_of_the_functions(template: Template) -
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
-def test_each_invocation_by_a_queue_has_one_message_and_uses_the_alias(template: Template) -> None:
+def test_event_source_mapping_of_each_queue_has_the_expected_settings(template: Template) -> None:
     mappings = template.of_type("AWS::Lambda::EventSourceMapping")
     max_concurrency = {}
     for mapping in mappings.values():

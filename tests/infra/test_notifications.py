@@ -1,4 +1,4 @@
-"""Tests of alerts in the template."""
+"""Tests of the log filters and the notifications topic in the template."""
 
 from __future__ import annotations
 

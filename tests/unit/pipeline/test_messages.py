@@ -1,4 +1,4 @@
-"""Encoding and decoding of download and upload messages, also of earlier or malformed ones."""
+"""Encoding and decoding of download and upload messages, also of earlier or malformed messages."""
 
 from __future__ import annotations
 

@@ -72,13 +72,13 @@ class TestEverySituation:
         idle = NOTHING_TO_DO | {Situation.ALREADY_IN_OPENCAST}
         assert bool(example(situation).lecturer) is (situation not in idle)
 
-    def test_phrase_for_lecturers_names_an_operator_when_a_person_has_to_act(
+    def test_phrase_for_lecturers_names_an_operator_exactly_when_a_person_has_to_act(
         self, situation: Situation
     ) -> None:
         has_to_look = "an operator has to look" in example(situation).lecturer
         assert has_to_look is (situation in NEEDS_ATTENTION)
 
-    def test_mail_says_that_an_ingest_needs_attention_when_a_person_has_to_act(
+    def test_mail_says_that_an_ingest_needs_attention_exactly_when_a_person_has_to_act(
         self, situation: Situation
     ) -> None:
         needs_you = (

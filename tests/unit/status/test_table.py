@@ -410,7 +410,7 @@ def test_status_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
     assert row.steps_left_out == 46 - 40
     assert (row.state, row.reason) == (State.DOWNLOADER_FAILED, reasons[-1])
     assert len(json.dumps(aws.rows()[ZIP_ID], ensure_ascii=False).encode()) < 100_000
-    # A full list of steps is written by another expression, which needs the same condition.
+    # Another expression writes a full list of steps, and needs the same condition.
     assert not status.write(ZIP_ID, StatusChange(State.SENT_TO_DOWNLOADER))
     assert status.get(ZIP_ID) == row
 

@@ -158,7 +158,7 @@ class TestDiscard:
 
 
 class TestLists:
-    def test_resume_returns_none_when_the_store_does_not_list_uploads(
+    def test_resume_returns_none_when_a_store_with_the_api_of_s3_does_not_list_uploads(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         begun(bucket)

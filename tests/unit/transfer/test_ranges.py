@@ -1,4 +1,4 @@
-"""Unit tests of the reader of ranges, which continues after a failure or raises."""
+"""Unit tests of the reader of ranges, which continues after a failure or raises the failure."""
 
 from __future__ import annotations
 
