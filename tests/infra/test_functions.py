@@ -256,7 +256,7 @@ def test_the_lock_of_the_schedule_outlives_the_function_that_holds_it(template: 
     assert seconds < LEASE_SECONDS < COMMAND_SECONDS
 
 
-def test_all_log_groups_keep_records_for_180_days_by_default(template: Template) -> None:
+def test_all_log_groups_keep_log_records_for_180_days_by_default(template: Template) -> None:
     groups = template.named("AWS::Logs::LogGroup", "LogGroupName")
     expected = {f"/aws/lambda/{STACK}-{function.name}" for function in FUNCTIONS}
     [api] = template.of_type("AWS::ApiGateway::RestApi")

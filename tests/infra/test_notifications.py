@@ -75,7 +75,7 @@ def test_only_log_groups_and_the_repeats_rule_may_invoke_log_notifications(
 
 
 @pytest.mark.parametrize("level", Level)
-def test_the_log_filter_matches_the_records_that_log_notifications_mails(
+def test_the_log_filter_matches_the_log_records_that_log_notifications_mails(
     changed: Changed, level: Level
 ) -> None:
     template = changed({"LOG_NOTIFICATIONS_FILTER_LOG_LEVEL": level.name.lower()})

@@ -54,19 +54,19 @@ def test_log_record_of_a_crash_has_the_kind_and_headline_of_the_crash(
         log_lines.PRINTED.splitlines(),
     ],
 )
-def test_log_lines_about_the_same_crash_become_one_record(lines: tuple[str, ...]) -> None:
+def test_log_lines_about_the_same_crash_become_one_log_record(lines: tuple[str, ...]) -> None:
     [record] = records_of([line_of("INFO"), *lines, line_of("INFO")])[1:2]
     assert record.crash
     assert len(records_of(lines)) == 1
 
 
-def test_crashes_of_two_invocations_become_two_records() -> None:
+def test_crashes_of_two_invocations_become_two_log_records() -> None:
     other = log_lines.TIMED_OUT.replace(REQUEST[:8], "00000000")
     records = records_of([log_lines.TIMED_OUT, other])
     assert [record.crash for record in records] == ["timed out"] * 2
 
 
-def test_routine_lines_of_lambda_become_no_records() -> None:
+def test_routine_lines_of_lambda_become_no_log_records() -> None:
     assert records_of([*log_lines.ROUTINE, "", "\n", "  "]) == []
 
 

@@ -262,7 +262,9 @@ def test_phrase_for_producers_says_in_plain_words_what_to_do(
     assert (words.producer, words.can_request) == (producer, can_request)
 
 
-def test_advice_on_a_superseded_ingest_names_the_series_in_opencast_when_known() -> None:
+def test_advice_on_a_superseded_ingest_names_the_series_in_opencast_when_the_series_is_known() -> (
+    None
+):
     _, failed, later = EXAMPLES_WITH_OTHERS[0]
     known = msgspec.structs.replace(later, oc_series_id="S")
     expected = "Nothing to do: another request brought the recording into Opencast, series S."

@@ -204,14 +204,18 @@ class TestMark:
         assert (part.number, part.size) == (MARK_NUMBER, len(TALK.mark))
         assert all(text in TALK.mark for text in (b'\\"v1\\"', b"30", KEY.encode(), b"f-1"))
 
-    def test_mark_raises_upload_gone_when_the_upload_does_not_exist(self, bucket: Bucket) -> None:
+    def test_write_of_a_mark_raises_upload_gone_when_the_upload_does_not_exist(
+        self, bucket: Bucket
+    ) -> None:
         upload = bucket.begin(TALK)
         bucket.abort(upload)
         with pytest.raises(UploadGone):
             bucket.mark(upload)
         assert not upload.is_marked
 
-    def test_mark_raises_client_error_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_write_of_a_mark_raises_client_error_when_s3_fails(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         failing(s3, "UploadPart", 403, "AccessDenied")
         with pytest.raises(ClientError, match="AccessDenied"):
             bucket.mark(bucket.begin(TALK))
@@ -279,7 +283,9 @@ class TestSizeOf:
         failing(s3, "HeadObject", 403, "AccessDenied")
         assert bucket.size_of(TALK) is None
 
-    def test_size_of_raises_client_error_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_client_error_is_raised_for_the_object_size_when_s3_fails(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         self.write_object(bucket)
         failing(s3, "HeadObject", 503, "SlowDown")
         with pytest.raises(ClientError, match="503"):
