@@ -126,7 +126,7 @@ def secret_grants(function: Function) -> list[Grant]:
 
 
 def log_grants(function: str) -> list[Grant]:
-    """Return the grants that every function has on its own log group."""
+    """Return the grants of a function on its log group. Every function has such grants."""
     group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{STACK}-{function}:*"
     return [
         Grant(function, action, group) for action in ("logs:CreateLogStream", "logs:PutLogEvents")

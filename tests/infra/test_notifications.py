@@ -51,7 +51,7 @@ def test_a_log_filter_is_created_after_its_permission(template: Template) -> Non
 
 
 def is_for(function: str, template: Template, permission: Mapping[str, Any]) -> bool:
-    """Return whether a permission allows the invocation of a function's alias."""
+    """Return whether a permission is for an alias of a function whose name ends with `function`."""
     alias = template.resources[permission["FunctionName"]["Ref"]]
     assert alias["Type"] == "AWS::Lambda::Alias"
     target = template.resources[alias["Properties"]["FunctionName"]["Ref"]]["Properties"]

@@ -1,4 +1,4 @@
-"""Lines of a log: records of our code, Lambda's own lines, and any other text."""
+"""Lines of a log: log records of our code, Lambda's own lines, and any other text."""
 
 from __future__ import annotations
 
