@@ -70,7 +70,9 @@ def test_routine_lines_of_lambda_become_no_log_records() -> None:
     assert records_of([*log_lines.ROUTINE, "", "\n", "  "]) == []
 
 
-def test_log_line_that_is_not_a_record_gets_the_level_that_its_text_names_or_else_info() -> None:
+def test_log_line_that_is_not_a_log_record_gets_the_level_that_its_text_names_or_else_info() -> (
+    None
+):
     lines = ["moov: ERROR at 12", "CRITICAL disk", "a WARNING", "ERRORS are no level", "hm"]
     assert [record.level.name for record in records_of(lines)] == [
         "ERROR",
