@@ -306,7 +306,7 @@ class TestConflicts:
 class TestNoting:
     """Tests of `change_or_log`, which logs a failure of AWS or of the ledger."""
 
-    def test_ledger_change_or_log_writes_the_change(self, ledger: Ledger) -> None:
+    def test_ledger_change_that_tolerates_failures_writes_the_change(self, ledger: Ledger) -> None:
         ledger.change_or_log(UUID, with_file_sent)
         assert ledger.get(UUID).request("z").is_sent
 
@@ -319,7 +319,7 @@ class TestNoting:
             LedgerUnreadable("It can't be read."),
         ],
     )
-    def test_ledger_change_or_log_logs_a_failure_and_does_not_raise_the_failure(
+    def test_ledger_change_that_tolerates_failures_logs_a_failure_and_does_not_raise_it(
         self, ledger: Ledger, error: Exception, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(_: Record) -> Record:
@@ -330,7 +330,7 @@ class TestNoting:
         assert logged.levelno == logging.WARNING
         assert logged.getMessage().startswith("The ledger isn't written. ")
 
-    def test_ledger_change_or_log_raises_an_error_that_is_not_a_failure_of_the_ledger(
+    def test_ledger_change_that_tolerates_failures_raises_an_error_of_another_kind(
         self, ledger: Ledger
     ) -> None:
         def stumble(_: Record) -> Record:
