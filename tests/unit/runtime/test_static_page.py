@@ -47,7 +47,7 @@ def test_page_allows_no_script_or_style_when_it_has_none() -> None:
     )
 
 
-def test_status_page_has_under_60_kb_no_code_that_makes_html_and_none_that_its_policy_blocks() -> (
+def test_status_page_has_under_60_kb_and_no_code_that_makes_html_or_that_its_policy_blocks() -> (
     None
 ):
     html = page_text()
