@@ -72,7 +72,7 @@ def test_container_keeps_the_old_dependencies_for_another_300_seconds_when_aws_f
     assert container() == 2
 
 
-def test_rebuild_sparingly_builds_at_most_once_in_ten_seconds(
+def test_sparing_rebuild_builds_dependencies_at_most_once_in_ten_seconds(
     building: Building, container: Container[int]
 ) -> None:
     assert [
@@ -92,7 +92,7 @@ def test_rebuild_sparingly_builds_at_most_once_in_ten_seconds(
     assert container() == 4
 
 
-def test_rebuild_sparingly_builds_nothing_for_ten_seconds_after_a_build_failed(
+def test_sparing_rebuild_builds_nothing_for_ten_seconds_after_a_build_failed(
     building: Building, container: Container[int]
 ) -> None:
     container()
