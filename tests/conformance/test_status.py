@@ -38,7 +38,7 @@ def as_sets(meeting: dict[str, Any] | None) -> Any:
 
 
 @pytest.mark.parametrize("case", cases("status_query"))
-def test_status_query_gets_status_and_meetings_of_the_first_system_unless_that_system_crashed(
+def test_status_answer_has_http_status_and_meetings_of_the_first_system_unless_it_crashed(
     case: dict[str, Any], aws: Cloud, clock: Clock
 ) -> None:
     clock.set(case["now"])

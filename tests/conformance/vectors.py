@@ -23,7 +23,7 @@ def cases(name: str) -> list[Any]:
 
 
 def load(name: str) -> list[Any]:
-    """Return the cases of a file."""
+    """Return the cases of the file `name`.json in tests/vectors."""
     loaded: list[Any] = json.loads((FOLDER / f"{name}.json").read_text())
     return loaded
 

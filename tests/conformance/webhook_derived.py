@@ -223,7 +223,11 @@ def _ingest_alone(source: Case) -> Case:
 
 
 def _refused(case: Case, rows: list[Row]) -> Case:
-    """Change a case so that the first system refused the case's last request and left `rows`."""
+    """Change a case, and return the case.
+
+    In the changed case, the first system refused the last request, sent no message, and left
+    `rows`.
+    """
     case["steps"][-1]["status_code"] = 400
     case["download_queue"] = []
     case["status_rows"] = _one_each(rows)

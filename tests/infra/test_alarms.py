@@ -32,7 +32,7 @@ def alarms(template: Template) -> dict[str, Any]:
 
 
 def rule_of(alarm: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return (metric, statistic, comparison, limit, seconds, periods, missing data)."""
+    """Return an alarm's (metric, statistic, comparison, limit, seconds, periods, missing data)."""
     signs = {
         "GreaterThanThreshold": ">",
         "GreaterThanOrEqualToThreshold": ">=",

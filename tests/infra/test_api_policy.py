@@ -89,7 +89,10 @@ def effects(policy: Mapping[str, Any], resource: str, address: str) -> Iterator[
 def is_allowed(
     policy: Mapping[str, Any], method: str, path: str, address: str, stage: str = STAGE
 ) -> bool:
-    """Return whether the policy allows an unsigned request, by the rules of API Gateway."""
+    """Return whether the policy allows an unsigned request, by the rules of API Gateway.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html
+    """
     found = set(effects(policy, f"execute-api:/{stage}/{method}/{path}", address))
     return found == {"Allow"}
 

@@ -126,14 +126,16 @@ def secret_grants(function: Function) -> list[Grant]:
 
 
 def log_grants(function: str) -> list[Grant]:
-    """Return the grants that every function has on its own log group."""
+    """Return the grants of a function on its log group. Every function has such grants."""
     group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{STACK}-{function}:*"
     return [
         Grant(function, action, group) for action in ("logs:CreateLogStream", "logs:PutLogEvents")
     ]
 
 
-def test_every_function_is_in_the_template_with_its_handler_and_code(template: Template) -> None:
+def test_template_has_every_function_with_its_handler_code_runtime_and_architecture(
+    template: Template,
+) -> None:
     functions = template.functions
     assert set(functions) == {function.name for function in FUNCTIONS}
     for function in FUNCTIONS:
@@ -182,7 +184,7 @@ def test_only_lambda_may_assume_the_roles_of_the_functions(template: Template) -
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
-def test_each_invocation_by_a_queue_has_one_message_and_uses_the_alias(template: Template) -> None:
+def test_event_source_mapping_of_each_queue_has_the_expected_settings(template: Template) -> None:
     mappings = template.of_type("AWS::Lambda::EventSourceMapping")
     max_concurrency = {}
     for mapping in mappings.values():
@@ -254,7 +256,7 @@ def test_the_lock_of_the_schedule_outlives_the_function_that_holds_it(template: 
     assert seconds < LEASE_SECONDS < COMMAND_SECONDS
 
 
-def test_all_log_groups_keep_records_for_180_days_by_default(template: Template) -> None:
+def test_all_log_groups_keep_log_records_for_180_days_by_default(template: Template) -> None:
     groups = template.named("AWS::Logs::LogGroup", "LogGroupName")
     expected = {f"/aws/lambda/{STACK}-{function.name}" for function in FUNCTIONS}
     [api] = template.of_type("AWS::ApiGateway::RestApi")

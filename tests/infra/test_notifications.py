@@ -1,4 +1,4 @@
-"""Tests of alerts in the template."""
+"""Tests of the log filters and the notifications topic in the template."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_log_filter_is_created_after_its_permission(template: Template) -> Non
 
 
 def is_for(function: str, template: Template, permission: Mapping[str, Any]) -> bool:
-    """Return whether a permission allows the invocation of a function's alias."""
+    """Return whether a permission is for an alias of a function whose name ends with `function`."""
     alias = template.resources[permission["FunctionName"]["Ref"]]
     assert alias["Type"] == "AWS::Lambda::Alias"
     target = template.resources[alias["Properties"]["FunctionName"]["Ref"]]["Properties"]
@@ -75,7 +75,7 @@ def test_only_log_groups_and_the_repeats_rule_may_invoke_log_notifications(
 
 
 @pytest.mark.parametrize("level", Level)
-def test_the_log_filter_matches_the_records_that_log_notifications_mails(
+def test_the_log_filter_matches_the_log_records_that_log_notifications_mails(
     changed: Changed, level: Level
 ) -> None:
     template = changed({"LOG_NOTIFICATIONS_FILTER_LOG_LEVEL": level.name.lower()})

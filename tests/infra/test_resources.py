@@ -61,7 +61,7 @@ def test_no_synthesized_file_contains_a_secret(template_file: Path) -> None:
         assert not [name for name, value in SECRET_SETTINGS.items() if value in text], path
 
 
-def test_queues_are_encrypted_and_both_main_queues_have_dead_letter_queues(
+def test_queues_have_the_expected_types_encryption_retention_and_dead_letter_queues(
     template: Template,
 ) -> None:
     queues = template.queues
@@ -151,7 +151,7 @@ def test_queues_and_bucket_refuse_requests_without_tls(template: Template) -> No
         assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_tables_have_the_expected_keys_expiration_and_recovery(template: Template) -> None:
+def test_tables_have_the_expected_keys_billing_expiration_and_recovery(template: Template) -> None:
     tables = template.tables
     keys = {name: table["KeySchema"] for name, table in tables.items()}
     assert keys == {

@@ -13,7 +13,7 @@ SLACK_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 
 
 def found(**changes: str) -> dict[str, bool]:
-    """Return whether each weak setting among SETTINGS after `changes` is accepted, by name."""
+    """Return, by name, whether each weak setting of SETTINGS after `changes` is accepted."""
     return {
         weakness.setting: weakness.is_accepted
         for weakness in weaknesses({**SETTINGS, **changes}, None)

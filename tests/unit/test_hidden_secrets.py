@@ -72,7 +72,7 @@ def encoded(secret: str) -> Iterator[str]:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=8).map(str.strip))
-def test_redact_removes_a_hidden_secret_from_a_text_in_one_of_many_encodings(
+def test_redaction_removes_a_hidden_secret_from_a_text_in_one_of_many_encodings(
     secret: str,
 ) -> None:
     def check() -> None:

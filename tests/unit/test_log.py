@@ -108,7 +108,7 @@ def test_log_record_is_written_once_when_the_log_is_started_twice(
 
 
 @pytest.mark.parametrize(("on", "seen"), [(True, 1), (False, 0)])
-def test_debug_records_are_written_only_when_debug_is_on(
+def test_debug_log_records_are_written_only_when_debug_is_on(
     on: bool, seen: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log.start(Context())
@@ -145,7 +145,7 @@ def test_debug_records_are_written_only_when_debug_is_on(
         ("x-zm-signature: v0=SECRET", "v0=SECRET"),
     ],
 )
-def test_redact_removes_the_whole_secret_and_nothing_else(text: str, secret: str) -> None:
+def test_redaction_removes_the_whole_secret_and_nothing_else(text: str, secret: str) -> None:
     assert redact(text) == text.replace(secret, "***")
 
 
@@ -159,11 +159,11 @@ def test_redact_removes_the_whole_secret_and_nothing_else(text: str, secret: str
         '{"event": "recording.completed", "zip_id": "auto-ingest-u=="}',
     ],
 )
-def test_redact_keeps_a_text_without_secrets(text: str) -> None:
+def test_redaction_keeps_a_text_without_secrets(text: str) -> None:
     assert redact(text) == text
 
 
-def test_redact_keeps_the_rest_of_a_line_with_a_secret() -> None:
+def test_redaction_keeps_the_rest_of_a_line_with_a_secret() -> None:
     text = '{"download_token": "SECRET", "event": "recording.completed"}'
     assert redact(text) == '{"download_token": "***", "event": "recording.completed"}'
     assert redact("https://b/k?X-Amz-Signature=ff&x=1") == "https://b/k?X-Amz-Signature=***&x=1"
@@ -202,7 +202,7 @@ def test_log_record_is_json_whatever_its_values(value: object) -> None:
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters='"\\\n\r'), min_size=1))
-def test_redact_removes_a_quoted_token_whatever_its_characters(token: str) -> None:
+def test_redaction_removes_a_quoted_token_whatever_its_characters(token: str) -> None:
     assert redact(f'{{"download_token": "{token}", "a": 1}}') == (
         '{"download_token": "***", "a": 1}'
     )

@@ -26,7 +26,7 @@ def written(values: dict[Metric, float]) -> dict[str, Any]:
     return dict(json.loads(JsonFormatter().format(made)))
 
 
-def test_metric_record_declares_its_metrics() -> None:
+def test_log_record_declares_its_metrics() -> None:
     assert written(VALUES)["_aws"] == {
         "Timestamp": 1795545000250,
         "CloudWatchMetrics": [
@@ -42,13 +42,13 @@ def test_metric_record_declares_its_metrics() -> None:
     }
 
 
-def test_metric_record_has_the_values_of_its_metrics() -> None:
+def test_log_record_has_the_values_of_its_metrics() -> None:
     line = written(VALUES)
     assert (line["BytesTransferred"], line["TransferRate"]) == (12_345_678.0, 41.5)
     assert line["message"] == "Copied"
 
 
-def test_metric_record_declares_only_metrics_with_a_value() -> None:
+def test_log_record_declares_only_metrics_with_a_value() -> None:
     line = written({Metric.BYTES_TRANSFERRED: 0.0})
     [directive] = line["_aws"]["CloudWatchMetrics"]
     assert [metric["Name"] for metric in directive["Metrics"]] == ["BytesTransferred"]

@@ -128,7 +128,7 @@ def test_version_of_opencast_is_none_when_its_answer_is_unreadable(content: Any)
     assert opencast.version() is None
 
 
-def test_time_zone_is_refused_when_its_name_is_only_the_first_part_of_a_name() -> None:
+def test_time_zone_is_refused_when_its_name_is_incomplete() -> None:
     with pytest.raises(SettingsError, match="'America' is no IANA time zone"):
         zone_of("America")
 

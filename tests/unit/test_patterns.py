@@ -22,7 +22,10 @@ from tests.fuzz.target import Finding
 
 LENGTH = 256 * 1024
 MAX_SECONDS = 60.0
-"""Limit for one pattern and one text. The slowest pattern takes less than two seconds."""
+"""Limit in seconds for one pattern and one text.
+
+The slowest pattern takes less than two seconds.
+"""
 
 FOLDER = Path(ingester.__path__[0]).parent
 FUNCTIONS = [path.stem for path in FOLDER.glob("*.py")]

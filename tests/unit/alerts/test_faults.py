@@ -66,7 +66,9 @@ def test_log_record_belongs_to_no_fault_when_its_level_is_below_the_minimum() ->
     assert len(faults_in([below], "zoom-webhook", Level.WARNING)) == 1
 
 
-def test_shape_of_a_log_message_has_placeholders_for_ids_times_and_numbers() -> None:
+def test_shape_of_a_log_message_is_truncated_and_has_placeholders_for_ids_times_and_numbers() -> (
+    None
+):
     assert shape_of("attempt 3 of 12, next try at 2026-10-14T18:30:00Z") == (
         "attempt # of #, next try at #"
     )

@@ -1,4 +1,4 @@
-"""Lines of a log: records of our code, Lambda's own lines, and any other text."""
+"""Lines of a log: log records of our code, Lambda's own lines, and any other text."""
 
 from __future__ import annotations
 
@@ -54,23 +54,25 @@ def test_log_record_of_a_crash_has_the_kind_and_headline_of_the_crash(
         log_lines.PRINTED.splitlines(),
     ],
 )
-def test_log_lines_about_the_same_crash_become_one_record(lines: tuple[str, ...]) -> None:
+def test_log_lines_about_the_same_crash_become_one_log_record(lines: tuple[str, ...]) -> None:
     [record] = records_of([line_of("INFO"), *lines, line_of("INFO")])[1:2]
     assert record.crash
     assert len(records_of(lines)) == 1
 
 
-def test_crashes_of_two_invocations_become_two_records() -> None:
+def test_crashes_of_two_invocations_become_two_log_records() -> None:
     other = log_lines.TIMED_OUT.replace(REQUEST[:8], "00000000")
     records = records_of([log_lines.TIMED_OUT, other])
     assert [record.crash for record in records] == ["timed out"] * 2
 
 
-def test_routine_lines_of_lambda_become_no_records() -> None:
+def test_routine_lines_of_lambda_become_no_log_records() -> None:
     assert records_of([*log_lines.ROUTINE, "", "\n", "  "]) == []
 
 
-def test_log_line_that_is_not_a_record_gets_the_level_that_its_text_names_or_else_info() -> None:
+def test_log_line_that_is_not_a_log_record_gets_the_level_that_its_text_names_or_else_info() -> (
+    None
+):
     lines = ["moov: ERROR at 12", "CRITICAL disk", "a WARNING", "ERRORS are no level", "hm"]
     assert [record.level.name for record in records_of(lines)] == [
         "ERROR",

@@ -215,7 +215,7 @@ def test_mail_about_a_timeout_names_its_possible_consequence(function: str, said
     assert said in mail(log_lines.TIMED_OUT, function=function).body
 
 
-def test_commands_in_a_mail_name_the_recording_when_it_is_known() -> None:
+def test_commands_in_a_mail_name_the_recording_when_the_recording_is_known() -> None:
     with log.context(uuid="/a b=="):
         line = line_of("ERROR", "AWS failed.")
     assert "`invoke exec.pipeline '/a b=='`" in mail(line, function="zoom-webhook").body

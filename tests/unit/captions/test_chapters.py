@@ -47,7 +47,10 @@ def items(*starts: object) -> list[dict[str, object]]:
 
 
 def player(*chapters: tuple[float, float, str]) -> dict[str, Any]:
-    """Return chapters (begin, end, title) in the form that Zoom's web player gets."""
+    """Return chapters (begin, end, title) in the form that Zoom's web player gets.
+
+    Begin and end are in seconds or in milliseconds.
+    """
     found = [
         {"startTime": begin, "endTime": end, "title": title, "chapter": "What was said"}
         for begin, end, title in chapters

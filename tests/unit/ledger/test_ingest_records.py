@@ -232,7 +232,7 @@ class TestAbsence:
         ("minutes", "expected"),
         [(-1, Absence.DELETED), (0, Absence.DELETED), (1, Absence.ASKED_AGAIN)],
     )
-    def test_absent_event_that_was_shown_counts_as_asked_again_when_a_request_follows_the_post(
+    def test_absent_event_that_was_shown_counts_as_requested_again_when_a_request_follows_the_post(
         self, minutes: float, expected: Absence
     ) -> None:
         known = ingest(post(outcome=TAKEN), is_shown=True)

@@ -106,20 +106,20 @@ def lost_answer(aws: Cloud) -> Iterator[None]:
 
 
 class TestReading:
-    def test_ledger_get_returns_an_empty_record_when_there_is_no_item(self, ledger: Ledger) -> None:
+    def test_ledger_returns_an_empty_record_when_there_is_no_item(self, ledger: Ledger) -> None:
         assert ledger.get(UUID) == Record(uuid=UUID, version=0)
 
-    def test_ledger_get_reads_consistently(self, aws: Cloud, ledger: Ledger) -> None:
+    def test_ledger_reads_consistently(self, aws: Cloud, ledger: Ledger) -> None:
         with recorded(aws.recordings.meta.client, "dynamodb.GetItem") as reads:
             ledger.get(UUID)
         assert [read["ConsistentRead"] for read in reads] == [True]
 
-    def test_ledger_get_returns_the_record_that_was_written(self, ledger: Ledger) -> None:
+    def test_ledger_returns_the_record_that_was_written(self, ledger: Ledger) -> None:
         written = ledger.replace(Record(uuid=UUID), FULL)
         assert written == msgspec.structs.replace(FULL, version=1)
         assert ledger.get(UUID) == written
 
-    def test_ledger_get_returns_the_record_when_the_item_has_unknown_attributes(
+    def test_ledger_returns_the_record_when_the_item_has_unknown_attributes(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
         # A later version of this system may write more attributes.
@@ -181,7 +181,7 @@ class TestReading:
         )
     )
     @example(edited={"version": 0})
-    def test_ledger_get_returns_a_record_or_raises_ledger_unreadable_whatever_the_item_has(
+    def test_ledger_returns_a_record_or_raises_ledger_unreadable_whatever_the_item_has(
         self, aws: Cloud, ledger: Ledger, edited: dict[str, Any]
     ) -> None:
         aws.recordings.put_item(Item={"uuid": UUID, **edited})
@@ -234,7 +234,7 @@ class TestWriting:
         assert ledger.change(UUID, with_file_sent).version == 1
         assert ledger.get(UUID).notice == "by hand"
 
-    def test_ledger_replace_writes_nothing_when_the_record_has_changed(
+    def test_replacement_of_a_ledger_record_writes_nothing_when_the_record_has_changed(
         self, ledger: Ledger
     ) -> None:
         old = ledger.get(UUID)
@@ -246,7 +246,7 @@ class TestWriting:
         assert ledger.replace(current, with_notice(current, "late")) is None
         assert ledger.get(UUID).notice == "in time"
 
-    def test_ledger_replace_raises_client_error_when_dynamodb_fails(
+    def test_replacement_of_a_ledger_record_raises_client_error_when_dynamodb_fails(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
         throttled = failing(aws.recordings.meta.client, "dynamodb.UpdateItem", "Throttling")
@@ -294,7 +294,7 @@ class TestConflicts:
         assert (record.version, record.request("z").sent) == (1, ("a",))
         assert ledger.get(UUID) == record
 
-    def test_ledger_replace_returns_none_when_the_answer_to_its_write_was_lost(
+    def test_replacement_of_a_ledger_record_returns_none_when_the_answer_to_its_write_was_lost(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
         # The caller has to check whether its own write has changed the record.
@@ -306,7 +306,7 @@ class TestConflicts:
 class TestNoting:
     """Tests of `change_or_log`, which logs a failure of AWS or of the ledger."""
 
-    def test_ledger_change_or_log_writes_the_change(self, ledger: Ledger) -> None:
+    def test_ledger_change_that_tolerates_failures_writes_the_change(self, ledger: Ledger) -> None:
         ledger.change_or_log(UUID, with_file_sent)
         assert ledger.get(UUID).request("z").is_sent
 
@@ -319,7 +319,7 @@ class TestNoting:
             LedgerUnreadable("It can't be read."),
         ],
     )
-    def test_ledger_change_or_log_logs_a_failure_and_does_not_raise_the_failure(
+    def test_ledger_change_that_tolerates_failures_logs_a_failure_and_does_not_raise_it(
         self, ledger: Ledger, error: Exception, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(_: Record) -> Record:
@@ -330,7 +330,7 @@ class TestNoting:
         assert logged.levelno == logging.WARNING
         assert logged.getMessage().startswith("The ledger isn't written. ")
 
-    def test_ledger_change_or_log_raises_an_error_that_is_not_a_failure_of_the_ledger(
+    def test_ledger_change_that_tolerates_failures_raises_an_error_of_another_kind(
         self, ledger: Ledger
     ) -> None:
         def stumble(_: Record) -> Record:

@@ -71,7 +71,7 @@ def as_xml(text: str) -> Answer:
 
 class TestEvents:
     @pytest.mark.parametrize("roles", [[], ["ROLE_API"], {"ROLE_ADMIN": 1}, "ROLE_ADMIN", None])
-    def test_has_event_raises_opencast_refused_when_a_user_without_role_admin_gets_404(
+    def test_check_for_an_event_raises_opencast_refused_when_a_user_without_role_admin_gets_404(
         self, opencast: Opencast, web: Web, roles: object
     ) -> None:
         web.pages = {EVENT: Answer(404), ROLES: as_json(roles)}
@@ -87,7 +87,7 @@ class TestEvents:
             opencast.has_event("mp-1")
         assert not opencast.has_event("mp-1")
 
-    def test_has_event_raises_opencast_refused_when_opencast_redirects_to_a_login_page(
+    def test_check_for_an_event_raises_opencast_refused_when_opencast_redirects_to_a_login_page(
         self, opencast: Opencast, web: Web
     ) -> None:
         login = text_answer(200, "text/html", b"<form>")
@@ -109,7 +109,7 @@ class TestIdleness:
             ("0", "true", False),
         ],
     )
-    def test_is_idle_returns_whether_opencast_counts_no_ingest_and_no_workflow(
+    def test_opencast_is_idle_exactly_when_it_counts_no_ingest_and_no_workflow(
         self, opencast: Opencast, web: Web, ingests: str, active: str, expected: bool
     ) -> None:
         web.pages = {COUNT: plain(ingests), ACTIVE: plain(active)}
@@ -124,14 +124,14 @@ class TestIdleness:
         [Answer(403), Answer(404), Answer(500), Answer(200), plain("few"), plain("\u0663")],
     )
     @pytest.mark.parametrize("path", ["count", "active"])
-    def test_is_idle_returns_none_when_opencast_gives_no_valid_answer(
+    def test_check_for_idleness_returns_none_when_opencast_gives_no_valid_answer(
         self, opencast: Opencast, web: Web, answer: Answer, path: str
     ) -> None:
         web.pages = {COUNT: plain("0"), ACTIVE: plain("false")}
         web.pages[COUNT if path == "count" else ACTIVE] = answer
         assert opencast.is_idle("mp-1") is None
 
-    def test_is_idle_raises_opencast_unreachable_when_a_proxy_answers_404(
+    def test_check_for_idleness_raises_opencast_unreachable_when_a_proxy_answers_404(
         self, opencast: Opencast, web: Web
     ) -> None:
         web.pages = {COUNT: text_answer(404, "text/html", b"<h1>404</h1>")}

@@ -76,7 +76,7 @@ def segments_of(kept_files: KeptFiles) -> dict[str, list[int]]:
 
 
 def test_media_package_id_is_the_md5_of_the_recording_uuid_formatted_as_a_uuid() -> None:
-    # The expected digest is that of `printf 'u==' | md5sum`.
+    # `printf 'u==' | md5sum` prints the expected digest.
     assert media_package_id("u==") == "2f8942a4-6bac-a3ab-1d3a-6babb23927db"
 
 

@@ -22,7 +22,7 @@ def test_time_of_a_copy_counts_from_its_first_continuation() -> None:
     assert continued(UNSET, 5, NOW) == Copying(since=SINCE, stored_bytes=5)
 
 
-def test_copy_is_not_idle_when_it_has_grown() -> None:
+def test_invocation_is_not_idle_when_the_copy_has_grown() -> None:
     before = Copying(since=SINCE, stored_bytes=5, idle=2)
     after = Copying(since=SINCE, stored_bytes=6, idle=0)
     assert continued(before, 6, NOW + timedelta(hours=1)) == after

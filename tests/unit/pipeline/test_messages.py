@@ -1,4 +1,4 @@
-"""Encoding and decoding of download and upload messages, also of earlier or malformed ones."""
+"""Encoding and decoding of download and upload messages, also of earlier or malformed messages."""
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ def test_kind_of_a_file_does_not_depend_on_the_case_of_its_type() -> None:
         ("", False),
     ],
 )
-def test_is_uuid_accepts_exactly_the_texts_that_a_message_accepts_as_uuid(
+def test_check_of_a_uuid_accepts_exactly_the_texts_that_a_message_accepts_as_uuid(
     text: str, expected: bool
 ) -> None:
     assert messages.is_uuid(text) is expected

@@ -40,7 +40,7 @@ def test_received_message_has_the_fields_of_its_record_in_the_lambda_event() -> 
     assert message.first_received == datetime(2018, 4, 9, 0, 0, 0, 1000, tzinfo=UTC)
 
 
-def test_time_of_the_first_receive_is_none_when_the_record_lacks_it() -> None:
+def test_time_of_the_first_receive_is_none_when_the_lambda_event_lacks_it() -> None:
     attributes = {"ApproximateReceiveCount": "3"}
     assert received_of(RECORD | {"attributes": attributes}).first_received is None
 

@@ -132,7 +132,7 @@ def test_check_of_reconcile_has_a_problem_when_the_last_run_is_old_or_failed(
         ("2026-09-14", datetime(2026, 9, 14, tzinfo=UTC)),
     ],
 )
-def test_reconcile_by_an_operator_may_start_30_days_back(text: str, start: datetime) -> None:
+def test_search_of_an_operator_may_start_30_days_back(text: str, start: datetime) -> None:
     assert since_of(text, NOW) == start
 
 

@@ -19,7 +19,7 @@ def table(aws: Cloud) -> ReconcileState:
     return ReconcileState(aws.recordings)
 
 
-def test_state_of_reconcile_is_none_before_the_first_run(table: ReconcileState) -> None:
+def test_reconcile_item_does_not_exist_before_the_first_run(table: ReconcileState) -> None:
     assert table.get() is None
 
 

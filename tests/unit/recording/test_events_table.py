@@ -19,7 +19,7 @@ def test_recording_events_are_kept_for_120_days_in_the_order_of_their_arrival(
     assert item["expiration"] == int(clock().timestamp()) + 120 * 86_400
 
 
-def test_append_returns_only_the_earlier_recording_events_that_can_be_read(
+def test_append_of_a_recording_event_returns_only_the_earlier_events_that_can_be_read(
     aws: Cloud, clock: Clock
 ) -> None:
     entries = [{"event": "recording.started", "timestamp": 5}, {"event": "recording.paused"}, 7]

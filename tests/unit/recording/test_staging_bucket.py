@@ -25,7 +25,7 @@ def staging(aws: Cloud) -> Staging:
 @pytest.mark.parametrize(
     ("offset", "length", "content"), [(0, 4, b"0123"), (3, 2, b"34"), (8, 50, b"89")]
 )
-def test_read_range_returns_at_most_length_bytes_from_the_offset(
+def test_read_of_a_range_returns_at_most_the_requested_bytes_from_the_offset(
     aws: Cloud, staging: Staging, offset: int, length: int, content: bytes
 ) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"0123456789")

@@ -72,7 +72,7 @@ def test_container_keeps_the_old_dependencies_for_another_300_seconds_when_aws_f
     assert container() == 2
 
 
-def test_rebuild_sparingly_builds_at_most_once_in_ten_seconds(
+def test_sparing_rebuild_builds_dependencies_at_most_once_in_ten_seconds(
     building: Building, container: Container[int]
 ) -> None:
     assert [
@@ -92,7 +92,7 @@ def test_rebuild_sparingly_builds_at_most_once_in_ten_seconds(
     assert container() == 4
 
 
-def test_rebuild_sparingly_builds_nothing_for_ten_seconds_after_a_build_failed(
+def test_sparing_rebuild_builds_nothing_for_ten_seconds_after_a_build_failed(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -104,7 +104,7 @@ def test_rebuild_sparingly_builds_nothing_for_ten_seconds_after_a_build_failed(
     assert container.rebuild_sparingly() == 2
 
 
-def test_container_reuses_parts_of_the_old_dependencies(building: Building) -> None:
+def test_container_carries_over_values_of_the_old_dependencies(building: Building) -> None:
     container = Container(building, 300, building.clock, lambda old, new: 10 * old + new)
     assert [container(), container.rebuild_sparingly(), container.rebuild_or_none()] == [1, 12, 123]
     building.now = 300

@@ -38,7 +38,7 @@ from tests.neighbours import web_server
         ("255.255.255.255", False),
     ],
 )
-def test_is_public_is_true_only_for_ip_addresses_that_can_be_on_the_internet(
+def test_ip_address_is_public_only_when_it_can_be_on_the_internet(
     address: str, public: bool
 ) -> None:
     assert is_public(address) is public

@@ -316,16 +316,20 @@ class TestNextMessage:
         backlog = site.source().queue.backlog()
         return backlog.waiting + backlog.in_flight + backlog.delayed
 
-    def test_process_next_returns_none_when_the_queue_is_empty(self, site: Site) -> None:
+    def test_processing_the_next_message_returns_none_when_the_queue_is_empty(
+        self, site: Site
+    ) -> None:
         assert site.worker().process_next() is None
 
     @pytest.mark.usefixtures("waiting")
-    def test_process_next_deletes_the_message_when_its_outcome_is_done(self, site: Site) -> None:
+    def test_processing_the_next_message_deletes_the_message_when_its_outcome_is_done(
+        self, site: Site
+    ) -> None:
         assert site.worker().process_next() == Done()
         assert self.left(site) == 0
 
     @pytest.mark.usefixtures("waiting")
-    def test_process_next_leaves_the_message_on_the_queue_when_it_has_to_be_retried(
+    def test_processing_the_next_message_leaves_it_on_the_queue_when_it_has_to_be_retried(
         self, site: Site
     ) -> None:
         site.fail_with(ZoomUnreachable("Not now."))
@@ -334,7 +338,7 @@ class TestNextMessage:
         assert site.sent() == []
 
     @pytest.mark.usefixtures("waiting")
-    def test_process_next_sends_a_changed_message_again_when_it_has_to_be_retried(
+    def test_processing_the_next_message_sends_a_changed_message_when_it_has_to_be_retried(
         self, site: Site
     ) -> None:
         site.fail_with(ZoomUnreachable("Not now."))

@@ -335,7 +335,7 @@ def test_sheets_client_times_out_when_google_is_silent(google_server: Google, as
         ask(seconds=0.2)
 
 
-def test_sheets_client_refuses_an_answer_of_more_than_32_mb(
+def test_sheets_client_refuses_an_answer_of_more_than_32_mib(
     google_server: Google, ask: Ask
 ) -> None:
     google_server.answers(tabs([["x" * (LARGEST_ANSWER + 1)]]))

@@ -67,13 +67,13 @@ def found(local: str, *classes: ScheduledClass, buffer: int = BUFFER) -> Schedul
         ("U", "23:50", "2026-11-24T00:05:00", False),
     ],
 )
-def test_match_finds_a_scheduled_class_within_the_buffer_only(
+def test_schedule_match_finds_a_scheduled_class_within_the_buffer_only(
     day: str, time: str, local: str, matches: bool
 ) -> None:
     assert (found(local, a_class(day, time)) is not None) is matches
 
 
-def test_match_uses_local_time_before_and_after_daylight_saving_ends() -> None:
+def test_schedule_match_uses_local_time_before_and_after_daylight_saving_ends() -> None:
     # Daylight saving ends in US/Eastern on 2026-11-01, which moves 10:00 from 14:00Z to 15:00Z.
     ten = meeting(a_class("F", "10:00"))
     before = datetime(2026, 10, 30, 14, 0, tzinfo=UTC)
@@ -83,14 +83,14 @@ def test_match_uses_local_time_before_and_after_daylight_saving_ends() -> None:
     assert match(ten, after - timedelta(hours=1), EASTERN, BUFFER) is None
 
 
-def test_match_finds_a_scheduled_class_in_both_hours_that_the_clock_repeats() -> None:
+def test_schedule_match_finds_a_scheduled_class_in_both_hours_that_the_clock_repeats() -> None:
     # In US/Eastern, 01:30 on 2026-11-01 is both 05:30Z and 06:30Z.
     night = meeting(a_class("U", "1:30"))
     for hour in (5, 6):
         assert match(night, datetime(2026, 11, 1, hour, 30, tzinfo=UTC), EASTERN, BUFFER)
 
 
-def test_match_finds_the_nearest_of_several_scheduled_classes() -> None:
+def test_schedule_match_finds_the_nearest_of_several_scheduled_classes() -> None:
     early, late = a_class("M", "10:00", "early"), a_class("M", "10:40", "late")
     assert found("2026-11-23T10:18:00", early, late) == early
     assert found("2026-11-23T10:22:00", early, late) == late
@@ -100,7 +100,7 @@ def test_match_finds_the_nearest_of_several_scheduled_classes() -> None:
 @pytest.mark.parametrize(
     "broken", [{"day": "X", "time": "9:30"}, {"day": "M", "time": "half past nine"}]
 )
-def test_match_skips_a_scheduled_class_that_cannot_be_read(
+def test_schedule_match_skips_a_scheduled_class_that_cannot_be_read(
     broken: dict[str, str],
 ) -> None:
     good = a_class("M", "9:30")
@@ -108,20 +108,22 @@ def test_match_skips_a_scheduled_class_that_cannot_be_read(
 
 
 @pytest.mark.parametrize("day", ["", "MT", "TW", "m"])
-def test_match_skips_a_scheduled_class_whose_day_is_none_of_the_day_letters(day: str) -> None:
+def test_schedule_match_skips_a_scheduled_class_whose_day_is_none_of_the_day_letters(
+    day: str,
+) -> None:
     for local in ("2026-11-23T10:00:00", "2026-11-24T10:00:00"):
         assert found(local, a_class(day, "10:00")) is None
 
 
 @pytest.mark.parametrize("time", ["25:00", "24:00", "-1:30", "9:60", "9:-5"])
-def test_match_skips_a_scheduled_class_whose_time_is_out_of_range(time: str) -> None:
+def test_schedule_match_skips_a_scheduled_class_whose_time_is_out_of_range(time: str) -> None:
     monday = datetime(2026, 11, 23, tzinfo=EASTERN)
     week = [monday + timedelta(minutes=20 * step) for step in range(7 * 72)]
     row = meeting(a_class("W", time))
     assert [start for start in week if match(row, start, EASTERN, BUFFER)] == []
 
 
-def test_match_finds_nothing_in_a_meeting_without_scheduled_classes() -> None:
+def test_schedule_match_finds_nothing_in_a_meeting_without_scheduled_classes() -> None:
     assert found("2026-11-23T10:00:00") is None
 
 
@@ -150,7 +152,7 @@ def test_scheduled_class_with_a_source_does_not_get_the_course_of_another_schedu
     st.integers(-90, 90),
     st.integers(1, 60),
 )
-def test_match_finds_a_scheduled_class_exactly_when_it_begins_within_the_buffer(
+def test_schedule_match_finds_a_scheduled_class_exactly_when_it_begins_within_the_buffer(
     day: str, minute: int, offset: int, buffer: int
 ) -> None:
     scheduled = a_class(day, f"{minute // 60}:{minute % 60:02d}")

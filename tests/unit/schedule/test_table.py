@@ -60,7 +60,7 @@ def test_schedule_table_reads_more_than_one_page(aws: Cloud) -> None:
 
 
 def test_scans_of_the_schedule_table_are_strongly_consistent(aws: Cloud) -> None:
-    # An import that read an older state of the table would restore that state.
+    # An import that read outdated rows would restore the outdated rows.
     table = ScheduleTable(aws.schedule)
     long = ScheduledClass(day="M", time="9:30", title="x" * 300_000)
     table.apply([meeting(str(number), long) for number in range(5)], [])

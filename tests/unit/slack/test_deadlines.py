@@ -1,4 +1,7 @@
-"""Deadlines of an answer to Slack, which allows three seconds."""
+"""Deadlines of an answer to Slack, which allows three seconds.
+
+https://docs.slack.dev/interactivity/implementing-slash-commands
+"""
 
 from __future__ import annotations
 

@@ -72,13 +72,13 @@ class TestEverySituation:
         idle = NOTHING_TO_DO | {Situation.ALREADY_IN_OPENCAST}
         assert bool(example(situation).lecturer) is (situation not in idle)
 
-    def test_phrase_for_lecturers_names_an_operator_when_a_person_has_to_act(
+    def test_phrase_for_lecturers_names_an_operator_exactly_when_a_person_has_to_act(
         self, situation: Situation
     ) -> None:
         has_to_look = "an operator has to look" in example(situation).lecturer
         assert has_to_look is (situation in NEEDS_ATTENTION)
 
-    def test_mail_says_that_an_ingest_needs_attention_when_a_person_has_to_act(
+    def test_mail_says_that_an_ingest_needs_attention_exactly_when_a_person_has_to_act(
         self, situation: Situation
     ) -> None:
         needs_you = (
@@ -262,7 +262,9 @@ def test_phrase_for_producers_says_in_plain_words_what_to_do(
     assert (words.producer, words.can_request) == (producer, can_request)
 
 
-def test_advice_on_a_superseded_ingest_names_the_series_in_opencast_when_known() -> None:
+def test_advice_on_a_superseded_ingest_names_the_series_in_opencast_when_the_series_is_known() -> (
+    None
+):
     _, failed, later = EXAMPLES_WITH_OTHERS[0]
     known = msgspec.structs.replace(later, oc_series_id="S")
     expected = "Nothing to do: another request brought the recording into Opencast, series S."

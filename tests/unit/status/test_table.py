@@ -207,7 +207,9 @@ def test_course_is_removed_from_a_row_when_another_series_is_written(status: Sta
     assert course() == ""
 
 
-def test_status_note_writes_the_notice_and_the_reason(status: StatusTable, aws: Cloud) -> None:
+def test_write_of_a_notice_sets_the_notice_and_the_reason_of_a_row(
+    status: StatusTable, aws: Cloud
+) -> None:
     status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, subject=SUBJECT))
     status.note(ZIP_ID, "It is gone")
     row = status.get(ZIP_ID)
@@ -230,7 +232,7 @@ def test_write_of_a_notice_raises_an_error_when_there_is_no_row(
 class TestExplaining:
     """A later explanation of a row's state."""
 
-    def test_explain_replaces_the_reason_when_the_row_is_in_the_given_state(
+    def test_explanation_of_a_state_replaces_the_reason_when_the_row_is_in_the_given_state(
         self, status: StatusTable, aws: Cloud, clock: Clock
     ) -> None:
         status.write(ZIP_ID, StatusChange(State.SENT_TO_OPENCAST, subject=SUBJECT))
@@ -243,14 +245,16 @@ class TestExplaining:
         }
 
     @pytest.mark.parametrize("state", [State.UPLOADER_RECEIVED, State.IGNORED])
-    def test_explain_keeps_the_reason_when_the_row_is_in_none_of_the_given_states(
+    def test_explanation_of_a_state_keeps_the_reason_when_the_row_is_in_none_of_the_given_states(
         self, status: StatusTable, state: State
     ) -> None:
         status.write(ZIP_ID, StatusChange(state, "as it was", subject=SUBJECT))
         status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file")
         assert reason(status) == (str(state), "as it was")
 
-    def test_explain_creates_no_status_row(self, status: StatusTable, aws: Cloud) -> None:
+    def test_explanation_of_a_state_creates_no_status_row(
+        self, status: StatusTable, aws: Cloud
+    ) -> None:
         status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file")
         assert not aws.rows()
 
@@ -258,14 +262,14 @@ class TestExplaining:
 class TestReporting:
     """Reports of states, which must not stop the work when AWS fails."""
 
-    def test_report_writes_the_status_row(self, status: StatusTable) -> None:
+    def test_report_of_a_state_writes_the_status_row(self, status: StatusTable) -> None:
         written = status.report(ZIP_ID, StatusChange(State.IGNORED, "why", subject=SUBJECT))
         assert written
         assert written.is_change
         assert reason(status) == ("IGNORED", "why")
 
     @pytest.mark.parametrize("code", ["Throttling", "ResourceNotFoundException"])
-    def test_report_and_explain_log_a_warning_when_aws_fails(
+    def test_report_and_explanation_of_a_state_log_a_warning_when_aws_fails(
         self, aws: Cloud, status: StatusTable, caplog: pytest.LogCaptureFixture, code: str
     ) -> None:
         with failing(aws.status.meta.client, "dynamodb.UpdateItem", code):
@@ -285,7 +289,7 @@ class TestReporting:
         with failure, pytest.raises(ClientError):
             status.write(ZIP_ID, StatusChange(State.IGNORED, subject=SUBJECT))
 
-    def test_report_raises_type_error_when_an_argument_has_the_wrong_type(
+    def test_report_of_a_state_raises_type_error_when_an_argument_has_the_wrong_type(
         self, status: StatusTable
     ) -> None:
         with pytest.raises(TypeError):
@@ -410,7 +414,7 @@ def test_status_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
     assert row.steps_left_out == 46 - 40
     assert (row.state, row.reason) == (State.DOWNLOADER_FAILED, reasons[-1])
     assert len(json.dumps(aws.rows()[ZIP_ID], ensure_ascii=False).encode()) < 100_000
-    # A full list of steps is written by another expression, which needs the same condition.
+    # Another expression writes a full list of steps, and needs the same condition.
     assert not status.write(ZIP_ID, StatusChange(State.SENT_TO_DOWNLOADER))
     assert status.get(ZIP_ID) == row
 

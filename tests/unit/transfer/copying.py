@@ -58,7 +58,7 @@ def skip_wait(stop: threading.Event, _: float) -> bool:
 
 
 def until_stopped(stop: threading.Event, _: float) -> bool:
-    """Wait for at most ten seconds until the copy is cancelled, and return whether it was."""
+    """Wait at most ten seconds for a cancellation. Return whether the copy is cancelled."""
     return stop.wait(10)
 
 

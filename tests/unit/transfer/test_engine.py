@@ -96,7 +96,8 @@ class TestWhole:
     def test_engine_needs_less_than_16_mib_of_memory_for_a_large_file(
         self, copying: Copying
     ) -> None:
-        # For each of the four connections, the engine holds a chunk, and each peer up to 1 MiB.
+        # For each of the four connections, the engine holds a chunk, and each peer holds up to
+        # 1 MiB.
         copying.zoom.configure(replace(ZOOM, files={"talk": 64 * MIB}))
         copying.s3.configure(replace(S3, mode="discard"))
         tracemalloc.start()

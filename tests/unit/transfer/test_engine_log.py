@@ -137,7 +137,8 @@ class TestContext:
     def test_log_records_of_all_threads_name_the_recording(
         self, copying: Copying, lines: Lines
     ) -> None:
-        # Records come from parts that restart, from ranges that continue, and from the main thread.
+        # Log records come from parts that restart, from ranges that continue, and from the main
+        # thread.
         copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(kind="rst", request=3),)))
         copying.s3.configure(replace(S3, faults=(S3Fault(kind="status", nth=2),)))
         with log.context(uuid="u==", zip_id="auto-ingest-u=="):

@@ -90,7 +90,7 @@ def begin_all(file: FileCopy, *, parts: bool = True) -> list[str]:
 
 
 def opened(file: FileCopy, plan: Plan | AlreadyThere) -> FileCopy:
-    """Start the first task of a file, finish the task with `plan`, and return the file."""
+    """Check that only the task `plan` starts, finish the task with `plan`, and return the file."""
     assert begin_all(file) == ["plan"]
     if isinstance(plan, Plan):
         file.worker.plans.append(plan)
@@ -239,7 +239,7 @@ class TestFailures:
         with pytest.raises(AwsFailed, match=text):
             raise file.error
 
-    def test_finish_task_raises_an_unexpected_error(self) -> None:
+    def test_unexpected_error_of_a_task_is_raised_when_the_task_is_finished(self) -> None:
         file = opened(file_copy(), plan_for(1000))
         file.next_task()
         with pytest.raises(ZeroDivisionError):
@@ -359,7 +359,7 @@ class TestProperties:
         assert opened(file_copy(), AlreadyThere(KEY, 5)).stored == 5
 
     @pytest.mark.parametrize("size", [SIZE, None])
-    def test_was_completed_is_true_only_when_the_next_run_can_recognize_the_object(
+    def test_copy_counts_as_completed_only_when_the_next_run_can_recognize_the_object(
         self, size: int | None
     ) -> None:
         file = file_copy()
@@ -373,7 +373,7 @@ class TestProperties:
         file.finish_task(COPIED, None)
         assert file.was_completed == (size is not None)
 
-    def test_was_completed_is_false_when_the_object_existed_before(self) -> None:
+    def test_copy_does_not_count_as_completed_when_the_object_existed_before(self) -> None:
         file = opened(file_copy(), AlreadyThere(KEY, 5))
         begin_all(file)
         file.finish_task(COPIED, None)

@@ -92,7 +92,7 @@ class TestComplete:
         at = index_first.index(b"mdat") - 4
         assert inspected(index_first[:at] + bytes(4) + index_first[at + 4 :]).seconds == 20
 
-    def test_inspect_reads_less_than_2_mib_of_a_large_file(self, whole: bytes) -> None:
+    def test_inspection_reads_less_than_2_mib_of_a_large_file(self, whole: bytes) -> None:
         # The file has a box of over 512 MiB, whose length is a 64-bit number, and then an index.
         at = whole.index(b"mdat") - 4
         length = int.from_bytes(whole[at : at + 4], "big")

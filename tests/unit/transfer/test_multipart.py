@@ -71,7 +71,7 @@ class TestSend:
         assert s3.uploads() == []
         assert s3.stats().rejected == {}
 
-    def test_send_returns_the_stored_part_with_length_etag_and_crc32(
+    def test_sending_a_part_returns_the_stored_part_with_length_etag_and_crc32(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         upload = bucket.begin(TALK)
@@ -144,7 +144,7 @@ class Altered(urllib3.PoolManager):
 
 class TestSendFails:
     @pytest.mark.parametrize("body", [True, False], ids=["on the way", "in S3"])
-    def test_send_raises_aws_failed_when_the_bytes_or_the_checksum_change(
+    def test_sending_a_part_raises_aws_failed_when_the_bytes_or_the_checksum_change(
         self, s3: S3Peer, client: S3Client, body: bool
     ) -> None:
         with Altered(body=body) as connections:
@@ -157,7 +157,7 @@ class TestSendFails:
         assert upload.stored == {}
         assert numbers(s3) == ([] if body else [1])
 
-    def test_send_raises_aws_failed_when_the_signature_is_wrong(
+    def test_sending_a_part_raises_aws_failed_when_the_signature_is_wrong(
         self, s3: S3Peer, client: S3Client, http: urllib3.PoolManager
     ) -> None:
         signing = Signing(KNOWN.access_key, "other", KNOWN.token)
@@ -167,7 +167,7 @@ class TestSendFails:
         assert not isinstance(raised.value, SlowDown)
         assert numbers(s3) == []
 
-    def test_send_raises_the_error_of_the_source_and_can_be_repeated(
+    def test_sending_a_part_raises_the_error_of_the_source_and_can_be_repeated(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         def chunks() -> Iterator[bytes]:
@@ -194,7 +194,7 @@ class TestSendFails:
             (404, "NoSuchUpload", UploadGone),
         ],
     )
-    def test_send_raises_the_error_for_the_code_in_the_answer_of_s3(
+    def test_sending_a_part_raises_the_error_for_the_code_in_the_answer_of_s3(
         self, s3: S3Peer, bucket: Bucket, status: int, code: str, error: type[Exception]
     ) -> None:
         faulty(s3, kind="status", status=status, code=code)
@@ -206,7 +206,7 @@ class TestSendFails:
         assert (upload.stored, numbers(s3)) == ({}, [])
 
     @pytest.mark.parametrize("moment", ["before", "middle"])
-    def test_send_raises_slow_down_when_s3_answers_503_before_the_whole_part_is_sent(
+    def test_sending_a_part_raises_slow_down_when_s3_answers_503_before_the_whole_part_is_sent(
         self, s3: S3Peer, bucket: Bucket, moment: str
     ) -> None:
         # S3 may answer before it has read the whole part, and then stops reading.
@@ -221,7 +221,7 @@ class TestSendFails:
 
     @pytest.mark.parametrize("kind", ["rst", "fin"])
     @pytest.mark.parametrize(("moment", "kept"), [("middle", []), ("after", []), ("done", [1])])
-    def test_send_raises_aws_failed_and_can_be_repeated_when_the_connection_breaks(
+    def test_sending_a_part_raises_aws_failed_and_can_be_repeated_when_the_connection_breaks(
         self, s3: S3Peer, bucket: Bucket, kind: str, moment: str, kept: list[int]
     ) -> None:
         faulty(s3, kind=kind, moment=moment, after=5)
@@ -232,14 +232,16 @@ class TestSendFails:
         bucket.send(upload, PART, [BYTES])
         assert numbers(s3) == [1]
 
-    def test_send_raises_upload_gone_when_the_upload_does_not_exist(
+    def test_sending_a_part_raises_upload_gone_when_the_upload_does_not_exist(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         faulty(s3, kind="gone")
         with pytest.raises(UploadGone):
             bucket.send(bucket.begin(TALK), PART, [BYTES])
 
-    def test_send_raises_slow_down_when_a_proxy_answers_502(self, bucket: Bucket, web: Web) -> None:
+    def test_sending_a_part_raises_slow_down_when_a_proxy_answers_502(
+        self, bucket: Bucket, web: Web
+    ) -> None:
         web.pages = {"/k": text_answer(502, "text/html", b"<html>Bad gateway</html>")}
         with pytest.raises(SlowDown, match="answered 502"):
             bucket.send(Upload(TALK, "upload", f"{web.url}/k"), PART, [BYTES])
@@ -249,7 +251,7 @@ class TestComplete:
     @pytest.mark.parametrize(
         "changed", [{"crc32": "AAAAAA=="}, {"etag": '"other"'}, {"length": 11}, {"number": 2}]
     )
-    def test_complete_raises_client_error_when_s3_has_a_different_part(
+    def test_completion_of_an_upload_raises_client_error_when_s3_has_a_different_part(
         self, s3: S3Peer, bucket: Bucket, changed: dict[str, Any]
     ) -> None:
         upload = bucket.begin(TALK)
@@ -260,7 +262,7 @@ class TestComplete:
         assert s3.objects() == []
         assert numbers(s3) == [1]
 
-    def test_complete_raises_upload_gone_when_the_upload_does_not_exist(
+    def test_completion_of_an_upload_raises_upload_gone_when_the_upload_does_not_exist(
         self, bucket: Bucket
     ) -> None:
         upload = bucket.begin(TALK)
@@ -270,7 +272,7 @@ class TestComplete:
             bucket.complete(upload)
 
     @pytest.mark.parametrize("status", [200, 500, 503])
-    def test_complete_raises_client_error_when_s3_fails(
+    def test_completion_of_an_upload_raises_client_error_when_s3_fails(
         self, s3: S3Peer, bucket: Bucket, status: int
     ) -> None:
         # S3 reports some errors with status 200.

@@ -58,7 +58,7 @@ def failing(s3: S3Peer, operation: str, status: int, code: str) -> None:
 
 
 class TestResume:
-    def test_resume_returns_the_upload_with_its_stored_parts(
+    def test_resumption_returns_the_upload_with_its_stored_parts(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         first = begun(bucket)
@@ -78,7 +78,9 @@ class TestResume:
         assert bucket.complete(resumed) == len(BYTES)
         assert s3.body(KEY) == BYTES
 
-    def test_resume_reads_all_pages_of_uploads_and_parts(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_resumption_reads_all_pages_of_uploads_and_parts(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         # S3 returns lists of parts and uploads in pages.
         s3.configure(replace(S3, page=2))
         old = [begun(bucket, OTHERS[0]).upload_id for _ in range(3)]
@@ -90,7 +92,7 @@ class TestResume:
         assert s3.stats().operations["ListMultipartUploads"] == 2
         assert unfinished(s3) == [first.upload_id]
 
-    def test_resume_returns_the_newest_upload_and_aborts_the_older_upload(
+    def test_resumption_returns_the_newest_upload_and_aborts_the_older_upload(
         self, boto: boto3.session.Session, http: urllib3.PoolManager
     ) -> None:
         began, seconds = datetime.now(UTC), count()
@@ -105,27 +107,29 @@ class TestResume:
             assert resumed
             assert unfinished(s3) == [resumed.upload_id] == [newest.upload_id]
 
-    def test_resume_returns_none_when_there_is_no_upload(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_resumption_returns_none_when_there_is_no_upload(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         assert bucket.resume(TALK) is None
         assert s3.stats().operations == {"ListMultipartUploads": 1}
 
 
 class TestDiscard:
     @pytest.mark.parametrize("other", OTHERS, ids=["etag", "size", "recording"])
-    def test_resume_aborts_an_upload_of_another_version_or_recording(
+    def test_resumption_aborts_an_upload_of_another_version_or_recording(
         self, s3: S3Peer, bucket: Bucket, other: Destination
     ) -> None:
         begun(bucket, other)
         assert bucket.resume(TALK) is None
         assert unfinished(s3) == []
 
-    def test_resume_aborts_an_upload_without_a_mark(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_resumption_aborts_an_upload_without_a_mark(self, s3: S3Peer, bucket: Bucket) -> None:
         # Without a mark, the version of the parts is unknown.
         begun(bucket, marked=False)
         assert bucket.resume(TALK) is None
         assert unfinished(s3) == []
 
-    def test_resume_aborts_an_upload_whose_mark_has_another_content_of_the_same_length(
+    def test_resumption_aborts_an_upload_whose_mark_has_another_content_of_the_same_length(
         self, s3: S3Peer, bucket: Bucket, client: S3Client
     ) -> None:
         upload = begun(bucket, marked=False)
@@ -142,7 +146,7 @@ class TestDiscard:
         assert bucket.resume(TALK) is None
         assert unfinished(s3) == []
 
-    def test_resume_aborts_all_uploads_when_discard_all_is_true(
+    def test_resumption_aborts_all_uploads_when_discard_all_is_true(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         begun(bucket)
@@ -150,7 +154,7 @@ class TestDiscard:
         assert bucket.resume(TALK, discard_all=True) is None
         assert unfinished(s3) == []
 
-    def test_resume_keeps_uploads_of_other_keys(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_resumption_keeps_uploads_of_other_keys(self, s3: S3Peer, bucket: Bucket) -> None:
         others = [begun(bucket, replace(TALK, key=key)) for key in (f"{KEY}.txt", f"{KEY}2", "a")]
         assert bucket.resume(TALK) is None
         assert sorted(unfinished(s3)) == sorted(other.upload_id for other in others)
@@ -158,7 +162,7 @@ class TestDiscard:
 
 
 class TestLists:
-    def test_resume_returns_none_when_the_store_does_not_list_uploads(
+    def test_resumption_returns_none_when_a_store_with_the_api_of_s3_does_not_list_uploads(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         begun(bucket)
@@ -166,7 +170,7 @@ class TestLists:
         assert bucket.resume(TALK) is None
 
     @pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts"])
-    def test_resume_raises_client_error_when_s3_denies_a_list(
+    def test_resumption_raises_client_error_when_s3_denies_a_list(
         self, s3: S3Peer, bucket: Bucket, operation: str
     ) -> None:
         begun(bucket)
@@ -175,14 +179,14 @@ class TestLists:
             bucket.resume(TALK)
         assert len(unfinished(s3)) == 1
 
-    def test_resume_returns_none_when_another_run_ends_the_upload_at_the_same_time(
+    def test_resumption_returns_none_when_another_run_ends_the_upload_at_the_same_time(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         begun(bucket)
         failing(s3, "ListParts", 404, "NoSuchUpload")
         assert bucket.resume(TALK) is None
 
-    def test_resume_returns_the_upload_when_another_upload_cannot_be_aborted(
+    def test_resumption_returns_the_upload_when_another_upload_cannot_be_aborted(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         first = begun(bucket)
@@ -204,14 +208,18 @@ class TestMark:
         assert (part.number, part.size) == (MARK_NUMBER, len(TALK.mark))
         assert all(text in TALK.mark for text in (b'\\"v1\\"', b"30", KEY.encode(), b"f-1"))
 
-    def test_mark_raises_upload_gone_when_the_upload_does_not_exist(self, bucket: Bucket) -> None:
+    def test_write_of_a_mark_raises_upload_gone_when_the_upload_does_not_exist(
+        self, bucket: Bucket
+    ) -> None:
         upload = bucket.begin(TALK)
         bucket.abort(upload)
         with pytest.raises(UploadGone):
             bucket.mark(upload)
         assert not upload.is_marked
 
-    def test_mark_raises_client_error_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_write_of_a_mark_raises_client_error_when_s3_fails(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         failing(s3, "UploadPart", 403, "AccessDenied")
         with pytest.raises(ClientError, match="AccessDenied"):
             bucket.mark(bucket.begin(TALK))
@@ -279,7 +287,9 @@ class TestSizeOf:
         failing(s3, "HeadObject", 403, "AccessDenied")
         assert bucket.size_of(TALK) is None
 
-    def test_size_of_raises_client_error_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_client_error_is_raised_for_the_object_size_when_s3_fails(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         self.write_object(bucket)
         failing(s3, "HeadObject", 503, "SlowDown")
         with pytest.raises(ClientError, match="503"):

@@ -130,7 +130,7 @@ def streaming(copying: Copying) -> Harness:
 
 
 class TestPart:
-    def test_copy_part_stores_the_part_and_counts_its_bytes(self, harness: Harness) -> None:
+    def test_copy_of_a_part_stores_the_part_and_counts_its_bytes(self, harness: Harness) -> None:
         harness.part()
         assert harness.copying.begun() == [[1]]
         assert harness.worker.progress.fetched == TALK.size
@@ -389,7 +389,7 @@ class TestStream:
 
 
 class TestComplete:
-    def test_complete_returns_a_result_with_the_return_value_of_inspect(
+    def test_completion_of_a_copy_returns_a_result_with_the_return_value_of_inspect(
         self, harness: Harness
     ) -> None:
         inspected: list[tuple[str, int]] = []
@@ -406,14 +406,16 @@ class TestComplete:
         assert inspected == [(key_of("talk"), TALK.size)]
         assert harness.copying.stored() == {key_of("talk"): whole(TALK)}
 
-    def test_complete_is_not_retried_when_botocore_raises(self, harness: Harness) -> None:
+    def test_completion_of_a_copy_is_not_retried_when_botocore_raises(
+        self, harness: Harness
+    ) -> None:
         plan = harness.plan()
         harness.worker.copy_part(plan, plan.missing[0])
         harness.fault(kind="status", operation="CompleteMultipartUpload")
         with pytest.raises(ClientError, match="SlowDown"):
             harness.worker.complete(plan)
 
-    def test_mark_is_not_retried_when_botocore_raises(self, harness: Harness) -> None:
+    def test_write_of_a_mark_is_not_retried_when_botocore_raises(self, harness: Harness) -> None:
         plan = harness.plan()
         harness.fault(kind="status")
         with pytest.raises(ClientError, match="SlowDown"):

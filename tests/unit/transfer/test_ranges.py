@@ -1,4 +1,4 @@
-"""Unit tests of the reader of ranges, which continues after a failure or raises."""
+"""Unit tests of the reader of ranges, which continues after a failure or raises the failure."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ class TestEnds:
         body = harness.reader.open(0, CONTENT.size - 1)
         assert b"".join(harness.reader.chunks(body, 0, 9)) == part_of(0, 9)
 
-    def test_range_reader_ends_when_on_bytes_raises(self) -> None:
+    def test_range_reader_ends_when_the_callback_for_bytes_raises(self) -> None:
         harness = harness_of()
         stop = threading.Event()
 

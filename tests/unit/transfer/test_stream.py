@@ -210,7 +210,9 @@ class TestRetries:
 
 
 class TestEnds:
-    def test_copy_of_a_stream_ends_when_on_bytes_raises(self, streaming: Streaming) -> None:
+    def test_copy_of_a_stream_ends_when_the_callback_for_bytes_raises(
+        self, streaming: Streaming
+    ) -> None:
         def check() -> None:
             if len(streaming.lengths) == 4:
                 raise Stopped

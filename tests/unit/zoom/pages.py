@@ -68,7 +68,10 @@ class Opener:
         return self.fresh.pop(0)
 
     def expect(self, *fresh: Access) -> None:
-        """From now on, use an access that isn't fresh, and the accesses `fresh` after refusals."""
+        """Use an access that isn't fresh, and the accesses `fresh` after refusals.
+
+        Set the count of refreshes to 0.
+        """
         self.access, self.fresh, self.refreshed = Access(TOKEN), list(fresh), 0
         self.in_use = AccessInUse(self.access, self._refresh)
 
@@ -90,7 +93,7 @@ class Opener:
 
 
 def read(body: ZoomBody, length: int = 4) -> bytes:
-    """Read the rest of a body in chunks of `length` bytes, and close the body."""
+    """Return the rest of a body, read in chunks of at most `length` bytes, and close the body."""
     chunks = []
     while chunk := body.read(length):
         assert len(chunk) <= length

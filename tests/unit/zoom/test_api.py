@@ -363,7 +363,7 @@ def after(value: str, clock: Clock) -> float | None:
     return retry_after(value, clock())
 
 
-def test_retry_after_returns_seconds_for_valid_forms_and_none_for_invalid_forms(
+def test_retry_after_is_read_as_seconds_in_valid_forms_and_as_none_in_invalid_forms(
     clock: Clock,
 ) -> None:
     assert after("0", clock) == 0
@@ -376,7 +376,7 @@ def test_retry_after_returns_seconds_for_valid_forms_and_none_for_invalid_forms(
 
 
 @given(st.text(st.characters(codec="latin-1"), max_size=30))
-def test_retry_after_returns_no_negative_seconds_whatever_the_header(value: str) -> None:
+def test_retry_after_is_never_read_as_negative_seconds_whatever_the_header(value: str) -> None:
     seconds = after(value, Clock())
     assert seconds is None or seconds >= 0
 

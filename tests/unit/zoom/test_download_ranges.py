@@ -317,7 +317,7 @@ class TestFreshAccess:
     @pytest.mark.parametrize(
         ("answer", "raises"), [(PAGE, NotAFile), (Answer(401), FileGone)], ids=["page", "401"]
     )
-    def test_open_raises_the_error_of_the_answer_or_file_gone_when_the_recording_is_deleted(
+    def test_download_raises_the_error_of_the_answer_or_file_gone_when_the_recording_is_deleted(
         self, opener: Opener, web: Web, answer: Answer, raises: type[Exception]
     ) -> None:
         # After a page, a copy skips only this file, even if no fresh token is available.

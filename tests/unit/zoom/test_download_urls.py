@@ -173,7 +173,9 @@ class TestAllowedHosts:
         assert "@" not in str(parsed.netloc)
 
     @given(url=st.text(max_size=60))
-    def test_allow_returns_a_bool_whatever_the_url(self, url: str) -> None:
+    def test_download_url_is_allowed_or_rejected_without_an_error_whatever_its_text(
+        self, url: str
+    ) -> None:
         assert ZOOM.allow(url) in (True, False)
         assert host_of(url)
 

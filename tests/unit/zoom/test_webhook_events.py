@@ -122,7 +122,7 @@ def test_webhook_event_is_not_partial_when_no_field_is_missing() -> None:
     ],
     ids=["many", "long id", "long type", "many and partial"],
 )
-def test_names_of_files_of_a_webhook_event_fit_into_the_ledger_when_many_or_long(
+def test_names_of_files_of_a_webhook_event_fit_into_the_ledger_when_they_are_many_or_long(
     files: list[Json],
 ) -> None:
     webhook_event = ingest(completed(*files))
@@ -146,7 +146,7 @@ def test_names_of_files_of_a_webhook_event_fit_into_the_ledger_when_many_or_long
     ],
     ids=str,
 )
-def test_has_video_is_none_when_only_unreadable_files_of_a_webhook_event_could_be_videos(
+def test_video_of_a_webhook_event_is_unknown_when_only_unreadable_files_could_be_videos(
     files: Any, has_video: bool | None
 ) -> None:
     webhook_event = ingest(completed(recording_files=files, host_id=None))
