@@ -35,8 +35,8 @@ def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Ite
     usual = {"Timeout": found["Timeout"], "Environment": found["Environment"]}
     variables = {**found["Environment"]["Variables"], **settings}
     released = client.get_alias(FunctionName=function, Name=ALIAS)["FunctionVersion"]
-    cold_start(driver, function, Timeout=seconds, Environment={"Variables": variables})
     try:
+        cold_start(driver, function, Timeout=seconds, Environment={"Variables": variables})
         yield
     finally:
         client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=released)
