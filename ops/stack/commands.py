@@ -139,7 +139,11 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
 
 
 def functions_without_code(target: Target) -> list[Function]:
-    """Return the functions without a package in the code bucket."""
+    """Return the functions without a package in the code bucket.
+
+    Raises:
+        ClientError: STS or S3 refuses a request.
+    """
     s3, bucket = target.own_s3(), target.place.code_bucket
     return [
         function

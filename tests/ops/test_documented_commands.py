@@ -1,4 +1,4 @@
-"""Tests that documented commands exist, and that tests run those of `invoke`, with exemptions."""
+"""Tests that documented commands exist, and that a test runs each one of `invoke` or exempts it."""
 
 from __future__ import annotations
 
