@@ -188,7 +188,7 @@ def _bodies(document: Schema) -> set[str]:
 
 
 def _resolved(document: Schema, value: Schema) -> Schema:
-    """Return the part of the document to which `value` refers, or `value` itself."""
+    """Return the object of the document to which `value` refers, or `value` itself."""
     while "$ref" in value:
         found: Any = document
         for part in value["$ref"].removeprefix("#/").split("/"):

@@ -33,7 +33,7 @@ NODE_CONTROL = ("minimist", "0.0.8")
 
 DEPLOYED = "function_requirements"
 TOOLS = "requirements"
-"""The folder with the locks of tools. `DEPLOYED` has the locks of the functions."""
+"""The folder with the lock files of tools. `DEPLOYED` has the lock files of the functions."""
 
 SECONDS = 15
 """Timeout in seconds of one request by pip-audit."""
@@ -95,13 +95,13 @@ def result_of(reports: list[Report]) -> Result:
 
 
 def audit_python(root: Path, environment: Mapping[str, str]) -> Report:
-    """Audit the releases in every Python lock, and the release PYTHON_CONTROL, with pip-audit.
+    """Audit the releases in every Python lock file, and the release PYTHON_CONTROL, with pip-audit.
 
     pip-audit reads its own variables `PIP_AUDIT_…`, which may choose another service.
     """
     pins = {pin for folder in (DEPLOYED, TOOLS) for pin in locked(root, folder)}
     options = ["--format=json", "--desc=off", "--progress-spinner=off", f"--timeout={SECONDS}"]
-    # Locks are complete, so pip-audit needn't resolve or install anything.
+    # Lock files are complete, so pip-audit needn't resolve or install anything.
     command_line = [sys.executable, "-m", "pip_audit", *options, "--no-deps", "--disable-pip"]
     dependencies: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:

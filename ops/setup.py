@@ -79,7 +79,7 @@ class Step:
         self.stamp = Path(folder, STAMP)
 
     def current_stamp(self) -> "list[str]":
-        """Return the stamp of an up-to-date folder: interpreter and path, and the locks' hash."""
+        """Return an up-to-date folder's stamp: interpreter and path, and the lock files' hash."""
         digest = hashlib.sha256()
         for lock in self.locks:
             digest.update(lock.read_bytes())
@@ -276,7 +276,7 @@ def check_node() -> str:
 
 
 def _output(*command: str) -> str:
-    """Return a command's output in one line; "" if the command can't be run."""
+    """Return a command's standard output without outer spaces; "" if the command can't be run."""
     try:
         return subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout.decode().strip()
     except OSError:
@@ -390,7 +390,8 @@ def bring_up_to_date(
 ) -> bool:
     """Run the steps whose folders are out of date, and return whether there were such steps.
 
-    A lock keeps a second set-up waiting. `disk_needed` is the free disk in GB that the steps need.
+    The file lock `setup.lock` keeps a second set-up waiting. `programs` names the Python
+    and Node in the printed line. `disk_needed` is the free disk in GB that the steps need.
 
     Raises:
         SetupError: Too little disk is free, or a step failed.

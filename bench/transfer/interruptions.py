@@ -147,7 +147,7 @@ def _add_kills_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _kills(options: Options) -> bool:
-    """Measure copies that are killed, and return whether every copy arrived whole."""
+    """Measure killed copies, print a table, and return whether every copy arrived whole."""
     lines: list[Killed] = []
     with stand_ins() as peers:
         for program in programs(options.sut, options.suts):
@@ -209,7 +209,7 @@ def _add_invocations_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _invocations(options: Options) -> bool:
-    """Measure each program's copy in several invocations. Return whether every copy is whole."""
+    """Measure copies in several invocations, print a table, and return whether all are whole."""
     load = one_file(options.link_mbps * options.seconds * INVOCATIONS)
     with stand_ins() as peers:
         lines = [

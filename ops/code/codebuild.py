@@ -30,7 +30,7 @@ class Build:
     _token: dict[str, str] = field(default_factory=dict)
 
     def poll(self) -> tuple[list[str], Mapping[str, Any]]:
-        """Return the new lines to print, and the build's current state.
+        """Return the new lines to print, and CodeBuild's current description of the build.
 
         The new lines are lines of the build's log, and a line for each phase that has ended.
 

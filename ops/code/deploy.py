@@ -25,7 +25,9 @@ def releases_of(target: Target) -> Releases:
 
 
 def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
-    """Deploy this checkout's code, and return the functions whose `$LATEST` had other code.
+    """Deploy this checkout's code, and print a line for each function.
+
+    Return the functions whose `$LATEST` had other code.
 
     Raises:
         OpsError: `PACKAGE_PLATFORM` is wrong, a package can't be built or uploaded, a function

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LATEST = "$LATEST"
 
 CONFIGURATION_PARTS = ("Environment", "Timeout", "MemorySize", "Handler", "Runtime", "VpcConfig")
-"""Parts of a function's configuration that the stack's template sets and a version keeps."""
+"""Fields of a function's configuration that the stack's template sets and a version keeps."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Code:
 
     @property
     def debug(self) -> str:
-        """The value of `DEBUG`, which turns on debug records; "" for off."""
+        """The value of `DEBUG`, which turns on debug logging; "" for off."""
         return self.variables.get("DEBUG", "")
 
     def with_debug(self, value: str) -> dict[str, Any]:

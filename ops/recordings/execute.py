@@ -192,7 +192,7 @@ def resender_of(target: Target, session: requests.Session) -> Resender:
 def resend(
     sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
 ) -> tuple[MeetingRecordings, str]:
-    """Ask Zoom for a recording, print a line about the recording, and resend its webhook event.
+    """Ask Zoom for a recording, print a line about the recording, and resend the webhook event.
 
     Return the recording and the zip id.
 

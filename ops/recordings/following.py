@@ -30,7 +30,7 @@ from ops.printable import printable
 POLL_SECONDS = 2.0
 
 COPYING = "Copying"
-"""Message of the downloader's records on the progress of a copy (`transfer/engine.py`)."""
+"""Message of the downloader's log records on the progress of a copy (`transfer/engine.py`)."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Seconds between two polls of an ingest in Opencast: at first, and at most."""

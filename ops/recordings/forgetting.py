@@ -207,7 +207,7 @@ def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
 
 
 def _folder(key: str) -> str:
-    """Return the part of a key before the last slash."""
+    """Return the folder of a key: all before the last slash."""
     return key.rpartition("/")[0]
 
 

@@ -60,7 +60,7 @@ TERMINAL_COLUMNS = (
 
 @dataclass(frozen=True)
 class Listed:
-    """Ingests to print, with the diagnoses of all ingests of their recordings.
+    """Ingests to print, with the diagnoses of all ingests of the same recordings.
 
     `rows` are the ingests to print. `every` has all ingests of the same recordings, and may have
     ingests of other recordings. `links` are lines about a recording, by the recording's uuid.

@@ -43,7 +43,7 @@ def read_key(path: Path) -> GoogleKey:
 
     Raises:
         OpsError: The file can't be read, isn't a service account's key, or is too large for SSM.
-            The text repeats nothing of the file's content.
+            The error's text repeats nothing of the file's content.
     """
     text = read_text(path, "take it as Google's console saved it")
     advice = (
@@ -64,7 +64,7 @@ def read_key(path: Path) -> GoogleKey:
 
 
 def _problem(content: Any) -> str:
-    """Return the reason why a file's content isn't a service account's key; "" if it is a key."""
+    """Return the reason why a file's content isn't a service account's key; "" for a key."""
     if not isinstance(content, dict) or content.get("type") != "service_account":
         return "this has no type service_account"
     for name in FIELDS:

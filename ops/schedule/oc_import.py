@@ -23,7 +23,7 @@ from ingester.schedule.retained import UnreadRow
 from ops.command import OpsError
 
 LISTING = "series.json"
-"""The last part of the listing's address."""
+"""The end of the listing's address."""
 
 PATH = f"otherpubs/search/{LISTING}"
 CONNECT_SECONDS = 5.0
@@ -61,7 +61,7 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The host and port of the address, which become part of the scheduled classes' source."""
+        """The host and port of the address, for the scheduled classes' source."""
         return urlsplit(self.address).netloc
 
 
@@ -93,7 +93,7 @@ def endpoint_of(address: str | None, path: str, user: str, password: str) -> End
 
 
 def _parts(address: str) -> SplitResult:
-    """Return the parts of an address. The default scheme is https.
+    """Return an address split by `urlsplit`. The default scheme is https.
 
     Raises:
         OpsError: The address is malformed.

@@ -1,4 +1,4 @@
-"""`invoke secrets.…`: show the secrets' state, rotate a secret, and print the schedule's token."""
+"""`invoke secrets.…`: show which secrets are set, rotate a secret, print the schedule's token."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
     """Return a new value, from a hidden prompt on a terminal or from the one line of a pipe.
 
     Raises:
-        OpsError: The value can't be used. The text shows no part of the value.
+        OpsError: The value can't be used. The error's text doesn't show the value.
     """
     if stdin.isatty():
         try:

@@ -151,7 +151,7 @@ def functions_without_code(target: Target) -> list[Function]:
 def upload_code_and_secrets(
     target: Target, settings: Settings, functions: Sequence[Function]
 ) -> None:
-    """Build and upload the packages of `functions`, and write the secrets for a deployment.
+    """Build and upload the packages of `functions`, write the secrets, and print both results.
 
     Raises:
         OpsError: `PACKAGE_PLATFORM` is wrong, or the packages can't be built or uploaded, or
@@ -445,7 +445,7 @@ def show_deletion(target: Target, *, there: bool) -> None:
 
 
 def confirm_deletion(target: Target, *, there: bool) -> None:
-    """Ask whether to delete the stack and everything in it.
+    """Print how many messages wait, and ask whether to delete the stack and everything in it.
 
     `there` says whether the stack exists.
 

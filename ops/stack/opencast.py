@@ -56,10 +56,11 @@ class Location:
 
 
 def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
-    """Look up and cache Opencast's location, unless the settings or the cache have the location.
+    """Look up, cache and print Opencast's location, unless settings or cache have the location.
 
-    Without `OC_CLUSTER_NAME`, this function does nothing. If the place or `STACK_TYPE` is set
-    wrongly, this function does nothing either, because `load_settings` reports all wrong settings.
+    Without `OC_CLUSTER_NAME`, this function does nothing. If `STACK_TYPE` or a setting that names
+    the stack or its region is wrong, this function does nothing either, because `load_settings`
+    reports all wrong settings.
 
     Raises:
         OpsError: The location can't be found, or the cache can't be written.
@@ -161,8 +162,8 @@ def ecs_location(
     If `subnets` (OC_SUBNET_IDS) are given, no subnets are looked up.
 
     Raises:
-        OpsError: The cluster's stack or a part of the location is missing, or the host name isn't
-            valid.
+        OpsError: The cluster's stack, an export of the stack or a private subnet is missing, or the
+            host name isn't valid.
         ClientError: AWS refuses a request.
     """
     exports = _exports(cloudformation, f"opencast-ecs-{cluster}-database")

@@ -35,6 +35,7 @@ AGE_PERIOD = timedelta(minutes=15)
 """Period that is searched for the age of a queue's oldest message.
 
 SQS emits the metric every minute, but not while the queue is idle.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 """
 
 LINK = (
@@ -137,7 +138,7 @@ def pipeline_stacks(cloudformation: CloudFormationClient) -> set[str]:
 
 
 def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> Overview:
-    """Return the stack's current state, with the given `weak_settings`.
+    """Return the stack's overview, with the given `weak_settings`.
 
     Raises:
         ClientError: AWS refuses a request, and the overview has no sentence about the refusal.
@@ -421,7 +422,7 @@ def _show_outputs(found: Mapping[str, str]) -> None:
 
 
 def show_change_set(target: Target, name: str) -> None:
-    """Describe a change set by `show_changes`, or delete the change set if it has no changes.
+    """Print a change set by `show_changes`, or delete the change set if the change set is empty.
 
     Raises:
         OpsError: The change set has changes, and failed.

@@ -26,7 +26,7 @@ class ConnectionCut(Exception):
 
 
 class Counts:
-    """Counters since the last `configure`, which threads share."""
+    """Counters since the last `configure`. Threads share the counters."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
