@@ -390,8 +390,8 @@ def bring_up_to_date(
 ) -> bool:
     """Run the steps whose folders are out of date, and return whether there were such steps.
 
-    The file lock `setup.lock` keeps a second set-up waiting. `programs` names the Python
-    and Node in the printed line. `disk_needed` is the free disk in GB that the steps need.
+    The file lock `setup.lock` keeps a second set-up waiting. `programs` names the programs in the
+    printed line. `disk_needed` is the free disk in GB that the steps need.
 
     Raises:
         SetupError: Too little disk is free, or a step failed.

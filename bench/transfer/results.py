@@ -40,7 +40,7 @@ class Run(Result, frozen=True, kw_only=True, tag="run"):
         rss_mb: Peak memory in MiB.
         rss_before_mb: Peak memory before the transfer in MiB, or None without a report. 0 if the
             report lacks the memory.
-        attempts: Number of repeated requests, or None if the program doesn't count them.
+        attempts: Number of retries, or None if the program doesn't count them.
         fetched: Bytes that Zoom sent.
         problem: Reason why the run doesn't count; "" if the run counts.
         zoom, s3: Counters of the stand-ins.

@@ -168,6 +168,7 @@ class Releases:
 
         This method waits until the version is active. If nothing changed since the newest version,
         Lambda returns that version's number.
+        https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html
 
         Raises:
             ClientError: `$LATEST` has other code.

@@ -26,7 +26,10 @@ LATEST_ARRIVAL = timedelta(minutes=5)
 
 POLL_SECONDS = 2.0
 LONGEST_PATTERN = 1024
-"""FilterLogEvents' limit of filterPattern, in characters."""
+"""FilterLogEvents' limit of filterPattern, in characters.
+
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+"""
 
 LONGEST_INVOCATION = timedelta(minutes=16)
 

@@ -65,6 +65,7 @@ def view_both(target: Target, pair: QueuePair, limit: int) -> tuple[QueueView, Q
 
     Raises:
         OpsError: A queue doesn't exist.
+        ClientError: SQS refuses a request.
     """
     sqs = target.client("sqs")
     return view_queue(SqsQueue(sqs, pair.queue), limit), view_dlq(SqsQueue(sqs, pair.dlq), limit)

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 MAX_BATCH = 10
-"""SQS's limit of messages in a request, for ReceiveMessage and batches."""
+"""SQS's limit of messages in a request, for ReceiveMessage and batches.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+"""
 
 LOOK_SECONDS = 30
 """Seconds for which a view hides a message of a DLQ from other receivers."""

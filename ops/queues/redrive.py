@@ -18,6 +18,8 @@ A redrive doesn't write the ledger. When a function moves a message to the DLQ, 
 request ends. The ended request doesn't count as sent and has no counted failures, so the uploader
 accepts the message again. The uploader drops a message that another message of the request has
 superseded with more files.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
 """
 
 from __future__ import annotations

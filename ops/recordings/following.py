@@ -147,7 +147,7 @@ def _read_row(read: Callable[[], StatusRow | None], uuid: str) -> StatusRow:
 
 
 def is_followed(row: StatusRow, record: Record) -> bool:
-    """Return whether the stack follows the row's ingest in Opencast, or has followed it."""
+    """Return whether the stack follows, or has followed, the row's ingest in Opencast."""
     ingest = record.ingests.get(record.media_package_of(row.zip_id))
     return ingest is not None and ingest.following is not None
 

@@ -113,8 +113,9 @@ class Places:
         """
         record = self.ledger.get(uuid)
         zip_ids = {automated_zip_id(uuid), *record.requests}
-        # A scan also finds expired rows, which may stay for some days, and which queries of the
-        # indexes leave out.
+        # A scan also finds expired rows, which queries of the indexes leave out. DynamoDB deletes
+        # expired rows within some days:
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
         rows = [
             row_of(item)
             for item in scan(self.status)

@@ -38,7 +38,7 @@ DEFAULT_SINCE = "1d"
 def find(
     status: StatusTable, *, meeting: int | None, uuid: str, begin: datetime | None, now: datetime
 ) -> list[StatusRow]:
-    """Return the rows of a meeting, of a recording, or all rows, the newest first.
+    """Return the rows of a meeting, of a recording, of both, or all rows, the newest first.
 
     The result includes rows from before `begin`, because an older row that still waits may decide
     the verdict on a recording. Rows without a known state are left out.

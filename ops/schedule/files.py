@@ -275,7 +275,7 @@ def _course(row: Mapping[str, Any], entry: Any) -> str | None:
 
 
 def _problem(scheduled: ScheduledClass) -> str:
-    """Return the reason why a scheduled class can't be used; "" if it can be used."""
+    """Return the reason why a scheduled class can't be used; "" without a reason."""
     if len(scheduled.day) != 1 or scheduled.day not in DAYS:
         return f"day {scheduled.day[:40]!r} is none of {' '.join(DAYS)}"
     if not _TIME.fullmatch(scheduled.time):

@@ -121,7 +121,8 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     if region == "us-east-1":
         s3.create_bucket(Bucket=bucket)
     else:
-        # S3 refuses us-east-1 as a LocationConstraint, and requires any other region.
+        # S3 refuses us-east-1 as a LocationConstraint, and requires any other region:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         s3.create_bucket(
             Bucket=bucket,
             CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
@@ -451,6 +452,7 @@ def confirm_deletion(target: Target, *, there: bool) -> None:
 
     Raises:
         OpsError: The answer isn't the stack's name, or a production change isn't confirmed.
+        ClientError: SQS or CloudWatch refuses a request.
         EOFError: Nobody is at the terminal.
     """
     name = target.place.stack_name

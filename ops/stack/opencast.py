@@ -58,9 +58,9 @@ class Location:
 def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
     """Look up, cache and print Opencast's location, unless settings or cache have the location.
 
-    Without `OC_CLUSTER_NAME`, this function does nothing. If `STACK_TYPE` or a setting that names
-    the stack or its region is wrong, this function does nothing either, because `load_settings`
-    reports all wrong settings.
+    Without `OC_CLUSTER_NAME`, this function does nothing. If `STACK_TYPE` or a setting that
+    `read_place` reads is wrong, this function does nothing either, because `load_settings` reports
+    all wrong settings.
 
     Raises:
         OpsError: The location can't be found, or the cache can't be written.

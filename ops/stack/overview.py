@@ -426,6 +426,7 @@ def show_change_set(target: Target, name: str) -> None:
 
     Raises:
         OpsError: The change set has changes, and failed.
+        ClientError: CloudFormation refuses to describe the change set.
     """
     cloudformation = target.client("cloudformation")
     stack = target.place.stack_name
