@@ -48,7 +48,7 @@ ERROR_ADVICE: Mapping[type[Exception], str] = {
     NoConnection: "{}: check the network, the proxy and AWS_REGION.",
     EOFError: "There is no one to ask: set NONINTERACTIVE if nothing is to be asked.",
 }
-"""Advice for errors of libraries that an operator can fix; `{}` is the error's own text."""
+"""Advice for errors that an operator can fix, by type; `{}` is the error's own text."""
 
 
 MISSING_RIGHTS = "these credentials lack that right; docs/security.md says what operators need."

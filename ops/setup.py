@@ -218,7 +218,8 @@ def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
     Raises:
         SetupError: npm failed.
     """
-    # By default npm waits a minute before its last attempt, even without a network.
+    # By default npm waits a minute before its last attempt, even without a network:
+    # https://docs.npmjs.com/cli/using-npm/config#fetch-retry-maxtimeout
     call(
         [
             "npm",

@@ -155,6 +155,8 @@ def _configured(name: str) -> Any:
 def staging_lifetime() -> timedelta:
     """Return the time for which the staging bucket keeps files that Opencast hasn't taken.
 
+    The time comes from the shell or `.env`, or is the default.
+
     Raises:
         SettingsError: The text of `STAGING_DAYS` is wrong, or `.env` isn't UTF-8.
     """
@@ -167,7 +169,7 @@ def staging_lifetime() -> timedelta:
 def existing_target(*, needs_code: bool = False) -> Target:
     """Return the stack for a command that changes nothing.
 
-    `needs_code` is whether the command uses the functions' packages in S3.
+    `needs_code` says whether the command reads or writes the functions' packages.
 
     Raises:
         SettingsError: A setting that the command needs is missing or wrong, or `.env` isn't UTF-8.
@@ -182,6 +184,8 @@ def existing_target(*, needs_code: bool = False) -> Target:
 
 def target_to_change(*, needs_code: bool = False) -> Target:
     """Return the stack for a command that changes the stack, after `begin_change`.
+
+    For `needs_code`, see `existing_target`.
 
     Raises:
         SettingsError: A setting that the command needs is missing or wrong, or `.env` isn't UTF-8.

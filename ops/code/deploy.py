@@ -54,7 +54,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
 
 
 def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
-    """Restore each `$LATEST` for which a `debug` command left a backup, and print a line for it.
+    """Restore each `$LATEST` for which a `debug` command left a backup. Print each restored name.
 
     For errors, see `archive_of` and `restore_latest`.
     """
@@ -74,7 +74,7 @@ def show(moves: Sequence[AliasMove], alias: str) -> None:
 
 
 def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None:
-    """Deploy functions, and release the functions if `do_release`.
+    """Deploy functions. If `do_release`, release the functions, else print whether new code waits.
 
     Raises:
         SettingsError, ProfileNotFound, EOFError: See `target_to_change`.

@@ -102,7 +102,10 @@ def build(
 
 
 def build_showing(functions: Sequence[Function], platform: Platform, out: Path) -> list[Package]:
-    """Build packages of this checkout, and show progress on stderr. For errors, see `build`."""
+    """Build packages of this checkout, with progress on stderr. For errors, see `build`.
+
+    If the platform has no compiler, print that the packages have no bytecode.
+    """
     if platform.compiler is None:
         terminal.say(NO_BYTECODE)
     with terminal.working(f"Building packages: {len(functions)}"):

@@ -38,7 +38,7 @@ SENT = IN_OPENCAST | {
     State.SENT_TO_UPLOADER,
     State.UPLOADER_RECEIVED,
 }
-"""States of a request that is in the old stack's queues, or that Opencast has taken."""
+"""States of an ingest that is in the old stack's queues, or that Opencast has taken."""
 
 NO_UUID = f"{UNREADABLE}: it names no recording"
 

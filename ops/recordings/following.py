@@ -161,7 +161,7 @@ def record_of(ledger: Ledger, uuid: str) -> Record:
 
 
 def is_earlier(row: StatusRow, ingest: IngestRecord) -> bool:
-    """Return whether an ingest was posted before the followed request."""
+    """Return whether an ingest was posted before the row's request."""
     return bool(row.ingest_request_time) and ingest.posted_at < row.ingest_request_time
 
 

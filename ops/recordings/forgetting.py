@@ -113,8 +113,8 @@ class Places:
         """
         record = self.ledger.get(uuid)
         zip_ids = {automated_zip_id(uuid), *record.requests}
-        # A scan also finds expired rows, which queries of the indexes leave out. DynamoDB deletes
-        # expired rows within some days:
+        # A scan also finds expired rows, which a query by the time of the last change leaves out.
+        # DynamoDB deletes expired rows within some days:
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
         rows = [
             row_of(item)

@@ -38,10 +38,11 @@ DEFAULT_SINCE = "1d"
 def find(
     status: StatusTable, *, meeting: int | None, uuid: str, begin: datetime | None, now: datetime
 ) -> list[StatusRow]:
-    """Return the rows of a meeting, of a recording, of both, or all rows, the newest first.
+    """Return the rows with the given meeting and uuid, the newest first.
 
-    The result includes rows from before `begin`, because an older row that still waits may decide
-    the verdict on a recording. Rows without a known state are left out.
+    None stands for all meetings, and "" for all uuids. The result includes rows from before
+    `begin`, because an older row that still waits may decide the verdict on a recording. Rows
+    without a known state are left out.
     """
     if uuid:
         rows = rows_of(status, uuid, now)

@@ -53,7 +53,8 @@ def read_key(path: Path) -> GoogleKey:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        # Python refuses a number of more than 4,300 digits with a plain ValueError.
+        # Python refuses a number of more than 4,300 digits with a plain ValueError:
+        # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
         raise OpsError(f"{advice} (this is no JSON).") from None
     if problem := _problem(content):
         raise OpsError(f"{advice} ({problem}).")

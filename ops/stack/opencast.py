@@ -245,6 +245,7 @@ def subnets_behind_nat(
     """Return the subnets, sorted, whose default route leads to a NAT gateway.
 
     A subnet without a route table of its own uses the VPC's main route table.
+    https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html
     """
     own: dict[str, bool] = {}
     main = False
