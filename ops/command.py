@@ -74,7 +74,7 @@ def wants_traceback() -> bool:
 
 
 LOGGERS_WITH_SECRETS = ("boto3", "botocore", "s3transfer", "urllib3")
-"""Loggers whose debug records hold whole requests and answers, with secrets and signatures."""
+"""Loggers whose log records for debugging hold whole requests, answers, secrets and signatures."""
 
 
 def silence_request_logs() -> None:
