@@ -127,7 +127,10 @@ def _fields_table(document: Schema, schema: Schema) -> Iterator[str]:
 def _fields(
     document: Schema, schema: Schema, prefix: str = ""
 ) -> Iterator[tuple[str, Schema, bool]]:
-    """Yield (name, schema, is required) of each field, including the fields of nested objects."""
+    """Yield (name, schema, is required) of each field, including the fields of nested objects.
+
+    Each name begins with `prefix`.
+    """
     for name, field in schema.get("properties", {}).items():
         yield f"{prefix}{name}", field, name in schema.get("required", [])
         inner = field.get("items", field)

@@ -360,6 +360,8 @@ def run_all(steps: "list[Step]") -> None:
 def set_up(for_docs: bool) -> None:
     """Bring `.venv`, `.venv-cloud` and `node_modules` up to date, or only `.venv-docs`.
 
+    `for_docs` chooses `.venv-docs`.
+
     Raises:
         SetupError: The set-up failed. The text has the reason.
     """
@@ -410,7 +412,7 @@ def bring_up_to_date(
 
 
 def main() -> int:
-    """Run the set-up and return the exit code."""
+    """Run the set-up, print the reason of a failure, and return the exit code."""
     os.chdir(ROOT)
     try:
         set_up(for_docs=sys.argv[1:] == ["docs"])

@@ -54,7 +54,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
 
 
 def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
-    """Restore and name each `$LATEST` for which a `debug` command left a backup.
+    """Restore each `$LATEST` for which a `debug` command left a backup, and print each function.
 
     For errors, see `archive_of` and `restore_latest`.
     """

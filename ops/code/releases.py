@@ -167,7 +167,8 @@ class Releases:
         """Publish `$LATEST`, whose code has to be that of `expected`. Return the version's number.
 
         This method waits until the version is active. If nothing changed since the newest version,
-        Lambda returns that version's number.
+        Lambda returns that version's number. `description` is cut to Lambda's limit of 256
+        characters.
         https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html
 
         Raises:

@@ -194,7 +194,8 @@ def resend(
 ) -> tuple[MeetingRecordings, str]:
     """Ask Zoom for a recording, print a line about the recording, and resend the webhook event.
 
-    Return the recording and the zip id.
+    Return the recording and the zip id. For `series_id` and `ignore_schedule`, see
+    `Resender.send`.
 
     Raises:
         Exit: An operator pressed ^C during the call of the webhook.

@@ -137,6 +137,8 @@ def check_strength(name: str, value: str, given: Mapping[str, str]) -> None:
 def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
     """Return the value to store in SSM, given the stored value `old` ("" if there is none).
 
+    With `keep_old`, the other tokens of `old` follow `new`.
+
     Raises:
         OpsError: There is no value to replace, nothing would change, or the value is too long.
     """

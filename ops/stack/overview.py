@@ -178,7 +178,8 @@ def _each_or_problem(
 ) -> tuple[Answer, ...]:
     """Return the status of each item. Sentences about missing items are added to `problems`.
 
-    All items may be missing after a failed creation. A new function is missing until an update.
+    `ask` returns an item's status, and raises OpsError for a missing item. All items may be missing
+    after a failed creation. A new function is missing until an update.
     """
     answers = []
     for thing in things:
