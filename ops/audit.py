@@ -181,8 +181,7 @@ def audit_node(root: Path, environment: Mapping[str, str]) -> Report:
 def with_control(
     package: Mapping[str, Any], lock: Mapping[str, Any]
 ) -> dict[str, Mapping[str, Any]]:
-    """Return package.json and package-lock.json, by file name, with a package that has a known
-    vulnerability."""
+    """Return package.json and package-lock.json with NODE_CONTROL added, by file name."""
     name, version = NODE_CONTROL
     wanted = {"dependencies": {**package.get("dependencies", {}), name: version}}
     added = {"": {**lock["packages"][""], **wanted}, f"node_modules/{name}": {"version": version}}

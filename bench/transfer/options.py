@@ -15,7 +15,7 @@ class UnknownName(Exception):
 
 
 class Options(argparse.Namespace):
-    """The options of all commands. `link_mbps` and `conn_mbps` are in MB/s."""
+    """The options of all commands. `link_mbps` and `conn_mbps` are in MB/s, sizes in MB."""
 
     out: Path | None
     reps: int

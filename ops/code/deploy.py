@@ -54,7 +54,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
 
 
 def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
-    """Restore each `$LATEST` for which a `debug` command left a backup, and print each function.
+    """Restore each `$LATEST` for which a `debug` command left a backup, and print these functions.
 
     For errors, see `archive_of` and `restore_latest`.
     """

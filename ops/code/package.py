@@ -165,6 +165,9 @@ def _own_files(
     """Copy the files `own` to `folder`, and return the copies by name in the zip.
 
     The result includes the bytecode of the copied modules if the platform has a compiler.
+
+    Raises:
+        OpsError: The bytecode can't be made.
     """
     for file in own:
         copied = folder / file

@@ -1,8 +1,8 @@
 """Copy an old stack's tables into a new stack by conditional writes.
 
 Rows are copied unchanged, because this system also reads the first system's rows. Only rows of
-recording events are merged. The old stack is never written to. Each write has the condition that
-the new row hasn't changed since the decision.
+recording events are merged. The migration never writes to the old stack. Each write has the
+condition that the new row hasn't changed since the decision.
 
 **Schedule.** An existing meeting stays, because an import into the new stack is more recent.
 

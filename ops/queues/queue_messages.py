@@ -257,7 +257,7 @@ def _server_time(date: str) -> datetime:
 
 @dataclass
 class HeldMessages:
-    """Received messages of a DLQ, which stay invisible to other receivers."""
+    """Received messages of a DLQ, each hidden from other receivers for `_seconds`."""
 
     _queue: SqsQueue
     _seconds: int
@@ -291,7 +291,8 @@ class HeldMessages:
 def hold_messages(queue: SqsQueue, seconds: int) -> Iterator[HeldMessages]:
     """Yield an empty `HeldMessages` of a DLQ.
 
-    After the block, held messages that weren't deleted become available again.
+    `seconds` is the time for which a received message is hidden from other receivers. After the
+    block, held messages that weren't deleted become available again.
     """
     held = HeldMessages(queue, seconds)
     try:

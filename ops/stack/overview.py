@@ -176,7 +176,7 @@ def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> O
 def _each_or_problem(
     things: Sequence[Item], ask: Callable[[Item], Answer], problems: list[str]
 ) -> tuple[Answer, ...]:
-    """Return the status of each item. Sentences about missing items are added to `problems`.
+    """Return each existing item's status, and add sentences about missing items to `problems`.
 
     `ask` returns an item's status, and raises OpsError for a missing item. All items may be missing
     after a failed creation. A new function is missing until an update.
