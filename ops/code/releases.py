@@ -66,7 +66,10 @@ class Code:
 
 @dataclass(frozen=True)
 class AliasMove:
-    """A move of a function's alias. If `before` equals `after`, the alias wasn't moved."""
+    """A move of a function's alias from the version `before` to the version `after`.
+
+    If `before` equals `after`, the alias wasn't moved.
+    """
 
     function: Function
     before: str

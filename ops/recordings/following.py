@@ -103,7 +103,7 @@ def follow_in_opencast(
     say: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> StatusRow:
-    """Poll an ingest in Opencast until the ingest is published or no longer followed.
+    """Follow an ingest in Opencast until the ingest is published, or the stack stops following.
 
     `ask` calls the function `follow` and returns the function's answer. `say` gets problems, and
     the lines about a row in a final state. Return the last row.

@@ -63,7 +63,8 @@ class Listed:
     """Ingests to print, with the diagnoses of all ingests of the same recordings.
 
     `rows` are the ingests to print. `every` has all ingests of the same recordings, and may have
-    ingests of other recordings. `links` are lines about a recording, by the recording's uuid.
+    ingests of other recordings. `diagnoses` has the diagnoses by zip id. `links` are lines about a
+    recording, by the recording's uuid.
     """
 
     rows: Sequence[StatusRow]

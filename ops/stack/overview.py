@@ -49,8 +49,9 @@ FOLLOW = "follow the link in AWS's mail, or ask for another (docs/operations.md,
 class FunctionStatus:
     """The released version of a function, and the kinds of unreleased changes in `$LATEST`.
 
-    `made` is the version's time in UTC. `unreleased` is "", "code", "settings" or "code and
-    settings". `debug` says whether the version has debug logging on.
+    `released` is the version's number, and `made` the version's time in UTC. `unreleased` is "",
+    "code", "settings" or "code and settings". `debug` says whether the version has debug logging
+    on.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Overview:
     """The content of `stack.status`.
 
     Attributes:
+        state: CloudFormation's status of the stack.
         outputs: The values of the stack's exports by name, without the API's resource ids.
         alarms: The reasons of the alarms in the state ALARM, by name.
         mails: Whether each subscriber of the topic has confirmed, by address.
