@@ -226,7 +226,7 @@ def _stacked(row: StatusRow, listed: Listed, verdict: Verdict | None) -> tuple[s
 
 
 def say_next_steps(listed: Listed, console: Console) -> None:
-    """Print the next steps: once for recordings with the same cause, otherwise for each ingest."""
+    """Print the next steps, one step for all recordings with the same cause (`by_cause`)."""
     steps = steps_of(listed.rows, listed.diagnoses)
     # A scheduled retry needs no step, and the list has the retry's time.
     rows = [

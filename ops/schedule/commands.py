@@ -126,7 +126,7 @@ def schedule_of(target: Target) -> Table:
 
 
 def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpoint:
-    """Return the endpoint of DCE's list of scheduled classes, with the stack's user.
+    """Return the endpoint of the listing in DCE's Opencast, with the stack's user.
 
     If `address` is None, the endpoint is in the stack's own Opencast. The password comes from SSM,
     or from the settings if SSM has no password.

@@ -122,8 +122,8 @@ def fetch(endpoint: Endpoint, session: requests.Session) -> list[Any]:
     """Return every entry of the endpoint's listing.
 
     Raises:
-        OpsError: The list can't be read or is incomplete. An import replaces scheduled classes, so
-            an incomplete list would remove some of them.
+        OpsError: The listing can't be read or is incomplete. An import replaces scheduled classes,
+            so an incomplete listing would remove scheduled classes.
     """
     session.auth = HTTPDigestAuth(endpoint.user, endpoint.password)
     session.headers.update({"X-Requested-Auth": "Digest", "Accept": "application/json"})

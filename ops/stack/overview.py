@@ -99,7 +99,7 @@ class Overview:
 
     Attributes:
         state: CloudFormation's status of the stack.
-        outputs: The values of the stack's exports by name, without the API's resource ids.
+        outputs: The stack's outputs by export name, without the ids of the API's resources.
         alarms: The reasons of the alarms in the state ALARM, by name.
         mails: Whether each subscriber of the topic has confirmed, by address.
         opencast: A sentence on the access to Opencast; "" without an uploader.
@@ -207,7 +207,7 @@ def _queues(target: Target, problems: list[str]) -> tuple[QueueStatus, ...]:
 
 
 def outputs(target: Target) -> dict[str, str]:
-    """Return the stack's outputs by export name, without the resource ids for other stacks."""
+    """Return the stack's outputs by export name, without the ids of the API's resources."""
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     return _outputs(found["Stacks"][0])
 
