@@ -25,9 +25,10 @@ def releases_of(target: Target) -> Releases:
 
 
 def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
-    """Deploy this checkout's code, and print a line for each function.
+    """Build and deploy this checkout's code, and print a line for each function.
 
-    Return the functions whose `$LATEST` had other code.
+    Return the functions whose `$LATEST` had other code. Before the build, this function calls
+    `restore_all_latest`.
 
     Raises:
         OpsError: `PACKAGE_PLATFORM` is wrong, a package can't be built or uploaded, a function
@@ -104,6 +105,8 @@ def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None
 
 def release_functions(target: Target, functions: Sequence[Function], description: str) -> None:
     """Release functions, and print the moves. With a description, write the release's index.
+
+    Before the releases, this function calls `restore_all_latest`.
 
     Raises:
         ReleaseStopped: A function can't be released. The functions before that function are

@@ -254,7 +254,7 @@ def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selecti
 
 
 def redrive_dlq(pair_of: PairOf, selection: Selection, *, dry_run: bool) -> None:
-    """Redrive messages of a DLQ. In a dry run, only show the messages.
+    """Redrive messages of a DLQ, or only select messages in a dry run, and print the result.
 
     Raises:
         SettingsError: See `target_to_change` and `staging_lifetime`.

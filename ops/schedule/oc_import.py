@@ -200,7 +200,10 @@ def _read(content: Any) -> _Page:
 
 
 def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
-    """Return the listed scheduled classes as lectures. Unusable entries become skipped rows."""
+    """Return the scheduled classes of the listing's entries, and the unusable entries as problems.
+
+    `host` names the source of the scheduled classes.
+    """
     source = f"{OPENCAST_SOURCE}{host}"
     classes: list[ParsedClass] = []
     problems: list[RowProblem] = []

@@ -215,7 +215,11 @@ def check_alias(target: Target) -> None:
 
 
 def deploy_stack(*, expect_stack: bool | None) -> None:
-    """Create the stack, or change it if it exists; see `prepare` for `expect_stack`.
+    """Create the stack, or change it if it exists. If `may_ask`, ask for consent before.
+
+    This function also uploads packages that the code bucket lacks, writes the secrets, and prints
+    each step. After a change of the stack, this function releases changed settings. For
+    `expect_stack`, see `prepare`.
 
     Raises:
         SettingsError: Settings are missing or wrong.
@@ -468,7 +472,7 @@ def confirm_deletion(target: Target, *, there: bool) -> None:
 
 
 def delete_stack(target: Target, settings: Settings) -> None:
-    """Save the schedule, empty the bucket, and delete the stack itself.
+    """Save the schedule, empty the staging bucket, delete the stack itself, and print each step.
 
     Raises:
         OpsError: The schedule can't be saved, S3 refuses a deletion, or the CDK's command line is
