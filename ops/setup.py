@@ -161,7 +161,7 @@ def python_in(folder: str) -> str:
 def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
     """Fill `.venv` with the tools of developers and operators, and the local stack's programs.
 
-    Then run `ops.warm_up`.
+    If `fresh`, make the virtual environment before. At the end, run `ops.warm_up`.
 
     Raises:
         SetupError: A command of the installation failed.
@@ -183,7 +183,7 @@ def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
 
 
 def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """Fill `.venv-cloud` with only the local cloud's packages.
+    """Make `.venv-cloud` anew, with only the local cloud's packages.
 
     Functions in the local cloud can import every package of that environment.
 
@@ -200,7 +200,7 @@ def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
 
 
 def install_docs(folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """Fill `.venv-docs` with the tools that build the website of the documents.
+    """Make `.venv-docs` anew, with the tools that build the website of the documents.
 
     Raises:
         SetupError: A command of the installation failed.

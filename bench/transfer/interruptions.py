@@ -147,7 +147,10 @@ def _add_kills_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _kills(options: Options) -> bool:
-    """Measure killed copies, print a table, and return whether every copy arrived whole."""
+    """Measure killed copies, append the results to `options.out`, and print a table.
+
+    Return whether every copy arrived whole.
+    """
     lines: list[Killed] = []
     with stand_ins() as peers:
         for program in programs(options.sut, options.suts):
@@ -209,7 +212,10 @@ def _add_invocations_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _invocations(options: Options) -> bool:
-    """Measure copies in several invocations, print a table, and return whether all are whole."""
+    """Measure copies in several invocations, and print a table.
+
+    Append the results to `options.out`, and return whether every copy arrived whole.
+    """
     load = one_file(options.link_mbps * options.seconds * INVOCATIONS)
     with stand_ins() as peers:
         lines = [
