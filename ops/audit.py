@@ -192,7 +192,10 @@ def with_control(
 
 
 def node_report(vulnerabilities: Mapping[str, Any], lock: Mapping[str, Any]) -> Report:
-    """Convert npm's answer to a report. `lock` is the content of package-lock.json."""
+    """Convert the `vulnerabilities` of npm's answer to a report.
+
+    `lock` is the content of package-lock.json.
+    """
     if not vulnerabilities.get(NODE_CONTROL[0]):
         return Report("npm audit", 0, (), _missed_control(NODE_CONTROL))
     found = tuple(sorted(set(_node_vulnerabilities(vulnerabilities, lock["packages"]))))

@@ -219,8 +219,9 @@ def write_zip(
 ) -> None:
     """Write a function's zip. `files` has the files' paths by their names in the zip.
 
-    botocore's data is shortened (`content_to_ship`). `comment` is the fingerprint. The same files
-    give the same bytes, because order, times and modes are fixed.
+    botocore's data is shortened (`content_to_ship`). `comment` is the fingerprint, and `level`
+    zlib's level of compression. The same files give the same bytes, because order, times and modes
+    are fixed.
     """
     # Two commands may build the same package at the same time, so the unfinished zip's name
     # contains the process's id.

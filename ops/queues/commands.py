@@ -238,6 +238,8 @@ def check_limit(limit: int) -> None:
 def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selection:
     """Return an operator's selection of messages: without options, the first message.
 
+    `every` stands for the option `--all`.
+
     Raises:
         OpsError: More than one of the options is given, the limit is below 1, or `uuid` contains
             no uuid.
@@ -348,7 +350,9 @@ def show_redriven(
 def report_nothing(
     pair: QueuePair, selection: Selection, left: Sequence[QueueMessage], in_flight: int
 ) -> None:
-    """Print that nothing waits in the DLQ, unless messages were left there.
+    """Print that nothing waits in the DLQ, unless `left` has messages.
+
+    `in_flight` is the number of messages that another program holds.
 
     Raises:
         OpsError: A recording was selected, and no message was left.

@@ -54,8 +54,9 @@ def follow(
 ) -> StatusRow:
     """Print each change of a row until the row's ingest ends, and return the last row.
 
-    `read` returns the row. The first result of `read` has to belong to the followed request, not
-    to an earlier request. `show` gets each row but the last, to show progress.
+    `say` prints a line. `read` returns the row. The first result of `read` has to belong to the
+    followed request, not to an earlier request. `show` gets each row but the last, to show
+    progress.
 
     Raises:
         OpsError: The row can't be read or is gone.

@@ -171,6 +171,8 @@ def _without_header(parsed: ParsedSheet) -> ParsedSheet:
 def _columns(name: str, number: int, entry: Mapping[str, Any]) -> dict[str, str]:
     """Return an object's cells by the sheet's columns, without names that aren't columns.
 
+    An error's text quotes `name` and `number`, the file's name and the object's number.
+
     Raises:
         OpsError: A cell is an object, a list or a truth value.
     """

@@ -218,8 +218,8 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
     """Create the stack, or change it if it exists. If `may_ask`, ask for consent before.
 
     This function also uploads packages that the code bucket lacks, writes the secrets, and prints
-    each step. A change begins with `restore_all_latest`, and ends with the release of changed
-    settings. For `expect_stack`, see `prepare`.
+    each step. Before a change of the stack, this function calls `restore_all_latest`. After a
+    change, this function releases changed settings. For `expect_stack`, see `prepare`.
 
     Raises:
         SettingsError: Settings are missing or wrong.

@@ -96,6 +96,8 @@ def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
 def write_cache(path: Path, found: Location, cluster: str, *, is_ecs: bool, region: str) -> None:
     """Write the location and the cluster to a file in the form of `.env`.
 
+    If `is_ecs`, the file also has `STACK_TYPE=ecs`. A comment in the file names `region`.
+
     Raises:
         OpsError: The file can't be written.
     """
