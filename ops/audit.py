@@ -97,7 +97,8 @@ def result_of(reports: list[Report]) -> Result:
 def audit_python(root: Path, environment: Mapping[str, str]) -> Report:
     """Audit the releases in every Python lock file, and the release PYTHON_CONTROL, with pip-audit.
 
-    pip-audit reads its own variables `PIP_AUDIT_…`, which may choose another service.
+    Return a report. pip-audit reads its own variables `PIP_AUDIT_…`, which may choose another
+    service.
     """
     pins = {pin for folder in (DEPLOYED, TOOLS) for pin in locked(root, folder)}
     options = ["--format=json", "--desc=off", "--progress-spinner=off", f"--timeout={SECONDS}"]
@@ -161,7 +162,10 @@ def python_report(dependencies: list[Any], deployed: set[tuple[str, str]]) -> Re
 
 
 def audit_node(root: Path, environment: Mapping[str, str]) -> Report:
-    """Audit package-lock.json with `npm audit`. npm's own settings choose the registry."""
+    """Audit package-lock.json with `npm audit`, and return a report.
+
+    npm's own settings choose the registry.
+    """
     if not shutil.which("npm", path=environment.get("PATH")):
         return Report("npm audit", 0, (), "npm is not on the PATH.")
     package = json.loads((root / "package.json").read_text("utf-8"))

@@ -61,6 +61,8 @@ def set_debug(
 def publish_released(releases: Releases, function: Function, released: Code) -> AliasMove:
     """Publish `$LATEST`, which holds the released code, and move the alias to the new version.
 
+    Return the move.
+
     Raises:
         OpsError: Somebody else moved the alias meanwhile.
         ClientError: `$LATEST` has other code, or somebody else changes the alias at the same time.

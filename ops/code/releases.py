@@ -301,7 +301,7 @@ class Releases:
 def release_all(
     releases: Releases, functions: Sequence[Function], description: str
 ) -> list[AliasMove]:
-    """Release each function.
+    """Release each function, and return the moves of the alias.
 
     Raises:
         ReleaseStopped: A function can't be released. The functions before that function are
@@ -313,7 +313,7 @@ def release_all(
 def roll_back(
     releases: Releases, functions: Sequence[Function], to: str, known: Mapping[str, str]
 ) -> list[AliasMove]:
-    """Point each alias to the version that `to` names.
+    """Point each alias to the version that `to` names, and return the moves.
 
     `to` is a version's number, the name of a release (`known` has the release's versions by the
     functions' names) or a version's description. A number takes precedence over a release of the

@@ -88,7 +88,7 @@ class Traces:
 
     @property
     def is_known(self) -> bool:
-        """Whether the stack has any trace of the recording. A forgotten record is also a trace."""
+        """True if the stack has any trace of the recording. A forgotten record is also a trace."""
         found = self.record.version or self.rows or self.files or self.uploads or self.has_events
         return bool(found)
 

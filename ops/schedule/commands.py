@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import a sheet in place of the scheduled classes from the same source.
+    """Import a sheet in place of the scheduled classes from the same source. Return a report.
 
     A row that can't be read keeps its scheduled class. With `replace_all`, the sheet replaces the
     scheduled classes from every source. A dry run writes nothing.
@@ -67,7 +67,7 @@ def import_csv(
 def import_classes(
     table: Table, parsed: ParsedSheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import scheduled classes in place of those from the same source.
+    """Import scheduled classes in place of those from the same source. Return a report.
 
     A row that can't be read keeps its scheduled class. With `replace_all`, the import replaces the
     scheduled classes from every source. A dry run writes nothing.
@@ -82,7 +82,7 @@ def import_classes(
 
 
 def remove_source(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Remove the scheduled classes of `source`. A dry run writes nothing.
+    """Remove the scheduled classes of `source`, and return a report. A dry run writes nothing.
 
     Raises:
         OpsError: See `sources.remove`; or somebody else is changing the schedule.
