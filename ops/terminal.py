@@ -186,9 +186,9 @@ def show_blocks(
 ) -> None:
     """Print a title and a block for each row: the first cell, and the other cells with names.
 
-    Cells without content are left out. If a row has only two cells, the second cell's name is left
-    out. If the terminal has room, the two cells are printed beside each other, even if the second
-    cell has no content.
+    Other cells without content are left out. If a row has only two cells, the second cell's name is
+    left out. If the terminal has room, the two cells are printed beside each other, even if the
+    second cell has no content.
     """
     shown.print(Text(title, style="bold"))
     only = len(names) == 2
