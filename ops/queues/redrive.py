@@ -104,9 +104,9 @@ class Redrive:
     ) -> tuple[QueueMessage, ...]:
         """Redrive the selected messages, and call `on_redriven` with each.
 
-        A dry redrive only calls `on_redriven`. Only messages that were in the DLQ at the beginning
-        are moved, so a message that soon fails again isn't moved again and again. An error leaves
-        the remaining messages in the DLQ.
+        A dry redrive moves no message, but calls `on_redriven`. Only messages that were in the DLQ
+        at the beginning are moved, so a message that soon fails again isn't moved again and again.
+        An error leaves the remaining messages in the DLQ.
 
         Returns:
             The messages that stay and have to be reported: unreadable messages that weren't

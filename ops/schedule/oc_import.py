@@ -121,6 +121,8 @@ def _parts(address: str) -> SplitResult:
 def fetch(endpoint: Endpoint, session: requests.Session) -> list[Any]:
     """Return every entry of the endpoint's listing.
 
+    `session` gets the endpoint's user and password for digest authentication.
+
     Raises:
         OpsError: The listing can't be read or is incomplete. An import replaces scheduled classes,
             so an incomplete listing would remove scheduled classes.
