@@ -130,7 +130,10 @@ def _next_look(meeting: int | None, uuid: str) -> str:
 
 
 def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
-    """Return lines with a recording's files in Opencast and the event's link, if known."""
+    """Return lines with a recording's files in Opencast and the event's link, if known.
+
+    `opencast` is Opencast's address, or "" if the address isn't set.
+    """
     media_package = media_package_or_newest(record, verdict.ingest.zip_id)
     files = files_of_event(record, media_package)
     words = [file_words(file.name, file.seconds, file.size) for file in files]

@@ -425,7 +425,9 @@ def _show_outputs(found: Mapping[str, str]) -> None:
 
 
 def show_change_set(target: Target, name: str) -> None:
-    """Print a change set by `show_changes`, or delete the change set if the change set is empty.
+    """Print the changes of a change set, or that an update would change nothing.
+
+    An empty change set is deleted.
 
     Raises:
         OpsError: The change set has changes, and failed.
