@@ -123,7 +123,8 @@ def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
     The tags don't name the network, so the location has no network.
 
     Raises:
-        OpsError: There is no admin node, or more than one node, or the node has no valid host name.
+        OpsError: The cluster has no admin node, or several admin nodes, or the admin node has no
+            valid host name.
         ClientError: EC2 refuses the request.
     """
     pages = ec2.get_paginator("describe_instances").paginate(
