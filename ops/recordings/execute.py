@@ -192,9 +192,10 @@ def resender_of(target: Target, session: requests.Session) -> Resender:
 def resend(
     sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
 ) -> tuple[MeetingRecordings, str]:
-    """Ask Zoom for a recording, print a line about the recording, and resend its webhook event.
+    """Ask Zoom for a recording, print a line about the recording, and resend the webhook event.
 
-    Return the recording and the zip id.
+    Return the recording and the zip id. For `series_id` and `ignore_schedule`, see
+    `Resender.send`.
 
     Raises:
         Exit: An operator pressed ^C during the call of the webhook.
