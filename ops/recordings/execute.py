@@ -302,7 +302,7 @@ def _copy_lines(logs: Logs, row: StatusRow) -> list[Line]:
 
 
 def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow | None]) -> None:
-    terminal.say("Opencast has it, and is asked until it is published. (Ctrl-C only ends this.)")
+    terminal.say("Opencast has it, and is asked until it is published. (^C ends only this.)")
     client = target.client("lambda", invocation.CONFIG)
     name, alias = target.names.function(FOLLOW), target.place.release_alias
     with terminal.working("Opencast is processing it") as activity:
