@@ -256,8 +256,8 @@ def reasons_to_wait(traces: Traces, when: datetime) -> list[str]:
     latest = max((row.updated for row in rows), default=None)
     if not said and latest and when - latest < ZOOM_REPEATS:
         said.append(
-            f"its last change was at {table_time(latest)} UTC, and a repeat of Zoom's webhook event "
-            f"may come for {ZOOM_REPEATS // timedelta(hours=1)} hours"
+            f"its last change was at {table_time(latest)} UTC, and a repeat of Zoom's webhook "
+            f"event may come for {ZOOM_REPEATS // timedelta(hours=1)} hours"
         )
     return said
 
