@@ -70,7 +70,10 @@ class Target:
         signed: bytes | None = None,
         **headers: str,
     ) -> requests.Response:
-        """POST to SNS, and return the answer. `signed` is the signed body, by default `sent`."""
+        """POST to SNS, signed unless `signer` is None, and return the answer.
+
+        `signed` is the signed body, by default `sent`.
+        """
         body = sent if signed is None else signed
         made = signer.headers("POST", f"{self.url}/", "sns", body, FORM) if signer else FORM
         return self.session.post(f"{self.url}/", data=sent, headers={**made, **headers}, timeout=10)

@@ -95,7 +95,7 @@ def test_error_about_a_uuid_names_the_command_for_meetings_when_the_text_has_a_m
         "https://zoom.us/rec/detail?meeting_id=https%3A%2F%2Fzoom.us%2F%3Fpwd%3Ds3cret",
     ],
 )
-def test_recording_uuid_says_which_link_to_paste_when_the_link_names_no_recording(
+def test_operator_is_told_which_link_to_paste_when_the_link_names_no_recording(
     link: str,
 ) -> None:
     with pytest.raises(OpsError, match="paste the link to the recording's page in Zoom") as said:
@@ -117,7 +117,7 @@ def test_meeting_number_accepts_a_link_to_join() -> None:
     assert arguments.meeting_number(JOIN_LINK) == 85550001111
 
 
-def test_meeting_number_repeats_no_link_in_its_error() -> None:
+def test_error_about_a_meeting_number_repeats_no_link() -> None:
     with pytest.raises(OpsError, match="The link is no meeting's number: 9 to 11 digits") as said:
         arguments.meeting_number("https://zoom.us/my/someone?pwd=s3cret")
     assert "s3cret" not in str(said.value)
@@ -148,7 +148,7 @@ def test_printable_text_has_no_control_characters_fits_one_line_and_can_be_encod
     shown.encode()
 
 
-def test_printable_keeps_plain_text_unchanged() -> None:
+def test_plain_text_stays_the_same_when_it_is_made_printable() -> None:
     assert printable("L'été: [bold] 数学 🎓") == "L'été: [bold] 数学 🎓"
 
 

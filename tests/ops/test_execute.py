@@ -74,7 +74,7 @@ def nobody(_: str) -> tuple[int, str]:
     raise AssertionError("the API let the request in")
 
 
-def test_request_ingest_posts_its_content_as_json_and_returns_the_message(
+def test_request_for_an_ingest_is_posted_as_json_and_returns_the_message(
     hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [json_answer(200, {"message": "Ingest accepted"})]
@@ -200,7 +200,7 @@ def test_a_direct_call_has_a_longer_timeout_than_the_function_and_is_never_retri
 
 
 @pytest.mark.parametrize("message", ["done", "nothing waiting"])
-def test_result_message_returns_the_message_when_the_function_succeeds(message: str) -> None:
+def test_result_of_a_function_is_its_message_when_the_function_succeeds(message: str) -> None:
     assert execute.result_message("f", {"message": message}) == message
 
 
@@ -249,7 +249,7 @@ def real_webhook(aws: Cloud, clock: Clock) -> Callable[[Request], Answer]:
     return take
 
 
-def test_a_resent_webhook_event_is_signed_and_forces_the_automated_ingest(
+def test_a_resent_webhook_event_is_signed_and_requests_the_automated_ingest_with_force(
     sender: Resender, hook: Endpoint
 ) -> None:
     hook.answers[:] = [text_answer(200, "text/plain", b"Success")]
@@ -363,7 +363,7 @@ def test_the_resender_has_the_secrets_of_the_stack_and_their_repr_hides_them(
         ),
     ],
 )
-def test_uuid_of_accepts_a_uuid_or_a_link(text: str, uuid: str) -> None:
+def test_a_recording_may_be_given_by_a_uuid_or_a_link(text: str, uuid: str) -> None:
     assert uuid_of(text) == uuid
 
 

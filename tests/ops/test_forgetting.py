@@ -268,7 +268,9 @@ def reasons(stack: Stack, uuid: str = ANN) -> list[str]:
     return reasons_to_wait(stack.places.find(uuid), stack.clock())
 
 
-def test_a_recording_in_opencast_can_be_forgotten_only_after_two_hours(stack: Stack) -> None:
+def test_a_recording_in_opencast_can_be_forgotten_only_two_hours_after_its_last_update(
+    stack: Stack,
+) -> None:
     assert reasons(stack) == []
     stack.clock.now -= timedelta(hours=3) - ZOOM_REPEATS + timedelta(seconds=1)
     [reason] = reasons(stack)

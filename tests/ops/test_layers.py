@@ -58,7 +58,7 @@ IO_MODULES = {
     "schedule/lock",
     "schedule/table",
     "slack/api",
-    # It does no I/O, but takes the types of Slack's blocks from slack_sdk.
+    # slack/blocks does no I/O, but takes the types of Slack's blocks from slack_sdk.
     "slack/blocks",
     "status/table",
     "status/time_index",

@@ -165,7 +165,7 @@ def test_selection_of_accepts_at_most_one_option_and_refuses_wrong_values() -> N
             queue.selection_of(limit, uuid, every=every)
 
 
-def test_report_nothing_says_why_no_message_was_redriven(
+def test_redrive_says_why_no_message_was_redriven(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     queue.report_nothing(UPLOADS, Selection(), (), 0)

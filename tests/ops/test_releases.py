@@ -243,7 +243,9 @@ def test_a_changed_setting_waits_for_a_release_when_unreleased_code_is_deployed(
     assert stack.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_set_debug_changes_only_its_variable_in_alias_and_latest(stack: Stack) -> None:
+def test_change_of_debug_changes_only_that_variable_in_alias_and_latest_version(
+    stack: Stack,
+) -> None:
     move = stack.debug(WEBHOOK, "1")
     assert move
     assert (move.before, move.after) == ("1", "2")
@@ -279,7 +281,9 @@ class KilledHalfWay(Archive):
         return None
 
 
-def test_restore_latest_restores_unreleased_code_after_set_debug_was_killed(stack: Stack) -> None:
+def test_unreleased_code_is_restored_when_a_change_of_the_debug_setting_was_killed(
+    stack: Stack,
+) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     before = stack.releases.latest(WEBHOOK)
@@ -329,7 +333,7 @@ def test_a_change_of_the_alias_raises_an_error_when_somebody_else_moves_the_alia
     assert stack.runs(WEBHOOK) == "1"
 
 
-def test_lacks_alias_is_true_when_the_alias_has_another_name(stack: Stack) -> None:
+def test_function_lacks_the_alias_when_its_alias_has_another_name(stack: Stack) -> None:
     assert not stack.releases.lacks_alias(WEBHOOK)
     renamed = Releases(stack.client, NAMES, "prod")
     assert renamed.lacks_alias(WEBHOOK)
@@ -353,7 +357,7 @@ def test_set_debug_each_restores_the_code_of_latest_when_a_signal_arrives(
     assert stack.releases.released(DOWNLOADER).variables["DEBUG"] == ""
 
 
-def test_set_debug_each_raises_exit_when_a_signal_arrives_during_its_last_function(
+def test_change_of_debug_ends_with_exit_when_a_signal_arrives_during_the_last_function(
     stack: Stack,
 ) -> None:
     publishing = "before-call.lambda.PublishVersion"
@@ -364,7 +368,7 @@ def test_set_debug_each_raises_exit_when_a_signal_arrives_during_its_last_functi
     assert stack.releases.released(WEBHOOK).variables["DEBUG"] == "1"
 
 
-def test_latest_raises_an_error_that_names_the_function_when_the_function_is_missing(
+def test_reading_the_latest_version_raises_an_error_that_names_a_missing_function(
     stack: Stack,
 ) -> None:
     gone = Function("zoom-nothing", "nothing", "nothing", ())

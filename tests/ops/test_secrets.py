@@ -105,7 +105,7 @@ def test_read_value_refuses_text_that_cannot_be_a_secret(text: str) -> None:
     assert "xxx" not in str(said.value)
 
 
-def test_read_value_refuses_an_empty_answer() -> None:
+def test_typed_value_of_a_secret_is_refused_when_it_is_empty() -> None:
     with pytest.raises(OpsError, match="empty"):
         read_value("APIGEE_KEY", Terminal(), lambda _: " ")
 

@@ -182,7 +182,5 @@ def test_show_differences_prints_the_output_of_the_cdk_cli(tmp_path: Path) -> No
         ("Outputs:", None),
     ],
 )
-def test_changed_resource_describes_the_end_of_a_change_in_words(
-    line: str, change: str | None
-) -> None:
+def test_end_of_a_change_of_a_resource_is_described_in_words(line: str, change: str | None) -> None:
     assert changed_resource(line) == change

@@ -84,7 +84,7 @@ def test_the_error_of_a_failed_cdk_cli_names_the_log(tmp_path: Path) -> None:
         cli.run("no-such-command", log=log)
 
 
-def test_save_schedule_writes_a_private_csv_file_and_overwrites_no_other_content(
+def test_saving_the_schedule_writes_a_private_csv_file_and_overwrites_no_other_content(
     aws: Cloud, tmp_path: Path
 ) -> None:
     events = [
@@ -150,7 +150,7 @@ def test_save_schedule_raises_an_error_and_writes_no_file_when_a_row_cannot_be_r
     assert not (tmp_path / "schedule.csv").exists()
 
 
-def test_empty_bucket_deletes_files_and_unfinished_uploads(aws: Cloud) -> None:
+def test_emptying_a_bucket_deletes_files_and_unfinished_uploads(aws: Cloud) -> None:
     for number in range(1005):
         aws.s3.put_object(Bucket=aws.bucket, Key=f"{number}", Body=b"")
     aws.s3.create_multipart_upload(Bucket=aws.bucket, Key="unfinished")

@@ -57,9 +57,9 @@ class Instrumentation:
     """Options of a world: its records for the judge, its tables and a log handler.
 
     With `for_judge` the world records the rows' states and the waiting messages, which takes a time
-    that grows with the square of the recordings. Without `for_judge`, the world deletes no staged
-    files, so that `capacity.measure` can count these files at the end. `table` makes tables. `log`
-    gets each record that the functions log, from level INFO on.
+    that grows with the square of the number of recordings. Without `for_judge`, the world deletes
+    no staged files, so that `capacity.measure` can count these files at the end. `table` makes
+    tables. `log` gets each record that the functions log, from level INFO on.
     """
 
     for_judge: bool = True

@@ -121,7 +121,8 @@ class Gateway:
     ) -> tuple[int, bytes] | None:
         """Send a POST, and return the status and body.
 
-        Return None if no answer comes within `seconds`, or during an outage of the webhook.
+        Return None if no answer comes within `seconds`, or during an outage of the webhook. As
+        API Gateway does, return 504 after `GATEWAY_SECONDS`, and 502 after an error.
         """
         world = self._world
         event = {"headers": dict(headers), "body": body.decode(), "isBase64Encoded": False}

@@ -67,7 +67,7 @@ Two kinds of failures are mailed, each once in ten minutes.
 MESSAGES_FOR_A_RECORDING = 700
 """Most messages sent for a recording.
 
-Seven messages that wait for a day, requeued every quarter of an hour, need almost that many.
+Seven messages that wait for a day, and that return to the queue every 15 minutes, count as 672.
 """
 
 MESSAGES_FOR_CAPTIONS = 700
@@ -245,7 +245,7 @@ class _Recording:
             yield self._verdict(category, f"{file.id} is not in Opencast. {report}".strip())
 
     def _report_of(self, file: FileTruth) -> str:
-        """Return the reason on a DLQ, or the mail's text, that reports a missing file, or ""."""
+        """Return a text on a DLQ or in a mail that reports a missing file, or ""."""
         for message in self._dead_letters():
             reason = _reason(message)
             if _is_about_captions(reason):
@@ -436,7 +436,7 @@ class _Recording:
         return self.played.zoom.recordings[self.truth.uuid].trashed_ever
 
     def _report_of_summary(self, file: FileTruth) -> str:
-        """Return the reason in a row, or the mail, that reports a missing summary, or ""."""
+        """Return a text in a row or a mail that reports a missing summary, or ""."""
         name = SUMMARIES[file.recording_type].partition("/")[0]
         mails = [mail.text for mail in self.played.mails if self._is_about(mail)]
         for text in (*self.played.cloud.reasons.get(self.truth.uuid, ()), *mails):
@@ -511,7 +511,7 @@ class _Recording:
         return in_time and self._may_have_texts(19)
 
     def _transcript_events(self) -> list[WebhookEvent]:
-        """Return Zoom's webhook events about transcripts that the webhook accepted."""
+        """Return the webhook events about the recording's transcripts that the webhook accepted."""
         return [
             delivery.webhook_event
             for delivery in self.played.zoom.deliveries
@@ -529,7 +529,7 @@ class _Recording:
         return not (is_old or self._was_trashed() or self.deletions)
 
     def _report_of_captions(self, what: str) -> str:
-        """Return the reason on a DLQ, or the mail's text, that reports missing captions, or "".
+        """Return a text on a DLQ or in a mail that reports missing captions or chapters, or "".
 
         `what` is "captions" or "chapters".
         """

@@ -52,7 +52,7 @@ class IngestedFile:
 
 @dataclass
 class Event:
-    """An event in Opencast. `visible` and `active_until` are times of the world."""
+    """An event in Opencast. `visible` and `active_until` are in seconds of the world."""
 
     id: str
     series: str
@@ -411,7 +411,7 @@ def _read(form: Form, *, attachments: bool) -> _Form:
 
 
 class OpencastSession:
-    """A fake of the part of `requests.Session` that production uses for Opencast."""
+    """A fake of the methods of `requests.Session` that production uses for Opencast."""
 
     def __init__(self, opencast: Opencast, base: str) -> None:
         self._opencast = opencast

@@ -224,7 +224,7 @@ def _with_summaries(
 
 
 def _with_own_summaries(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add summaries and next steps of each segment to seven in ten recordings.
+    """Add summaries and next steps of each segment to a recording, in seven of ten cases.
 
     Zoom makes most of these files before it serves the last video.
     """

@@ -33,7 +33,7 @@ FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 @lru_cache(4096)
 def wire(time: float) -> str:
-    """Format a time of the world as Zoom does."""
+    """Format a time in seconds of the world as Zoom does."""
     return (BEGIN + timedelta(seconds=int(time))).strftime(FORMAT)
 
 
@@ -41,8 +41,9 @@ def wire(time: float) -> str:
 class FileTruth:
     """A file of a recording.
 
-    `begins` and `ends` are the segment's times. Zoom has processed the file at `finished`, serves
-    the file from `fetchable` on and lists it in the API from `listed` on.
+    Times are in seconds of the world. `begins` and `ends` are the segment's times. Zoom has
+    processed the file at `finished`, serves the file from `fetchable` on and lists it in the API
+    from `listed` on.
     """
 
     id: str

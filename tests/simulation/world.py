@@ -422,7 +422,10 @@ class World:
         raise Killed
 
     def record(self, what: str, who: str = "") -> None:
-        """Add a line to the story, if the world keeps a story."""
+        """Add a line to the story, if the world keeps a story.
+
+        `who` is the actor, by default the current process or "world".
+        """
         if self.story is not None:
             who = who or (str(self.current) if self.current else "world")
             self.story.append(StoryLine(self.time, who, what))

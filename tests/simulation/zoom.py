@@ -222,7 +222,7 @@ class Zoom:
         return self._odd.pop(self._requests, None)
 
     def api(self, path: str, query: Mapping[str, str], authorization: str) -> Response:
-        """Answer a GET of the API."""
+        """Answer a GET to the API."""
         second = int(self.world.time)
         self.asked[second] += 1
         if self.asked[second] > self.site.zoom_limit:
@@ -288,7 +288,7 @@ class Zoom:
         return json_response({name: found[first : first + size], "next_page_token": token})
 
     def download(self, url: str, headers: Mapping[str, str]) -> Download:
-        """Answer a GET of a download host."""
+        """Answer a GET to a download host."""
         parts = urlsplit(url)
         names = parts.path.strip("/").split("/")
         authorization = headers.get("Authorization", "")

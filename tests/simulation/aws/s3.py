@@ -70,7 +70,8 @@ class OpenUpload:
 class FakeBucket:
     """A fake of S3's client, with one bucket.
 
-    The caller has the permission s3:ListBucket, so S3 answers 404, not 403, for a missing object.
+    The caller has the permission s3:ListBucket, so S3 answers 404, not 403, for a missing object:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 
     Args:
         name: The bucket's name.
@@ -135,8 +136,8 @@ class FakeBucket:
         `days` is the life of an object without tags, `tagged_days` of an object with tags, and
         `upload_days` of an open upload.
 
-        S3 rounds the end of a life up to the next midnight of UTC (S3's guide, "Lifecycle rules:
-        based on an object's age").
+        S3 rounds the end of a life up to the next midnight of UTC:
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
         """
         now = self._now()
         for stored in self.objects():
