@@ -67,7 +67,7 @@ def test_zoom_stand_in_answers_an_expired_download_token_as_the_switch_after_exp
     assert client.get(link, token).status_code == 200
 
 
-def test_expire_download_tokens_expires_only_tokens_of_the_given_recording(
+def test_zoom_stand_in_expires_only_the_download_tokens_of_the_given_recording(
     client: Client, recording: Recording
 ) -> None:
     link, token = client.completed(recording)

@@ -70,7 +70,7 @@ def test_white_space_around_a_recording_uuid_is_removed() -> None:
         "https://zoom.us/recording/detail?meeting_id=/Aimtz4gZlGg+ue//k7qppQ==#x",
     ],
 )
-def test_recording_uuid_accepts_a_link_to_the_page_of_the_recording(link: str) -> None:
+def test_uuid_of_a_recording_is_read_from_a_link_to_the_page_of_the_recording(link: str) -> None:
     assert arguments.recording_uuid(link) == "/Aimtz4gZlGg+ue//k7qppQ=="
 
 
@@ -104,7 +104,7 @@ def test_operator_is_told_which_link_to_paste_when_the_link_names_no_recording(
 
 
 @pytest.mark.parametrize("meeting_id", ["x" * 201, "a%07b"])
-def test_recording_uuid_repeats_no_link_in_its_error_when_the_meeting_id_cannot_be_a_uuid(
+def test_error_repeats_no_link_when_the_meeting_id_of_the_link_cannot_be_a_uuid(
     meeting_id: str,
 ) -> None:
     link = f"https://zoom.us/recording/detail?meeting_id={meeting_id}&pwd=s3cret"

@@ -52,7 +52,7 @@ def test_confirm_deployment_ends_the_command_when_the_operator_refuses(
     assert asked == ["Change zip-test like this? [y/N] "]
 
 
-def test_confirm_deployment_ends_the_command_when_the_operator_interrupts_the_question(
+def test_command_ends_when_the_operator_interrupts_the_question_about_a_deployment(
     tmp_path: Path,
 ) -> None:
     def interrupt(_question: str) -> str:

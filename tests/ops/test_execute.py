@@ -107,7 +107,7 @@ def test_request_ingest_reports_the_status_and_message_of_an_unsuccessful_answer
     assert str(error.value) == said.format("/live/new_recording answered")
 
 
-def test_request_ingest_calls_the_function_directly_when_the_api_refuses_the_ip_address(
+def test_ingest_is_requested_by_a_direct_call_when_the_api_refuses_the_ip_address(
     hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [json_answer(403, {"Message": "User: anonymous is not authorized"})]

@@ -99,7 +99,7 @@ def test_copy_progress_shows_megabytes_speed_and_seconds_of_the_newest_copying_l
         ({"bytes": "edited", "total_bytes": None}, "Downloading: 0 of 0 MB, 0 MB/s"),
     ],
 )
-def test_copy_progress_shows_no_seconds_when_the_speed_is_unknown(
+def test_copy_progress_shows_no_remaining_seconds_when_the_speed_is_unknown(
     fields: dict[str, Any], told: str
 ) -> None:
     assert following.progress(row(State.OC_SERIES_FOUND), [line("Copying", **fields)]) == told
@@ -239,7 +239,7 @@ def test_following_advises_a_change_of_series_when_another_series_was_requested(
     )
 
 
-def test_record_of_returns_an_empty_record_when_the_ledger_cannot_be_read(
+def test_following_uses_an_empty_record_when_the_ledger_cannot_be_read(
     aws: Cloud, clock: Clock
 ) -> None:
     ledger = Ledger(aws.recordings, clock)

@@ -364,7 +364,7 @@ def test_a_package_for_lambda_has_libraries_for_arm64(tmp_path: Path) -> None:
         assert "cpython-313-aarch64" in name or "abi3" in name, name
 
 
-def test_select_functions_accepts_each_name_of_a_function_and_refuses_an_empty_name() -> None:
+def test_functions_are_selected_by_each_of_their_names_and_never_by_an_empty_name() -> None:
     assert package.select_functions(None) == FUNCTIONS
     for name in ("status-query", "status_query"):
         assert package.select_functions(name) == (STATUS_QUERY,)
@@ -403,7 +403,7 @@ def test_write_zip_keeps_the_unfinished_file_of_another_command(tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
 
 
-def test_platform_of_refuses_unknown_platforms_and_host_without_aws_endpoint_url() -> None:
+def test_package_platform_is_refused_when_unknown_or_host_without_aws_endpoint_url() -> None:
     local = {"PACKAGE_PLATFORM": "host", "AWS_ENDPOINT_URL": "https://127.0.0.1:1"}
     assert package.platform_of(local) == host()
     assert package.platform_of({}) == lambda_()

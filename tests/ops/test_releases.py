@@ -342,7 +342,7 @@ def test_function_lacks_the_alias_when_its_alias_has_another_name(stack: Stack) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_set_debug_each_restores_the_code_of_latest_when_a_signal_arrives(
+def test_code_of_latest_is_restored_when_a_signal_arrives_during_a_change_of_debug(
     stack: Stack, number: signal.Signals
 ) -> None:
     stack.deploy(WEBHOOK, "second")

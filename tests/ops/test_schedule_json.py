@@ -298,7 +298,7 @@ sheet_row = st.fixed_dictionaries({}, optional=dict.fromkeys(SHEET, anything))
 
 
 @given(anything | st.lists(row) | st.lists(sheet_row) | st.dictionaries(st.text(), row))
-def test_parse_json_accepts_any_content_or_refuses_it_in_one_line(content: Any) -> None:
+def test_json_import_reads_any_content_or_refuses_the_content_in_one_line(content: Any) -> None:
     try:
         parsed = parse_json("a.json", content)
     except OpsError as error:

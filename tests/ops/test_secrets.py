@@ -229,7 +229,7 @@ def test_a_kept_old_webhook_token_is_not_a_difference_from_the_settings(aws: Clo
     assert not secrets.is_same(name, "", "new")
 
 
-def test_delete_all_keeps_the_secrets_of_another_stack(aws: Cloud) -> None:
+def test_deleting_all_secrets_of_a_stack_keeps_the_secrets_of_another_stack(aws: Cloud) -> None:
     for stack in ("zip-a", "zip-ab"):
         secrets.write(aws.ssm, Names(stack), {f"KEY_{number}": "v" for number in range(12)})
     secrets.delete_all(aws.ssm, NAMES)

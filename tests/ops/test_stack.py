@@ -39,7 +39,7 @@ def test_check_code_bucket_raises_an_error_that_names_the_bucket_when_the_bucket
 @pytest.mark.parametrize(
     ("name", "value"), [("LAMBDA_ARCHITECTURE", "x86_64"), ("LAMBDA_RUNTIME", "python3.14")]
 )
-def test_check_platform_raises_an_error_when_packages_for_lambda_do_not_fit_the_settings(
+def test_platform_of_packages_is_refused_when_it_does_not_fit_the_settings(
     name: str, value: str
 ) -> None:
     settings = load({**SETTINGS, name: value}, None)
@@ -141,7 +141,7 @@ def test_an_import_lock_is_not_saved_as_a_scheduled_class(aws: Cloud, tmp_path: 
     assert export.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 
 
-def test_save_schedule_raises_an_error_and_writes_no_file_when_a_row_cannot_be_read(
+def test_saving_the_schedule_fails_and_writes_no_file_when_a_row_cannot_be_read(
     aws: Cloud, tmp_path: Path
 ) -> None:
     aws.schedule.put_item(Item={"zoom_series_id": "7", "events": "no"})
@@ -159,7 +159,7 @@ def test_emptying_a_bucket_deletes_files_and_unfinished_uploads(aws: Cloud) -> N
     assert aws.bucket not in [bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]]
 
 
-def test_save_schedule_and_empty_bucket_do_nothing_when_table_and_bucket_are_gone(
+def test_saving_the_schedule_and_emptying_a_bucket_do_nothing_when_both_are_gone(
     aws: Cloud, tmp_path: Path
 ) -> None:
     aws.schedule.delete()

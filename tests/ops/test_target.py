@@ -32,7 +32,7 @@ def test_is_interactive_is_false_when_noninteractive_has_a_value() -> None:
     assert not target.is_interactive({"NONINTERACTIVE": "1"})
 
 
-def test_stack_exists_distinguishes_a_missing_stack_from_a_refused_call() -> None:
+def test_refused_call_about_a_stack_does_not_mean_that_the_stack_is_missing() -> None:
     client = boto3.client(
         "cloudformation",
         region_name="us-east-1",

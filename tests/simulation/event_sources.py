@@ -25,7 +25,7 @@ GATEWAY_SECONDS = 29.0
 
 @dataclass(frozen=True)
 class Context:
-    """A fake of the part of Lambda's context that production reads."""
+    """A fake of Lambda's context, with the members that production reads."""
 
     world: World
     ends: float
@@ -37,7 +37,7 @@ class Context:
 
 @dataclass
 class Warm(Generic[Kept]):
-    """A container between two invocations. `used` is the time of the last use."""
+    """A container between two invocations. `used` is the second of the last use."""
 
     container: Container[Kept]
     used: float

@@ -469,7 +469,10 @@ class _Recording:
     def _cues(
         self, ingest: Ingest, text: str, what: str, seconds_of_cues: tuple[float, ...]
     ) -> Iterator[Verdict]:
-        """Check each cue's time by its segment's place in the video of the first flavor."""
+        """Check that each cue is of the recording and begins at the right time.
+
+        The right times are `seconds_of_cues` after the segment's start in the first flavor's video.
+        """
         own = {self.truth.content_of(file): file for file in self.truth.files}
         begins: dict[float, float] = {}
         length = 0.0

@@ -1,7 +1,7 @@
 """The data of a world before it runs: recordings, happenings and the site.
 
-All data is frozen, so that a failing world can be shrunk by leaving parts out. Times are seconds
-since the world's beginning.
+All data is frozen, so that the runner can shrink a failing world by leaving data out. Times are
+seconds since the world's beginning.
 """
 
 from __future__ import annotations

@@ -401,7 +401,7 @@ def _broken(done: bool) -> Exception:
 
 
 class ZoomSession:
-    """A fake of the part of `requests.Session` that production uses for Zoom's API and OAuth."""
+    """A fake of the methods of `requests.Session` that production uses for Zoom's API and OAuth."""
 
     def __init__(self, zoom: Zoom, api: str, oauth: str) -> None:
         self._zoom = zoom

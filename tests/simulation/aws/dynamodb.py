@@ -303,7 +303,7 @@ class FakeTable:
         return self._call(f"dynamodb.{operation}", run)
 
     def _key_of(self, key: Item, problem: str) -> Any:
-        """Check a request's key, and return the value of the hash key."""
+        """Return the value of a request's hash key. Raise InvalidRequest if the key is wrong."""
         if problem:
             raise InvalidRequest(problem)
         if key.keys() != {self._key}:

@@ -190,7 +190,8 @@ class FakeBucket:
         """Return the object behind a presigned URL.
 
         Raises:
-            FetchFailed: The URL is wrong or has expired, or there is no such object.
+            FetchFailed: The URL is wrong, is valid for too long or has expired, or there is no such
+                object.
         """
         signed = read_presigned(url)
         if signed.bucket != self.name or url != _presigned(signed):

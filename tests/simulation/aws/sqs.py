@@ -20,7 +20,11 @@ from tests.simulation.aws.calls import Call, answer, client_error
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 MAX_BYTES = 1024 * 1024
-"""Maximum size of a message (SendMessage, MessageBody: "1 MiB or 1,048,576 bytes")."""
+"""Maximum size of a message in bytes.
+
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+"""
+
 MAX_DELAY = 900
 MAX_VISIBILITY = 43200
 DEDUPLICATION_SECONDS = 300
@@ -37,7 +41,7 @@ class ReceiptHandleIsInvalid(ClientError):
 
 
 class QueueDoesNotExist(ClientError):
-    """Botocore's error for a URL without a queue."""
+    """The fake of botocore's error for a URL without a queue."""
 
 
 @dataclass(frozen=True)
@@ -225,8 +229,9 @@ class FakeQueues:
     def delete(self, url: str, receipt_handle: str) -> None:
         """Delete the message of a receipt handle, as an event source mapping does.
 
-        If the handle isn't the latest, a standard queue may keep the message (DeleteMessage, "you
-        must use the most recently received ReceiptHandle"). The fake then keeps the message.
+        If the handle isn't the latest, a standard queue may keep the message, and the fake keeps
+        the message. Source:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
 
         Raises:
             ReceiptHandleIsInvalid: The queue never gave the handle.

@@ -250,7 +250,8 @@ def test_update_item_returns_updated_attributes_as_in_moto_when_all_change(
 
 
 def test_update_item_returns_attributes_when_it_sets_them_to_the_same_value() -> None:
-    # UPDATED_NEW "returns only the updated attributes" (UpdateItem). moto returns changed values.
+    # UPDATED_NEW returns the updated attributes, but moto returns only changed values. Source:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
     table = seeded(fake_table(SCHEDULE), n=2, m={"x": 1, "y": 2})
     found = outcome(table.update_item, **update_of("SET n = :num", ReturnValues="UPDATED_NEW"))
     assert found == {"Attributes": {"n": 2}}

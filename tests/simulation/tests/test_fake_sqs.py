@@ -223,7 +223,7 @@ def test_sqs_call_fails_as_in_moto_when_the_queue_or_handle_is_unknown(aws: Clou
         )
 
 
-def test_fake_standard_queue_delivers_messages_in_the_order_that_choose_gives(now: Time) -> None:
+def test_fake_standard_queue_delivers_messages_in_the_chosen_order(now: Time) -> None:
     fake = fake_queues(now, choose=lambda count: count - 1)
     url = fake.create("q")
     for body in ("one", "two", "three"):
