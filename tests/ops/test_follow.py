@@ -315,7 +315,9 @@ def test_following_a_recording_prints_a_refusal_of_opencast_once() -> None:
 
 
 @pytest.mark.parametrize("is_followed", [True, False])
-def test_is_followed_returns_whether_the_ledger_follows_the_ingest(is_followed: bool) -> None:
+def test_ingest_counts_as_followed_only_when_the_ledger_follows_the_ingest(
+    is_followed: bool,
+) -> None:
     known = record()
     if is_followed:
         known = with_following(known, "mp", NOW)

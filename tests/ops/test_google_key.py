@@ -45,7 +45,7 @@ def test_google_key_is_saved_only_when_it_differs_from_the_stored_key(
 
 
 @pytest.mark.parametrize("stored", [json.dumps(KEY, indent=2), "no JSON"])
-def test_save_keeps_a_stored_google_key_only_when_its_json_is_equal(
+def test_stored_google_key_is_kept_only_when_its_json_is_equal(
     aws: Cloud, tmp_path: Path, stored: str
 ) -> None:
     aws.ssm.put_parameter(Name=GOOGLE_CREDENTIALS, Value=stored, Type="SecureString")

@@ -43,7 +43,7 @@ def test_view_of_a_dlq_leaves_the_messages_visible(queues: Queues) -> None:
     assert queues.visible(queues.dead_url) == 23
 
 
-def test_hold_messages_makes_messages_of_a_dlq_visible_again_after_an_interrupt(
+def test_held_messages_of_a_dlq_are_visible_again_after_an_interrupt(
     queues: Queues,
 ) -> None:
     queues.add_to_dlq(body(1))
@@ -96,7 +96,7 @@ def fifo(queues: Queues, number: int) -> dict[str, str]:
     return {"MessageGroupId": f"g{number}", "MessageDeduplicationId": f"d{number}"}
 
 
-def test_view_queue_receives_nothing_when_the_queue_is_empty(queues: Queues) -> None:
+def test_view_of_a_queue_receives_nothing_when_the_queue_is_empty(queues: Queues) -> None:
     with recorded(queues.aws.sqs, "sqs.ReceiveMessage") as received:
         seen = queue.view_queue(queues.redrive.live, 20)
     assert (seen.messages, seen.cost_receives, received) == ((), False, [])

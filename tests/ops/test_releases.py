@@ -132,7 +132,7 @@ def test_a_release_publishes_nothing_when_nothing_changed(stack: Stack) -> None:
     assert [code.version for code in stack.releases.versions(WEBHOOK)] == ["1", "2"]
 
 
-def test_roll_back_accepts_a_number_or_a_description(stack: Stack) -> None:
+def test_rollback_accepts_a_number_or_a_description(stack: Stack) -> None:
     for code in ("second", "third"):
         for function in (WEBHOOK, DOWNLOADER):
             stack.deploy(function, code)
@@ -143,7 +143,7 @@ def test_roll_back_accepts_a_number_or_a_description(stack: Stack) -> None:
     assert [move.after for move in moves] == ["2", "2"]
 
 
-def test_roll_back_to_2_means_version_2_even_if_a_later_version_has_the_description_2(
+def test_rollback_to_2_means_version_2_even_if_a_later_version_has_the_description_2(
     stack: Stack,
 ) -> None:
     for code, description in (("second", ""), ("third", "2")):
@@ -152,7 +152,7 @@ def test_roll_back_to_2_means_version_2_even_if_a_later_version_has_the_descript
     assert [move.after for move in roll_back(stack.releases, [WEBHOOK], "2", {})] == ["2"]
 
 
-def test_roll_back_prefers_a_version_number_to_a_release_of_the_same_name(stack: Stack) -> None:
+def test_rollback_prefers_a_version_number_to_a_release_of_the_same_name(stack: Stack) -> None:
     for code in ("second", "third"):
         stack.deploy(WEBHOOK, code)
         release_all(stack.releases, [WEBHOOK], "")
@@ -161,14 +161,14 @@ def test_roll_back_prefers_a_version_number_to_a_release_of_the_same_name(stack:
     assert [move.after for move in roll_back(stack.releases, [WEBHOOK], "7", release)] == ["3"]
 
 
-def test_roll_back_moves_nothing_when_the_name_is_empty(stack: Stack) -> None:
+def test_rollback_moves_nothing_when_the_name_is_empty(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     with pytest.raises(OpsError, match="--to names no version, so nothing was moved"):
         roll_back(stack.releases, [WEBHOOK], "", {})
     assert stack.runs(WEBHOOK) == "1"
 
 
-def test_roll_back_restores_all_versions_of_a_named_release(stack: Stack) -> None:
+def test_rollback_restores_all_versions_of_a_named_release(stack: Stack) -> None:
     # A release publishes no version of a function that hasn't changed.
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, THREE, "v2")
@@ -186,7 +186,7 @@ def test_roll_back_restores_all_versions_of_a_named_release(stack: Stack) -> Non
     assert said.startswith("There is no release v1, so nothing was moved. There are: v2/é (20")
 
 
-def test_roll_back_moves_nothing_when_one_function_lacks_the_version(stack: Stack) -> None:
+def test_rollback_moves_nothing_when_one_function_lacks_the_version(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, THREE, "v2")
     stack.deploy(WEBHOOK, "third")
@@ -257,7 +257,7 @@ def test_change_of_debug_changes_only_that_variable_in_alias_and_latest_version(
     assert stack.code(WEBHOOK, stack.runs(WEBHOOK)) == stack.code(WEBHOOK, "1")
 
 
-def test_set_debug_keeps_unreleased_code_in_latest(stack: Stack) -> None:
+def test_change_of_debug_keeps_unreleased_code_in_latest(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     assert stack.debug(WEBHOOK, "1")

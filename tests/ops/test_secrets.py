@@ -85,7 +85,7 @@ def test_check_name_allows_keep_old_only_for_the_webhook_token(name: str) -> Non
             check_name(name, keep_old=True)
 
 
-def test_read_value_reads_the_new_secret_from_a_terminal_or_a_pipe() -> None:
+def test_new_secret_is_read_from_a_terminal_or_a_pipe() -> None:
     prompts: list[str] = []
 
     def ask(prompt: str) -> str:
@@ -99,7 +99,7 @@ def test_read_value_reads_the_new_secret_from_a_terminal_or_a_pipe() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n", "a\nb\n", "a\x00b", "x" * 5000, "a\x1bb"])
-def test_read_value_refuses_text_that_cannot_be_a_secret(text: str) -> None:
+def test_typed_value_is_refused_when_it_cannot_be_a_secret(text: str) -> None:
     with pytest.raises(OpsError, match="nothing was changed") as said:
         read_value("APIGEE_KEY", io.StringIO(text), refuse)
     assert "xxx" not in str(said.value)

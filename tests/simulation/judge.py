@@ -624,7 +624,7 @@ def _uploads(played: Played, reported: set[str]) -> Iterator[Verdict]:
 
 
 def _is_of_summary(key: str) -> bool:
-    """Return whether a staging key is that of a summary."""
+    """Return whether a staging key belongs to a summary."""
     return any(f"-{flavor.partition('/')[0]}-" in key for flavor in SUMMARIES.values())
 
 

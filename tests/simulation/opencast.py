@@ -110,7 +110,7 @@ class EventCaptions:
 
 
 class Opencast:
-    """A fake Opencast: the state and the answers of Opencast in a world."""
+    """A fake Opencast: its data and its answers in a world."""
 
     def __init__(self, world: World, scenario: Scenario, bucket: FakeBucket) -> None:
         self.world = world

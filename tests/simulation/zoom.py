@@ -50,7 +50,7 @@ PostWebhook = Callable[[bytes, Mapping[str, str], float], int | None]
 
 @dataclass
 class State:
-    """The state of a recording in Zoom."""
+    """A recording in Zoom, and whether it is or was in the trash, or is deleted."""
 
     truth: RecordingTruth
     in_trash: bool = False
@@ -75,7 +75,7 @@ class Delivery:
 
 
 class Zoom:
-    """A fake Zoom: the state and the answers of Zoom in a world."""
+    """A fake Zoom: its data and its answers in a world."""
 
     def __init__(self, world: World, scenario: Scenario, secret: str) -> None:
         self.world = world
@@ -347,7 +347,7 @@ class Zoom:
 
 
 class Download:
-    """A fake of the part of a urllib3 response that production reads.
+    """A fake of a urllib3 response, with the members that production reads.
 
     The body of a file is a single zero byte.
     """

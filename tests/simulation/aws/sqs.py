@@ -508,7 +508,10 @@ def _copied(attributes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _event_attribute(value: Mapping[str, str]) -> dict[str, Any]:
-    """Make the attribute in a record of an SQS event (Lambda's guide, "Using Lambda with SQS")."""
+    """Make the attribute in a record of an SQS event.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+    """
     return {
         "stringValue": value["StringValue"],
         "stringListValues": [],
