@@ -54,7 +54,7 @@ def test_the_since_option_accepts_periods_and_refuses_other_text_with_a_one_line
 
 
 @pytest.mark.parametrize("text", ["", "   ", "a b", "a\nb", "a\x1b[2J", "x" * 201])
-def test_recording_uuid_refuses_text_that_cannot_be_a_uuid(text: str) -> None:
+def test_text_is_refused_as_a_recording_uuid_when_it_cannot_be_a_uuid(text: str) -> None:
     with pytest.raises(OpsError, match="can't be a recording's uuid"):
         arguments.recording_uuid(text)
 
@@ -113,7 +113,7 @@ def test_error_repeats_no_link_when_the_meeting_id_of_the_link_cannot_be_a_uuid(
     assert "s3cret" not in str(said.value)
 
 
-def test_meeting_number_accepts_a_link_to_join() -> None:
+def test_meeting_number_may_be_given_by_a_link_to_join() -> None:
     assert arguments.meeting_number(JOIN_LINK) == 85550001111
 
 
@@ -124,12 +124,12 @@ def test_error_about_a_meeting_number_repeats_no_link() -> None:
 
 
 @pytest.mark.parametrize("text", ["86168921331", "861 6892 1331", "861-6892-1331"])
-def test_meeting_number_accepts_groups_of_digits(text: str) -> None:
+def test_meeting_number_may_have_groups_of_digits(text: str) -> None:
     assert arguments.meeting_number(text) == 86168921331
 
 
 @pytest.mark.parametrize("text", ["", "-", "abc", "1.5", "861_689", "٣٤٥", "1" * 20])
-def test_meeting_number_refuses_text_that_cannot_be_a_meeting_number(text: str) -> None:
+def test_text_is_refused_when_it_cannot_be_a_meeting_number(text: str) -> None:
     with pytest.raises(OpsError, match="is no meeting's number"):
         arguments.meeting_number(text)
 

@@ -98,7 +98,7 @@ def test_request_for_an_ingest_is_posted_as_json_and_returns_the_message(
         (Answer(302), "{} 302: nothing more"),
     ],
 )
-def test_request_ingest_reports_the_status_and_message_of_an_unsuccessful_answer(
+def test_request_for_an_ingest_reports_status_and_message_of_an_unsuccessful_answer(
     answer: Answer, said: str, hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [answer]
@@ -126,7 +126,9 @@ def test_ingest_is_requested_by_a_direct_call_when_the_api_refuses_the_ip_addres
         )
 
 
-def test_request_ingest_says_that_the_api_cannot_be_reached(session: requests.Session) -> None:
+def test_request_for_an_ingest_says_that_the_api_cannot_be_reached(
+    session: requests.Session,
+) -> None:
     with pytest.raises(OpsError, match=r"127.0.0.1 can't be reached \(ConnectionError\)"):
         execute.request_ingest(CLOSED, {"uuid": UUID}, session, nobody)
 
@@ -217,7 +219,7 @@ def test_result_of_a_function_is_its_message_when_the_function_succeeds(message:
         {"batchItemFailures": []},
     ],
 )
-def test_result_message_raises_an_error_when_the_answer_reports_no_success(answer: Any) -> None:
+def test_result_of_a_function_is_an_error_when_the_answer_reports_no_success(answer: Any) -> None:
     with pytest.raises(OpsError, match=r"^f: "):
         execute.result_message("f", answer)
 
@@ -371,7 +373,7 @@ def test_a_recording_may_be_given_by_a_uuid_or_a_link(text: str, uuid: str) -> N
     "text",
     ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999, "95846636714"],
 )
-def test_uuid_of_raises_a_one_line_error_when_the_text_contains_no_uuid(
+def test_error_has_one_line_when_a_text_contains_no_uuid(
     text: str,
 ) -> None:
     with pytest.raises(OpsError) as said:

@@ -278,7 +278,7 @@ def test_a_package_has_no_bytecode_when_there_is_no_compiler(
         ("slack_sdk/web/client.py", True),
     ],
 )
-def test_is_needed_selects_the_files_of_a_package(path: str, needed: bool) -> None:
+def test_package_gets_only_the_needed_files(path: str, needed: bool) -> None:
     function = Function("x", "x", "x", ("sqs", "dynamodb"), google_apis=("sheets.v4",))
     assert is_needed(PurePosixPath(path), function) is needed
 
@@ -393,7 +393,7 @@ def test_upload_writes_a_package_to_the_key_of_the_stack_and_to_the_archive(
         assert s3.get_object(Bucket="code", Key=key)["Body"].read() == b"zip"
 
 
-def test_write_zip_keeps_the_unfinished_file_of_another_command(tmp_path: Path) -> None:
+def test_build_of_a_package_keeps_the_unfinished_file_of_another_command(tmp_path: Path) -> None:
     source, path = tmp_path / "a.py", tmp_path / "made.zip"
     source.write_text("pass\n")
     unfinished = tmp_path / "made.part"

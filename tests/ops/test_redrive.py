@@ -1,4 +1,4 @@
-"""Tests of `invoke queue.retry-…`: which messages it redrives, and what a failure leaves."""
+"""Tests of `invoke queue.retry-…`: the redriven messages, and the queues after a failure."""
 
 from __future__ import annotations
 

@@ -297,7 +297,7 @@ def test_unreleased_code_is_restored_when_a_change_of_the_debug_setting_was_kill
     assert not restore_latest(stack.releases, WEBHOOK, stack.archive)
 
 
-def test_set_debug_changes_nothing_when_the_archive_lacks_the_package(stack: Stack) -> None:
+def test_change_of_debug_changes_nothing_when_the_archive_lacks_the_package(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     key = NAMES.archive_key(WEBHOOK, stack.code(WEBHOOK, "1"))
     stack.s3.delete_object(Bucket=BUCKET, Key=key)

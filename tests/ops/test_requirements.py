@@ -1,4 +1,4 @@
-"""Tests of pinned dependencies: lock files and sources, the CDK, npm packages and GitHub actions."""
+"""Tests of pinned dependencies: lock files, the CDK, npm packages and GitHub actions."""
 
 from __future__ import annotations
 

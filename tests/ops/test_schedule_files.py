@@ -33,7 +33,7 @@ def test_cells_of_a_csv_file_may_be_separated_by_commas_semicolons_or_tabs(
         (codecs.BOM_UTF16_BE + SHEET.encode("utf-16-be"), "in UTF-16"),
     ],
 )
-def test_read_csv_names_the_format_when_the_file_is_a_workbook_or_in_utf_16(
+def test_error_names_the_format_when_a_csv_file_is_a_workbook_or_in_utf_16(
     tmp_path: Path, content: bytes, what: str
 ) -> None:
     path = tmp_path / "fall.csv"

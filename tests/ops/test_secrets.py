@@ -66,7 +66,7 @@ def test_every_secret_is_read_by_a_function() -> None:
     assert {name for read in READ_BY.values() for name in read} == {*SECRETS, SIGNING_KEY}
 
 
-def test_check_name_refuses_an_unknown_name_without_repeating_it() -> None:
+def test_unknown_name_of_a_secret_is_refused_and_not_repeated() -> None:
     for name in ("", " ", "APIGEE", "apigee_key", VALUE):
         with pytest.raises(OpsError, match="There is no secret of this name") as said:
             check_name(name, keep_old=False)
@@ -76,7 +76,7 @@ def test_check_name_refuses_an_unknown_name_without_repeating_it() -> None:
 
 
 @pytest.mark.parametrize("name", [*SECRETS, SIGNING_KEY])
-def test_check_name_allows_keep_old_only_for_the_webhook_token(name: str) -> None:
+def test_keep_old_is_allowed_only_for_the_webhook_token(name: str) -> None:
     check_name(name, keep_old=False)
     if name == WEBHOOK_TOKEN:
         check_name(name, keep_old=True)

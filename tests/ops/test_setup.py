@@ -154,7 +154,7 @@ def step_of(installation: Installation, folder: str = "folder", python: str = "3
     return setup.Step(folder, (LOCK,), f"Python {python}", installation)
 
 
-def test_a_setup_folder_is_updated_after_a_change_of_its_lock_and_refilled_after_a_failure(
+def test_setup_folder_is_updated_after_a_change_of_its_lock_file_and_refilled_after_a_failure(
     installation: Installation,
 ) -> None:
     step = step_of(installation)

@@ -27,7 +27,7 @@ from tests.command_line import invoke
 from tests.infra.template import SETTINGS
 
 
-def test_check_code_bucket_raises_an_error_that_names_the_bucket_when_the_bucket_is_missing(
+def test_error_names_the_code_bucket_when_the_bucket_is_missing(
     aws: Cloud,
 ) -> None:
     with pytest.raises(OpsError, match=r"LAMBDA_CODE_BUCKET zip-code can't be reached"):

@@ -73,7 +73,7 @@ Seven messages that wait for a day, and that return to the queue every 15 minute
 MESSAGES_FOR_CAPTIONS = 700
 """Most messages sent for the captions of one webhook event or request.
 
-A message that waits for a week needs almost that many.
+A message that waits for a week, and that returns to the queue every 15 minutes, counts as 672.
 """
 
 MESSAGES_AT_ONCE = 4

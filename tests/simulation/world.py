@@ -25,7 +25,7 @@ from tests.simulation.faults import ON_CALLS, Fault, Kind
 T = TypeVar("T")
 
 BEGIN = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-"""A Monday, 7:00 in US/Eastern."""
+"""The beginning of every world: a Monday, 7:00 in US/Eastern."""
 
 DAY = 86400.0
 

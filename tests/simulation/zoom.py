@@ -369,7 +369,7 @@ class Download:
 
 
 class DownloadHttp:
-    """A fake of the part of `urllib3.PoolManager` that production uses for downloads."""
+    """A fake of the methods of `urllib3.PoolManager` that production uses for downloads."""
 
     def __init__(self, zoom: Zoom) -> None:
         self._zoom = zoom

@@ -24,9 +24,9 @@ from tests.simulation.aws.calls import Call, answer, client_error
 
 DAY = 86400.0
 MAX_PRESIGNED_SECONDS = 7 * 24 * 3600
-"""Longest validity of a presigned URL.
+"""Longest validity of a presigned URL in seconds.
 
-Source: S3's guide, "Download and upload objects with presigned URLs".
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
 """
 
 

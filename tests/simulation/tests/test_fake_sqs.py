@@ -246,7 +246,7 @@ def test_message_of_the_fake_sqs_stays_visible_when_its_delivery_is_to_be_repeat
     assert fake.messages(url) == []
 
 
-def test_next_visible_returns_the_end_of_the_delay_or_visibility_timeout(now: Time) -> None:
+def test_fake_queue_knows_the_end_of_a_delay_or_visibility_timeout(now: Time) -> None:
     fake = fake_queues(now)
     url = fake.create("q", visibility_seconds=30)
     assert fake.next_visible(url) is None

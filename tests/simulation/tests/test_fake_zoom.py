@@ -35,7 +35,10 @@ def listed(zoom: Zoom, uuid: str = UUID) -> tuple[int, Any]:
 
 
 def deliver(answers: list[int | None]) -> list[float]:
-    """Make Zoom send a webhook event that gets the answers. Return each attempt's seconds from DONE."""
+    """Make Zoom send a webhook event that gets the answers.
+
+    Return each attempt's seconds from DONE.
+    """
     zoom = zoom_of(ONE_FILE)
     attempts: list[float] = []
 
