@@ -32,7 +32,7 @@ def refuse(_: str) -> str:
     raise AssertionError("nobody is there to ask")
 
 
-def test_the_status_of_a_secret_shows_no_part_of_its_value(aws: Cloud) -> None:
+def test_the_status_of_a_secret_shows_nothing_of_its_value(aws: Cloud) -> None:
     settings = {"APIGEE_KEY": VALUE, "OPENCAST_API_PASSWORD": "p", "ZOOM_API_SECRET": ""}
     secrets.write(aws.ssm, NAMES, settings)
     secrets.put(aws.ssm, NAMES, "OPENCAST_API_PASSWORD", "q", secrets.ROTATED)

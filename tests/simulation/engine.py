@@ -62,9 +62,9 @@ class Copies:
 
     bucket: FakeBucket
     files: dict[str, FileTruth]
-    """Token → file."""
+    """Token of a file's bytes → the file."""
     contents: dict[str, str]
-    """ETag → token."""
+    """ETag → the token of the file's bytes."""
     begun: dict[tuple[str, str], Upload] = field(default_factory=dict)
     """(staging key, identity of the source) → upload."""
 

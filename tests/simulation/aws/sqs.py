@@ -37,7 +37,7 @@ _EXPIRED = "The receipt handle has expired."
 
 
 class ReceiptHandleIsInvalid(ClientError):
-    """Botocore's error for a receipt handle that SQS never gave."""
+    """The fake of botocore's error for a receipt handle that SQS never gave."""
 
 
 class QueueDoesNotExist(ClientError):

@@ -95,7 +95,7 @@ PARTS = [
 
 
 def attribute_of(part: tuple[str, str]) -> str:
-    """Return the top-level attribute that a part of an update writes."""
+    """Return the top-level attribute that an action of an update writes."""
     return part[1].lstrip("#").split(" ")[0].split(".")[0].split("[")[0]
 
 
@@ -351,7 +351,7 @@ def test_stored_items_stay_the_same_when_a_caller_changes_its_copy() -> None:
     assert table.items() == [{SCHEDULE: "one", "l": [{"a": {"x"}}]}]
 
 
-def test_expire_deletes_items_when_their_time_to_live_has_passed() -> None:
+def test_fake_table_deletes_items_when_their_time_to_live_has_passed() -> None:
     now = Time(1000)
     table = FakeTable("test", "id", call=call_directly, now=now)
     table.put_item(Item={"id": "old", "expiration": 999})

@@ -202,7 +202,8 @@ def test_send_message_is_refused_when_the_message_is_invalid(
     assert fake.messages(urls[kind]) == []
 
 
-# moto accepts the other messages of WRONG, although SendMessage's documentation forbids them.
+# moto accepts the other messages of WRONG, although SQS's documentation forbids them:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 @pytest.mark.parametrize("number", [0, 7, 8])
 def test_moto_refuses_an_invalid_message_with_the_code_of_the_fake(aws: Cloud, number: int) -> None:
     kind, message, code = WRONG[number]
