@@ -149,7 +149,7 @@ class TestUploads:
         assert "Uploads" not in client.list_multipart_uploads(Bucket=BUCKET, Prefix="a/1")
         assert s3.stats().open_uploads == 5
 
-    def test_s3_peer_keeps_objects_when_configure_has_empty_false(
+    def test_s3_peer_keeps_objects_when_new_settings_do_not_empty_the_bucket(
         self, s3: S3Peer, client: S3Client
     ) -> None:
         client.put_object(Bucket=BUCKET, Key="k", Body=b"text")

@@ -177,7 +177,7 @@ class TestBreaks:
         assert reader.zoom.stats().cuts == 1
         assert reader.zoom.stats().body_bytes == 2 * TALK + 100_000
 
-    def test_zoom_peer_resets_the_connection_after_half_a_body_when_a_fault_has_no_after(
+    def test_zoom_peer_resets_the_connection_after_half_a_body_when_a_fault_names_no_byte(
         self, reader: Reader
     ) -> None:
         reader.fail(ZoomFault(kind="rst", request=1))

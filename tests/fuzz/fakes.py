@@ -244,7 +244,7 @@ class Session:
 
 @dataclass
 class Downloads:
-    """A fake of the part of `urllib3.PoolManager` that production uses for downloads."""
+    """A fake of the method of `urllib3.PoolManager` that production uses for downloads."""
 
     answers: list[Any]
 

@@ -1,4 +1,4 @@
-"""Tests that SSM gets only a valid Google key, and that no message shows a part of the key."""
+"""Tests that SSM gets only a valid Google key, and that no message shows any text of the key."""
 
 from __future__ import annotations
 

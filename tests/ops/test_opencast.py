@@ -157,7 +157,9 @@ def test_subnets_of_opencast_are_not_looked_up_when_they_are_given(
     assert found == Location("https://admin.oc.example.edu", "vpc-0a", (), "sg-0b")
 
 
-def test_the_look_up_of_an_ecs_cluster_names_missing_parts(ec2: Any, cloudformation: Any) -> None:
+def test_search_for_an_ecs_cluster_names_what_the_stack_lacks(
+    ec2: Any, cloudformation: Any
+) -> None:
     cloudformation.add_client_error(
         "describe_stacks", "ValidationError", "Stack with id x does not exist", 400
     )

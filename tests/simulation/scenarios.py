@@ -145,7 +145,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
 
 
 def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add a transcript of each segment to nine in ten recordings.
+    """Add a transcript of each segment to a recording, with a probability of nine in ten.
 
     Zoom makes most transcripts minutes or hours after the videos.
     """

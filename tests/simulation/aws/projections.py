@@ -11,7 +11,7 @@ Tree = dict[str | int, Any]
 
 
 class Projection:
-    """A selector of elements of items. The selected elements of a list become a list without gaps."""
+    """A selector of items' elements. The selected elements of a list become a list without gaps."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._tree: Tree = {}

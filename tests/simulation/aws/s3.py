@@ -31,7 +31,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-ur
 
 
 class NoSuchKey(ClientError):
-    """Botocore's error for a key without an object."""
+    """The fake of botocore's error for a key without an object."""
 
 
 class FetchFailed(Exception):

@@ -133,7 +133,7 @@ def test_fake_engine_starts_a_copy_again_when_the_source_has_another_version() -
     assert len(harness.cloud.bucket.open_uploads()) == 1
 
 
-def test_fake_engine_raises_transfer_failed_when_the_time_is_too_short_for_a_part() -> None:
+def test_fake_engine_fails_when_the_time_is_too_short_for_a_part() -> None:
     harness = Harness()
     with pytest.raises(TransferFailed):
         harness.copy(copy_of(Source()), seconds=5.0)

@@ -193,9 +193,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "message", "code"), WRONG)
-def test_send_message_is_refused_when_the_message_is_invalid(
-    kind: str, message: dict[str, Any], code: str
-) -> None:
+def test_fake_sqs_refuses_an_invalid_message(kind: str, message: dict[str, Any], code: str) -> None:
     fake = fake_queues(Time())
     urls = {"standard": fake.create("q"), "fifo": fake.create("q.fifo", fifo=True)}
     assert code_of(fake.send_message, QueueUrl=urls[kind], **message) == code
