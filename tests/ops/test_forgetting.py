@@ -129,7 +129,7 @@ def stack(aws: Cloud, clock: Clock) -> Stack:
 
 @contextmanager
 def answering(monkeypatch: pytest.MonkeyPatch, answer: str) -> Iterator[None]:
-    """Let an operator at the terminal type `answer` during the block."""
+    """Let an operator at the terminal type `answer` during the `with` block."""
     with monkeypatch.context() as patch:
         patch.setenv("NONINTERACTIVE", "")
         patch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))

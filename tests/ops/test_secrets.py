@@ -141,7 +141,7 @@ def test_new_value_puts_the_new_webhook_token_first_and_only_once(
     assert sorted(found) == sorted({new, *(split(before) if keep else ())})
 
 
-def test_new_value_refuses_a_secret_that_is_not_set_yet_its_present_value_and_long_values() -> None:
+def test_new_secret_is_refused_when_it_replaces_nothing_is_unchanged_or_is_too_long() -> None:
     with pytest.raises(OpsError, match=r"isn't set.*`invoke stack.update`"):
         new_value("APIGEE_KEY", "", VALUE, keep_old=False)
     with pytest.raises(OpsError, match="this value already") as said:

@@ -31,7 +31,7 @@ ZOOM_SECRET = "zoom-secret-1"
 UPLOAD_RECEIVE_LIMIT = upload_receive_limit(patience_hours=6, outage_hours=24)
 VISIBILITY = 960
 STAGED_DAYS, TAKEN_DAYS, UPLOAD_DAYS = 7, 1, 1
-"""Days after which S3 deletes staged files, files that Opencast has taken, and unfinished parts."""
+"""Days after which S3 deletes staged files, files that Opencast has taken, and open uploads."""
 MOST_MESSAGES = 1000
 """Most messages in a world without captions and with up to a hundred recordings.
 

@@ -35,7 +35,7 @@ RESERVE_SECONDS = 5.0
 RESTARTS = 3
 OPENINGS = 4
 SECOND_CHAPTER = 100
-"""The second of a segment at which its second chapter begins."""
+"""Seconds from the start of a segment to the start of its second chapter."""
 
 LEAST_BYTES = 5 * 1024 * 1024
 """Bytes of the smallest part. A copy that is interrupted before its first part stores nothing."""
@@ -288,7 +288,7 @@ class _Run:
         begun = self._copies.begun.pop(name, None)
         metadata = {**target.metadata, "source": name[1]}
         if begun is None:
-            # Another invocation has completed or removed the same upload.
+            # Another invocation has completed or aborted the same upload.
             if self._is_stored(target.key, name[1]):
                 return
             raise UploadGone(GONE)

@@ -37,7 +37,7 @@ class Context:
 
 @dataclass
 class Warm(Generic[Kept]):
-    """A container between two invocations. `used` is the second of the last use."""
+    """A container between two invocations. `used` is the world's time at the last use."""
 
     container: Container[Kept]
     used: float

@@ -75,7 +75,7 @@ class Ingest:
     number: int = 0
     """The id of the ingest's workflow."""
     ends: float = 0.0
-    """Time at which the workflow ends or pauses."""
+    """The world's time at which the workflow ends or pauses."""
     end: str = "SUCCEEDED"
     """The end of the workflow, one of `scenarios.WORKFLOW_ENDS`."""
 
@@ -120,13 +120,13 @@ class Opencast:
         self.ingests: list[Ingest] = []
         self.captions: list[EventCaptions] = []
         self.deleted: list[tuple[float, str]] = []
-        """The time of each deletion by a person, and the recording's uuid."""
+        """The world's time of each deletion by a person, and the recording's uuid."""
         self._bucket = bucket
         self._posts = 0
         self._at_work = 0
         self._workflows = 1600
         self.taken: list[tuple[float, str]] = []
-        """The time and content of each file that an ingest has taken."""
+        """The world's time and the content of each file that an ingest has fetched."""
         self.questions: Counter[str] = Counter()
         """Workflow id → number of requests about the workflow."""
         self._planned: dict[tuple[Kind, int], Fault] = {

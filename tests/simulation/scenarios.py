@@ -46,7 +46,10 @@ LONGER_THAN_WAITED = 30 * HOUR
 """Most seconds for which Zoom's list lacks a file. The pipeline waits only for a day."""
 
 IN_USE = 600.0
-"""Earliest second of an outage. AWS has to work until a new stack has set its baseline."""
+"""Earliest start of an outage, in seconds of the world.
+
+AWS has to work until a new stack has set its baseline.
+"""
 
 CALLS = {
     "dynamodb.UpdateItem": 9.0,

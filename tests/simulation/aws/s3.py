@@ -282,7 +282,7 @@ class FakeBucket:
 
 @dataclass(frozen=True)
 class Presigned:
-    """The parts of a presigned URL. `signed_at` is in seconds since the epoch."""
+    """The values in a presigned URL. `signed_at` is in seconds since the epoch."""
 
     bucket: str
     key: str

@@ -148,7 +148,7 @@ def update(text: str, names: tuple[tuple[str, str], ...]) -> Update:
 
 
 class _UpdateParser:
-    """Recursive descent parser of an update expression."""
+    """A recursive-descent parser of an update expression."""
 
     def __init__(self, parser: Parser) -> None:
         self._parser = parser
