@@ -88,7 +88,7 @@ def cloud(tmp_path: Path, authority: Authority) -> Iterator[Cloud]:
 
 
 def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], str, int]:
-    """Start a process that starts a cloud, and return process, URL and supervisor's pid."""
+    """Start a process that starts a cloud. Return the process, the URL and the supervisor's pid."""
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(tmp_path), how],
         cwd=ROOT,

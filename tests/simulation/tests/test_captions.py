@@ -30,7 +30,7 @@ ANNOUNCED = "recording.transcript_completed"
 
 
 def transcript(segment: int, made: float) -> FileTruth:
-    """Make the transcript of a segment. Zoom finishes the transcript at `made`, a time of the world."""
+    """Make the transcript of a segment, which Zoom finishes at `made`, a time of the world."""
     return replace(
         file(segment),
         id=f"t{segment}",
@@ -75,7 +75,7 @@ def test_a_transcript_is_reported_and_delays_no_video_when_it_never_comes() -> N
 
 
 def chapters(segment: int, made: float) -> FileTruth:
-    """Make the chapters of a segment. Zoom finishes the chapters at `made`, a time of the world."""
+    """Make the chapters of a segment, which Zoom finishes at `made`, a time of the world."""
     kind = "summary_smart_chapters"
     return replace(transcript(segment, made), id=f"c{segment}", type=CHAPTERS, recording_type=kind)
 
@@ -118,7 +118,7 @@ def test_a_world_with_chapters_is_judged_ok_without_them_when_opencast_is_too_ol
 
 
 def summary(segment: int, made: float, kind: str = "summary") -> FileTruth:
-    """Make a summary of a segment. Zoom finishes the summary at `made`, a time of the world."""
+    """Make a summary of a segment, which Zoom finishes at `made`, a time of the world."""
     return replace(
         transcript(segment, made), id=f"{kind}{segment}", type=CHAPTERS, recording_type=kind
     )
