@@ -55,7 +55,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture
 def copied_project(tmp_path: Path) -> Path:
-    """Return a copy of the functions' sources and locks, with other times and modes."""
+    """Return a copy of the functions' sources and lock files, with other times and modes."""
     root = tmp_path / "copy"
     for folder in ("functions", "function_requirements"):
         shutil.copytree(package.ROOT / folder, root / folder, copy_function=shutil.copyfile)

@@ -183,7 +183,10 @@ def test_json_import_keeps_a_scheduled_class_when_its_row_cannot_be_read(
 
 
 def of_courses(number: str, *courses: str | None, **changes: Any) -> dict[str, Any]:
-    """Return a row of this system's table with one scheduled class for each course."""
+    """Return a row of this system's table with one scheduled class for each course.
+
+    None makes a scheduled class without a course.
+    """
     events: list[object] = []
     for course, day in zip(courses, DAYS, strict=False):
         event = {**EVENTS[0], "day": day}

@@ -181,7 +181,7 @@ def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTru
 def _with_chapters(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """Turn chapters on for three in four sites, and add chapters to such a site's recordings.
+    """With a probability of three in four, turn chapters on and add chapters to the recordings.
 
     Most sites with chapters have an Opencast that shows them.
     """
@@ -221,13 +221,13 @@ def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTr
 def _with_summaries(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """Add summaries to recordings. In four of five sites, Opencast takes attachments."""
+    """Add summaries to recordings. Opencast takes attachments with a probability of four in five."""
     site = replace(site, attachments=chance.random() < 0.8)
     return site, tuple(_with_own_summaries(chance, recording) for recording in recordings)
 
 
 def _with_own_summaries(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add summaries and next steps of each segment to a recording, in seven of ten cases.
+    """Add summaries and next steps of each segment, with a probability of seven in ten.
 
     Zoom makes most of these files before it serves the last video.
     """
@@ -293,7 +293,7 @@ def _captions_faults(chance: Random, most: int) -> list[Fault]:
 
 
 def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Give an unknown view to one in ten of the recordings that have a single view."""
+    """Give a recording with a single view an unknown view, with a probability of one in ten."""
     types = {file.recording_type for file in recording.files if file.type == VIDEO}
     if len(types) > 1 or chance.random() >= 0.1:
         return recording
