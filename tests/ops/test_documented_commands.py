@@ -58,7 +58,7 @@ def command_lines(document: Path) -> Iterator[tuple[str, bool]]:
 
 
 def invoked(document: Path) -> Iterator[tuple[list[str], bool]]:
-    """Yield each complete `invoke COMMAND` line's words, and whether an indented block has the line."""
+    """Yield the words of each complete `invoke COMMAND` line, and whether the line is indented."""
     for text, is_block in command_lines(document):
         program, *words = shlex.split(text)
         if program == "invoke" and words and "…" not in text and not words[0].startswith("-"):

@@ -114,8 +114,8 @@ def test_problem_of_a_lock_file_describes_the_difference_from_its_source(
 
 
 def test_the_cdk_cli_can_read_the_schema_version_of_the_cdk_library() -> None:
-    # CLI and library have different version numbers, but have to agree on the cloud assembly's
-    # schema.
+    # The CDK's CLI and library have different version numbers, but have to agree on the schema of
+    # the cloud assembly.
     wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]["aws-cdk"]
     installed = json.loads((ROOT / "node_modules" / "aws-cdk" / "package.json").read_text())
     assert wanted == installed["version"]

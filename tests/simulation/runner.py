@@ -42,7 +42,7 @@ class Outcome:
 
 
 def run_seed(seed: int, profile: Profile, most_faults: int) -> Outcome:
-    """Play and judge the world of a seed."""
+    """Play and judge the world of a seed, and return the outcome."""
     scenario = scenario_of(seed, profile, most_faults)
     try:
         played = play(scenario)

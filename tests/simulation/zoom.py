@@ -222,7 +222,7 @@ class Zoom:
         return self._odd.pop(self._requests, None)
 
     def api(self, path: str, query: Mapping[str, str], authorization: str) -> Response:
-        """Answer a GET to the API."""
+        """Count and answer a GET to the API."""
         second = int(self.world.time)
         self.asked[second] += 1
         if self.asked[second] > self.site.zoom_limit:

@@ -372,7 +372,8 @@ class FakeQueues:
     def _change_visibility(self, queue: _Queue, handle: str, seconds: int, operation: str) -> None:
         """Change the visibility of the message of a receipt handle.
 
-        A standard queue accepts an expired handle and does nothing. Source:
+        Raise a ClientError for a wrong time, an unknown handle, a deleted message, or an expired
+        handle of a FIFO queue. A standard queue accepts an expired handle and does nothing. Source:
         https://github.com/localstack/localstack/pull/9632, whose test was run against AWS.
         """
         if not 0 <= seconds <= MAX_VISIBILITY:
@@ -501,7 +502,7 @@ def _md5(text: str) -> str:
 
 
 def _copied(attributes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Copy a caller's message attributes. The fake supports no binary values."""
+    """Copy a caller's message attributes. Raise TypeError for a binary value."""
     if any("BinaryValue" in attribute for attribute in attributes.values()):
         raise TypeError("The fake of SQS has no binary attributes.")
     return {name: dict(value) for name, value in attributes.items()}

@@ -270,7 +270,7 @@ def test_update_item_changes_a_list_as_in_moto_when_it_writes_several_elements(a
 
 
 def test_update_item_appends_elements_of_a_list_in_the_order_of_their_indexes() -> None:
-    # moto appends in the expression's order, so the fake isn't compared with moto here. DynamoDB:
+    # DynamoDB appends in the order of the indexes, but moto in the expression's order. Source:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
     table = seeded(fake_table(SCHEDULE), l=[])
     table.update_item(**update_of("SET l[9] = :num, l[8] = :text"))
