@@ -80,7 +80,7 @@ class Cloud:
         self._most_messages = max(most, 10 * len(scenario.recordings))
         self.on_queue_call: Callable[[], None] = lambda: None
         self.states: dict[str, list[tuple[float, str]]] = {}
-        """zip id → the times and states of its row."""
+        """zip id → the states of the row, each with the world's time."""
         self.reasons: dict[str, set[str]] = {}
         """uuid of a recording → the reasons that its rows have had."""
         self.sent = 0

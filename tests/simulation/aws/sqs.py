@@ -87,7 +87,7 @@ class _Queue:
     handles: dict[str, str] = field(default_factory=dict)
     """Each receipt handle that was given → the message's id."""
     sent: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
-    """Deduplication id → the time of the latest send that was no duplicate, and the answer."""
+    """Deduplication id → (seconds since the epoch, answer) of the latest original send."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
         """Return the messages that may be received now, one list for each free FIFO group.

@@ -18,7 +18,7 @@ WRITE_BYTES, READ_BYTES = 1024, 4096
 LOG_EVENT_BYTES = 26
 """Bytes that CloudWatch Logs adds to the text of each log event.
 
-https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 """
 
 REQUEST_ID_BYTES = 60
