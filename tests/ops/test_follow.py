@@ -171,7 +171,7 @@ def test_following_a_recording_raises_an_error_when_the_row_is_gone() -> None:
 def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Record:
     """Return the ledger's record after POSTs, such as `h15=Outcome.TAKEN` for a success at 15:00.
 
-    This POST is the default.
+    The default is a success at 15:00.
     """
     made = tuple(
         Post(attempt=at, at=f"2026-11-24T{at[1:]}:00:00Z", outcome=outcome)

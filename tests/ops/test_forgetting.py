@@ -103,7 +103,7 @@ class Stack:
     def left(self) -> str:
         """Return items of tables, keys of the bucket and messages on the DLQs, as text.
 
-        Also delete these messages.
+        Also delete the messages.
         """
         tables = (self.aws.status, self.aws.recordings, self.aws.events)
         items = [item for table in tables for item in table.scan()["Items"]]

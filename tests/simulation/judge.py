@@ -402,7 +402,7 @@ class _Recording:
             yield from self._texts(CHAPTERS, (0.0, 100.0), is_needed=self._needs_chapters())
 
     def _summaries(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check that an ingest has each due summary that Zoom served in time, and none too often.
+        """Check that an ingest has each due summary that Zoom served in time, and no summary too often.
 
         The summaries of the ingest's segments are due if the site has chapters and attachments.
         The pipeline stages summaries after the videos. So a summary was in time if Zoom served it
@@ -524,7 +524,7 @@ class _Recording:
         ]
 
     def _may_have_texts(self, version: int) -> bool:
-        """Return whether Opencast has the version or a later one, and nothing was deleted.
+        """Return whether Opencast has the version or a later version, and nothing was deleted.
 
         A deletion is a move to Zoom's trash, or a deletion of the recording's events in Opencast.
         """

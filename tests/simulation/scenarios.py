@@ -305,7 +305,7 @@ def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTr
 
 
 def _with_less(chance: Random, happening: Happening) -> Happening:
-    """Remove a field from one in twenty webhook events `recording.completed`."""
+    """Remove a field from a `recording.completed`, with a probability of one in twenty."""
     if not isinstance(happening, WebhookEvent) or happening.event != "recording.completed":
         return happening
     if chance.random() >= 0.05:
