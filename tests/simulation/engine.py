@@ -141,10 +141,10 @@ class FakeEngine:
         """Copy the files in turn, with the results of `ingester.transfer.engine.Engine.copy`.
 
         Raises:
-            PermanentFailure: A copy failed for good, and doesn't tolerate the error. The unfinished
-                uploads of this call are aborted.
+            PermanentFailure: A copy failed for good, and doesn't tolerate the error. The call
+                has aborted its unfinished uploads.
             RetryableFailure: A copy failed, or the time ended before this call stored a part or
-                completed an upload. Copies for which there was time are completed.
+                completed an upload. The call has completed the copies for which there was time.
             OutOfTime: The time ended. The next invocation continues the copies.
         """
         run = _Run(self)

@@ -402,7 +402,7 @@ class _Recording:
             yield from self._texts(CHAPTERS, (0.0, 100.0), is_needed=self._needs_chapters())
 
     def _summaries(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check that an ingest has each due summary that Zoom served in time, and no summary too often.
+        """Check that an ingest has each due summary that Zoom served in time, and no extra summary.
 
         The summaries of the ingest's segments are due if the site has chapters and attachments.
         The pipeline stages summaries after the videos. So a summary was in time if Zoom served it
