@@ -137,7 +137,7 @@ def test_zoom_stand_in_returns_a_download_token_only_on_request_and_expires_it_a
 
 
 @pytest.mark.parametrize("ttl", ["-1", "604801", "soon"])
-def test_zoom_stand_in_refuses_a_ttl_when_it_is_out_of_bounds(
+def test_zoom_stand_in_refuses_a_ttl_when_it_is_out_of_bounds_or_no_number(
     client: Client, recording: Recording, ttl: str
 ) -> None:
     query = f"?include_fields=download_access_token&ttl={ttl}"

@@ -373,7 +373,7 @@ def status_table(**more: Any) -> FakeTable:
 
 
 @pytest.mark.parametrize("value", ["12", ""])
-def test_item_is_refused_when_an_index_key_has_the_wrong_type_or_is_empty(value: str) -> None:
+def test_item_is_refused_when_an_index_key_is_a_string_in_place_of_a_number(value: str) -> None:
     # An index key must have the index's type. moto accepts a string. Source:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
     item = {"zip_id": "one", "meeting_id": value}
