@@ -99,7 +99,7 @@ def test_new_secret_is_read_from_a_terminal_or_a_pipe() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n", "a\nb\n", "a\x00b", "x" * 5000, "a\x1bb"])
-def test_typed_value_is_refused_when_it_cannot_be_a_secret(text: str) -> None:
+def test_value_from_a_pipe_is_refused_when_it_cannot_be_a_secret(text: str) -> None:
     with pytest.raises(OpsError, match="nothing was changed") as said:
         read_value("APIGEE_KEY", io.StringIO(text), refuse)
     assert "xxx" not in str(said.value)
