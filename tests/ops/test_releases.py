@@ -243,7 +243,7 @@ def test_a_changed_setting_waits_for_a_release_when_unreleased_code_is_deployed(
     assert stack.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_change_of_debug_changes_only_that_variable_in_alias_and_latest_version(
+def test_switch_of_debug_logging_changes_no_other_variable_in_alias_and_latest_version(
     stack: Stack,
 ) -> None:
     move = stack.debug(WEBHOOK, "1")
@@ -257,7 +257,7 @@ def test_change_of_debug_changes_only_that_variable_in_alias_and_latest_version(
     assert stack.code(WEBHOOK, stack.runs(WEBHOOK)) == stack.code(WEBHOOK, "1")
 
 
-def test_change_of_debug_keeps_unreleased_code_in_latest(stack: Stack) -> None:
+def test_switch_of_debug_logging_keeps_unreleased_code_in_the_latest_version(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     assert stack.debug(WEBHOOK, "1")
@@ -281,7 +281,7 @@ class KilledHalfWay(Archive):
         return None
 
 
-def test_unreleased_code_is_restored_when_a_change_of_the_debug_setting_was_killed(
+def test_unreleased_code_is_restored_when_a_switch_of_debug_logging_was_killed(
     stack: Stack,
 ) -> None:
     stack.deploy(WEBHOOK, "second")
@@ -297,7 +297,9 @@ def test_unreleased_code_is_restored_when_a_change_of_the_debug_setting_was_kill
     assert not restore_latest(stack.releases, WEBHOOK, stack.archive)
 
 
-def test_change_of_debug_changes_nothing_when_the_archive_lacks_the_package(stack: Stack) -> None:
+def test_switch_of_debug_logging_changes_nothing_when_the_archive_lacks_the_package(
+    stack: Stack,
+) -> None:
     stack.deploy(WEBHOOK, "second")
     key = NAMES.archive_key(WEBHOOK, stack.code(WEBHOOK, "1"))
     stack.s3.delete_object(Bucket=BUCKET, Key=key)
@@ -342,7 +344,7 @@ def test_function_lacks_the_alias_when_its_alias_has_another_name(stack: Stack) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_code_of_latest_is_restored_when_a_signal_arrives_during_a_change_of_debug(
+def test_latest_code_is_restored_when_a_signal_arrives_during_a_switch_of_debug_logging(
     stack: Stack, number: signal.Signals
 ) -> None:
     stack.deploy(WEBHOOK, "second")
@@ -357,7 +359,7 @@ def test_code_of_latest_is_restored_when_a_signal_arrives_during_a_change_of_deb
     assert stack.releases.released(DOWNLOADER).variables["DEBUG"] == ""
 
 
-def test_change_of_debug_ends_with_exit_when_a_signal_arrives_during_the_last_function(
+def test_signal_during_the_last_switch_of_debug_logging_ends_the_command_after_the_switch(
     stack: Stack,
 ) -> None:
     publishing = "before-call.lambda.PublishVersion"
