@@ -147,7 +147,7 @@ class Cloud:
         )
 
     def seconds(self) -> float:
-        """Return the time in seconds since the epoch."""
+        """Return the time in seconds since 1970."""
         return BEGIN_SECONDS + self.world.time
 
     def dead_letters(self) -> list[MessageView]:

@@ -145,7 +145,8 @@ class FakeEngine:
                 has aborted its unfinished uploads.
             RetryableFailure: A copy failed, or the time ended before this call stored a part or
                 completed an upload. The call has completed the copies for which there was time.
-            OutOfTime: The time ended. The next invocation continues the copies.
+            OutOfTime: The time ended after this call stored a part or completed an upload. The
+                next invocation continues the copies.
         """
         run = _Run(self)
         began = self.world.time

@@ -386,7 +386,7 @@ class Opencast:
 def _read(form: Form, *, attachments: bool) -> _Form:
     """Read a form part by part, as Opencast does.
 
-    `attachments` is whether Opencast takes attachments, as only DCE's does.
+    `attachments` is whether Opencast takes attachments, as only DCE's Opencast does.
     """
     sent, flavor = _Form(), ""
     files = ("mediaUri", "attachmentUri") if attachments else ("mediaUri",)

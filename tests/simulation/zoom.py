@@ -470,7 +470,7 @@ def _odd_answer(detail: str, world: World, timeout: tuple[float, float]) -> Resp
 
 
 def signed(secret: str, now: float, body: bytes) -> dict[str, str]:
-    """Make Zoom's headers for a webhook event. `now` is in seconds since the epoch."""
+    """Make Zoom's headers for a webhook event. `now` is in seconds since 1970."""
     timestamp = str(int(now))
     message = f"v0:{timestamp}:".encode() + body
     signature = hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()

@@ -119,7 +119,7 @@ class FakeTable:
         name: The table's name.
         key: The attribute of the table's hash key.
         call: The hook around each call.
-        now: Returns the time in seconds since the epoch.
+        now: Returns the time in seconds since 1970.
         indexes: Name of each global secondary index → its hash and range key.
         types: Type ("S" or "N") of each key attribute of the table and the indexes. Other
             attributes may have any type.

@@ -45,7 +45,7 @@ class FetchFailed(Exception):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object of the bucket. `modified` is in seconds since the epoch."""
+    """An object of the bucket. `modified` is in seconds since 1970."""
 
     key: str
     content: bytes
@@ -59,7 +59,7 @@ class StoredObject:
 class OpenUpload:
     """A multipart upload that is neither completed nor aborted.
 
-    `begun` is in seconds since the epoch.
+    `begun` is in seconds since 1970.
     """
 
     upload_id: str
@@ -76,7 +76,7 @@ class FakeBucket:
     Args:
         name: The bucket's name.
         call: The hook around each call.
-        now: Returns the time in seconds since the epoch.
+        now: Returns the time in seconds since 1970.
         new_id: Returns the next upload id.
     """
 
@@ -98,7 +98,7 @@ class FakeBucket:
         self.keys: set[str] = set()
         """The keys of all objects, including deleted ones."""
         self.tagged: list[tuple[float, StoredObject]] = []
-        """Time of each tagging in seconds since the epoch, and the object before the tagging."""
+        """Time of each tagging in seconds since 1970, and the object before the tagging."""
 
     # The simulator and the judge use the next methods, which don't call the hook.
 
@@ -282,7 +282,7 @@ class FakeBucket:
 
 @dataclass(frozen=True)
 class Presigned:
-    """The values in a presigned URL. `signed_at` is in seconds since the epoch."""
+    """The values in a presigned URL. `signed_at` is in seconds since 1970."""
 
     bucket: str
     key: str

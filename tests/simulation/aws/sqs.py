@@ -87,7 +87,7 @@ class _Queue:
     handles: dict[str, str] = field(default_factory=dict)
     """Each receipt handle that was given → the message's id."""
     sent: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
-    """Deduplication id → (seconds since the epoch, answer) of the latest original send."""
+    """Deduplication id → (seconds since 1970, answer) of the latest original send."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
         """Return the messages that may be received now, one list for each free FIFO group.
@@ -130,7 +130,7 @@ class FakeQueues:
 
     Args:
         call: The hook around each call.
-        now: Returns the time in seconds since the epoch.
+        now: Returns the time in seconds since 1970.
         new_id: Returns the next message id.
         choose: Takes the number of the messages of a standard queue, or of the groups of a FIFO
             queue, that can be delivered. Returns the index of the next delivery.
