@@ -96,7 +96,7 @@ class FakeBucket:
         self._objects: dict[str, StoredObject] = {}
         self._uploads: dict[str, OpenUpload] = {}
         self.keys: set[str] = set()
-        """The keys of all objects, including deleted ones."""
+        """The keys of all objects, including deleted objects."""
         self.tagged: list[tuple[float, StoredObject]] = []
         """Time of each tagging in seconds since 1970, and the object before the tagging."""
 
