@@ -275,7 +275,7 @@ def test_a_resent_webhook_event_is_signed_and_requests_the_automated_ingest_with
 
 
 @pytest.mark.parametrize("before", [None, State.IGNORED, State.SENT_TO_OPENCAST])
-def test_resending_a_webhook_event_starts_the_ingest_whether_or_not_it_has_ended_before(
+def test_resending_a_webhook_event_starts_an_ingest_even_if_an_earlier_ingest_has_ended(
     before: State | None, sender: Resender, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     if before:

@@ -55,7 +55,7 @@ def test_the_code_bucket_is_created_once_and_not_public(aws: Cloud) -> None:
     assert all(blocked.values())
 
 
-def test_the_code_bucket_is_not_created_when_only_the_first_look_at_it_is_refused(
+def test_the_code_bucket_is_not_created_when_only_the_first_check_of_the_bucket_is_refused(
     aws: Cloud,
 ) -> None:
     aws.s3.create_bucket(Bucket="zip-code")

@@ -217,7 +217,7 @@ class Site:
     chapters: bool = False
     """The setting INGEST_CHAPTERS."""
     attachments: bool = True
-    """Whether Opencast takes attachments, as DCE's Opencast does, and the setting OC_CHAT_AS allows them."""
+    """Whether Opencast takes attachments, as DCE's Opencast does, and OC_CHAT_AS allows them."""
     opencast_version: str = "17.3.0"
 
 

@@ -216,7 +216,7 @@ def test_update_of_an_item_is_refused_when_parentheses_are_redundant() -> None:
     assert code == "ValidationException"
 
 
-def test_update_of_an_item_is_refused_when_it_removes_a_path_without_parent() -> None:
+def test_update_of_an_item_is_refused_when_the_update_removes_a_path_without_parent() -> None:
     # DynamoDB refuses to remove a path without parent, but moto accepts the update. Source:
     # https://github.com/scylladb/scylladb/issues/10043
     table = seeded(fake_table(SCHEDULE), m={})
