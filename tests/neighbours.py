@@ -67,7 +67,7 @@ def served(answer: Callable[[Request], Answer], tls: Authority) -> Iterator[int]
 
 @contextmanager
 def web_server(tls: Authority) -> Iterator[Web]:
-    """Serve an empty Web during the `with` block."""
+    """Serve an empty Web during the `with` block, and yield the Web."""
     web = Web()
     with served(web.answer, tls) as web.port:
         yield web
