@@ -45,7 +45,7 @@ def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Ite
 
 @contextmanager
 def limited_concurrency(driver: Driver, function: str, number: int) -> Iterator[None]:
-    """Let a function's event source start at most `number` invocations at once in the block.
+    """Let a function's event source start at most `number` invocations at once in the `with` block.
 
     With fewer processes, fewer of the slow cold starts happen.
     """

@@ -28,7 +28,7 @@ def make_message(mutator: Mutator, messages: list[dict[str, Any]], limit: int) -
 def body_of(content: Any) -> str:
     """Return a body as SQS delivers it: text without the characters that SQS refuses.
 
-    The text is cut to MOST_BYTES characters. If no character is left, it is " ".
+    Cut the text to MOST_BYTES characters. Return " " if no character is left.
     """
     text = encoded(content).decode("utf-8", "replace")[:MOST_BYTES]
     kept = (
