@@ -94,10 +94,10 @@ def remove_source(table: Table, source: str, *, dry_run: bool = False) -> Import
 
 @contextmanager
 def _schedule_locked(table: Table, *, dry_run: bool) -> Iterator[None]:
-    """Hold the schedule's lock during the block, unless `dry_run`.
+    """Hold the schedule's lock during the `with` block, unless `dry_run`.
 
     Raises:
-        OpsError: Somebody else is changing the schedule, or the block raised RequestError.
+        OpsError: Somebody else is changing the schedule, or the `with` block raised RequestError.
     """
     lock = ScheduleLock(table, lambda: datetime.now(UTC), COMMAND_SECONDS)
     try:
