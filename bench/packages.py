@@ -65,9 +65,9 @@ class Import:
 
 
 def imports(folder: Path, other: Path | None) -> Iterator[Import]:
-    """Build the functions' packages in `folder`, and unpack each there. Yield an import for each.
+    """Build and unpack the functions' packages in `folder`. Yield an import for each package.
 
-    If `other` is given, yield a last import from that folder. For `Raises`, see
+    If `other` is given, yield a last import from the folder `other`. For `Raises`, see
     `ops.code.package.build`.
     """
     packages = package.build(FUNCTIONS, host(), folder)

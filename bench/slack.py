@@ -221,7 +221,10 @@ def _table(runs: dict[str, list[Typed]]) -> Table:
 
 
 def _percentile(seconds: Sequence[float], share: float) -> float | None:
-    """Return a percentile of sorted values by the nearest-rank method, or None without values."""
+    """Return a percentile of sorted values by the nearest-rank method, or None without values.
+
+    `share` is the percentile as a fraction of 1, such as 0.99.
+    """
     return seconds[math.ceil(share * len(seconds)) - 1] if seconds else None
 
 

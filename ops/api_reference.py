@@ -127,7 +127,10 @@ def _fields_table(document: Schema, schema: Schema) -> Iterator[str]:
 def _fields(
     document: Schema, schema: Schema, prefix: str = ""
 ) -> Iterator[tuple[str, Schema, bool]]:
-    """Yield (name, schema, is required) of each field, including the fields of nested objects."""
+    """Yield (name, schema, is required) of each field, including the fields of nested objects.
+
+    Each name begins with `prefix`.
+    """
     for name, field in schema.get("properties", {}).items():
         yield f"{prefix}{name}", field, name in schema.get("required", [])
         inner = field.get("items", field)
@@ -188,7 +191,7 @@ def _bodies(document: Schema) -> set[str]:
 
 
 def _resolved(document: Schema, value: Schema) -> Schema:
-    """Return the part of the document to which `value` refers, or `value` itself."""
+    """Return the object of the document to which `value` refers, or `value` itself."""
     while "$ref" in value:
         found: Any = document
         for part in value["$ref"].removeprefix("#/").split("/"):

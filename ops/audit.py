@@ -33,7 +33,7 @@ NODE_CONTROL = ("minimist", "0.0.8")
 
 DEPLOYED = "function_requirements"
 TOOLS = "requirements"
-"""The folder with the locks of tools. `DEPLOYED` has the locks of the functions."""
+"""The folder with the lock files of tools. `DEPLOYED` has the lock files of the functions."""
 
 SECONDS = 15
 """Timeout in seconds of one request by pip-audit."""
@@ -95,13 +95,14 @@ def result_of(reports: list[Report]) -> Result:
 
 
 def audit_python(root: Path, environment: Mapping[str, str]) -> Report:
-    """Audit the releases in every Python lock, and the release PYTHON_CONTROL, with pip-audit.
+    """Audit the releases in every Python lock file, and the release PYTHON_CONTROL, with pip-audit.
 
-    pip-audit reads its own variables `PIP_AUDIT_…`, which may choose another service.
+    Return a report. pip-audit reads its own variables `PIP_AUDIT_…`, which may choose another
+    service.
     """
     pins = {pin for folder in (DEPLOYED, TOOLS) for pin in locked(root, folder)}
     options = ["--format=json", "--desc=off", "--progress-spinner=off", f"--timeout={SECONDS}"]
-    # Locks are complete, so pip-audit needn't resolve or install anything.
+    # Lock files are complete, so pip-audit needn't resolve or install anything.
     command_line = [sys.executable, "-m", "pip_audit", *options, "--no-deps", "--disable-pip"]
     dependencies: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -161,7 +162,10 @@ def python_report(dependencies: list[Any], deployed: set[tuple[str, str]]) -> Re
 
 
 def audit_node(root: Path, environment: Mapping[str, str]) -> Report:
-    """Audit package-lock.json with `npm audit`. npm's own settings choose the registry."""
+    """Audit package-lock.json with `npm audit`, and return a report.
+
+    npm's own settings choose the registry.
+    """
     if not shutil.which("npm", path=environment.get("PATH")):
         return Report("npm audit", 0, (), "npm is not on the PATH.")
     package = json.loads((root / "package.json").read_text("utf-8"))
@@ -181,8 +185,7 @@ def audit_node(root: Path, environment: Mapping[str, str]) -> Report:
 def with_control(
     package: Mapping[str, Any], lock: Mapping[str, Any]
 ) -> dict[str, Mapping[str, Any]]:
-    """Return package.json and package-lock.json, by file name, with a package that has a known
-    vulnerability."""
+    """Return package.json and package-lock.json with NODE_CONTROL added, by file name."""
     name, version = NODE_CONTROL
     wanted = {"dependencies": {**package.get("dependencies", {}), name: version}}
     added = {"": {**lock["packages"][""], **wanted}, f"node_modules/{name}": {"version": version}}
@@ -193,7 +196,10 @@ def with_control(
 
 
 def node_report(vulnerabilities: Mapping[str, Any], lock: Mapping[str, Any]) -> Report:
-    """Convert npm's answer to a report. `lock` is the content of package-lock.json."""
+    """Convert the `vulnerabilities` of npm's answer to a report.
+
+    `lock` is the content of package-lock.json.
+    """
     if not vulnerabilities.get(NODE_CONTROL[0]):
         return Report("npm audit", 0, (), _missed_control(NODE_CONTROL))
     found = tuple(sorted(set(_node_vulnerabilities(vulnerabilities, lock["packages"]))))

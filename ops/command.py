@@ -48,7 +48,7 @@ ERROR_ADVICE: Mapping[type[Exception], str] = {
     NoConnection: "{}: check the network, the proxy and AWS_REGION.",
     EOFError: "There is no one to ask: set NONINTERACTIVE if nothing is to be asked.",
 }
-"""Advice for errors of libraries that an operator can fix; `{}` is the error's own text."""
+"""Advice for errors that an operator can fix, by type; `{}` is the error's own text."""
 
 
 MISSING_RIGHTS = "these credentials lack that right; docs/security.md says what operators need."
@@ -74,7 +74,7 @@ def wants_traceback() -> bool:
 
 
 LOGGERS_WITH_SECRETS = ("boto3", "botocore", "s3transfer", "urllib3")
-"""Loggers whose debug records hold whole requests and answers, with secrets and signatures."""
+"""Loggers whose log records for debugging hold whole requests, answers, secrets and signatures."""
 
 
 def silence_request_logs() -> None:

@@ -50,7 +50,7 @@ ARNS = {
     "AWS::SNS::Topic": (f"arn:aws:sns:{REGION}:{ACCOUNT}:", "TopicName", ""),
     "AWS::Logs::LogGroup": (f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:", "LogGroupName", ":*"),
 }
-"""The parts of an ARN by type of resource: (text before the name, property, text after the name).
+"""The form of an ARN by type of resource: (text before the name, property, text after the name).
 
 The property of the resource holds the name.
 """

@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 @contextmanager
 def deferred_signals() -> Iterator[Interrupted]:
-    """Yield a function that returns whether one of SIGNALS has arrived during the block.
+    """Yield a function that returns whether one of SIGNALS has arrived during the `with` block.
 
     The first signal has no other effect, and isn't delivered later, so the caller has to end the
     program. A second signal ends the program as usual, in case the current step hangs.

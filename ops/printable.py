@@ -15,7 +15,7 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """Return `text` with each line made `printable`. A line break at the end is dropped."""
+    """Return `text` with each line as from `printable`. A line break at the end is dropped."""
     return "\n".join(printable(line) for line in text.splitlines())
 
 

@@ -100,7 +100,7 @@ def option(argument: Argument) -> str:
 
 
 def word_of(argument: Argument, command: str) -> str:
-    """Return the placeholder of a positional argument, such as `[REVISION]`."""
+    """Return a positional argument's placeholder, such as `REVISION`; in brackets if optional."""
     value = value_of(argument)
     return f"[{value}]" if argument.name in OPTIONAL_POSITIONALS.get(command, ()) else value
 

@@ -1,8 +1,8 @@
-"""`invoke update-requirements`: compile all locks, in the order in which they build on each other.
+"""`invoke update-requirements`: compile all lock files in the order that `sources` gives.
 
-Locks are compiled on the oldest supported Python, which needs all packages that newer versions
+Lock files are compiled on the oldest supported Python, which needs all packages that newer versions
 need. The options of pip-compile are in pyproject.toml. For the tests, `lock_problems` compares each
-lock with its `.in` file.
+lock file with its `.in` file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def sources() -> list[Path]:
 
 
 def compile_lock(source: Path, options: list[str], root: Path) -> None:
-    """Compile one `.in` file into the lock beside it.
+    """Compile one `.in` file into the lock file beside it.
 
     Raises:
         OpsError: pip-compile failed. The text has the last line of pip-compile's output.
@@ -66,19 +66,19 @@ def requested(source: Path) -> dict[str, Requirement]:
 
 
 def parent_locks(source: Path) -> list[Path]:
-    """Return the locks that an `.in` file includes (`-r`) or is constrained by (`-c`)."""
+    """Return the lock files that an `.in` file includes (`-r`) or is constrained by (`-c`)."""
     others = re.findall(r"^-[rc]\s*(\S+)", source.read_text(), re.MULTILINE)
     return [source.parent / other for other in others]
 
 
 def pinned(lock: Path) -> dict[str, Requirement]:
-    """Return a lock's pins by canonical name."""
+    """Return a lock file's pins by canonical name."""
     lines = re.findall(r"^([A-Za-z0-9].*?)\s*\\?$", lock.read_text(), re.MULTILINE)
     return {canonicalize_name(pin.name): pin for pin in map(Requirement, lines)}
 
 
 def versions(lock: Path) -> dict[str, str]:
-    """Return a lock's versions by canonical name."""
+    """Return a lock file's versions by canonical name."""
     return {name: version_of(pin) for name, pin in pinned(lock).items()}
 
 
@@ -90,7 +90,7 @@ def version_of(pin: Requirement) -> str:
 def requirers(lock: Path) -> set[tuple[str, str]]:
     """Return (canonical name, file) of each package and each file that requires the package.
 
-    The lock's comments name the files that require a package.
+    The lock file's comments name the files that require a package.
     """
     found: set[tuple[str, str]] = set()
     for block in re.split(r"^(?=[A-Za-z0-9])", lock.read_text(), flags=re.MULTILINE)[1:]:
@@ -100,7 +100,7 @@ def requirers(lock: Path) -> set[tuple[str, str]]:
 
 
 def lock_problems(source: Path, root: Path = ROOT) -> list[str]:
-    """Return a sentence for each difference between a lock and its `.in` file or parent locks."""
+    """Return a sentence for each difference between a lock file and its `.in` file or parents."""
     path = root / source
     lock = path.with_suffix(".txt")
     found = [
@@ -132,7 +132,7 @@ def unmet_requirements(
 
 
 def stale_pins(source: str, wanted: dict[str, Requirement], lock: Path) -> Iterator[str]:
-    """Yield a sentence for each pin that the lock wrongly traces back to `source`.
+    """Yield a sentence for each pin that the lock file wrongly traces back to `source`.
 
     `wanted` has the requirements in the file `source`.
     """
@@ -168,7 +168,7 @@ def update_requirements(_context: Context, package: str | None = None, keep: boo
 
 
 def check_package(name: str, locks: Iterable[Path]) -> None:
-    """Raise OpsError if no lock has the package, because nothing would be upgraded."""
+    """Raise OpsError if no lock file has the package, because nothing would be upgraded."""
     known = {pin for lock in locks if lock.exists() for pin in versions(lock)}
     if canonicalize_name(name) not in known:
         near = get_close_matches(canonicalize_name(name), known, n=1)

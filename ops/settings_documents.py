@@ -145,7 +145,7 @@ def _words(see: str) -> str:
 
 
 def files(root: Path) -> Mapping[Path, str]:
-    """Return the text of each file that is made from the table."""
+    """Return the text of each file that this module writes, by path."""
     return {root / "example.env": example_file(), root / "docs" / "settings.md": document()}
 
 

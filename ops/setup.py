@@ -79,7 +79,7 @@ class Step:
         self.stamp = Path(folder, STAMP)
 
     def current_stamp(self) -> "list[str]":
-        """Return the stamp of an up-to-date folder: interpreter and path, and the locks' hash."""
+        """Return an up-to-date folder's stamp: interpreter and path, and the lock files' hash."""
         digest = hashlib.sha256()
         for lock in self.locks:
             digest.update(lock.read_bytes())
@@ -161,7 +161,7 @@ def python_in(folder: str) -> str:
 def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
     """Fill `.venv` with the tools of developers and operators, and the local stack's programs.
 
-    Then run `ops.warm_up`.
+    If `fresh`, make the virtual environment before. At the end, run `ops.warm_up`.
 
     Raises:
         SetupError: A command of the installation failed.
@@ -183,7 +183,7 @@ def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
 
 
 def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """Fill `.venv-cloud` with only the local cloud's packages.
+    """Make `.venv-cloud` anew, with only the local cloud's packages.
 
     Functions in the local cloud can import every package of that environment.
 
@@ -200,7 +200,7 @@ def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
 
 
 def install_docs(folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """Fill `.venv-docs` with the tools that build the website of the documents.
+    """Make `.venv-docs` anew, with the tools that build the website of the documents.
 
     Raises:
         SetupError: A command of the installation failed.
@@ -218,7 +218,8 @@ def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
     Raises:
         SetupError: npm failed.
     """
-    # By default npm waits a minute before its last attempt, even without a network.
+    # By default npm waits a minute before its last attempt, even without a network:
+    # https://docs.npmjs.com/cli/using-npm/config#fetch-retry-maxtimeout
     call(
         [
             "npm",
@@ -276,7 +277,7 @@ def check_node() -> str:
 
 
 def _output(*command: str) -> str:
-    """Return a command's output in one line; "" if the command can't be run."""
+    """Return a command's standard output without outer spaces; "" if the command can't be run."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
         return done.stdout.decode(errors="replace").strip()
@@ -360,6 +361,8 @@ def run_all(steps: "list[Step]") -> None:
 def set_up(for_docs: bool) -> None:
     """Bring `.venv`, `.venv-cloud` and `node_modules` up to date, or only `.venv-docs`.
 
+    `for_docs` chooses `.venv-docs`.
+
     Raises:
         SetupError: The set-up failed. The text has the reason.
     """
@@ -391,7 +394,8 @@ def bring_up_to_date(
 ) -> bool:
     """Run the steps whose folders are out of date, and return whether there were such steps.
 
-    A lock keeps a second set-up waiting. `disk_needed` is the free disk in GB that the steps need.
+    The file lock `setup.lock` keeps a second set-up waiting. `programs` names the programs in the
+    printed line. `disk_needed` is the free disk in GB that the steps need.
 
     Raises:
         SetupError: Too little disk is free, or a step failed.
@@ -409,7 +413,7 @@ def bring_up_to_date(
 
 
 def main() -> int:
-    """Run the set-up and return the exit code."""
+    """Run the set-up, print the reason of a failure, and return the exit code."""
     os.chdir(ROOT)
     try:
         set_up(for_docs=sys.argv[1:] == ["docs"])

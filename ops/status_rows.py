@@ -19,7 +19,8 @@ def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:
     own = status.get(automated_zip_id(uuid))
     if own and own.meeting_id:
         rows = status.of_meeting(own.meeting_id)
-        # The index lags behind the table, usually by a second, so the index may lack this row.
+        # The index lags behind the table, usually by less than a second, so the index may lack this
+        # row: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
         rows += [own] if own.zip_id not in {row.zip_id for row in rows} else []
     else:
         rows = status.updated_since(now - STATUS_RETENTION)

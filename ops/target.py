@@ -83,10 +83,10 @@ def _expect_owner(account: str, params: dict[str, Any], model: OperationModel, *
 
 
 def target_of(place: Place) -> Target:
-    """Return the target for a place.
+    """Return the target for the stack, region and profile of `place`.
 
     Raises:
-        ProfileNotFound: The place's profile doesn't exist.
+        ProfileNotFound: The profile doesn't exist.
         ClientError: See `show_waiting`.
     """
     session = boto3.Session(profile_name=place.profile or None, region_name=place.region)
@@ -130,7 +130,9 @@ def opencast_address() -> str:
 
 
 def log_retention() -> timedelta:
-    """Return the retention of the stack's logs, by the shell and `.env`.
+    """Return the time for which CloudWatch keeps the stack's logs.
+
+    The time comes from the shell or `.env`, or is the default.
 
     Raises:
         SettingsError: The text of `LOG_RETENTION_DAYS` is wrong, or `.env` isn't UTF-8.
@@ -153,6 +155,8 @@ def _configured(name: str) -> Any:
 def staging_lifetime() -> timedelta:
     """Return the time for which the staging bucket keeps files that Opencast hasn't taken.
 
+    The time comes from the shell or `.env`, or is the default.
+
     Raises:
         SettingsError: The text of `STAGING_DAYS` is wrong, or `.env` isn't UTF-8.
     """
@@ -165,7 +169,7 @@ def staging_lifetime() -> timedelta:
 def existing_target(*, needs_code: bool = False) -> Target:
     """Return the stack for a command that changes nothing.
 
-    `needs_code` is whether the command uses the functions' packages in S3.
+    `needs_code` says whether the command reads or writes the functions' packages.
 
     Raises:
         SettingsError: A setting that the command needs is missing or wrong, or `.env` isn't UTF-8.
@@ -181,6 +185,8 @@ def existing_target(*, needs_code: bool = False) -> Target:
 def target_to_change(*, needs_code: bool = False) -> Target:
     """Return the stack for a command that changes the stack, after `begin_change`.
 
+    For `needs_code`, see `existing_target`.
+
     Raises:
         SettingsError: A setting that the command needs is missing or wrong, or `.env` isn't UTF-8.
         ProfileNotFound: The profile doesn't exist.
@@ -194,7 +200,7 @@ def target_to_change(*, needs_code: bool = False) -> Target:
 
 
 def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
-    """Print the target, and ask the operator to confirm a change of a production stack.
+    """Print the target, check that the stack exists, and ask to confirm a production change.
 
     If `given` sets NONINTERACTIVE, nothing is asked.
 

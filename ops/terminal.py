@@ -43,8 +43,8 @@ BLOCKS_BELOW = 110
 
 PLAIN_WORDS = re.compile(r"\S+\s*|^\s+")
 WORDS_AND_COMMANDS = re.compile(r"[^\s`]*`[^`\n]+`\S*\s*|\S+\s*|^\s+")
-"""Patterns for one word and the following space. With the second one, a command in backticks is one
-word, together with what touches the backticks."""
+"""Patterns for one word and the following space. For WORDS_AND_COMMANDS, a command in backticks and
+the characters that touch the backticks are one word."""
 
 LONGEST_NAME = 20
 """Maximum length in characters of a cell with spaces that stays on one line."""
@@ -186,9 +186,9 @@ def show_blocks(
 ) -> None:
     """Print a title and a block for each row: the first cell, and the other cells with names.
 
-    Cells without content are left out. If a row has only two cells, the second cell's name is left
-    out. If the terminal has room, the two cells are printed beside each other, even if the second
-    cell has no content.
+    Other cells without content are left out. If a row has only two cells, the second cell's name is
+    left out. If the terminal has room, the two cells are printed beside each other, even if the
+    second cell has no content.
     """
     shown.print(Text(title, style="bold"))
     only = len(names) == 2
@@ -227,7 +227,7 @@ def wrapped(text: Text, width: int) -> list[Text]:
     """Return a text's lines, wrapped between words to `width` characters.
 
     A word that is longer than `width` stays whole. A command in backticks stays whole if the
-    command, the backticks and what touches them fit `width`.
+    command fits `width` together with the backticks and the characters that touch the backticks.
     """
     # rich's own `wrap` breaks long words.
     words = (

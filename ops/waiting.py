@@ -90,7 +90,7 @@ LINE = WaitingLine(lambda: terminal.moving_line("Waiting for AWS"))
 
 
 def show_waiting(session: boto3.Session) -> None:
-    """Show the line during a session's slow requests, if stderr can show a moving line.
+    """Show a moving line during a session's slow requests, if stderr can show one.
 
     Raises:
         ClientError: STS refuses the profile's credentials, for example for a wrong MFA code.

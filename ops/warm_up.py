@@ -1,7 +1,7 @@
 """The last step of filling `.venv`, which speeds up the local stack's first start.
 
-`python -m ops.warm_up`, run in `.venv`, installs the packages of the functions' locks for this
-machine and makes Python compile the large library of the CDK.
+`python -m ops.warm_up`, run in `.venv`, installs the packages of the functions' lock files for
+this machine and makes Python compile the large library of the CDK.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ops.stack.cdk_cli import QUIET
 
 
 def fetch_packages() -> None:
-    """Install the packages of every function's lock for this machine into the cache.
+    """Install the packages of every function's lock file for this machine into the cache.
 
     Raises:
-        OpsError: The packages of a lock can't be installed.
+        OpsError: The packages of a lock file can't be installed.
     """
     locks = {lock_hash(lock): lock for lock in (lock_of(each, ROOT) for each in FUNCTIONS)}
     platform = host()

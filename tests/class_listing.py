@@ -82,7 +82,7 @@ class ClassListing:
 
 @contextmanager
 def class_listing(tls: Authority, user: str, password: str) -> Iterator[ClassListing]:
-    """Serve a list of scheduled classes during the block, for this user and password."""
+    """Serve a listing to `user` during the `with` block, and yield the listing."""
     store = Store(
         users=default_users(user, password),
         workflows=(),

@@ -155,7 +155,7 @@ def _clients() -> _Clients:
 
 @contextmanager
 def cloud() -> Iterator[Cloud]:
-    """Start a new fake AWS for the block, with empty tables, queues and a bucket."""
+    """Start a fake AWS for the `with` block. Yield a Cloud with empty tables, queues and bucket."""
     with mock_aws():
         sqs, s3, ssm, dynamodb, sns = _clients()
         s3.create_bucket(Bucket=BUCKET)

@@ -104,7 +104,7 @@ class Google:
 
 @contextmanager
 def google(tls: Authority) -> Iterator[Google]:
-    """Serve the stand-in for Google during the block."""
+    """Serve the stand-in for Google during the `with` block, and yield the stand-in."""
     with web_server(tls) as web, client_session(tls) as session:
         made = Google(web, session)
 

@@ -1,4 +1,4 @@
-"""Record the calls of a boto3 client, or make them fail, during a block."""
+"""Record the calls of a boto3 client, or make them fail, during a `with` block."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 @contextmanager
 def recorded(client: Any, operation: str) -> Iterator[list[dict[str, Any]]]:
-    """Yield a list that gets the parameters of every call of an operation in the block.
+    """Yield a list that gets the parameters of every call of an operation in the `with` block.
 
     An operation is named like `sqs.SendMessage`.
     """
@@ -32,7 +32,7 @@ def failing(
     when: Callable[[dict[str, Any]], bool] = bool,
     status: int = 400,
 ) -> Iterator[None]:
-    """Make calls of an operation fail in the block with AWS's error `code`, if `when` holds.
+    """Make calls of an operation fail in the `with` block with AWS's error `code`, if `when` holds.
 
     `when` gets the parameters of a call. `status` is the error's HTTP status.
     """
@@ -49,7 +49,7 @@ def failing(
 def failing_table(
     table: Any, operation: str = "UpdateItem", when: Callable[[dict[str, Any]], bool] = bool
 ) -> AbstractContextManager[None]:
-    """Make DynamoDB throttle an operation on one table in the block, if `when` holds."""
+    """Make DynamoDB throttle an operation on one table in the `with` block, if `when` holds."""
 
     def concerns(params: dict[str, Any]) -> bool:
         return params["TableName"] == table.name and when(params)

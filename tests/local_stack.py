@@ -52,8 +52,8 @@ def build_once(_: Path) -> list[Package]:
 def stack_folder(kept: Path) -> Iterator[Path]:
     """Yield a folder for a stack: in MEMORY if there is room and programs may run, or else `kept`.
 
-    Some file systems take minutes to delete the tens of thousands of unpacked files. When the block
-    ends, the logs in memory are copied to `kept`.
+    Some file systems take minutes to delete the tens of thousands of unpacked files. At the end
+    of the `with` block, copy the logs in memory to `kept`.
     """
     has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
     if not has_room or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:

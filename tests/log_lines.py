@@ -1,4 +1,4 @@
-"""Lines of a function's log: the function's own, from the real formatter, and Lambda's."""
+"""Lines of a function's log: from the function, with the real formatter, and from Lambda."""
 
 from __future__ import annotations
 

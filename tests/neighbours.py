@@ -56,7 +56,7 @@ class Web:
 
 @contextmanager
 def served(answer: Callable[[Request], Answer], tls: Authority) -> Iterator[int]:
-    """Serve answers on loopback during the block. Yield the port."""
+    """Serve answers on loopback during the `with` block. Yield the port."""
     server = HttpsServer(answer, tls.ssl_context())
     server.start()
     try:
@@ -67,7 +67,7 @@ def served(answer: Callable[[Request], Answer], tls: Authority) -> Iterator[int]
 
 @contextmanager
 def web_server(tls: Authority) -> Iterator[Web]:
-    """Serve an empty Web during the block."""
+    """Serve an empty Web during the `with` block, and yield the Web."""
     web = Web()
     with served(web.answer, tls) as web.port:
         yield web

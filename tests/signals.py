@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def heard(number: signal.Signals) -> Iterator[None]:
-    """Give a signal its usual effect during the block.
+    """Give a signal its usual effect during the `with` block.
 
-    Outside the block a test run under `nohup` still ignores SIGHUP, and so survives the end of its
-    terminal.
+    Outside the `with` block, a test run under `nohup` still ignores SIGHUP, and so survives the end
+    of its terminal.
     """
     is_interrupt = number is signal.SIGINT
     usual = signal.default_int_handler if is_interrupt else signal.SIG_DFL

@@ -53,7 +53,7 @@ class StagingBucket:
 
 @contextmanager
 def staging_bucket() -> Iterator[StagingBucket]:
-    """Serve an empty bucket during the block."""
+    """Serve an empty bucket during the `with` block, and yield the bucket."""
     session = boto3.session.Session(KNOWN.access_key, KNOWN.secret_key, KNOWN.token, REGION)
     signing = session.get_credentials()
     assert signing

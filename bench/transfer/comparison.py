@@ -38,7 +38,10 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: Options) -> bool:
-    """Compare programs, and return the result of `counts` for the first program."""
+    """Compare programs, append the results to `options.out`, and print a table.
+
+    Return the result of `counts` for the first program.
+    """
     named = programs(options.sut, options.suts)
     available = [program for program in named if not program.missing]
     cases, loads = chosen(options.case, CASES), chosen(options.load, LOADS)
@@ -86,7 +89,10 @@ def _add_connections_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _connections(options: Options) -> bool:
-    """Measure fixed numbers of connections and one stream, and return whether every run counts."""
+    """Measure fixed numbers of connections and one stream, and print a table.
+
+    Append the runs to `options.out`, and return whether every run counts.
+    """
     named = programs(options.sut, options.suts)
     cases = chosen(options.case, CASES)
 
@@ -116,7 +122,10 @@ def _add_memory_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _memory(options: Options) -> bool:
-    """Measure copies of several sizes, check the bytes, and return whether every run counts."""
+    """Measure copies of several sizes, check the bytes, and print a table.
+
+    Append the runs to `options.out`, and return whether every run counts.
+    """
     loads = [one_file(size) for size in options.sizes]
     named = programs(options.sut, options.suts)
     jobs = [

@@ -147,7 +147,10 @@ def _add_kills_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _kills(options: Options) -> bool:
-    """Measure copies that are killed, and return whether every copy arrived whole."""
+    """Measure killed copies, append the results to `options.out`, and print a table.
+
+    Return whether every copy arrived whole.
+    """
     lines: list[Killed] = []
     with stand_ins() as peers:
         for program in programs(options.sut, options.suts):
@@ -209,7 +212,10 @@ def _add_invocations_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _invocations(options: Options) -> bool:
-    """Measure each program's copy in several invocations. Return whether every copy is whole."""
+    """Measure copies in several invocations, and print a table.
+
+    Append the results to `options.out`, and return whether every copy arrived whole.
+    """
     load = one_file(options.link_mbps * options.seconds * INVOCATIONS)
     with stand_ins() as peers:
         lines = [

@@ -15,7 +15,7 @@ class UnknownName(Exception):
 
 
 class Options(argparse.Namespace):
-    """The options of all commands. `link_mbps` and `conn_mbps` are in MB/s."""
+    """The options of all commands. `link_mbps` and `conn_mbps` are in MB/s, sizes in MB."""
 
     out: Path | None
     reps: int
@@ -43,19 +43,19 @@ class Options(argparse.Namespace):
 
 
 def integers(text: str) -> list[int]:
-    """Return the integers in a text that commas separate.
+    """Return the integers in a text such as `1,2`.
 
     Raises:
-        ValueError: A part of the text isn't an integer.
+        ValueError: A value in the text isn't an integer.
     """
     return [int(part) for part in text.split(",")]
 
 
 def numbers(text: str) -> list[float]:
-    """Return the numbers in a text that commas separate.
+    """Return the numbers in a text such as `1,2.5`.
 
     Raises:
-        ValueError: A part of the text isn't a number.
+        ValueError: A value in the text isn't a number.
     """
     return [float(part) for part in text.split(",")]
 

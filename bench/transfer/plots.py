@@ -22,7 +22,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _plot(options: Options) -> bool:
-    """Draw each chart for which there are results, and return whether any chart was drawn."""
+    """Write each chart for which there are results, and print whether the chart is written.
+
+    Return whether any chart was written.
+    """
     lines = list(results.read(options.files))
     charts = {"connections.svg": _connections_chart(lines), "memory.svg": _memory_chart(lines)}
     for name, svg in charts.items():

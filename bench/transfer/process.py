@@ -30,8 +30,8 @@ class Ended:
         was_killed: Whether the program was killed because the time was over.
         seconds: Duration.
         cpu_s: CPU seconds, user and system.
-        rss_mb: Peak memory in MB of 2^20 bytes. ru_maxrss of getrusage(2) is at least the memory of
-            the process that started the program.
+        rss_mb: Peak memory in MiB. ru_maxrss of getrusage(2) is at least the memory of the process
+            that started the program.
         reported: The program's own report, or None without a report.
         last_line: The last line of the program's output that is neither empty nor a report, cut to
             160 characters; "" without such a line.

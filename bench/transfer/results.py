@@ -40,7 +40,7 @@ class Run(Result, frozen=True, kw_only=True, tag="run"):
         rss_mb: Peak memory in MiB.
         rss_before_mb: Peak memory before the transfer in MiB, or None without a report. 0 if the
             report lacks the memory.
-        attempts: Number of repeated requests, or None if the program doesn't count them.
+        attempts: Number of retries, or None if the program doesn't count them.
         fetched: Bytes that Zoom sent.
         problem: Reason why the run doesn't count; "" if the run counts.
         zoom, s3: Counters of the stand-ins.
@@ -77,8 +77,9 @@ class Curl(Result, frozen=True, kw_only=True, tag="curl"):
 class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
     """One copy by the command `kills`. `moments` are the times of the kills.
 
-    Each of `moments` is in seconds after the start of a run. `left_open` is the number of open
-    uploads. `problem` is the reason why the copy isn't whole, or "".
+    Each of `moments` is in seconds after the start of a run. `size` and `fetched` are in bytes.
+    `left_open` is the number of open uploads. `problem` is the reason why the copy isn't whole, or
+    "".
     """
 
     program: str
@@ -99,8 +100,9 @@ class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
 class Continued(msgspec.Struct, frozen=True, kw_only=True, tag="continued"):
     """One copy in one or more invocations of `limit` seconds.
 
-    `seconds` and `fetched` (bytes) have a number for each invocation. `overrun` is the number of
-    invocations that were killed. `problem` is the reason why the copy isn't whole, or "".
+    `size` is in bytes. `seconds` and `fetched` (bytes) have a number for each invocation. `overrun`
+    is the number of invocations that were killed. `problem` is the reason why the copy isn't whole,
+    or "".
     """
 
     program: str

@@ -40,7 +40,10 @@ class StandIns:
 
 @contextmanager
 def stand_ins() -> Iterator[StandIns]:
-    """Yield both stand-ins and a temporary folder, which the end of the `with` block removes."""
+    """Yield both stand-ins and a temporary folder.
+
+    The end of the `with` block ends the stand-ins and removes the folder.
+    """
     parent = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="zip-bench-", dir=parent) as name:
         folder = Path(name)

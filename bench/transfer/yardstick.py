@@ -107,7 +107,10 @@ def _file(folder: Path, name: str, size: int) -> Path:
 
 
 def _peers(options: Options) -> bool:
-    """Measure both stand-ins with curl, and return True. Return False if curl isn't installed."""
+    """Measure both stand-ins with curl, append the results to `options.out`, and print a table.
+
+    Return False if curl isn't installed, else True.
+    """
     if not shutil.which("curl"):
         options.say("curl isn't installed.")
         return False

@@ -161,7 +161,10 @@ class FileUnavailable(PermanentFailure):
 
 
 class FileRefused(FileUnavailable):
-    """A download that Zoom answered with 401, 403, 404 or 410. A fresh token may help once."""
+    """A download that Zoom answered with 401, 403, 404 or 410, or whose token no header can have.
+
+    A fresh token may help once.
+    """
 
 
 class FileGone(FileUnavailable):

@@ -230,7 +230,9 @@ class Api:
         return json_answer(200, workflow_json(workflow, self._store))
 
     def _incidents(self, _: Request, __: User | None, job: str) -> Answer:
-        for workflow in self._store.workflows.values():
+        with self._store.lock:
+            workflows = list(self._store.workflows.values())
+        for workflow in workflows:
             operations = operations_of(workflow, self._store)
             for operation in operations:
                 if operation["job"] == int(job) and operation["state"] == "FAILED":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LatestBackup:
-    """The state to which `$LATEST` is restored: the key of a package, and a configuration."""
+    """A backup of `$LATEST`: the key of the package in the code bucket, and the configuration."""
 
     key: str
     configuration: Mapping[str, Any]
@@ -32,7 +32,7 @@ class LatestBackup:
 
 @dataclass(frozen=True)
 class Archive:
-    """One stack's part of the code bucket."""
+    """One stack's packages and backups in the code bucket."""
 
     s3: S3Client
     bucket: str

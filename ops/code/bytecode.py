@@ -135,7 +135,7 @@ def _imports(file: Path, package: str, site: Path) -> Iterator[Path]:
 
 
 def _names(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield the dotted names that the code `tree` imports when it is itself imported.
+    """Yield the dotted names that an import of the code `tree` imports.
 
     `from a import b` yields `a.b`, because b may be a module. `package` resolves relative imports.
     """

@@ -30,7 +30,7 @@ class Build:
     _token: dict[str, str] = field(default_factory=dict)
 
     def poll(self) -> tuple[list[str], Mapping[str, Any]]:
-        """Return the new lines to print, and the build's current state.
+        """Return the new lines to print, and CodeBuild's current description of the build.
 
         The new lines are lines of the build's log, and a line for each phase that has ended.
 
@@ -115,7 +115,8 @@ def _log_link(build: Mapping[str, Any]) -> str:
 def run_build(_context: Context, revision: str) -> None:
     """Have CodeBuild test and release a revision."""
     if not revision.strip():
-        # With an empty revision, CodeBuild would take the head of the default branch.
+        # With an empty revision, CodeBuild would take the head of the default branch:
+        # https://docs.aws.amazon.com/codebuild/latest/APIReference/API_StartBuild.html
         raise OpsError("--revision is empty: name the tag, branch or commit to release.")
     target = target_to_change()
     client = target.client("codebuild")

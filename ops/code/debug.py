@@ -33,9 +33,10 @@ def set_debug(
     restored first.
 
     Raises:
-        OpsError, ClientError: AWS refuses a step; or the function, its alias or a package is
-            missing; or Lambda got another package; or somebody else moved the alias. After an
-            error, this function has moved the alias only if the restore of `$LATEST` failed.
+        OpsError, ClientError, BotoCoreError: AWS refuses a step; or the function, its alias or a
+            package is missing; or Lambda got another package; or somebody else moved the alias; or
+            the version doesn't become active. After an error, this function has moved the alias
+            only if the restore of `$LATEST` failed.
     """
     restore_latest(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)
@@ -61,9 +62,12 @@ def set_debug(
 def publish_released(releases: Releases, function: Function, released: Code) -> AliasMove:
     """Publish `$LATEST`, which holds the released code, and move the alias to the new version.
 
+    Return the move.
+
     Raises:
         OpsError: Somebody else moved the alias meanwhile.
         ClientError: `$LATEST` has other code, or somebody else changes the alias at the same time.
+        BotoCoreError: See `Releases.publish`.
     """
     version = releases.publish(function, released, released.description)
     return releases.move(function, version, expected=released.version)
@@ -79,7 +83,7 @@ def set_debug_each(
 
     Raises:
         Exit: A signal arrived (exit code 130).
-        OpsError, ClientError: See `set_debug`.
+        OpsError, ClientError, BotoCoreError: See `set_debug`.
     """
     word = "on" if value else "off"
     with deferred_signals() as interrupted:

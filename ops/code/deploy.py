@@ -25,7 +25,10 @@ def releases_of(target: Target) -> Releases:
 
 
 def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
-    """Deploy this checkout's code, and return the functions whose `$LATEST` had other code.
+    """Build and deploy this checkout's code, and print a line for each function.
+
+    Return the functions whose `$LATEST` had other code. Before the build, this function calls
+    `restore_all_latest`.
 
     Raises:
         OpsError: `PACKAGE_PLATFORM` is wrong, a package can't be built or uploaded, a function
@@ -52,7 +55,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
 
 
 def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
-    """Restore each `$LATEST` for which a `debug` command left a backup, and print a line for it.
+    """Restore each `$LATEST` for which a `debug` command left a backup, and print these functions.
 
     For errors, see `archive_of` and `restore_latest`.
     """
@@ -72,7 +75,7 @@ def show(moves: Sequence[AliasMove], alias: str) -> None:
 
 
 def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None:
-    """Deploy functions, and release the functions if `do_release`.
+    """Deploy functions. If `do_release`, release the functions, else print whether new code waits.
 
     Raises:
         SettingsError, ProfileNotFound, EOFError: See `target_to_change`.
@@ -102,6 +105,8 @@ def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None
 
 def release_functions(target: Target, functions: Sequence[Function], description: str) -> None:
     """Release functions, and print the moves. With a description, write the release's index.
+
+    Before the releases, this function calls `restore_all_latest`.
 
     Raises:
         ReleaseStopped: A function can't be released. The functions before that function are

@@ -1,9 +1,9 @@
 """`invoke package`: build the functions' zips. The same sources give the same bytes.
 
 A zip holds the function's module, the modules of `ingester` that the function imports, the
-function's other files, and the packages of the function's own lock. If the build found a compiler,
-the zip also holds the bytecode of modules that a cold start imports. The local stack builds the
-same zips for the host's platform.
+function's other files, and the packages of the function's own lock file. If the build found a
+compiler, the zip also holds the bytecode of modules that a cold start imports. The local stack
+builds the same zips for the host's platform.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def build(
     """Build the functions' zips for a platform into `out`, unless the zips are up to date.
 
     Raises:
-        OpsError: A lock can't be installed, or bytecode can't be made.
+        OpsError: The packages of a lock file can't be installed, or bytecode can't be made.
         FileNotFoundError: A function's module doesn't exist.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,10 @@ def build(
 
 
 def build_showing(functions: Sequence[Function], platform: Platform, out: Path) -> list[Package]:
-    """Build packages of this checkout, and show progress on stderr. For errors, see `build`."""
+    """Build packages of this checkout, with progress on stderr. For errors, see `build`.
+
+    If the platform has no compiler, print that the packages have no bytecode.
+    """
     if platform.compiler is None:
         terminal.say(NO_BYTECODE)
     with terminal.working(f"Building packages: {len(functions)}"):
@@ -119,7 +122,7 @@ def sources(function: Function, root: Path) -> list[Path]:
 
 
 def lock_of(function: Function, root: Path) -> Path:
-    """Return the lock of a function's package."""
+    """Return the lock file of a function's package."""
     return root / "function_requirements" / f"{function.name}.txt"
 
 
@@ -162,6 +165,9 @@ def _own_files(
     """Copy the files `own` to `folder`, and return the copies by name in the zip.
 
     The result includes the bytecode of the copied modules if the platform has a compiler.
+
+    Raises:
+        OpsError: The bytecode can't be made.
     """
     for file in own:
         copied = folder / file
@@ -176,7 +182,7 @@ def _own_files(
 def _lock_files(
     function: Function, own: Sequence[Path], platform: Platform, site: Path
 ) -> dict[str, Path]:
-    """Return the lock's files that the function needs, by name in the zip."""
+    """Return the files of the lock file's packages that the function needs, by name in the zip."""
     bytecode = (
         {
             platform.compiler.compiled(module)
@@ -191,7 +197,7 @@ def _lock_files(
 def fingerprint(
     function: Function, platform: Platform, site: Path, own: Sequence[PurePath], source: Path
 ) -> bytes:
-    """Return the comment of a zip: a hash of recipe, function, lock, platform and sources.
+    """Return the comment of a zip: a hash of recipe, function, lock file, platform and sources.
 
     The sources are the files `own` in the folder `source`.
     """
@@ -213,8 +219,9 @@ def write_zip(
 ) -> None:
     """Write a function's zip. `files` has the files' paths by their names in the zip.
 
-    botocore's data is shortened (`content_to_ship`). `comment` is the fingerprint. The same files
-    give the same bytes, because order, times and modes are fixed.
+    botocore's data is shortened (`content_to_ship`). `comment` is the fingerprint, and `level`
+    zlib's level of compression. The same files give the same bytes, because order, times and modes
+    are fixed.
     """
     # Two commands may build the same package at the same time, so the unfinished zip's name
     # contains the process's id.
@@ -234,7 +241,7 @@ def write_zip(
 def write_sbom(package: Package, site: Path) -> Path:
     """Write a package's SBOM beside the package's zip, and return the path of the SBOM.
 
-    `site` is the folder in which the package's lock is installed.
+    `site` is the folder with the packages of the lock file.
     """
     path = package.path.with_suffix(".cdx.json")
     content = bill_of_materials(package.name, package.sha256, site)

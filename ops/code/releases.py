@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LATEST = "$LATEST"
 
 CONFIGURATION_PARTS = ("Environment", "Timeout", "MemorySize", "Handler", "Runtime", "VpcConfig")
-"""Parts of a function's configuration that the stack's template sets and a version keeps."""
+"""Fields of a function's configuration that the stack's template sets and a version keeps."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Code:
 
     @property
     def debug(self) -> str:
-        """The value of `DEBUG`, which turns on debug records; "" for off."""
+        """The value of `DEBUG`, which turns on debug logging; "" for off."""
         return self.variables.get("DEBUG", "")
 
     def with_debug(self, value: str) -> dict[str, Any]:
@@ -66,7 +66,10 @@ class Code:
 
 @dataclass(frozen=True)
 class AliasMove:
-    """A move of a function's alias. If `before` equals `after`, the alias wasn't moved."""
+    """A move of a function's alias from the version `before` to the version `after`.
+
+    If `before` equals `after`, the alias wasn't moved.
+    """
 
     function: Function
     before: str
@@ -167,7 +170,9 @@ class Releases:
         """Publish `$LATEST`, whose code has to be that of `expected`. Return the version's number.
 
         This method waits until the version is active. If nothing changed since the newest version,
-        Lambda returns that version's number.
+        Lambda returns that version's number. `description` is cut to Lambda's limit of 256
+        characters.
+        https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html
 
         Raises:
             ClientError: `$LATEST` has other code.
@@ -296,7 +301,7 @@ class Releases:
 def release_all(
     releases: Releases, functions: Sequence[Function], description: str
 ) -> list[AliasMove]:
-    """Release each function.
+    """Release each function, and return the moves of the alias.
 
     Raises:
         ReleaseStopped: A function can't be released. The functions before that function are
@@ -308,7 +313,7 @@ def release_all(
 def roll_back(
     releases: Releases, functions: Sequence[Function], to: str, known: Mapping[str, str]
 ) -> list[AliasMove]:
-    """Point each alias to the version that `to` names.
+    """Point each alias to the version that `to` names, and return the moves.
 
     `to` is a version's number, the name of a release (`known` has the release's versions by the
     functions' names) or a version's description. A number takes precedence over a release of the

@@ -1,4 +1,4 @@
-"""Install a lock's packages for a platform into a cache, and choose the files to ship."""
+"""Install a lock file's packages for a platform into a cache, and choose the files to ship."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def host() -> Platform:
 
 
 def lock_hash(lock: Path) -> str:
-    """Return the hash of a lock's pins and hashes, without the lock's comments."""
+    """Return the hash of a lock file's pins and hashes, without the comments."""
     lines = (line.strip() for line in lock.read_text().splitlines())
     pins = "\n".join(line for line in lines if line and not line.startswith("#"))
     return hashlib.sha256(pins.encode()).hexdigest()[:16]
 
 
 def install(lock: Path, platform: Platform, root: Path) -> Path:
-    """Install a lock's packages for a platform, unless cached, and return the folder.
+    """Install a lock file's packages for a platform, unless cached, and return the folder.
 
     The folder includes the packages' bytecode if the platform has a compiler. An existing folder is
     always complete, because `install` renames a finished folder into place.
@@ -105,8 +105,8 @@ def install(lock: Path, platform: Platform, root: Path) -> Path:
     try:
         unfinished.rename(folder)
     except OSError:
-        # Another process has installed the same lock meanwhile. The other process's folder has the
-        # same files.
+        # Another process has installed the same lock file's packages meanwhile. The other process's
+        # folder has the same files.
         shutil.rmtree(unfinished)
     return folder
 

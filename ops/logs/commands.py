@@ -1,7 +1,7 @@
-"""`invoke logs.…`: show log records by time, live, or of one recording.
+"""`invoke logs.…`: show log lines by time, live, or of one recording.
 
-Times are UTC. For people a record is shown as `HH:MM:SS.mmm function level message key=value …`,
-and a new date gets a line of its own. For programs (`--json`) each line is one JSON object.
+Times are UTC. People see a log record as `HH:MM:SS.mmm function level message key=value …`, and a
+new date gets a line of its own. For programs (`--json`) each line is one JSON object.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ class Printer:
 
 
 def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bool) -> None:
-    """Show the records of `functions` from the period `since`, such as `2h`, until now.
+    """Show the log lines of `functions` from the period `since`, such as `2h`, until now.
 
-    If `watched`, show new records until ^C.
+    If `watched`, show new lines until ^C.
 
     Raises:
         SettingsError, ProfileNotFound: See `existing_target`.

@@ -1,6 +1,6 @@
 """A line of a function's log, formatted for people or for programs.
 
-The functions write one JSON object for each record (`ingester.log`). Lambda writes most other
+The functions write one JSON object for each log record (`ingester.log`). Lambda writes most other
 lines, such as START, END, REPORT, timeouts, and crashes before the function's logging starts.
 """
 
@@ -34,8 +34,9 @@ _ROUTINE = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |EXTENSION\t|I
 class Line:
     """One log event of CloudWatch.
 
-    `stored` is CloudWatch's timestamp. `moment` is the record's own timestamp, or `stored` without
-    such a timestamp. `record` is None if the line isn't a record. `key` identifies the log event.
+    `stored` is CloudWatch's timestamp. `moment` is the log record's own timestamp, or `stored`
+    without such a timestamp. `record` is None if the line isn't a log record. `key` identifies the
+    log event.
     """
 
     function: Function
@@ -47,7 +48,7 @@ class Line:
     record: Mapping[str, Any] | None
 
     def text_field(self, name: str) -> str:
-        """Return a text field of the record; "" if the record has no text of this name."""
+        """Return a text field of the log record; "" if the log record has no text of this name."""
         value = self.record.get(name) if self.record else None
         return value if isinstance(value, str) else ""
 
@@ -131,9 +132,9 @@ def _value(value: object) -> str:
 
 
 def render_json(line: Line) -> str:
-    """Return the line as a JSON object with function, log stream and the record's fields.
+    """Return the line as a JSON object with function, log stream and the log record's fields.
 
-    In place of a record's fields, a line of Lambda's has `timestamp` and `text`.
+    In place of a log record's fields, a line of Lambda's has `timestamp` and `text`.
     """
     where = {"function": line.function.name, "log_stream": line.stream}
     if line.record is not None:

@@ -26,7 +26,10 @@ LATEST_ARRIVAL = timedelta(minutes=5)
 
 POLL_SECONDS = 2.0
 LONGEST_PATTERN = 1024
-"""FilterLogEvents' limit of filterPattern, in characters."""
+"""FilterLogEvents' limit of filterPattern, in characters.
+
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+"""
 
 LONGEST_INVOCATION = timedelta(minutes=16)
 
@@ -97,7 +100,7 @@ def in_order(lines: Iterable[Line]) -> list[Line]:
 
 
 def read_all(logs: Logs, functions: Sequence[Function], begin: datetime) -> list[Line]:
-    """Return all lines of some functions from `begin` until now, in order."""
+    """Return all lines of `functions` from `begin` until now, in the order of `in_order`."""
     return in_order(line for function in functions for line in logs.read(function, begin))
 
 
@@ -137,9 +140,9 @@ def watch(
 def recording_lines(
     logs: Logs, functions: Sequence[Function], uuid: str, zip_ids: Iterable[str], begin: datetime
 ) -> list[Line]:
-    """Return one recording's lines in the logs of `functions`, in order.
+    """Return one recording's lines in the logs of `functions`, in the order of `in_order`.
 
-    `zip_ids` are the known ingests. Ingests that the recording's records name are searched for,
+    `zip_ids` are the known ingests. Ingests that the recording's log records name are searched for,
     too. The result includes lines of the same invocations that name no recording, such as the
     lines of a crash or a timeout.
     """
@@ -192,7 +195,7 @@ def filter_string(text: str) -> str:
 
 
 def filter_patterns(conditions: Sequence[tuple[str, str]]) -> list[str]:
-    """Return filter patterns for records that meet one of the (field, value) conditions.
+    """Return filter patterns for log records that meet one of the (field, value) conditions.
 
     Each pattern of several conditions is within AWS's limit of length.
     """

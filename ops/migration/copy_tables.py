@@ -1,8 +1,8 @@
 """Copy an old stack's tables into a new stack by conditional writes.
 
 Rows are copied unchanged, because this system also reads the first system's rows. Only rows of
-recording events are merged. The old stack is never written to. Each write has the condition that
-the new row hasn't changed since the decision.
+recording events are merged. The migration never writes to the old stack. Each write has the
+condition that the new row hasn't changed since the decision.
 
 **Schedule.** An existing meeting stays, because an import into the new stack is more recent.
 
@@ -76,7 +76,7 @@ class Write:
 
 @dataclass
 class Tally:
-    """Counts of one table's rows.
+    """Counts of one table's rows. `thing` is the name of the data for people.
 
     `skipped` counts the skipped rows by reason. `named` are sentences on rows that an operator
     should look at.
@@ -108,6 +108,7 @@ ReasonToSkip = Callable[[Item], str]
 class Rules:
     """The rules of copying one table.
 
+    `thing` is the name of the data for people, and `key` the name of the table's key.
     `differs` returns whether a row of the old stack differs from the new stack's row so much that
     the tally names the row. `besides` are keys of rows that aren't copied.
     """

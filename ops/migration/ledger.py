@@ -4,9 +4,9 @@ The pipeline decides by the ledger, not by status rows (`ingester/ledger/record.
 system has no ledger, and the first system's rows name no files. So a migrated request that was sent
 counts as sent with all of the recording's files.
 
-A request that this pipeline accepted stays unchanged, as do the record's files and ingests. Another
-run of the command updates the requests that an earlier run migrated, for example with the requests'
-ends.
+A request that this pipeline accepted stays unchanged, as do the record's files and ingest
+records. Another run of the command updates the requests that an earlier run migrated, for example
+with the requests' ends.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SENT = IN_OPENCAST | {
     State.SENT_TO_UPLOADER,
     State.UPLOADER_RECEIVED,
 }
-"""States of a request that is in the old stack's queues, or that Opencast has taken."""
+"""States of an ingest that is in the old stack's queues, or that Opencast has taken."""
 
 NO_UUID = f"{UNREADABLE}: it names no recording"
 

@@ -65,6 +65,7 @@ def view_both(target: Target, pair: QueuePair, limit: int) -> tuple[QueueView, Q
 
     Raises:
         OpsError: A queue doesn't exist.
+        ClientError: SQS refuses a request.
     """
     sqs = target.client("sqs")
     return view_queue(SqsQueue(sqs, pair.queue), limit), view_dlq(SqsQueue(sqs, pair.dlq), limit)
@@ -237,6 +238,8 @@ def check_limit(limit: int) -> None:
 def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selection:
     """Return an operator's selection of messages: without options, the first message.
 
+    `every` stands for the option `--all`.
+
     Raises:
         OpsError: More than one of the options is given, the limit is below 1, or `uuid` contains
             no uuid.
@@ -253,7 +256,7 @@ def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selecti
 
 
 def redrive_dlq(pair_of: PairOf, selection: Selection, *, dry_run: bool) -> None:
-    """Redrive messages of a DLQ. In a dry run, only show the messages.
+    """Redrive messages of a DLQ, or only select messages in a dry run, and print the result.
 
     Raises:
         SettingsError: See `target_to_change` and `staging_lifetime`.
@@ -347,7 +350,9 @@ def show_redriven(
 def report_nothing(
     pair: QueuePair, selection: Selection, left: Sequence[QueueMessage], in_flight: int
 ) -> None:
-    """Print that nothing waits in the DLQ, unless messages were left there.
+    """Print that nothing waits in the DLQ, unless `left` has messages.
+
+    `in_flight` is the number of messages that another program holds.
 
     Raises:
         OpsError: A recording was selected, and no message was left.

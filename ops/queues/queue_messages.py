@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 MAX_BATCH = 10
-"""SQS's limit of messages in a request, for ReceiveMessage and batches."""
+"""SQS's limit of messages in a request, for ReceiveMessage and batches.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+"""
 
 LOOK_SECONDS = 30
 """Seconds for which a view hides a message of a DLQ from other receivers."""
@@ -254,7 +257,7 @@ def _server_time(date: str) -> datetime:
 
 @dataclass
 class HeldMessages:
-    """Received messages of a DLQ, which stay invisible to other receivers."""
+    """Received messages of a DLQ, each hidden from other receivers for `_seconds`."""
 
     _queue: SqsQueue
     _seconds: int
@@ -288,7 +291,8 @@ class HeldMessages:
 def hold_messages(queue: SqsQueue, seconds: int) -> Iterator[HeldMessages]:
     """Yield an empty `HeldMessages` of a DLQ.
 
-    After the block, held messages that weren't deleted become available again.
+    `seconds` is the time for which a received message is hidden from other receivers. After the
+    block, held messages that weren't deleted become available again.
     """
     held = HeldMessages(queue, seconds)
     try:

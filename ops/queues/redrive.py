@@ -18,6 +18,8 @@ A redrive doesn't write the ledger. When a function moves a message to the DLQ, 
 request ends. The ended request doesn't count as sent and has no counted failures, so the uploader
 accepts the message again. The uploader drops a message that another message of the request has
 superseded with more files.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
 """
 
 from __future__ import annotations
@@ -102,9 +104,9 @@ class Redrive:
     ) -> tuple[QueueMessage, ...]:
         """Redrive the selected messages, and call `on_redriven` with each.
 
-        A dry redrive only calls `on_redriven`. Only messages that were in the DLQ at the beginning
-        are moved, so a message that soon fails again isn't moved again and again. An error leaves
-        the remaining messages in the DLQ.
+        A dry redrive moves no message, but calls `on_redriven`. Only messages that were in the DLQ
+        at the beginning are moved, so a message that soon fails again isn't moved again and again.
+        An error leaves the remaining messages in the DLQ.
 
         Returns:
             The messages that stay and have to be reported: unreadable messages that weren't

@@ -192,9 +192,10 @@ def resender_of(target: Target, session: requests.Session) -> Resender:
 def resend(
     sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
 ) -> tuple[MeetingRecordings, str]:
-    """Ask Zoom for a recording, print a line about the recording, and resend its webhook event.
+    """Ask Zoom for a recording, print a line about the recording, and resend the webhook event.
 
-    Return the recording and the zip id.
+    Return the recording and the zip id. For `series_id` and `ignore_schedule`, see
+    `Resender.send`.
 
     Raises:
         Exit: An operator pressed ^C during the call of the webhook.
@@ -301,7 +302,7 @@ def _copy_lines(logs: Logs, row: StatusRow) -> list[Line]:
 
 
 def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow | None]) -> None:
-    terminal.say("Opencast has it, and is asked until it is published. (Ctrl-C only ends this.)")
+    terminal.say("Opencast has it, and is asked until it is published. (^C ends only this.)")
     client = target.client("lambda", invocation.CONFIG)
     name, alias = target.names.function(FOLLOW), target.place.release_alias
     with terminal.working("Opencast is processing it") as activity:

@@ -30,7 +30,7 @@ from ops.printable import printable
 POLL_SECONDS = 2.0
 
 COPYING = "Copying"
-"""Message of the downloader's records on the progress of a copy (`transfer/engine.py`)."""
+"""Message of the downloader's log records on the progress of a copy (`transfer/engine.py`)."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Seconds between two polls of an ingest in Opencast: at first, and at most."""
@@ -54,8 +54,9 @@ def follow(
 ) -> StatusRow:
     """Print each change of a row until the row's ingest ends, and return the last row.
 
-    `read` returns the row. The first result of `read` has to belong to the followed request, not
-    to an earlier request. `show` gets each row but the last, to show progress.
+    `say` prints a line. `read` returns the row. The first result of `read` has to belong to the
+    followed request, not to an earlier request. `show` gets each row but the last, to show
+    progress.
 
     Raises:
         OpsError: The row can't be read or is gone.
@@ -103,7 +104,7 @@ def follow_in_opencast(
     say: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> StatusRow:
-    """Poll an ingest in Opencast until the ingest is published or no longer followed.
+    """Follow an ingest in Opencast until the ingest is published, or the stack stops following.
 
     `ask` calls the function `follow` and returns the function's answer. `say` gets problems, and
     the lines about a row in a final state. Return the last row.
@@ -147,7 +148,7 @@ def _read_row(read: Callable[[], StatusRow | None], uuid: str) -> StatusRow:
 
 
 def is_followed(row: StatusRow, record: Record) -> bool:
-    """Return whether the stack follows the row's ingest in Opencast, or has followed it."""
+    """Return whether the stack follows, or has followed, the row's ingest in Opencast."""
     ingest = record.ingests.get(record.media_package_of(row.zip_id))
     return ingest is not None and ingest.following is not None
 
@@ -161,7 +162,7 @@ def record_of(ledger: Ledger, uuid: str) -> Record:
 
 
 def is_earlier(row: StatusRow, ingest: IngestRecord) -> bool:
-    """Return whether an ingest was posted before the followed request."""
+    """Return whether an ingest was posted before the row's request."""
     return bool(row.ingest_request_time) and ingest.posted_at < row.ingest_request_time
 
 

@@ -88,7 +88,7 @@ class Traces:
 
     @property
     def is_known(self) -> bool:
-        """Whether the stack has any trace of the recording. A forgotten record is also a trace."""
+        """True if the stack has any trace of the recording. A forgotten record is also a trace."""
         found = self.record.version or self.rows or self.files or self.uploads or self.has_events
         return bool(found)
 
@@ -113,8 +113,9 @@ class Places:
         """
         record = self.ledger.get(uuid)
         zip_ids = {automated_zip_id(uuid), *record.requests}
-        # A scan also finds expired rows, which may stay for some days, and which queries of the
-        # indexes leave out.
+        # A scan also finds expired rows, which a query by the time of the last change leaves out.
+        # DynamoDB deletes expired rows within some days:
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
         rows = [
             row_of(item)
             for item in scan(self.status)
@@ -207,7 +208,7 @@ def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
 
 
 def _folder(key: str) -> str:
-    """Return the part of a key before the last slash."""
+    """Return the folder of a key: all before the last slash."""
     return key.rpartition("/")[0]
 
 
@@ -255,8 +256,8 @@ def reasons_to_wait(traces: Traces, when: datetime) -> list[str]:
     latest = max((row.updated for row in rows), default=None)
     if not said and latest and when - latest < ZOOM_REPEATS:
         said.append(
-            f"its last change was at {table_time(latest)} UTC, and Zoom repeats events for "
-            f"{ZOOM_REPEATS // timedelta(hours=1)} hours"
+            f"its last change was at {table_time(latest)} UTC, and a repeat of Zoom's webhook "
+            f"event may come for {ZOOM_REPEATS // timedelta(hours=1)} hours"
         )
     return said
 

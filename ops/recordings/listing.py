@@ -38,10 +38,11 @@ DEFAULT_SINCE = "1d"
 def find(
     status: StatusTable, *, meeting: int | None, uuid: str, begin: datetime | None, now: datetime
 ) -> list[StatusRow]:
-    """Return the rows of a meeting, of a recording, or all rows, the newest first.
+    """Return the rows with the given meeting and uuid, the newest first.
 
-    The result includes rows from before `begin`, because an older row that still waits may decide
-    the verdict on a recording. Rows without a known state are left out.
+    None stands for all meetings, and "" for all uuids. The result includes rows from before
+    `begin`, because an older row that still waits may decide the verdict on a recording. Rows
+    without a known state are left out.
     """
     if uuid:
         rows = rows_of(status, uuid, now)
@@ -129,7 +130,10 @@ def _next_look(meeting: int | None, uuid: str) -> str:
 
 
 def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
-    """Return lines with a recording's files in Opencast and the event's link, if known."""
+    """Return lines with a recording's files in Opencast and the event's link, if known.
+
+    `opencast` is Opencast's address, or "" if the address isn't set.
+    """
     media_package = media_package_or_newest(record, verdict.ingest.zip_id)
     files = files_of_event(record, media_package)
     words = [file_words(file.name, file.seconds, file.size) for file in files]

@@ -60,10 +60,11 @@ TERMINAL_COLUMNS = (
 
 @dataclass(frozen=True)
 class Listed:
-    """Ingests to print, with the diagnoses of all ingests of their recordings.
+    """Ingests to print, with the diagnoses of all ingests of the same recordings.
 
     `rows` are the ingests to print. `every` has all ingests of the same recordings, and may have
-    ingests of other recordings. `links` are lines about a recording, by the recording's uuid.
+    ingests of other recordings. `diagnoses` has the diagnoses by zip id. `links` are lines about a
+    recording, by the recording's uuid.
     """
 
     rows: Sequence[StatusRow]
@@ -225,7 +226,7 @@ def _stacked(row: StatusRow, listed: Listed, verdict: Verdict | None) -> tuple[s
 
 
 def say_next_steps(listed: Listed, console: Console) -> None:
-    """Print the next steps: once for recordings with the same cause, otherwise for each ingest."""
+    """Print the next steps, one step for all recordings with the same cause (`by_cause`)."""
     steps = steps_of(listed.rows, listed.diagnoses)
     # A scheduled retry needs no step, and the list has the retry's time.
     rows = [

@@ -61,8 +61,9 @@ class Resender:
     ) -> str:
         """Request a recording's automated ingest again, and return the zip id.
 
-        The ingest may be in any state. When this function returns, the row has left its previous
-        state, unless the webhook failed to write the row.
+        `series_id` is the operator's Opencast series, or "". With `ignore_schedule`, the schedule
+        doesn't decide on the series. The ingest may be in any state. When this function returns,
+        the row has left its previous state, unless the webhook failed to write the row.
 
         Raises:
             WebhookFailed, WebhookUnreachable: The webhook doesn't accept the webhook event, or

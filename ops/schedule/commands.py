@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import a sheet in place of the scheduled classes from the same source.
+    """Import a sheet in place of the scheduled classes from the same source. Return a report.
 
     A row that can't be read keeps its scheduled class. With `replace_all`, the sheet replaces the
     scheduled classes from every source. A dry run writes nothing.
@@ -67,7 +67,7 @@ def import_csv(
 def import_classes(
     table: Table, parsed: ParsedSheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import scheduled classes in place of those from the same source.
+    """Import scheduled classes in place of those from the same source. Return a report.
 
     A row that can't be read keeps its scheduled class. With `replace_all`, the import replaces the
     scheduled classes from every source. A dry run writes nothing.
@@ -82,7 +82,7 @@ def import_classes(
 
 
 def remove_source(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Remove the scheduled classes of `source`. A dry run writes nothing.
+    """Remove the scheduled classes of `source`, and return a report. A dry run writes nothing.
 
     Raises:
         OpsError: See `sources.remove`; or somebody else is changing the schedule.
@@ -94,10 +94,10 @@ def remove_source(table: Table, source: str, *, dry_run: bool = False) -> Import
 
 @contextmanager
 def _schedule_locked(table: Table, *, dry_run: bool) -> Iterator[None]:
-    """Hold the schedule's lock during the block, unless `dry_run`.
+    """Hold the schedule's lock during the `with` block, unless `dry_run`.
 
     Raises:
-        OpsError: Somebody else is changing the schedule, or the block raised RequestError.
+        OpsError: Somebody else is changing the schedule, or the `with` block raised RequestError.
     """
     lock = ScheduleLock(table, lambda: datetime.now(UTC), COMMAND_SECONDS)
     try:
@@ -126,7 +126,7 @@ def schedule_of(target: Target) -> Table:
 
 
 def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpoint:
-    """Return the endpoint of DCE's list of scheduled classes, with the stack's user.
+    """Return the endpoint of the listing in DCE's Opencast, with the stack's user.
 
     If `address` is None, the endpoint is in the stack's own Opencast. The password comes from SSM,
     or from the settings if SSM has no password.

@@ -171,6 +171,8 @@ def _without_header(parsed: ParsedSheet) -> ParsedSheet:
 def _columns(name: str, number: int, entry: Mapping[str, Any]) -> dict[str, str]:
     """Return an object's cells by the sheet's columns, without names that aren't columns.
 
+    An error's text quotes `name` and `number`, the file's name and the object's number.
+
     Raises:
         OpsError: A cell is an object, a list or a truth value.
     """
@@ -275,7 +277,7 @@ def _course(row: Mapping[str, Any], entry: Any) -> str | None:
 
 
 def _problem(scheduled: ScheduledClass) -> str:
-    """Return the reason why a scheduled class can't be used; "" if it can be used."""
+    """Return the reason why a scheduled class can't be used; "" without a reason."""
     if len(scheduled.day) != 1 or scheduled.day not in DAYS:
         return f"day {scheduled.day[:40]!r} is none of {' '.join(DAYS)}"
     if not _TIME.fullmatch(scheduled.time):

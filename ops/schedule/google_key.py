@@ -43,7 +43,7 @@ def read_key(path: Path) -> GoogleKey:
 
     Raises:
         OpsError: The file can't be read, isn't a service account's key, or is too large for SSM.
-            The text repeats nothing of the file's content.
+            The error's text repeats nothing of the file's content.
     """
     text = read_text(path, "take it as Google's console saved it")
     advice = (
@@ -53,7 +53,8 @@ def read_key(path: Path) -> GoogleKey:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        # Python refuses a number of more than 4,300 digits with a plain ValueError.
+        # Python refuses a number of more than 4,300 digits with a plain ValueError:
+        # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
         raise OpsError(f"{advice} (this is no JSON).") from None
     if problem := _problem(content):
         raise OpsError(f"{advice} ({problem}).")
@@ -64,7 +65,7 @@ def read_key(path: Path) -> GoogleKey:
 
 
 def _problem(content: Any) -> str:
-    """Return the reason why a file's content isn't a service account's key; "" if it is a key."""
+    """Return the reason why a file's content isn't a service account's key; "" for a key."""
     if not isinstance(content, dict) or content.get("type") != "service_account":
         return "this has no type service_account"
     for name in FIELDS:
@@ -78,7 +79,7 @@ def _problem(content: Any) -> str:
 
 
 def save(ssm: SSMClient, key: GoogleKey) -> bool:
-    """Write the key to SSM unless it is there already. Return whether the key was written."""
+    """Write the key to SSM unless SSM has the key already. Return whether the key was written."""
     try:
         present = ssm.get_parameter(Name=GOOGLE_CREDENTIALS, WithDecryption=True)
     except ssm.exceptions.ParameterNotFound:

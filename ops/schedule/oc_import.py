@@ -23,7 +23,7 @@ from ingester.schedule.retained import UnreadRow
 from ops.command import OpsError
 
 LISTING = "series.json"
-"""The last part of the listing's address."""
+"""The end of the listing's address."""
 
 PATH = f"otherpubs/search/{LISTING}"
 CONNECT_SECONDS = 5.0
@@ -61,7 +61,7 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The host and port of the address, which become part of the scheduled classes' source."""
+        """The host and port of the address, for the scheduled classes' source."""
         return urlsplit(self.address).netloc
 
 
@@ -93,7 +93,7 @@ def endpoint_of(address: str | None, path: str, user: str, password: str) -> End
 
 
 def _parts(address: str) -> SplitResult:
-    """Return the parts of an address. The default scheme is https.
+    """Return an address split by `urlsplit`. The default scheme is https.
 
     Raises:
         OpsError: The address is malformed.
@@ -121,9 +121,11 @@ def _parts(address: str) -> SplitResult:
 def fetch(endpoint: Endpoint, session: requests.Session) -> list[Any]:
     """Return every entry of the endpoint's listing.
 
+    `session` gets the endpoint's user and password for digest authentication.
+
     Raises:
-        OpsError: The list can't be read or is incomplete. An import replaces scheduled classes, so
-            an incomplete list would remove some of them.
+        OpsError: The listing can't be read or is incomplete. An import replaces scheduled classes,
+            so an incomplete listing would remove scheduled classes.
     """
     session.auth = HTTPDigestAuth(endpoint.user, endpoint.password)
     session.headers.update({"X-Requested-Auth": "Digest", "Accept": "application/json"})
@@ -200,7 +202,10 @@ def _read(content: Any) -> _Page:
 
 
 def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
-    """Return the listed scheduled classes as lectures. Unusable entries become skipped rows."""
+    """Return the scheduled classes of the listing's entries, and the unusable entries as problems.
+
+    `host` names the source of the scheduled classes.
+    """
     source = f"{OPENCAST_SOURCE}{host}"
     classes: list[ParsedClass] = []
     problems: list[RowProblem] = []

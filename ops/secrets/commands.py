@@ -1,4 +1,4 @@
-"""`invoke secrets.…`: show the secrets' state, rotate a secret, and print the schedule's token."""
+"""`invoke secrets.…`: show which secrets are set, rotate a secret, print the schedule's token."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
     """Return a new value, from a hidden prompt on a terminal or from the one line of a pipe.
 
     Raises:
-        OpsError: The value can't be used. The text shows no part of the value.
+        OpsError: The value can't be used. The error's text doesn't show the value.
     """
     if stdin.isatty():
         try:
@@ -136,6 +136,8 @@ def check_strength(name: str, value: str, given: Mapping[str, str]) -> None:
 
 def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
     """Return the value to store in SSM, given the stored value `old` ("" if there is none).
+
+    With `keep_old`, the other tokens of `old` follow `new`.
 
     Raises:
         OpsError: There is no value to replace, nothing would change, or the value is too long.

@@ -121,7 +121,8 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     if region == "us-east-1":
         s3.create_bucket(Bucket=bucket)
     else:
-        # S3 refuses us-east-1 as a LocationConstraint, and requires any other region.
+        # S3 refuses us-east-1 as a LocationConstraint, and requires any other region:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         s3.create_bucket(
             Bucket=bucket,
             CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
@@ -139,7 +140,11 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
 
 
 def functions_without_code(target: Target) -> list[Function]:
-    """Return the functions without a package in the code bucket."""
+    """Return the functions without a package in the code bucket.
+
+    Raises:
+        ClientError: STS or S3 refuses a request.
+    """
     s3, bucket = target.own_s3(), target.place.code_bucket
     return [
         function
@@ -151,7 +156,7 @@ def functions_without_code(target: Target) -> list[Function]:
 def upload_code_and_secrets(
     target: Target, settings: Settings, functions: Sequence[Function]
 ) -> None:
-    """Build and upload the packages of `functions`, and write the secrets for a deployment.
+    """Build and upload the packages of `functions`, write the secrets, and print both results.
 
     Raises:
         OpsError: `PACKAGE_PLATFORM` is wrong, or the packages can't be built or uploaded, or
@@ -214,7 +219,11 @@ def check_alias(target: Target) -> None:
 
 
 def deploy_stack(*, expect_stack: bool | None) -> None:
-    """Create the stack, or change it if it exists; see `prepare` for `expect_stack`.
+    """Create the stack, or change it if it exists. If `may_ask`, ask for consent before.
+
+    This function also uploads packages that the code bucket lacks, writes the secrets, and prints
+    each step. Before a change of the stack, this function calls `restore_all_latest`. After a
+    change, this function releases changed settings. For `expect_stack`, see `prepare`.
 
     Raises:
         SettingsError: Settings are missing or wrong.
@@ -445,12 +454,13 @@ def show_deletion(target: Target, *, there: bool) -> None:
 
 
 def confirm_deletion(target: Target, *, there: bool) -> None:
-    """Ask whether to delete the stack and everything in it.
+    """Print how many messages wait, and ask whether to delete the stack and everything in it.
 
     `there` says whether the stack exists.
 
     Raises:
         OpsError: The answer isn't the stack's name, or a production change isn't confirmed.
+        ClientError: SQS or CloudWatch refuses a request.
         EOFError: Nobody is at the terminal.
     """
     name = target.place.stack_name
@@ -466,7 +476,7 @@ def confirm_deletion(target: Target, *, there: bool) -> None:
 
 
 def delete_stack(target: Target, settings: Settings) -> None:
-    """Save the schedule, empty the bucket, and delete the stack itself.
+    """Save the schedule, empty the staging bucket, delete the stack itself, and print each step.
 
     Raises:
         OpsError: The schedule can't be saved, S3 refuses a deletion, or the CDK's command line is

@@ -56,10 +56,11 @@ class Location:
 
 
 def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
-    """Look up and cache Opencast's location, unless the settings or the cache have the location.
+    """Look up, cache and print Opencast's location, unless settings or cache have the location.
 
-    Without `OC_CLUSTER_NAME`, this function does nothing. If the place or `STACK_TYPE` is set
-    wrongly, this function does nothing either, because `load_settings` reports all wrong settings.
+    Without `OC_CLUSTER_NAME`, this function does nothing. If `STACK_TYPE` or a setting that
+    `read_place` reads is wrong, this function does nothing either, because `load_settings` reports
+    all wrong settings.
 
     Raises:
         OpsError: The location can't be found, or the cache can't be written.
@@ -95,6 +96,8 @@ def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
 def write_cache(path: Path, found: Location, cluster: str, *, is_ecs: bool, region: str) -> None:
     """Write the location and the cluster to a file in the form of `.env`.
 
+    If `is_ecs`, the file also has `STACK_TYPE=ecs`. A comment in the file names `region`.
+
     Raises:
         OpsError: The file can't be written.
     """
@@ -120,7 +123,8 @@ def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
     The tags don't name the network, so the location has no network.
 
     Raises:
-        OpsError: There is no admin node, or more than one node, or the node has no valid host name.
+        OpsError: The cluster has no admin node, or several admin nodes, or the admin node has no
+            valid host name.
         ClientError: EC2 refuses the request.
     """
     pages = ec2.get_paginator("describe_instances").paginate(
@@ -161,8 +165,8 @@ def ecs_location(
     If `subnets` (OC_SUBNET_IDS) are given, no subnets are looked up.
 
     Raises:
-        OpsError: The cluster's stack or a part of the location is missing, or the host name isn't
-            valid.
+        OpsError: The cluster's stack, an export of the stack or a private subnet is missing, or the
+            host name isn't valid.
         ClientError: AWS refuses a request.
     """
     exports = _exports(cloudformation, f"opencast-ecs-{cluster}-database")
@@ -244,6 +248,7 @@ def subnets_behind_nat(
     """Return the subnets, sorted, whose default route leads to a NAT gateway.
 
     A subnet without a route table of its own uses the VPC's main route table.
+    https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html
     """
     own: dict[str, bool] = {}
     main = False

@@ -35,6 +35,7 @@ AGE_PERIOD = timedelta(minutes=15)
 """Period that is searched for the age of a queue's oldest message.
 
 SQS emits the metric every minute, but not while the queue is idle.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 """
 
 LINK = (
@@ -48,8 +49,9 @@ FOLLOW = "follow the link in AWS's mail, or ask for another (docs/operations.md,
 class FunctionStatus:
     """The released version of a function, and the kinds of unreleased changes in `$LATEST`.
 
-    `made` is the version's time in UTC. `unreleased` is "", "code", "settings" or "code and
-    settings". `debug` says whether the version has debug logging on.
+    `released` is the version's number, and `made` the version's time in UTC. `unreleased` is "",
+    "code", "settings" or "code and settings". `debug` says whether the version has debug logging
+    on.
     """
 
     name: str
@@ -96,7 +98,8 @@ class Overview:
     """The content of `stack.status`.
 
     Attributes:
-        outputs: The values of the stack's exports by name, without the API's resource ids.
+        state: CloudFormation's status of the stack.
+        outputs: The stack's outputs by export name, without the ids of the API's resources.
         alarms: The reasons of the alarms in the state ALARM, by name.
         mails: Whether each subscriber of the topic has confirmed, by address.
         opencast: A sentence on the access to Opencast; "" without an uploader.
@@ -137,7 +140,7 @@ def pipeline_stacks(cloudformation: CloudFormationClient) -> set[str]:
 
 
 def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> Overview:
-    """Return the stack's current state, with the given `weak_settings`.
+    """Return the stack's overview, with the given `weak_settings`.
 
     Raises:
         ClientError: AWS refuses a request, and the overview has no sentence about the refusal.
@@ -175,9 +178,10 @@ def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> O
 def _each_or_problem(
     things: Sequence[Item], ask: Callable[[Item], Answer], problems: list[str]
 ) -> tuple[Answer, ...]:
-    """Return the status of each item. Sentences about missing items are added to `problems`.
+    """Return each existing item's status, and add sentences about missing items to `problems`.
 
-    All items may be missing after a failed creation. A new function is missing until an update.
+    `ask` returns an item's status, and raises OpsError for a missing item. All items may be missing
+    after a failed creation. A new function is missing until an update.
     """
     answers = []
     for thing in things:
@@ -203,7 +207,7 @@ def _queues(target: Target, problems: list[str]) -> tuple[QueueStatus, ...]:
 
 
 def outputs(target: Target) -> dict[str, str]:
-    """Return the stack's outputs by export name, without the resource ids for other stacks."""
+    """Return the stack's outputs by export name, without the ids of the API's resources."""
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     return _outputs(found["Stacks"][0])
 
@@ -421,10 +425,13 @@ def _show_outputs(found: Mapping[str, str]) -> None:
 
 
 def show_change_set(target: Target, name: str) -> None:
-    """Describe a change set by `show_changes`, or delete the change set if it has no changes.
+    """Print the changes of a change set, or that an update would change nothing.
+
+    An empty change set is deleted.
 
     Raises:
         OpsError: The change set has changes, and failed.
+        ClientError: CloudFormation refuses to describe the change set.
     """
     cloudformation = target.client("cloudformation")
     stack = target.place.stack_name

@@ -68,14 +68,14 @@ def session(tls: Authority) -> Iterator[requests.Session]:
 
 @dataclass(frozen=True)
 class Reader:
-    """A client of the Zoom stand-in."""
+    """A client of the Zoom peer."""
 
     session: requests.Session
     zoom: ZoomPeer
     is_tls: bool = False
 
     def fail(self, *faults: ZoomFault, **changes: Any) -> None:
-        """Configure the stand-in with faults and with changed settings."""
+        """Configure the peer with faults and with changed settings."""
         self.zoom.configure(replace(ZOOM, faults=faults, **changes))
 
     def url(self, name: str = "talk") -> str:
@@ -142,7 +142,7 @@ def client(client_of: MakeClient, s3: S3Peer) -> S3Client:
 
 
 class Upload:
-    """A multipart upload to the S3 stand-in by boto3."""
+    """A multipart upload to the S3 peer by boto3."""
 
     def __init__(self, client: S3Client, key: str = "k") -> None:
         self._client = client
@@ -167,7 +167,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Wire:
-    """A client of the S3 stand-in for requests that boto3 wouldn't send."""
+    """A client of the S3 peer for requests that boto3 wouldn't send."""
 
     session: requests.Session
     url: str
@@ -192,6 +192,6 @@ class Wire:
 
 @pytest.fixture
 def wire(s3: S3Peer, session: requests.Session) -> Wire:
-    """Return a client of an S3 stand-in that accepts any signature."""
+    """Return a client of an S3 peer that accepts any signature."""
     s3.configure(S3Settings())
     return Wire(session, s3.url)

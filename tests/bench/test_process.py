@@ -80,7 +80,7 @@ class TestReport:
         assert reported.transfer_s == 5
 
     @pytest.mark.parametrize("output", [b"noise", b'{"zb": 5}'])
-    def test_read_report_returns_none_when_the_output_has_no_valid_report(
+    def test_report_of_a_program_is_none_when_the_output_has_no_valid_report(
         self, output: bytes
     ) -> None:
         assert read_report(output) is None

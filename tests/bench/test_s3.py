@@ -1,4 +1,4 @@
-"""Tests of the S3 stand-in's uploads, objects, refusals, signatures and faults."""
+"""Tests of the S3 peer's uploads, objects, refusals, signatures and faults."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def upload(client: S3Client) -> Upload:
 class TestUploads:
     @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
     @pytest.mark.parametrize("mode", ["discard", "hash", "keep"])
-    def test_boto3_can_upload_a_stream_to_the_stand_in_for_s3(
+    def test_boto3_can_upload_a_stream_to_the_s3_peer(
         self, s3: S3Peer, client_of: MakeClient, is_tls: bool, mode: Any
     ) -> None:
         # TLS is a case of its own, because boto3 then sends the checksum in a trailer, not in a
@@ -149,7 +149,7 @@ class TestUploads:
         assert "Uploads" not in client.list_multipart_uploads(Bucket=BUCKET, Prefix="a/1")
         assert s3.stats().open_uploads == 5
 
-    def test_s3_peer_keeps_objects_when_configure_has_empty_false(
+    def test_s3_peer_keeps_objects_when_new_settings_do_not_empty_the_bucket(
         self, s3: S3Peer, client: S3Client
     ) -> None:
         client.put_object(Bucket=BUCKET, Key="k", Body=b"text")

@@ -1,4 +1,4 @@
-"""Tests of the stand-ins' generated files, pacer, faults and processes."""
+"""Tests of the peers' generated files, pacer, faults and processes."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def curl(**other: object) -> Curl:
     ],
     ids=["another program failed", "a run failed", "the program did not run"],
 )
-def test_benchmark_succeeds_only_if_its_first_program_ran_and_every_run_of_it_counts(
+def test_benchmark_succeeds_only_if_the_first_program_ran_and_every_run_of_this_program_counts(
     lines: list[Run | Curl], is_success: bool
 ) -> None:
     assert counts(lines, "engine") == is_success

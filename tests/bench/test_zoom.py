@@ -1,4 +1,4 @@
-"""Tests of the Zoom stand-in's redirects, ranges, limits and faults."""
+"""Tests of the Zoom peer's redirects, ranges, limits and faults."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TestDownloads:
         assert whole.status_code == 200
         assert whole.content == reader.zoom.content("talk").read(0, TALK)
         assert whole.headers["Content-Type"] == "video/mp4"
-        # The stand-in counts bytes after it has sent the bytes. So the client can be faster.
+        # The peer counts bytes after it has sent the bytes. So the client can be faster.
         wait_for(lambda: reader.zoom.stats().body_bytes == TALK)
         stats = reader.zoom.stats()
         assert stats.requests == {"rec": 1, "cdn": 1}
@@ -123,7 +123,7 @@ class TestDownloads:
             assert len(fresh.get(url).content) == TALK
         assert time.monotonic() - began >= 0.09
 
-    def test_zoom_peer_keeps_versions_of_files_when_configure_has_replace_files_false(
+    def test_zoom_peer_keeps_the_versions_of_files_when_new_settings_replace_no_files(
         self, plain_reader: Reader
     ) -> None:
         zoom = plain_reader.zoom
@@ -177,7 +177,7 @@ class TestBreaks:
         assert reader.zoom.stats().cuts == 1
         assert reader.zoom.stats().body_bytes == 2 * TALK + 100_000
 
-    def test_zoom_peer_resets_the_connection_after_half_a_body_when_a_fault_has_no_after(
+    def test_zoom_peer_resets_the_connection_after_half_a_body_when_a_fault_names_no_byte(
         self, reader: Reader
     ) -> None:
         reader.fail(ZoomFault(kind="rst", request=1))
@@ -202,7 +202,7 @@ class TestBreaks:
                 assert not is_reset
 
     @pytest.mark.parametrize(("where", "after"), [("rec", None), ("cdn", -1)])
-    def test_zoom_peer_sends_no_answer_when_a_fault_breaks_off_before_the_head(
+    def test_zoom_peer_sends_no_answer_when_a_fault_ends_the_connection_before_the_head(
         self, reader: Reader, where: Any, after: int | None
     ) -> None:
         reader.fail(ZoomFault(kind="rst", where=where, request=2, after=after))

@@ -56,7 +56,7 @@ def installed_browser() -> Iterator[Browser]:
 
 @contextmanager
 def launched(program: str, *arguments: str) -> Iterator[Browser]:
-    """Run a browser without a window during the block, and yield the browser."""
+    """Run a browser without a window during the `with` block, and yield the browser."""
     with sync_playwright() as playwright:
         expect.set_options(timeout=TIMEOUT_MS)
         browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS, *arguments])
@@ -131,7 +131,7 @@ def _handler_of(site: Site) -> type[BaseHTTPRequestHandler]:
 
 @contextmanager
 def serving(site: Site) -> Iterator[Site]:
-    """Serve a site on loopback during the block, and yield the site."""
+    """Serve a site on loopback during the `with` block, and yield the site."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(site)) as server:
         site.origin = f"http://127.0.0.1:{server.server_port}"
         thread = Thread(target=server.serve_forever, args=(0.02,))

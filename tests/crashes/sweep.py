@@ -222,7 +222,7 @@ class Sweep:
 
 @contextmanager
 def sweep_of(trigger: Trigger, driver: Driver, home: Path) -> Iterator[Sweep]:
-    """Route a function's calls through proxies during the block, and yield the function's sweep.
+    """Route a function's calls through proxies during the `with` block. Yield the function's sweep.
 
     `home` is the folder of the local stack.
     """

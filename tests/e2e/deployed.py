@@ -35,8 +35,8 @@ def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Ite
     usual = {"Timeout": found["Timeout"], "Environment": found["Environment"]}
     variables = {**found["Environment"]["Variables"], **settings}
     released = client.get_alias(FunctionName=function, Name=ALIAS)["FunctionVersion"]
-    cold_start(driver, function, Timeout=seconds, Environment={"Variables": variables})
     try:
+        cold_start(driver, function, Timeout=seconds, Environment={"Variables": variables})
         yield
     finally:
         client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=released)
@@ -45,7 +45,7 @@ def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Ite
 
 @contextmanager
 def limited_concurrency(driver: Driver, function: str, number: int) -> Iterator[None]:
-    """Let a function's event source start at most `number` invocations at once in the block.
+    """Let a function's event source start at most `number` invocations at once in the `with` block.
 
     With fewer processes, fewer of the slow cold starts happen.
     """

@@ -56,7 +56,10 @@ class Builder:
 
 @contextmanager
 def list_aliases_allowed(driver: Driver, role: str) -> Iterator[None]:
-    """Let a role list aliases in the block. The local cloud requires ListAliases for GetAlias."""
+    """Let a role list aliases in the `with` block.
+
+    The local cloud requires ListAliases for GetAlias.
+    """
     iam, policy = driver.client("iam"), {"RoleName": role, "PolicyName": "local-cloud"}
     statement = {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -51,7 +51,7 @@ def make_ingest(mutator: Mutator) -> Any:
 
 
 def check_ingest(given: Any) -> Iterator[str]:
-    """Check that a request gets 200, 400 or 404 when Zoom and the webhook are available."""
+    """Check that /ingest answers 200, 400 or 404 when Zoom and the webhook are available."""
     aws = Aws()
     event = proxy_event(encoded(given)[:400_000], {"Content-Type": "application/json"})
     answered = on_demand.respond(event, functions.on_demand_of(aws, ZOOM))
@@ -82,7 +82,7 @@ def make_query(mutator: Mutator) -> Any:
 
 
 def check_query(given: Any) -> Iterator[str]:
-    """Check that a query gets 200 or 400."""
+    """Check that a query of /status gets 200 or 400."""
     aws = Aws()
     aws.status.put([payloads.status_row()])
     items = given.items() if isinstance(given, dict) else ()

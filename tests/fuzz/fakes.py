@@ -180,7 +180,10 @@ class Watch:
 
 
 def response(given: Any) -> requests.Response:
-    """Make a response of `requests` from a dict with status, headers and content."""
+    """Make a response of `requests` from a dict with status, headers and content.
+
+    Any other value becomes the content of a response with status 200.
+    """
     given = given if isinstance(given, dict) else {"content": given}
     made = requests.Response()
     status = given.get("status", 200)
@@ -204,9 +207,10 @@ def headers_of(given: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass
 class Session:
-    """A fake of the part of `requests.Session` that production uses.
+    """A fake of the methods of `requests.Session` that production uses.
 
-    `answers` maps a part of the URL to one answer or a list. The last answer of a list repeats.
+    `answers` maps a text that the URL contains to one answer, or to a list whose last answer
+    repeats.
     """
 
     answers: Mapping[str, Any]
@@ -240,7 +244,7 @@ class Session:
 
 @dataclass
 class Downloads:
-    """A fake of the part of `urllib3.PoolManager` that production uses for downloads."""
+    """A fake of the method of `urllib3.PoolManager` that production uses for downloads."""
 
     answers: list[Any]
 

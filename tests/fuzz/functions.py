@@ -277,7 +277,7 @@ def uploader_of(aws: Aws, opencast: Mapping[str, Any], body: str) -> uploader.De
 
 
 def sizes_of(body: str) -> dict[str, int]:
-    """Return the sizes of staged files in bytes, by key; empty for a body that can't be read."""
+    """Return the sizes of staged files in bytes, by key, or {} if the body can't be read."""
     try:
         message = decode(body, UploadMessage)
     except MessageError:

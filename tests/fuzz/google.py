@@ -39,7 +39,7 @@ def key() -> str:
 
 
 def values(rows: Any = None) -> dict[str, Any]:
-    """Return Google's answer to `values:batchGet`, with one tab of the sheet."""
+    """Return Google's answer to `values:batchGet` with one tab, by default `payloads.SHEET`."""
     found = {"range": "Fall!A1:Z1000", "majorDimension": "ROWS", "values": rows or payloads.SHEET}
     return {"spreadsheetId": "doc", "valueRanges": [found]}
 

@@ -28,7 +28,7 @@ WORKFLOW = (
 
 
 def good_answers() -> dict[str, Any]:
-    """Return the answers of an Opencast that lacks the recording, by part of the URL."""
+    """Return the answers of an Opencast that lacks the recording, by a text in the URL."""
     return {
         "/api/events/": {"status": 404, "headers": JSON, "content": {}},
         "/api/info/me/roles": {"headers": JSON, "content": ["ROLE_ADMIN", "ROLE_USER"]},

@@ -28,7 +28,7 @@ def make_message(mutator: Mutator, messages: list[dict[str, Any]], limit: int) -
 def body_of(content: Any) -> str:
     """Return a body as SQS delivers it: text without the characters that SQS refuses.
 
-    The text is cut to MOST_BYTES characters. If no character is left, it is " ".
+    Cut the text to MOST_BYTES characters. Return " " if no character is left.
     """
     text = encoded(content).decode("utf-8", "replace")[:MOST_BYTES]
     kept = (
@@ -42,7 +42,8 @@ def body_of(content: Any) -> str:
 def check_ended(aws: Aws, url: str, dead: str, given: Any, deps: Any) -> Iterator[str]:
     """Check that a message is deleted, is retried, or goes to the DLQ with a reason.
 
-    A message must not be retried after its last receive.
+    A message must not be retried after its last receive. `url` and `dead` are the URLs of the queue
+    and its DLQ. Yield the texts that people can see.
     """
     limit = DOWNLOAD_RECEIVES if url == aws.download_queue else UPLOAD_RECEIVES
     receives = given["receives"]

@@ -140,7 +140,7 @@ def _peak() -> int:
 
 @contextmanager
 def ended_after(seconds: float) -> Iterator[None]:
-    """Raise a Finding inside the block if the block takes longer than `seconds`."""
+    """Raise a Finding inside the `with` block if the block takes longer than `seconds`."""
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         raise Finding(f"It is endless: {seconds} s")

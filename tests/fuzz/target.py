@@ -36,6 +36,6 @@ class Target:
 
 
 def require(holds: object, finding: str) -> None:
-    """Raise a Finding with this text unless `holds` is true."""
+    """Raise a Finding with the text `finding` unless `holds` is true."""
     if not holds:
         raise Finding(finding)

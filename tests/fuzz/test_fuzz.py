@@ -34,7 +34,7 @@ def zoom_list(**changes: Any) -> dict[str, Any]:
 
 
 def opencast_answer(part: str, content: Any) -> dict[str, Any]:
-    """Return an input in which Opencast answers requests to `part` with `content`."""
+    """Return an input in which Opencast answers `content` if the URL contains `part`."""
     return {"answers": good_answers() | {part: {"content": content}}, "number": 1, "known": False}
 
 
@@ -81,7 +81,7 @@ def test_upload_messages_of_the_fuzzer_lead_to_posts_when_recordings_are_long_en
             deps = functions.uploader_of(aws, good_answers(), body)
             process(aws, aws.upload_queue, body, 1, deps)
             ingests.append(ingests_of(deps))
-    # The other recordings are too short.
+    # Five of the 60 recordings are too short.
     assert (len(ingests), sum(ingests)) == (60, 55)
 
 

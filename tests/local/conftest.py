@@ -1,4 +1,4 @@
-"""Fixtures for a local cloud, for Zoom's stand-in, and for an endpoint of webhook events."""
+"""Fixtures for a local cloud, for the Zoom stand-in, and for an endpoint of webhook events."""
 
 from collections.abc import Iterator
 from pathlib import Path

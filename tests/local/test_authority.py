@@ -62,7 +62,7 @@ def test_threads_get_the_same_certificate_authority_when_they_ask_in_parallel(
     assert len(found) == 1
 
 
-def test_client_can_connect_to_a_local_server_only_when_it_trusts_the_bundle(
+def test_client_can_connect_to_a_local_server_only_when_the_client_trusts_the_bundle(
     tmp_path: Path,
 ) -> None:
     authority = ensure_authority(tmp_path / "tls")

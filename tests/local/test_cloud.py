@@ -88,7 +88,7 @@ def cloud(tmp_path: Path, authority: Authority) -> Iterator[Cloud]:
 
 
 def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], str, int]:
-    """Start a process that starts a cloud, and return process, URL and the supervisor's pid."""
+    """Start a process that starts a cloud. Return the process, the URL and the supervisor's pid."""
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(tmp_path), how],
         cwd=ROOT,
@@ -168,7 +168,7 @@ def test_local_cloud_outlives_its_starter_when_the_starter_detaches_it(tmp_path:
     assert not processes_of(tmp_path)
 
 
-def test_stop_pids_does_not_end_a_process_when_it_is_no_supervisor() -> None:
+def test_stopping_a_pid_does_not_end_a_process_when_the_process_is_no_supervisor() -> None:
     other = subprocess.Popen(["sleep", "60"])
     try:
         stop_pids([other.pid])
@@ -178,7 +178,7 @@ def test_stop_pids_does_not_end_a_process_when_it_is_no_supervisor() -> None:
         other.wait()
 
 
-def test_choose_port_refuses_a_taken_port_with_an_instruction() -> None:
+def test_taken_port_is_refused_with_an_instruction() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
@@ -187,7 +187,7 @@ def test_choose_port_refuses_a_taken_port_with_an_instruction() -> None:
             choose_port(port)
 
 
-def test_choose_port_returns_no_port_that_was_chosen_before() -> None:
+def test_no_port_is_chosen_twice() -> None:
     free = choose_port(0)
     assert choose_port(0, set(FREE_PORTS) - {free}) == free
     with pytest.raises(PortTaken, match="No free port"):

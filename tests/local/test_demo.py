@@ -26,7 +26,9 @@ def test_the_seconds_of_a_demo_recording_stop_when_its_ingest_has_ended() -> Non
 
 @pytest.mark.parametrize("zone", ["US/Eastern", "UTC", "Asia/Kolkata"])
 @pytest.mark.parametrize("hour", range(24))
-def test_no_scheduled_class_of_the_demo_is_at_night(zone: str, hour: int) -> None:
+def test_no_scheduled_class_of_the_demo_begins_before_six_in_the_morning(
+    zone: str, hour: int
+) -> None:
     now = datetime(2026, 11, 29, hour, 59, 30, tzinfo=UTC)
     start = demo.class_start(now, ZoneInfo(zone))
     times = [moment.astimezone(ZoneInfo(zone)) for moment in (start, start + demo.LATER)]

@@ -70,7 +70,10 @@ class Target:
         signed: bytes | None = None,
         **headers: str,
     ) -> requests.Response:
-        """POST to SNS, and return the answer. `signed` is the signed body, by default `sent`."""
+        """POST to SNS, signed unless `signer` is None, and return the answer.
+
+        `signed` is the signed body, by default `sent`.
+        """
         body = sent if signed is None else signed
         made = signer.headers("POST", f"{self.url}/", "sns", body, FORM) if signer else FORM
         return self.session.post(f"{self.url}/", data=sent, headers={**made, **headers}, timeout=10)
@@ -178,7 +181,7 @@ def test_gateway_refuses_a_request_when_its_signature_is_missing_or_made_from_wr
     target.assert_refused(target.create_topic(signer))
 
 
-def test_gateway_serves_a_request_when_the_root_has_signed_it(target: Target) -> None:
+def test_gateway_serves_a_request_when_the_root_user_has_signed_it(target: Target) -> None:
     assert target.create_topic(ROOT, CREATE_HONEST).status_code == 200
 
 
@@ -454,7 +457,7 @@ def test_gateway_refuses_an_unsigned_request_when_its_path_is_no_api_route(
         target.assert_refused(answer)
 
 
-def test_gateway_serves_endpoints_of_ministack_only_to_the_root(target: Target) -> None:
+def test_gateway_serves_endpoints_of_ministack_only_to_the_root_user(target: Target) -> None:
     url = f"{target.url}/_ministack/health"
     as_role = target.role.headers("GET", url, "sts")
     target.assert_refused(target.session.get(url, headers=as_role, timeout=10))

@@ -120,7 +120,7 @@ def test_end_of_a_local_stack_stops_the_processes_of_a_killed_supervisor(
     running.supervisor.wait()
 
 
-def test_stop_pids_ends_no_process_of_a_foreign_session(tmp_path: Path) -> None:
+def test_stopping_a_pid_ends_no_process_of_a_foreign_session(tmp_path: Path) -> None:
     leader = subprocess.Popen(
         ["sh", "-c", "sleep 60 > /dev/null & echo $!"],
         stdout=subprocess.PIPE,

@@ -67,7 +67,7 @@ def test_zoom_stand_in_answers_an_expired_download_token_as_the_switch_after_exp
     assert client.get(link, token).status_code == 200
 
 
-def test_expire_download_tokens_expires_only_tokens_of_the_given_recording(
+def test_zoom_stand_in_expires_only_the_download_tokens_of_the_given_recording(
     client: Client, recording: Recording
 ) -> None:
     link, token = client.completed(recording)
@@ -147,7 +147,7 @@ def test_zoom_cdn_sends_the_whole_file_when_ranges_are_switched_off(
     assert "Accept-Ranges" not in answer.headers
 
 
-def test_zoom_cdn_sends_the_file_name_in_a_header_when_name_in_is_disposition(
+def test_zoom_cdn_sends_the_file_name_in_content_disposition_when_a_switch_says_so(
     client: Client, recording: Recording
 ) -> None:
     client.zoom.set(name_in="disposition")

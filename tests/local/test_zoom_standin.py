@@ -137,7 +137,7 @@ def test_zoom_stand_in_returns_a_download_token_only_on_request_and_expires_it_a
 
 
 @pytest.mark.parametrize("ttl", ["-1", "604801", "soon"])
-def test_zoom_stand_in_refuses_a_ttl_when_it_is_out_of_bounds(
+def test_zoom_stand_in_refuses_a_ttl_when_it_is_out_of_bounds_or_no_number(
     client: Client, recording: Recording, ttl: str
 ) -> None:
     query = f"?include_fields=download_access_token&ttl={ttl}"
@@ -161,7 +161,7 @@ def test_zoom_stand_in_answers_code_3301_for_a_trashed_recording_and_a_page_for_
     assert client.get(link, token).headers["Content-Type"].startswith("text/html")
 
 
-def test_zoom_stand_in_lists_files_as_processing_until_processing_asks_is_reached(
+def test_zoom_stand_in_lists_files_as_processing_until_the_set_number_of_requests(
     client: Client, recording: Recording
 ) -> None:
     files = tuple(dataclasses.replace(file, processing_asks=2) for file in recording.files)

@@ -102,7 +102,7 @@ def events_row(uuid: str, now: datetime, *events: tuple[str, int]) -> dict[str, 
 
 @contextmanager
 def during_first_write(operation: str, table: Any, do: Callable[[], object]) -> Iterator[None]:
-    """Call `do` in the block, just before the first call of `operation` by the table's client.
+    """Call `do` in the `with` block, before the first call of `operation` by the table's client.
 
     `operation` is DynamoDB's name, such as "PutItem".
     """

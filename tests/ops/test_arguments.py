@@ -54,7 +54,7 @@ def test_the_since_option_accepts_periods_and_refuses_other_text_with_a_one_line
 
 
 @pytest.mark.parametrize("text", ["", "   ", "a b", "a\nb", "a\x1b[2J", "x" * 201])
-def test_recording_uuid_refuses_text_that_cannot_be_a_uuid(text: str) -> None:
+def test_text_is_refused_as_a_recording_uuid_when_it_cannot_be_a_uuid(text: str) -> None:
     with pytest.raises(OpsError, match="can't be a recording's uuid"):
         arguments.recording_uuid(text)
 
@@ -70,7 +70,7 @@ def test_white_space_around_a_recording_uuid_is_removed() -> None:
         "https://zoom.us/recording/detail?meeting_id=/Aimtz4gZlGg+ue//k7qppQ==#x",
     ],
 )
-def test_recording_uuid_accepts_a_link_to_the_page_of_the_recording(link: str) -> None:
+def test_uuid_of_a_recording_is_read_from_a_link_to_the_page_of_the_recording(link: str) -> None:
     assert arguments.recording_uuid(link) == "/Aimtz4gZlGg+ue//k7qppQ=="
 
 
@@ -95,7 +95,7 @@ def test_error_about_a_uuid_names_the_command_for_meetings_when_the_text_has_a_m
         "https://zoom.us/rec/detail?meeting_id=https%3A%2F%2Fzoom.us%2F%3Fpwd%3Ds3cret",
     ],
 )
-def test_recording_uuid_says_which_link_to_paste_when_the_link_names_no_recording(
+def test_operator_is_told_which_link_to_paste_when_the_link_names_no_recording(
     link: str,
 ) -> None:
     with pytest.raises(OpsError, match="paste the link to the recording's page in Zoom") as said:
@@ -104,7 +104,7 @@ def test_recording_uuid_says_which_link_to_paste_when_the_link_names_no_recordin
 
 
 @pytest.mark.parametrize("meeting_id", ["x" * 201, "a%07b"])
-def test_recording_uuid_repeats_no_link_in_its_error_when_the_meeting_id_cannot_be_a_uuid(
+def test_error_repeats_no_link_when_the_meeting_id_of_the_link_cannot_be_a_uuid(
     meeting_id: str,
 ) -> None:
     link = f"https://zoom.us/recording/detail?meeting_id={meeting_id}&pwd=s3cret"
@@ -113,23 +113,23 @@ def test_recording_uuid_repeats_no_link_in_its_error_when_the_meeting_id_cannot_
     assert "s3cret" not in str(said.value)
 
 
-def test_meeting_number_accepts_a_link_to_join() -> None:
+def test_meeting_number_may_be_given_by_a_link_to_join() -> None:
     assert arguments.meeting_number(JOIN_LINK) == 85550001111
 
 
-def test_meeting_number_repeats_no_link_in_its_error() -> None:
+def test_error_about_a_meeting_number_repeats_no_link() -> None:
     with pytest.raises(OpsError, match="The link is no meeting's number: 9 to 11 digits") as said:
         arguments.meeting_number("https://zoom.us/my/someone?pwd=s3cret")
     assert "s3cret" not in str(said.value)
 
 
 @pytest.mark.parametrize("text", ["86168921331", "861 6892 1331", "861-6892-1331"])
-def test_meeting_number_accepts_groups_of_digits(text: str) -> None:
+def test_meeting_number_may_have_groups_of_digits(text: str) -> None:
     assert arguments.meeting_number(text) == 86168921331
 
 
 @pytest.mark.parametrize("text", ["", "-", "abc", "1.5", "861_689", "٣٤٥", "1" * 20])
-def test_meeting_number_refuses_text_that_cannot_be_a_meeting_number(text: str) -> None:
+def test_text_is_refused_when_it_cannot_be_a_meeting_number(text: str) -> None:
     with pytest.raises(OpsError, match="is no meeting's number"):
         arguments.meeting_number(text)
 
@@ -148,11 +148,11 @@ def test_printable_text_has_no_control_characters_fits_one_line_and_can_be_encod
     shown.encode()
 
 
-def test_printable_keeps_plain_text_unchanged() -> None:
+def test_plain_text_stays_the_same_when_it_is_made_printable() -> None:
     assert printable("L'été: [bold] 数学 🎓") == "L'été: [bold] 数学 🎓"
 
 
-def test_deferred_signals_defers_the_first_signal_and_interrupts_at_the_second() -> None:
+def test_first_deferred_signal_waits_and_the_second_signal_interrupts() -> None:
     before = signal.getsignal(signal.SIGINT)
     with deferred_signals() as came:
         assert not came()

@@ -31,7 +31,7 @@ def services() -> Iterator[Services]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a project with three locks: of a function, of Python tools, and of npm tools."""
+    """Return a project with three lock files: of a function, of Python tools, and of npm tools."""
     files = {
         "function_requirements/webhook.txt": f"requests==2.32.1 {HASH}\n",
         "requirements/dev.txt": f"requests==2.32.1 {HASH}\nPyYAML==6.0.1 {HASH}\n",

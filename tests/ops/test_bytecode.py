@@ -83,7 +83,7 @@ def root(write_tree: Callable[[Mapping[str, str]], Path]) -> Path:
     return write_tree(TREE)
 
 
-def test_imported_modules_lists_the_modules_that_a_cold_start_imports(root: Path) -> None:
+def test_list_of_imported_modules_has_each_module_that_a_cold_start_imports(root: Path) -> None:
     assert sorted(map(str, imported_modules([root / "own.py"], ["s3", "sqs"], root / "site"))) == [
         "boto3/s3/inject.py",
         "here.py",
@@ -155,7 +155,9 @@ def test_bytecode_has_line_numbers_and_assertions_and_no_docstrings(
     assert caught.traceback[-1].lineno == DOCUMENTED.splitlines().index(ASSERTION)
 
 
-def test_compile_says_why_bytecode_cannot_be_written(this_python: Compiler, tmp_path: Path) -> None:
+def test_compiler_says_why_bytecode_cannot_be_written(
+    this_python: Compiler, tmp_path: Path
+) -> None:
     (tmp_path / "module.py").write_text("x = 1\n")
     (tmp_path / "__pycache__").write_text("This is no folder.")
     with pytest.raises(OpsError, match=r"can't compile the modules below .*: FileExistsError"):
@@ -178,7 +180,7 @@ def test_compiler_keeps_the_environment_that_its_program_needs(
     assert b"the assertion" in compiled.read_bytes()
 
 
-def test_compiler_for_skips_programs_on_the_path_that_are_not_the_python_it_needs(
+def test_search_for_a_compiler_skips_programs_that_are_not_the_needed_python(
     tmp_path: Path,
 ) -> None:
     major, minor = sys.version_info[:2]

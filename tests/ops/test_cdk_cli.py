@@ -37,9 +37,7 @@ def test_a_failure_of_the_cdk_cli_is_reported_with_the_command_and_the_exit_code
 
 
 @pytest.mark.parametrize("answer", ["n", "", "no"])
-def test_confirm_deployment_ends_the_command_when_the_operator_refuses(
-    tmp_path: Path, answer: str
-) -> None:
+def test_command_ends_when_the_operator_refuses_a_deployment(tmp_path: Path, answer: str) -> None:
     asked: list[str] = []
 
     def ask(question: str) -> str:
@@ -52,7 +50,7 @@ def test_confirm_deployment_ends_the_command_when_the_operator_refuses(
     assert asked == ["Change zip-test like this? [y/N] "]
 
 
-def test_confirm_deployment_ends_the_command_when_the_operator_interrupts_the_question(
+def test_command_ends_when_the_operator_interrupts_the_question_about_a_deployment(
     tmp_path: Path,
 ) -> None:
     def interrupt(_question: str) -> str:
@@ -63,7 +61,7 @@ def test_confirm_deployment_ends_the_command_when_the_operator_interrupts_the_qu
     assert left.value.code == 130
 
 
-def test_confirm_deployment_shows_the_changes_before_it_asks(tmp_path: Path) -> None:
+def test_changes_are_shown_before_the_question_about_a_deployment(tmp_path: Path) -> None:
     shown = tmp_path / "shown"
     made = cli(tmp_path, f"echo $1 $2 > {shown}")
     at_question = []

@@ -52,12 +52,12 @@ def test_an_import_closure_has_the_modules_of_the_folder_that_may_be_imported_at
     ]
 
 
-def test_closure_raises_an_error_that_names_the_module_when_a_module_is_missing(root: Path) -> None:
+def test_import_closure_raises_an_error_that_names_a_missing_module(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is no stop\.py in"):
         closure("stop", root)
 
 
-def test_closure_raises_an_error_that_names_the_file_when_a_file_has_wrong_syntax(
+def test_import_closure_raises_an_error_that_names_a_file_with_wrong_syntax(
     root: Path,
 ) -> None:
     (root / "start.py").write_text("def broken(:\n")

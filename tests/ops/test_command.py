@@ -225,7 +225,7 @@ def test_a_command_escapes_characters_that_the_encoding_of_its_output_lacks(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_show_json_prints_valid_json_for_any_text(project: Path, encoding: str) -> None:
+def test_json_output_of_a_command_is_valid_for_any_text(project: Path, encoding: str) -> None:
     code, out, err = invoke(project, "list-all", PYTHONIOENCODING=encoding)
     assert (code, err) == (0, "")
     assert json.loads(out) == {"topic": "half \ud83d of a pair, \U0001f600, \u00e9"}

@@ -1,4 +1,4 @@
-"""Tests that documented commands exist, and that tests run those of `invoke`, with exemptions."""
+"""Tests that documented commands exist, and that a test runs each one of `invoke` or exempts it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def command_lines(document: Path) -> Iterator[tuple[str, bool]]:
 
 
 def invoked(document: Path) -> Iterator[tuple[list[str], bool]]:
-    """Yield the words of each complete `invoke COMMAND` line, and whether a block has it."""
+    """Yield the words of each complete `invoke COMMAND` line, and whether the line is indented."""
     for text, is_block in command_lines(document):
         program, *words = shlex.split(text)
         if program == "invoke" and words and "…" not in text and not words[0].startswith("-"):
@@ -66,7 +66,7 @@ def invoked(document: Path) -> Iterator[tuple[list[str], bool]]:
 
 
 def mistake(words: list[str]) -> str:
-    """Return what is wrong with a command line of invoke, or "". Run no command."""
+    """Return the mistake in a command line of invoke, or "". Run no command."""
     program = CommandLine(namespace=tasks.namespace)
     program.create_config()
     program.parse_core(["invoke", *words])

@@ -74,7 +74,7 @@ def nobody(_: str) -> tuple[int, str]:
     raise AssertionError("the API let the request in")
 
 
-def test_request_ingest_posts_its_content_as_json_and_returns_the_message(
+def test_request_for_an_ingest_is_posted_as_json_and_returns_the_message(
     hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [json_answer(200, {"message": "Ingest accepted"})]
@@ -98,7 +98,7 @@ def test_request_ingest_posts_its_content_as_json_and_returns_the_message(
         (Answer(302), "{} 302: nothing more"),
     ],
 )
-def test_request_ingest_reports_the_status_and_message_of_an_unsuccessful_answer(
+def test_request_for_an_ingest_reports_status_and_message_of_an_unsuccessful_answer(
     answer: Answer, said: str, hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [answer]
@@ -107,7 +107,7 @@ def test_request_ingest_reports_the_status_and_message_of_an_unsuccessful_answer
     assert str(error.value) == said.format("/live/new_recording answered")
 
 
-def test_request_ingest_calls_the_function_directly_when_the_api_refuses_the_ip_address(
+def test_ingest_is_requested_by_a_direct_call_when_the_api_refuses_the_ip_address(
     hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [json_answer(403, {"Message": "User: anonymous is not authorized"})]
@@ -126,7 +126,9 @@ def test_request_ingest_calls_the_function_directly_when_the_api_refuses_the_ip_
         )
 
 
-def test_request_ingest_says_that_the_api_cannot_be_reached(session: requests.Session) -> None:
+def test_request_for_an_ingest_says_that_the_api_cannot_be_reached(
+    session: requests.Session,
+) -> None:
     with pytest.raises(OpsError, match=r"127.0.0.1 can't be reached \(ConnectionError\)"):
         execute.request_ingest(CLOSED, {"uuid": UUID}, session, nobody)
 
@@ -200,7 +202,7 @@ def test_a_direct_call_has_a_longer_timeout_than_the_function_and_is_never_retri
 
 
 @pytest.mark.parametrize("message", ["done", "nothing waiting"])
-def test_result_message_returns_the_message_when_the_function_succeeds(message: str) -> None:
+def test_result_of_a_function_is_its_message_when_the_function_succeeds(message: str) -> None:
     assert execute.result_message("f", {"message": message}) == message
 
 
@@ -217,7 +219,7 @@ def test_result_message_returns_the_message_when_the_function_succeeds(message: 
         {"batchItemFailures": []},
     ],
 )
-def test_result_message_raises_an_error_when_the_answer_reports_no_success(answer: Any) -> None:
+def test_result_of_a_function_is_an_error_when_the_answer_reports_no_success(answer: Any) -> None:
     with pytest.raises(OpsError, match=r"^f: "):
         execute.result_message("f", answer)
 
@@ -249,7 +251,7 @@ def real_webhook(aws: Cloud, clock: Clock) -> Callable[[Request], Answer]:
     return take
 
 
-def test_a_resent_webhook_event_is_signed_and_forces_the_automated_ingest(
+def test_a_resent_webhook_event_is_signed_and_requests_the_automated_ingest_with_force(
     sender: Resender, hook: Endpoint
 ) -> None:
     hook.answers[:] = [text_answer(200, "text/plain", b"Success")]
@@ -273,7 +275,7 @@ def test_a_resent_webhook_event_is_signed_and_forces_the_automated_ingest(
 
 
 @pytest.mark.parametrize("before", [None, State.IGNORED, State.SENT_TO_OPENCAST])
-def test_resending_a_webhook_event_starts_the_ingest_whether_or_not_it_has_ended_before(
+def test_resending_a_webhook_event_starts_an_ingest_even_if_an_earlier_ingest_has_ended(
     before: State | None, sender: Resender, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     if before:
@@ -363,7 +365,7 @@ def test_the_resender_has_the_secrets_of_the_stack_and_their_repr_hides_them(
         ),
     ],
 )
-def test_uuid_of_accepts_a_uuid_or_a_link(text: str, uuid: str) -> None:
+def test_a_recording_may_be_given_by_a_uuid_or_a_link(text: str, uuid: str) -> None:
     assert uuid_of(text) == uuid
 
 
@@ -371,7 +373,7 @@ def test_uuid_of_accepts_a_uuid_or_a_link(text: str, uuid: str) -> None:
     "text",
     ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999, "95846636714"],
 )
-def test_uuid_of_raises_a_one_line_error_when_the_text_contains_no_uuid(
+def test_error_has_one_line_when_a_text_contains_no_uuid(
     text: str,
 ) -> None:
     with pytest.raises(OpsError) as said:

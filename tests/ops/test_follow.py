@@ -99,7 +99,7 @@ def test_copy_progress_shows_megabytes_speed_and_seconds_of_the_newest_copying_l
         ({"bytes": "edited", "total_bytes": None}, "Downloading: 0 of 0 MB, 0 MB/s"),
     ],
 )
-def test_copy_progress_shows_no_seconds_when_the_speed_is_unknown(
+def test_copy_progress_shows_no_remaining_seconds_when_the_speed_is_unknown(
     fields: dict[str, Any], told: str
 ) -> None:
     assert following.progress(row(State.OC_SERIES_FOUND), [line("Copying", **fields)]) == told
@@ -171,7 +171,7 @@ def test_following_a_recording_raises_an_error_when_the_row_is_gone() -> None:
 def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Record:
     """Return the ledger's record after POSTs, such as `h15=Outcome.TAKEN` for a success at 15:00.
 
-    This POST is the default.
+    The default is a success at 15:00.
     """
     made = tuple(
         Post(attempt=at, at=f"2026-11-24T{at[1:]}:00:00Z", outcome=outcome)
@@ -239,7 +239,7 @@ def test_following_advises_a_change_of_series_when_another_series_was_requested(
     )
 
 
-def test_record_of_returns_an_empty_record_when_the_ledger_cannot_be_read(
+def test_following_uses_an_empty_record_when_the_ledger_cannot_be_read(
     aws: Cloud, clock: Clock
 ) -> None:
     ledger = Ledger(aws.recordings, clock)
@@ -315,7 +315,9 @@ def test_following_a_recording_prints_a_refusal_of_opencast_once() -> None:
 
 
 @pytest.mark.parametrize("is_followed", [True, False])
-def test_is_followed_returns_whether_the_ledger_follows_the_ingest(is_followed: bool) -> None:
+def test_ingest_counts_as_followed_only_when_the_ledger_follows_the_ingest(
+    is_followed: bool,
+) -> None:
     known = record()
     if is_followed:
         known = with_following(known, "mp", NOW)

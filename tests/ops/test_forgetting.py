@@ -103,7 +103,7 @@ class Stack:
     def left(self) -> str:
         """Return items of tables, keys of the bucket and messages on the DLQs, as text.
 
-        Also delete these messages.
+        Also delete the messages.
         """
         tables = (self.aws.status, self.aws.recordings, self.aws.events)
         items = [item for table in tables for item in table.scan()["Items"]]
@@ -129,7 +129,7 @@ def stack(aws: Cloud, clock: Clock) -> Stack:
 
 @contextmanager
 def answering(monkeypatch: pytest.MonkeyPatch, answer: str) -> Iterator[None]:
-    """Let an operator at the terminal type `answer` during the block."""
+    """Let an operator at the terminal type `answer` during the `with` block."""
     with monkeypatch.context() as patch:
         patch.setenv("NONINTERACTIVE", "")
         patch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
@@ -268,11 +268,13 @@ def reasons(stack: Stack, uuid: str = ANN) -> list[str]:
     return reasons_to_wait(stack.places.find(uuid), stack.clock())
 
 
-def test_a_recording_in_opencast_can_be_forgotten_only_after_two_hours(stack: Stack) -> None:
+def test_a_recording_in_opencast_can_be_forgotten_only_two_hours_after_its_last_update(
+    stack: Stack,
+) -> None:
     assert reasons(stack) == []
     stack.clock.now -= timedelta(hours=3) - ZOOM_REPEATS + timedelta(seconds=1)
     [reason] = reasons(stack)
-    assert "Zoom repeats events" in reason
+    assert "a repeat of Zoom's webhook event may come for 2 hours" in reason
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tests that SSM gets only a valid Google key, and that no message shows a part of the key."""
+"""Tests that SSM gets only a valid Google key, and that no message shows any text of the key."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write(path: Path, content: object) -> Path:
     return path
 
 
-def test_save_writes_a_google_key_only_when_it_differs_from_the_stored_key(
+def test_google_key_is_saved_only_when_it_differs_from_the_stored_key(
     aws: Cloud, tmp_path: Path
 ) -> None:
     key = read_key(write(tmp_path / "key.json", KEY))
@@ -45,7 +45,7 @@ def test_save_writes_a_google_key_only_when_it_differs_from_the_stored_key(
 
 
 @pytest.mark.parametrize("stored", [json.dumps(KEY, indent=2), "no JSON"])
-def test_save_keeps_a_stored_google_key_only_when_its_json_is_equal(
+def test_stored_google_key_is_kept_only_when_its_json_is_equal(
     aws: Cloud, tmp_path: Path, stored: str
 ) -> None:
     aws.ssm.put_parameter(Name=GOOGLE_CREDENTIALS, Value=stored, Type="SecureString")
@@ -72,7 +72,7 @@ def without(name: str) -> dict[str, Any]:
         ({**KEY, "more": "secretsecret" * 400}, "larger than the 4096 bytes"),
     ],
 )
-def test_read_key_refuses_a_file_without_a_usable_google_key_and_does_not_quote_it(
+def test_file_without_a_usable_google_key_is_refused_and_not_quoted(
     tmp_path: Path, content: object, why: str
 ) -> None:
     with pytest.raises(OpsError, match=why) as error:
@@ -81,7 +81,7 @@ def test_read_key_refuses_a_file_without_a_usable_google_key_and_does_not_quote_
     assert "secretsecret" not in str(error.value)
 
 
-def test_read_key_refuses_a_file_with_a_number_of_too_many_digits(tmp_path: Path) -> None:
+def test_google_key_file_is_refused_when_a_number_has_too_many_digits(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     path.write_text('{"type": ' + "9" * 5000 + "}")
     with pytest.raises(OpsError, match="this is no JSON") as error:
@@ -89,7 +89,7 @@ def test_read_key_refuses_a_file_with_a_number_of_too_many_digits(tmp_path: Path
     assert "999" not in str(error.value)
 
 
-def test_read_key_returns_a_key_that_hides_its_content_and_reports_a_missing_file(
+def test_repr_of_a_google_key_hides_the_key_and_a_missing_key_file_is_reported(
     tmp_path: Path,
 ) -> None:
     assert "secretsecret" not in repr(read_key(write(tmp_path / "key.json", KEY)))

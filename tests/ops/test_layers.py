@@ -58,7 +58,7 @@ IO_MODULES = {
     "schedule/lock",
     "schedule/table",
     "slack/api",
-    # It does no I/O, but takes the types of Slack's blocks from slack_sdk.
+    # slack/blocks does no I/O, but takes the types of Slack's blocks from slack_sdk.
     "slack/blocks",
     "status/table",
     "status/time_index",
@@ -110,7 +110,7 @@ def names_imported(path: Path) -> Iterator[str]:
 
 
 def tops(path: Path) -> set[str]:
-    """Return the first parts of the names that a file imports."""
+    """Return the top-level names of the modules that a file imports."""
     return {name.partition(".")[0] for name in imports(path)}
 
 

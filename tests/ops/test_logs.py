@@ -108,7 +108,7 @@ def test_log_lines_of_a_function_keep_their_order_when_cloudwatch_stores_all_at_
     assert messages(ordered) == [texts[0], "one", "between", "two", texts[3]]
 
 
-def test_watch_shows_each_log_line_once_even_when_it_appears_after_newer_lines(
+def test_logs_watch_shows_each_log_line_once_even_when_it_appears_after_newer_lines(
     groups: LogGroups,
 ) -> None:
     now = [NOW]
@@ -129,7 +129,7 @@ def test_watch_shows_each_log_line_once_even_when_it_appears_after_newer_lines(
     assert slept == [2.0] * 8
 
 
-def test_recording_lines_include_the_ingests_and_invocations_of_the_recording(
+def test_log_lines_of_a_recording_include_lines_of_its_ingests_and_invocations(
     groups: LogGroups,
 ) -> None:
     own = {"uuid": UUID, "zip_id": AUTO}

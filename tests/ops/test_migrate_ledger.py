@@ -125,7 +125,7 @@ def test_migrate_reads_the_uuid_from_the_zip_id_when_the_row_names_no_recording(
     assert tally.named == [f"{OTHER_ID} can't be read: it names no recording"]
 
 
-def test_migrate_updates_a_migrated_request_when_it_runs_again(stacks: Stacks) -> None:
+def test_second_run_of_migrate_updates_a_migrated_request(stacks: Stacks) -> None:
     stacks.migrate_row(UUID, "SENT_TO_DOWNLOADER")
     # The webhook drops a repeated webhook event, but adds its files to the ledger.
     assert not is_taken_again(stacks)

@@ -202,7 +202,7 @@ def listed_stack(
     [("{url}",), ("--endpoint", "{url}"), ("{url}/" + PATH,), ("-e", "{url}/" + PATH), ()],
     ids=" ".join,
 )
-def test_oc_import_asks_the_given_opencast_or_else_that_of_the_stack(
+def test_oc_import_asks_the_given_opencast_or_else_the_opencast_of_the_stack(
     listed_stack: ClassListing, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     if not words:

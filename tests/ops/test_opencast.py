@@ -53,7 +53,7 @@ def cloudformation(aws: Cloud) -> Iterator[Any]:
 
 @dataclass
 class Vpc:
-    """A VPC with four subnets, of which the `private` ones have a route to a NAT gateway."""
+    """A VPC with four subnets. The `private` subnets have a route to a NAT gateway."""
 
     ec2: Any
     id: str
@@ -157,7 +157,9 @@ def test_subnets_of_opencast_are_not_looked_up_when_they_are_given(
     assert found == Location("https://admin.oc.example.edu", "vpc-0a", (), "sg-0b")
 
 
-def test_the_look_up_of_an_ecs_cluster_names_missing_parts(ec2: Any, cloudformation: Any) -> None:
+def test_the_look_up_of_an_ecs_cluster_names_a_missing_stack_export_or_subnet(
+    ec2: Any, cloudformation: Any
+) -> None:
     cloudformation.add_client_error(
         "describe_stacks", "ValidationError", "Stack with id x does not exist", 400
     )

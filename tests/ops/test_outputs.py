@@ -1,6 +1,6 @@
 """Tests of commands' output at 80 and 120 columns, with and without colour, and in a pipe.
 
-The outputs are compared with tests/ops/outputs/, so that a review sees each change of a text.
+The tests compare the outputs with tests/ops/outputs/, so that a review shows each changed text.
 `.venv/bin/pytest -n 0 tests/ops/test_outputs.py --rewrite-outputs` rewrites the files.
 """
 

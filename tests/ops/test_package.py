@@ -55,7 +55,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture
 def copied_project(tmp_path: Path) -> Path:
-    """Return a copy of the functions' sources and locks, with other times and modes."""
+    """Return a copy of the functions' sources and lock files, with other times and modes."""
     root = tmp_path / "copy"
     for folder in ("functions", "function_requirements"):
         shutil.copytree(package.ROOT / folder, root / folder, copy_function=shutil.copyfile)
@@ -278,7 +278,7 @@ def test_a_package_has_no_bytecode_when_there_is_no_compiler(
         ("slack_sdk/web/client.py", True),
     ],
 )
-def test_is_needed_selects_the_files_of_a_package(path: str, needed: bool) -> None:
+def test_package_gets_only_the_needed_files(path: str, needed: bool) -> None:
     function = Function("x", "x", "x", ("sqs", "dynamodb"), google_apis=("sheets.v4",))
     assert is_needed(PurePosixPath(path), function) is needed
 
@@ -364,7 +364,7 @@ def test_a_package_for_lambda_has_libraries_for_arm64(tmp_path: Path) -> None:
         assert "cpython-313-aarch64" in name or "abi3" in name, name
 
 
-def test_select_functions_accepts_each_name_of_a_function_and_refuses_an_empty_name() -> None:
+def test_functions_are_selected_by_each_of_their_names_and_never_by_an_empty_name() -> None:
     assert package.select_functions(None) == FUNCTIONS
     for name in ("status-query", "status_query"):
         assert package.select_functions(name) == (STATUS_QUERY,)
@@ -393,7 +393,7 @@ def test_upload_writes_a_package_to_the_key_of_the_stack_and_to_the_archive(
         assert s3.get_object(Bucket="code", Key=key)["Body"].read() == b"zip"
 
 
-def test_write_zip_keeps_the_unfinished_file_of_another_command(tmp_path: Path) -> None:
+def test_build_of_a_package_keeps_the_unfinished_file_of_another_command(tmp_path: Path) -> None:
     source, path = tmp_path / "a.py", tmp_path / "made.zip"
     source.write_text("pass\n")
     unfinished = tmp_path / "made.part"
@@ -403,7 +403,7 @@ def test_write_zip_keeps_the_unfinished_file_of_another_command(tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
 
 
-def test_platform_of_refuses_unknown_platforms_and_host_without_aws_endpoint_url() -> None:
+def test_package_platform_is_refused_when_unknown_or_host_without_aws_endpoint_url() -> None:
     local = {"PACKAGE_PLATFORM": "host", "AWS_ENDPOINT_URL": "https://127.0.0.1:1"}
     assert package.platform_of(local) == host()
     assert package.platform_of({}) == lambda_()

@@ -162,7 +162,7 @@ def test_invoke_recordings_breaks_no_word_on_a_terminal(
 
 
 @pytest.mark.parametrize("columns", [80, 130])
-def test_invoke_recordings_prints_the_requested_series_beside_that_of_the_event(
+def test_invoke_recordings_prints_the_requested_series_beside_the_series_of_the_event(
     printed: Printed, columns: int
 ) -> None:
     asked = RequestOptions(oc_series_id="9999999")

@@ -24,7 +24,7 @@ from tests.hooks import recorded
 from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Queues, body
 
 
-def test_view_dlq_leaves_the_messages_of_the_queue_visible(queues: Queues) -> None:
+def test_view_of_a_dlq_leaves_the_messages_visible(queues: Queues) -> None:
     for number in range(23):
         queues.add_to_dlq(body(number), group=f"g{number}")
     seen = queue.view_dlq(queues.redrive.dead, 100)
@@ -43,7 +43,7 @@ def test_view_dlq_leaves_the_messages_of_the_queue_visible(queues: Queues) -> No
     assert queues.visible(queues.dead_url) == 23
 
 
-def test_hold_messages_makes_messages_of_a_dlq_visible_again_after_an_interrupt(
+def test_held_messages_of_a_dlq_are_visible_again_after_an_interrupt(
     queues: Queues,
 ) -> None:
     queues.add_to_dlq(body(1))
@@ -59,7 +59,7 @@ def test_hold_messages_makes_messages_of_a_dlq_visible_again_after_an_interrupt(
     assert queues.visible(queues.dead_url) == 1
 
 
-def test_view_queue_receives_no_message_twice_and_leaves_all_visible(
+def test_view_of_a_queue_receives_no_message_twice_and_leaves_all_visible(
     queues: Queues,
 ) -> None:
     limit = json.dumps(
@@ -96,7 +96,7 @@ def fifo(queues: Queues, number: int) -> dict[str, str]:
     return {"MessageGroupId": f"g{number}", "MessageDeduplicationId": f"d{number}"}
 
 
-def test_view_queue_receives_nothing_when_the_queue_is_empty(queues: Queues) -> None:
+def test_view_of_a_queue_receives_nothing_when_the_queue_is_empty(queues: Queues) -> None:
     with recorded(queues.aws.sqs, "sqs.ReceiveMessage") as received:
         seen = queue.view_queue(queues.redrive.live, 20)
     assert (seen.messages, seen.cost_receives, received) == ((), False, [])
@@ -142,14 +142,14 @@ def test_a_queue_command_distinguishes_a_message_in_flight_from_an_empty_queue(
     assert said in " ".join(capsys.readouterr().out.split())
 
 
-def test_sqs_queue_raises_an_error_that_names_the_queue_when_the_queue_is_missing(
+def test_error_names_the_queue_when_a_queue_is_missing(
     aws: Cloud,
 ) -> None:
     with pytest.raises(OpsError, match="There is no queue gone"):
         SqsQueue(aws.sqs, "gone")
 
 
-def test_selection_of_accepts_at_most_one_option_and_refuses_wrong_values() -> None:
+def test_selection_of_messages_accepts_at_most_one_option_and_refuses_wrong_values() -> None:
     assert queue.selection_of(3, None, every=False) == Selection(most=3)
     assert queue.selection_of(None, None, every=False) == Selection(most=1)
     assert queue.selection_of(None, " u== ", every=False) == Selection(most=None, uuid="u==")
@@ -165,7 +165,7 @@ def test_selection_of_accepts_at_most_one_option_and_refuses_wrong_values() -> N
             queue.selection_of(limit, uuid, every=every)
 
 
-def test_report_nothing_says_why_no_message_was_redriven(
+def test_redrive_says_why_no_message_was_redriven(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     queue.report_nothing(UPLOADS, Selection(), (), 0)

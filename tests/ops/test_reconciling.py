@@ -111,7 +111,7 @@ def test_exec_reconcile_refuses_a_wrong_since_option_with_a_one_line_error(since
 
 
 def status_of_reconcile(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
-    """Write any `item` as reconcile's state. Return the overview's sentence about reconcile."""
+    """Write `item`, if given, as reconcile's state. Return the overview's sentence on reconcile."""
     target = target_answering(released_function(RECONCILE_DAYS=days))
     if item:
         aws.recordings.put_item(Item={"uuid": KEY, "baseline": "2026-10-01T00:00:00Z", **item})

@@ -1,4 +1,4 @@
-"""Tests of `invoke queue.retry-…`: which messages it redrives, and what a failure leaves."""
+"""Tests of `invoke queue.retry-…`: the redriven messages, and the queues after a failure."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_redrive_moves_a_message_once_when_the_message_fails_again(queues: Queue
     assert queues.visible(queues.dead_url) == 1
 
 
-def test_has_lost_files_is_true_only_for_uploads_that_are_older_than_seven_days(
+def test_only_a_message_of_the_upload_queue_loses_its_files_after_seven_days(
     queues: Queues,
 ) -> None:
     queues.add_to_dlq(body(1))

@@ -132,7 +132,7 @@ def test_a_release_publishes_nothing_when_nothing_changed(stack: Stack) -> None:
     assert [code.version for code in stack.releases.versions(WEBHOOK)] == ["1", "2"]
 
 
-def test_roll_back_accepts_a_number_or_a_description(stack: Stack) -> None:
+def test_rollback_accepts_a_number_or_a_description(stack: Stack) -> None:
     for code in ("second", "third"):
         for function in (WEBHOOK, DOWNLOADER):
             stack.deploy(function, code)
@@ -143,7 +143,7 @@ def test_roll_back_accepts_a_number_or_a_description(stack: Stack) -> None:
     assert [move.after for move in moves] == ["2", "2"]
 
 
-def test_roll_back_to_2_means_version_2_even_if_a_later_version_has_the_description_2(
+def test_rollback_to_2_means_version_2_even_if_a_later_version_has_the_description_2(
     stack: Stack,
 ) -> None:
     for code, description in (("second", ""), ("third", "2")):
@@ -152,7 +152,7 @@ def test_roll_back_to_2_means_version_2_even_if_a_later_version_has_the_descript
     assert [move.after for move in roll_back(stack.releases, [WEBHOOK], "2", {})] == ["2"]
 
 
-def test_roll_back_prefers_a_version_number_to_a_release_of_the_same_name(stack: Stack) -> None:
+def test_rollback_prefers_a_version_number_to_a_release_of_the_same_name(stack: Stack) -> None:
     for code in ("second", "third"):
         stack.deploy(WEBHOOK, code)
         release_all(stack.releases, [WEBHOOK], "")
@@ -161,14 +161,14 @@ def test_roll_back_prefers_a_version_number_to_a_release_of_the_same_name(stack:
     assert [move.after for move in roll_back(stack.releases, [WEBHOOK], "7", release)] == ["3"]
 
 
-def test_roll_back_moves_nothing_when_the_name_is_empty(stack: Stack) -> None:
+def test_rollback_moves_nothing_when_the_name_is_empty(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     with pytest.raises(OpsError, match="--to names no version, so nothing was moved"):
         roll_back(stack.releases, [WEBHOOK], "", {})
     assert stack.runs(WEBHOOK) == "1"
 
 
-def test_roll_back_restores_all_versions_of_a_named_release(stack: Stack) -> None:
+def test_rollback_restores_all_versions_of_a_named_release(stack: Stack) -> None:
     # A release publishes no version of a function that hasn't changed.
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, THREE, "v2")
@@ -186,7 +186,7 @@ def test_roll_back_restores_all_versions_of_a_named_release(stack: Stack) -> Non
     assert said.startswith("There is no release v1, so nothing was moved. There are: v2/é (20")
 
 
-def test_roll_back_moves_nothing_when_one_function_lacks_the_version(stack: Stack) -> None:
+def test_rollback_moves_nothing_when_one_function_lacks_the_version(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, THREE, "v2")
     stack.deploy(WEBHOOK, "third")
@@ -243,7 +243,9 @@ def test_a_changed_setting_waits_for_a_release_when_unreleased_code_is_deployed(
     assert stack.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_set_debug_changes_only_its_variable_in_alias_and_latest(stack: Stack) -> None:
+def test_switch_of_debug_logging_changes_no_other_variable_in_alias_and_latest_version(
+    stack: Stack,
+) -> None:
     move = stack.debug(WEBHOOK, "1")
     assert move
     assert (move.before, move.after) == ("1", "2")
@@ -255,7 +257,7 @@ def test_set_debug_changes_only_its_variable_in_alias_and_latest(stack: Stack) -
     assert stack.code(WEBHOOK, stack.runs(WEBHOOK)) == stack.code(WEBHOOK, "1")
 
 
-def test_set_debug_keeps_unreleased_code_in_latest(stack: Stack) -> None:
+def test_switch_of_debug_logging_keeps_unreleased_code_in_the_latest_version(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     assert stack.debug(WEBHOOK, "1")
@@ -279,7 +281,9 @@ class KilledHalfWay(Archive):
         return None
 
 
-def test_restore_latest_restores_unreleased_code_after_set_debug_was_killed(stack: Stack) -> None:
+def test_unreleased_code_is_restored_when_a_switch_of_debug_logging_was_killed(
+    stack: Stack,
+) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     before = stack.releases.latest(WEBHOOK)
@@ -293,7 +297,9 @@ def test_restore_latest_restores_unreleased_code_after_set_debug_was_killed(stac
     assert not restore_latest(stack.releases, WEBHOOK, stack.archive)
 
 
-def test_set_debug_changes_nothing_when_the_archive_lacks_the_package(stack: Stack) -> None:
+def test_switch_of_debug_logging_changes_nothing_when_the_archive_lacks_the_package(
+    stack: Stack,
+) -> None:
     stack.deploy(WEBHOOK, "second")
     key = NAMES.archive_key(WEBHOOK, stack.code(WEBHOOK, "1"))
     stack.s3.delete_object(Bucket=BUCKET, Key=key)
@@ -329,7 +335,7 @@ def test_a_change_of_the_alias_raises_an_error_when_somebody_else_moves_the_alia
     assert stack.runs(WEBHOOK) == "1"
 
 
-def test_lacks_alias_is_true_when_the_alias_has_another_name(stack: Stack) -> None:
+def test_function_lacks_the_alias_when_its_alias_has_another_name(stack: Stack) -> None:
     assert not stack.releases.lacks_alias(WEBHOOK)
     renamed = Releases(stack.client, NAMES, "prod")
     assert renamed.lacks_alias(WEBHOOK)
@@ -338,7 +344,7 @@ def test_lacks_alias_is_true_when_the_alias_has_another_name(stack: Stack) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_set_debug_each_restores_the_code_of_latest_when_a_signal_arrives(
+def test_latest_code_is_restored_when_a_signal_arrives_during_a_switch_of_debug_logging(
     stack: Stack, number: signal.Signals
 ) -> None:
     stack.deploy(WEBHOOK, "second")
@@ -353,7 +359,7 @@ def test_set_debug_each_restores_the_code_of_latest_when_a_signal_arrives(
     assert stack.releases.released(DOWNLOADER).variables["DEBUG"] == ""
 
 
-def test_set_debug_each_raises_exit_when_a_signal_arrives_during_its_last_function(
+def test_signal_during_the_last_switch_of_debug_logging_ends_the_command_after_the_switch(
     stack: Stack,
 ) -> None:
     publishing = "before-call.lambda.PublishVersion"
@@ -364,7 +370,7 @@ def test_set_debug_each_raises_exit_when_a_signal_arrives_during_its_last_functi
     assert stack.releases.released(WEBHOOK).variables["DEBUG"] == "1"
 
 
-def test_latest_raises_an_error_that_names_the_function_when_the_function_is_missing(
+def test_reading_the_latest_version_raises_an_error_that_names_a_missing_function(
     stack: Stack,
 ) -> None:
     gone = Function("zoom-nothing", "nothing", "nothing", ())

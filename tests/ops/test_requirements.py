@@ -1,4 +1,4 @@
-"""Tests of pinned dependencies: locks, their sources, the CDK, npm packages and GitHub actions."""
+"""Tests of pinned dependencies: lock files, the CDK, npm packages and GitHub actions."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_common_requirements_are_the_requirements_of_all_functions_together(
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Path:
-    """Return a folder with a source and its lock, which agree and are based on another lock."""
+    """Return a folder with a source and its lock file, which agree and use another lock file."""
     (tmp_path / "base.txt").write_text("idna==3.1\n    # via -r base.in\n")
     (tmp_path / "x.in").write_text("-c base.txt\nrequests[socks]>=2  # why\n")
     (tmp_path / "x.txt").write_text(
@@ -90,7 +90,7 @@ def locked(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_lock_problems_is_empty_when_lock_and_source_agree(locked: Path) -> None:
+def test_lock_file_has_no_problem_when_it_agrees_with_its_source(locked: Path) -> None:
     assert lock_problems(Path("x.in"), locked) == []
 
 
@@ -104,7 +104,7 @@ def test_lock_problems_is_empty_when_lock_and_source_agree(locked: Path) -> None
         ("base.txt", "3.1", "3.2", "idna is pinned to 3.1, and in base.txt to 3.2"),
     ],
 )
-def test_lock_problems_describes_each_difference(
+def test_problem_of_a_lock_file_describes_the_difference_from_its_source(
     locked: Path, file: str, old: str, new: str, complaint: str
 ) -> None:
     path = locked / file
@@ -114,8 +114,8 @@ def test_lock_problems_describes_each_difference(
 
 
 def test_the_cdk_cli_can_read_the_schema_version_of_the_cdk_library() -> None:
-    # CLI and library have different version numbers, but have to agree on the cloud assembly's
-    # schema.
+    # The CDK's CLI and library have different version numbers, but have to agree on the schema of
+    # the cloud assembly.
     wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]["aws-cdk"]
     installed = json.loads((ROOT / "node_modules" / "aws-cdk" / "package.json").read_text())
     assert wanted == installed["version"]

@@ -131,7 +131,7 @@ class Described(Distribution):
     ],
     ids=["expression", "case", "usual spelling", "classifier", "own words"],
 )
-def test_licenses_returns_an_spdx_expression_or_else_the_name_of_the_licence(
+def test_licence_in_an_sbom_is_an_spdx_expression_or_else_a_name(
     fields: dict[str, str], expected: list[dict[str, Any]]
 ) -> None:
     assert licenses(Described(**fields)) == expected

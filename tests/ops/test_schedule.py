@@ -215,7 +215,7 @@ def days_of_meetings(table: Any) -> dict[str, list[str]]:
     return {item["zoom_series_id"]: [e["day"] for e in item.get("events", [])] for item in rows}
 
 
-def test_remove_source_deletes_the_scheduled_classes_of_one_file_only(table: Any) -> None:
+def test_removal_of_a_source_deletes_the_scheduled_classes_of_that_source_only(table: Any) -> None:
     before = days_of_meetings(table)
     dry = remove_source(table, "csv:a.csv", dry_run=True)
     assert days_of_meetings(table) == before
@@ -235,7 +235,7 @@ def test_remove_source_deletes_the_scheduled_classes_of_one_file_only(table: Any
     assert set(days_of_meetings(table)) == {"86168921331"}
 
 
-def test_remove_source_lists_the_sources_when_the_given_one_has_no_scheduled_class(
+def test_removal_of_a_source_lists_the_sources_when_the_source_has_no_scheduled_class(
     table: Any,
 ) -> None:
     before = days_of_meetings(table)
@@ -248,12 +248,12 @@ def test_remove_source_lists_the_sources_when_the_given_one_has_no_scheduled_cla
     assert days_of_meetings(table) == before
 
 
-def test_remove_source_says_that_the_schedule_is_empty(aws: Cloud) -> None:
+def test_removal_of_a_source_says_that_the_schedule_is_empty(aws: Cloud) -> None:
     with pytest.raises(OpsError, match=r"nothing was changed\. It is empty"):
         remove_source(aws.schedule, "csv:a.csv")
 
 
-def test_remove_source_raises_an_error_while_the_schedule_is_locked(
+def test_removal_of_a_source_raises_an_error_while_the_schedule_is_locked(
     table: Any, clock: Clock
 ) -> None:
     with ScheduleLock(table, clock, 10**9).held():

@@ -16,7 +16,9 @@ from tests.command_line import ROW, SHEET
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_read_csv_accepts_commas_semicolons_and_tabs(tmp_path: Path, separator: str) -> None:
+def test_cells_of_a_csv_file_may_be_separated_by_commas_semicolons_or_tabs(
+    tmp_path: Path, separator: str
+) -> None:
     path = tmp_path / "fall.csv"
     path.write_text((SHEET + ROW).replace(",", separator))
     assert [len(row) for row in read_csv(path).rows] == [6, 6]
@@ -31,7 +33,7 @@ def test_read_csv_accepts_commas_semicolons_and_tabs(tmp_path: Path, separator: 
         (codecs.BOM_UTF16_BE + SHEET.encode("utf-16-be"), "in UTF-16"),
     ],
 )
-def test_read_csv_names_the_format_when_the_file_is_a_workbook_or_in_utf_16(
+def test_error_names_the_format_when_a_csv_file_is_a_workbook_or_in_utf_16(
     tmp_path: Path, content: bytes, what: str
 ) -> None:
     path = tmp_path / "fall.csv"

@@ -183,7 +183,10 @@ def test_json_import_keeps_a_scheduled_class_when_its_row_cannot_be_read(
 
 
 def of_courses(number: str, *courses: str | None, **changes: Any) -> dict[str, Any]:
-    """Return a row of this system's table with one scheduled class for each course."""
+    """Return a row of this system's table with one scheduled class for each course.
+
+    None makes a scheduled class without a course.
+    """
     events: list[object] = []
     for course, day in zip(courses, DAYS, strict=False):
         event = {**EVENTS[0], "day": day}
@@ -298,7 +301,7 @@ sheet_row = st.fixed_dictionaries({}, optional=dict.fromkeys(SHEET, anything))
 
 
 @given(anything | st.lists(row) | st.lists(sheet_row) | st.dictionaries(st.text(), row))
-def test_parse_json_accepts_any_content_or_refuses_it_in_one_line(content: Any) -> None:
+def test_json_import_reads_any_content_or_refuses_the_content_in_one_line(content: Any) -> None:
     try:
         parsed = parse_json("a.json", content)
     except OpsError as error:

@@ -32,7 +32,7 @@ def refuse(_: str) -> str:
     raise AssertionError("nobody is there to ask")
 
 
-def test_the_status_of_a_secret_shows_no_part_of_its_value(aws: Cloud) -> None:
+def test_the_status_of_a_secret_shows_nothing_of_its_value(aws: Cloud) -> None:
     settings = {"APIGEE_KEY": VALUE, "OPENCAST_API_PASSWORD": "p", "ZOOM_API_SECRET": ""}
     secrets.write(aws.ssm, NAMES, settings)
     secrets.put(aws.ssm, NAMES, "OPENCAST_API_PASSWORD", "q", secrets.ROTATED)
@@ -66,7 +66,7 @@ def test_every_secret_is_read_by_a_function() -> None:
     assert {name for read in READ_BY.values() for name in read} == {*SECRETS, SIGNING_KEY}
 
 
-def test_check_name_refuses_an_unknown_name_without_repeating_it() -> None:
+def test_unknown_name_of_a_secret_is_refused_and_not_repeated() -> None:
     for name in ("", " ", "APIGEE", "apigee_key", VALUE):
         with pytest.raises(OpsError, match="There is no secret of this name") as said:
             check_name(name, keep_old=False)
@@ -76,7 +76,7 @@ def test_check_name_refuses_an_unknown_name_without_repeating_it() -> None:
 
 
 @pytest.mark.parametrize("name", [*SECRETS, SIGNING_KEY])
-def test_check_name_allows_keep_old_only_for_the_webhook_token(name: str) -> None:
+def test_keep_old_is_allowed_only_for_the_webhook_token(name: str) -> None:
     check_name(name, keep_old=False)
     if name == WEBHOOK_TOKEN:
         check_name(name, keep_old=True)
@@ -85,7 +85,7 @@ def test_check_name_allows_keep_old_only_for_the_webhook_token(name: str) -> Non
             check_name(name, keep_old=True)
 
 
-def test_read_value_reads_the_new_secret_from_a_terminal_or_a_pipe() -> None:
+def test_new_secret_is_read_from_a_terminal_or_a_pipe() -> None:
     prompts: list[str] = []
 
     def ask(prompt: str) -> str:
@@ -99,13 +99,13 @@ def test_read_value_reads_the_new_secret_from_a_terminal_or_a_pipe() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n", "a\nb\n", "a\x00b", "x" * 5000, "a\x1bb"])
-def test_read_value_refuses_text_that_cannot_be_a_secret(text: str) -> None:
+def test_value_from_a_pipe_is_refused_when_it_cannot_be_a_secret(text: str) -> None:
     with pytest.raises(OpsError, match="nothing was changed") as said:
         read_value("APIGEE_KEY", io.StringIO(text), refuse)
     assert "xxx" not in str(said.value)
 
 
-def test_read_value_refuses_an_empty_answer() -> None:
+def test_typed_value_of_a_secret_is_refused_when_it_is_empty() -> None:
     with pytest.raises(OpsError, match="empty"):
         read_value("APIGEE_KEY", Terminal(), lambda _: " ")
 
@@ -141,7 +141,7 @@ def test_new_value_puts_the_new_webhook_token_first_and_only_once(
     assert sorted(found) == sorted({new, *(split(before) if keep else ())})
 
 
-def test_new_value_refuses_a_secret_that_is_not_set_yet_its_present_value_and_long_values() -> None:
+def test_new_secret_is_refused_when_it_replaces_nothing_is_unchanged_or_is_too_long() -> None:
     with pytest.raises(OpsError, match=r"isn't set.*`invoke stack.update`"):
         new_value("APIGEE_KEY", "", VALUE, keep_old=False)
     with pytest.raises(OpsError, match="this value already") as said:
@@ -229,7 +229,7 @@ def test_a_kept_old_webhook_token_is_not_a_difference_from_the_settings(aws: Clo
     assert not secrets.is_same(name, "", "new")
 
 
-def test_delete_all_keeps_the_secrets_of_another_stack(aws: Cloud) -> None:
+def test_deleting_all_secrets_of_a_stack_keeps_the_secrets_of_another_stack(aws: Cloud) -> None:
     for stack in ("zip-a", "zip-ab"):
         secrets.write(aws.ssm, Names(stack), {f"KEY_{number}": "v" for number in range(12)})
     secrets.delete_all(aws.ssm, NAMES)

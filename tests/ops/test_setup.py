@@ -143,7 +143,7 @@ LOCK = Path("lock.txt")
 
 @pytest.fixture
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    """Enter a folder that contains a lock, and return a fake installation."""
+    """Enter a folder that contains a lock file, and return a fake installation."""
     monkeypatch.chdir(tmp_path)
     Path(setup.STATE).mkdir()
     LOCK.write_text("one")
@@ -154,7 +154,7 @@ def step_of(installation: Installation, folder: str = "folder", python: str = "3
     return setup.Step(folder, (LOCK,), f"Python {python}", installation)
 
 
-def test_a_setup_folder_is_updated_after_a_change_of_its_lock_and_refilled_after_a_failure(
+def test_setup_folder_is_updated_after_a_change_of_its_lock_file_and_refilled_after_a_failure(
     installation: Installation,
 ) -> None:
     step = step_of(installation)
@@ -186,7 +186,7 @@ def test_setup_prints_how_a_shell_finds_invoke_unless_the_shell_finds_it(
     assert capsys.readouterr().out == ("" if is_active else said)
 
 
-def test_bring_up_to_date_returns_true_only_when_a_folder_is_out_of_date(
+def test_setup_updates_a_folder_only_when_the_folder_is_out_of_date(
     installation: Installation,
 ) -> None:
     assert setup.bring_up_to_date("Python", [step_of(installation)], disk_needed=0)

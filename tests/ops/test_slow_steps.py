@@ -162,7 +162,7 @@ def test_a_deployment_prints_changed_resources_and_logs_the_whole_output(tmp_pat
     assert (tmp_path / ".local" / "cdk.log").read_text() == f"{CHANGES}\n"
 
 
-def test_show_differences_prints_the_output_of_the_cdk_cli(tmp_path: Path) -> None:
+def test_differences_of_a_stack_are_printed_as_the_cdk_cli_prints_them(tmp_path: Path) -> None:
     assert "zip-test.ExportsApi = abc\r\n" in run_slowly(tmp_path, DIFF)
 
 
@@ -182,7 +182,5 @@ def test_show_differences_prints_the_output_of_the_cdk_cli(tmp_path: Path) -> No
         ("Outputs:", None),
     ],
 )
-def test_changed_resource_describes_the_end_of_a_change_in_words(
-    line: str, change: str | None
-) -> None:
+def test_end_of_a_change_of_a_resource_is_described_in_words(line: str, change: str | None) -> None:
     assert changed_resource(line) == change

@@ -27,7 +27,7 @@ from tests.command_line import invoke
 from tests.infra.template import SETTINGS
 
 
-def test_check_code_bucket_raises_an_error_that_names_the_bucket_when_the_bucket_is_missing(
+def test_error_names_the_code_bucket_when_the_bucket_is_missing(
     aws: Cloud,
 ) -> None:
     with pytest.raises(OpsError, match=r"LAMBDA_CODE_BUCKET zip-code can't be reached"):
@@ -39,7 +39,7 @@ def test_check_code_bucket_raises_an_error_that_names_the_bucket_when_the_bucket
 @pytest.mark.parametrize(
     ("name", "value"), [("LAMBDA_ARCHITECTURE", "x86_64"), ("LAMBDA_RUNTIME", "python3.14")]
 )
-def test_check_platform_raises_an_error_when_packages_for_lambda_do_not_fit_the_settings(
+def test_platform_of_packages_is_refused_when_it_does_not_fit_the_settings(
     name: str, value: str
 ) -> None:
     settings = load({**SETTINGS, name: value}, None)
@@ -55,7 +55,7 @@ def test_the_code_bucket_is_created_once_and_not_public(aws: Cloud) -> None:
     assert all(blocked.values())
 
 
-def test_the_code_bucket_is_not_created_when_only_the_first_look_at_it_is_refused(
+def test_the_code_bucket_is_not_created_when_only_the_first_check_of_the_bucket_is_refused(
     aws: Cloud,
 ) -> None:
     aws.s3.create_bucket(Bucket="zip-code")
@@ -84,7 +84,7 @@ def test_the_error_of_a_failed_cdk_cli_names_the_log(tmp_path: Path) -> None:
         cli.run("no-such-command", log=log)
 
 
-def test_save_schedule_writes_a_private_csv_file_and_overwrites_no_other_content(
+def test_saving_the_schedule_writes_a_private_csv_file_and_overwrites_no_other_content(
     aws: Cloud, tmp_path: Path
 ) -> None:
     events = [
@@ -141,7 +141,7 @@ def test_an_import_lock_is_not_saved_as_a_scheduled_class(aws: Cloud, tmp_path: 
     assert export.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 
 
-def test_save_schedule_raises_an_error_and_writes_no_file_when_a_row_cannot_be_read(
+def test_saving_the_schedule_fails_and_writes_no_file_when_a_row_cannot_be_read(
     aws: Cloud, tmp_path: Path
 ) -> None:
     aws.schedule.put_item(Item={"zoom_series_id": "7", "events": "no"})
@@ -150,7 +150,7 @@ def test_save_schedule_raises_an_error_and_writes_no_file_when_a_row_cannot_be_r
     assert not (tmp_path / "schedule.csv").exists()
 
 
-def test_empty_bucket_deletes_files_and_unfinished_uploads(aws: Cloud) -> None:
+def test_emptying_a_bucket_deletes_files_and_unfinished_uploads(aws: Cloud) -> None:
     for number in range(1005):
         aws.s3.put_object(Bucket=aws.bucket, Key=f"{number}", Body=b"")
     aws.s3.create_multipart_upload(Bucket=aws.bucket, Key="unfinished")
@@ -159,7 +159,7 @@ def test_empty_bucket_deletes_files_and_unfinished_uploads(aws: Cloud) -> None:
     assert aws.bucket not in [bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]]
 
 
-def test_save_schedule_and_empty_bucket_do_nothing_when_table_and_bucket_are_gone(
+def test_saving_the_schedule_and_emptying_a_bucket_do_nothing_when_both_are_gone(
     aws: Cloud, tmp_path: Path
 ) -> None:
     aws.schedule.delete()

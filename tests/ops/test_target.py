@@ -26,13 +26,13 @@ def test_a_change_needs_confirmation_only_when_the_stack_is_production() -> None
     target.confirm_production("zip-prod", lambda _: " Y ")
 
 
-def test_is_interactive_is_false_when_noninteractive_has_a_value() -> None:
+def test_command_is_not_interactive_when_noninteractive_has_a_value() -> None:
     assert target.is_interactive({})
     assert target.is_interactive({"NONINTERACTIVE": ""})
     assert not target.is_interactive({"NONINTERACTIVE": "1"})
 
 
-def test_stack_exists_distinguishes_a_missing_stack_from_a_refused_call() -> None:
+def test_refused_call_about_a_stack_does_not_mean_that_the_stack_is_missing() -> None:
     client = boto3.client(
         "cloudformation",
         region_name="us-east-1",

@@ -46,14 +46,14 @@ def test_the_waiting_line_is_shown_until_the_last_request_has_ended(shown: Shown
     assert shown.events == ["shown", "removed"]
 
 
-def test_the_waiting_line_is_shown_after_the_quiet_time_when_short_requests_came_before(
+def test_the_waiting_line_is_shown_after_the_quiet_period_when_short_requests_came_before(
     shown: Shown,
 ) -> None:
     for _ in range(3):
         shown.line.begin()
         shown.line.end()
     assert shown.events == []
-    # A short request doesn't restart the quiet time.
+    # A short request doesn't restart the quiet period.
     shown.now = QUIET_SECONDS
     shown.line.begin()
     wait_for(lambda: shown.events == ["shown"])

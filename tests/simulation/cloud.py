@@ -31,7 +31,7 @@ ZOOM_SECRET = "zoom-secret-1"
 UPLOAD_RECEIVE_LIMIT = upload_receive_limit(patience_hours=6, outage_hours=24)
 VISIBILITY = 960
 STAGED_DAYS, TAKEN_DAYS, UPLOAD_DAYS = 7, 1, 1
-"""Days after which S3 deletes staged files, files that Opencast has taken, and unfinished parts."""
+"""Days after which S3 deletes staged files, files that Opencast has taken, and open uploads."""
 MOST_MESSAGES = 1000
 """Most messages in a world without captions and with up to a hundred recordings.
 
@@ -57,9 +57,9 @@ class Instrumentation:
     """Options of a world: its records for the judge, its tables and a log handler.
 
     With `for_judge` the world records the rows' states and the waiting messages, which takes a time
-    that grows with the square of the recordings. Without `for_judge`, the world deletes no staged
-    files, so that `capacity.measure` can count these files at the end. `table` makes tables. `log`
-    gets each record that the functions log, from level INFO on.
+    that grows with the square of the number of recordings. Without `for_judge`, the world deletes
+    no staged files, so that `capacity.measure` can count these files at the end. `table` makes
+    tables. `log` gets each record that the functions log, from level INFO on.
     """
 
     for_judge: bool = True
@@ -80,7 +80,7 @@ class Cloud:
         self._most_messages = max(most, 10 * len(scenario.recordings))
         self.on_queue_call: Callable[[], None] = lambda: None
         self.states: dict[str, list[tuple[float, str]]] = {}
-        """zip id → the times and states of its row."""
+        """zip id → the states of the row, each with the world's time."""
         self.reasons: dict[str, set[str]] = {}
         """uuid of a recording → the reasons that its rows have had."""
         self.sent = 0
@@ -147,7 +147,7 @@ class Cloud:
         )
 
     def seconds(self) -> float:
-        """Return the time in seconds since the epoch."""
+        """Return the time in seconds since 1970."""
         return BEGIN_SECONDS + self.world.time
 
     def dead_letters(self) -> list[MessageView]:

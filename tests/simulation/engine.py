@@ -35,7 +35,7 @@ RESERVE_SECONDS = 5.0
 RESTARTS = 3
 OPENINGS = 4
 SECOND_CHAPTER = 100
-"""The second of a segment at which its second chapter begins."""
+"""Seconds from the start of a segment to the start of its second chapter."""
 
 LEAST_BYTES = 5 * 1024 * 1024
 """Bytes of the smallest part. A copy that is interrupted before its first part stores nothing."""
@@ -62,9 +62,9 @@ class Copies:
 
     bucket: FakeBucket
     files: dict[str, FileTruth]
-    """Token → file."""
+    """Token of a file's bytes → the file."""
     contents: dict[str, str]
-    """ETag → token."""
+    """ETag → the token of the file's bytes."""
     begun: dict[tuple[str, str], Upload] = field(default_factory=dict)
     """(staging key, identity of the source) → upload."""
 
@@ -141,11 +141,12 @@ class FakeEngine:
         """Copy the files in turn, with the results of `ingester.transfer.engine.Engine.copy`.
 
         Raises:
-            PermanentFailure: A copy failed for good, and doesn't tolerate the error. The unfinished
-                uploads of this call are aborted.
+            PermanentFailure: A copy failed for good, and doesn't tolerate the error. The call
+                has aborted its unfinished uploads.
             RetryableFailure: A copy failed, or the time ended before this call stored a part or
-                completed an upload. Copies for which there was time are completed.
-            OutOfTime: The time ended. The next invocation continues the copies.
+                completed an upload. The call has completed the copies for which there was time.
+            OutOfTime: The time ended after this call stored a part or completed an upload. The
+                next invocation continues the copies.
         """
         run = _Run(self)
         began = self.world.time
@@ -288,7 +289,7 @@ class _Run:
         begun = self._copies.begun.pop(name, None)
         metadata = {**target.metadata, "source": name[1]}
         if begun is None:
-            # Another invocation has completed or removed the same upload.
+            # Another invocation has completed or aborted the same upload.
             if self._is_stored(target.key, name[1]):
                 return
             raise UploadGone(GONE)

@@ -25,7 +25,7 @@ GATEWAY_SECONDS = 29.0
 
 @dataclass(frozen=True)
 class Context:
-    """A fake of the part of Lambda's context that production reads."""
+    """A fake of Lambda's context, with the members that production reads."""
 
     world: World
     ends: float
@@ -37,7 +37,7 @@ class Context:
 
 @dataclass
 class Warm(Generic[Kept]):
-    """A container between two invocations. `used` is the time of the last use."""
+    """A container between two invocations. `used` is the world's time at the last use."""
 
     container: Container[Kept]
     used: float
@@ -121,7 +121,8 @@ class Gateway:
     ) -> tuple[int, bytes] | None:
         """Send a POST, and return the status and body.
 
-        Return None if no answer comes within `seconds`, or during an outage of the webhook.
+        Return None if no answer comes within `seconds`, or during an outage of the webhook. As
+        API Gateway does, return 504 after `GATEWAY_SECONDS`, and 502 after an error.
         """
         world = self._world
         event = {"headers": dict(headers), "body": body.decode(), "isBase64Encoded": False}

@@ -14,7 +14,7 @@ HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
 class Response:
-    """A fake of the part of `requests.Response` that production reads."""
+    """A fake of `requests.Response`, with the members that production reads."""
 
     def __init__(
         self, status: int, content: bytes = b"", headers: Mapping[str, str] | None = None

@@ -67,13 +67,13 @@ Two kinds of failures are mailed, each once in ten minutes.
 MESSAGES_FOR_A_RECORDING = 700
 """Most messages sent for a recording.
 
-Seven messages that wait for a day, requeued every quarter of an hour, need almost that many.
+Seven messages that wait for a day, and that return to the queue every 15 minutes, count as 672.
 """
 
 MESSAGES_FOR_CAPTIONS = 700
 """Most messages sent for the captions of one webhook event or request.
 
-A message that waits for a week needs almost that many.
+A message that waits for a week, and that returns to the queue every 15 minutes, counts as 672.
 """
 
 MESSAGES_AT_ONCE = 4
@@ -245,7 +245,7 @@ class _Recording:
             yield self._verdict(category, f"{file.id} is not in Opencast. {report}".strip())
 
     def _report_of(self, file: FileTruth) -> str:
-        """Return the reason on a DLQ, or the mail's text, that reports a missing file, or ""."""
+        """Return a text on a DLQ or in a mail that reports a missing file, or ""."""
         for message in self._dead_letters():
             reason = _reason(message)
             if _is_about_captions(reason):
@@ -402,7 +402,7 @@ class _Recording:
             yield from self._texts(CHAPTERS, (0.0, 100.0), is_needed=self._needs_chapters())
 
     def _summaries(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check that an ingest has each due summary that Zoom served in time, and none too often.
+        """Check that an ingest has each due summary that Zoom served in time, and no extra summary.
 
         The summaries of the ingest's segments are due if the site has chapters and attachments.
         The pipeline stages summaries after the videos. So a summary was in time if Zoom served it
@@ -436,7 +436,7 @@ class _Recording:
         return self.played.zoom.recordings[self.truth.uuid].trashed_ever
 
     def _report_of_summary(self, file: FileTruth) -> str:
-        """Return the reason in a row, or the mail, that reports a missing summary, or ""."""
+        """Return a text in a row or a mail that reports a missing summary, or ""."""
         name = SUMMARIES[file.recording_type].partition("/")[0]
         mails = [mail.text for mail in self.played.mails if self._is_about(mail)]
         for text in (*self.played.cloud.reasons.get(self.truth.uuid, ()), *mails):
@@ -469,7 +469,10 @@ class _Recording:
     def _cues(
         self, ingest: Ingest, text: str, what: str, seconds_of_cues: tuple[float, ...]
     ) -> Iterator[Verdict]:
-        """Check each cue's time by its segment's place in the video of the first flavor."""
+        """Check that each cue is of the recording and begins at the right time.
+
+        The right times are `seconds_of_cues` after the segment's start in the first flavor's video.
+        """
         own = {self.truth.content_of(file): file for file in self.truth.files}
         begins: dict[float, float] = {}
         length = 0.0
@@ -511,7 +514,7 @@ class _Recording:
         return in_time and self._may_have_texts(19)
 
     def _transcript_events(self) -> list[WebhookEvent]:
-        """Return Zoom's webhook events about transcripts that the webhook accepted."""
+        """Return the webhook events about the recording's transcripts that the webhook accepted."""
         return [
             delivery.webhook_event
             for delivery in self.played.zoom.deliveries
@@ -521,7 +524,7 @@ class _Recording:
         ]
 
     def _may_have_texts(self, version: int) -> bool:
-        """Return whether Opencast has the version or a later one, and nothing was deleted.
+        """Return whether Opencast has the version or a later version, and nothing was deleted.
 
         A deletion is a move to Zoom's trash, or a deletion of the recording's events in Opencast.
         """
@@ -529,7 +532,7 @@ class _Recording:
         return not (is_old or self._was_trashed() or self.deletions)
 
     def _report_of_captions(self, what: str) -> str:
-        """Return the reason on a DLQ, or the mail's text, that reports missing captions, or "".
+        """Return a text on a DLQ or in a mail that reports missing captions or chapters, or "".
 
         `what` is "captions" or "chapters".
         """
@@ -621,7 +624,7 @@ def _uploads(played: Played, reported: set[str]) -> Iterator[Verdict]:
 
 
 def _is_of_summary(key: str) -> bool:
-    """Return whether a staging key is that of a summary."""
+    """Return whether a staging key belongs to a summary."""
     return any(f"-{flavor.partition('/')[0]}-" in key for flavor in SUMMARIES.values())
 
 

@@ -63,7 +63,7 @@ class Collector(logging.Handler):
 
 @contextmanager
 def collected(world: World, also: logging.Handler | None = None) -> Iterator[Collector]:
-    """Yield a collector of the error records that production logs in the block.
+    """Yield a collector of the error records that production logs in the `with` block.
 
     The handler `also` gets every record that production logs, from level INFO on.
     """

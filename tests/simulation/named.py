@@ -32,7 +32,7 @@ SPEAKER, SCREEN = "active_speaker", "shared_screen"
 SEGMENT, GAP = 1800.0, 120.0
 BEGIN = 600.0
 DONE = BEGIN + 2 * (SEGMENT + GAP) + 300.0
-"""The second at which Zoom has processed the files of two segments."""
+"""The world's time at which Zoom has processed the files of two segments."""
 
 SIZE = 450_000_000
 SITE = Site(default_series=SERIES[0], series=SERIES, opencast_rate=100e6, zoom_rate=60e6)

@@ -52,7 +52,7 @@ class IngestedFile:
 
 @dataclass
 class Event:
-    """An event in Opencast. `visible` and `active_until` are times of the world."""
+    """An event in Opencast. `visible` and `active_until` are in seconds of the world."""
 
     id: str
     series: str
@@ -75,7 +75,7 @@ class Ingest:
     number: int = 0
     """The id of the ingest's workflow."""
     ends: float = 0.0
-    """Time at which the workflow ends or pauses."""
+    """The world's time at which the workflow ends or pauses."""
     end: str = "SUCCEEDED"
     """The end of the workflow, one of `scenarios.WORKFLOW_ENDS`."""
 
@@ -110,7 +110,7 @@ class EventCaptions:
 
 
 class Opencast:
-    """A fake Opencast: the state and the answers of Opencast in a world."""
+    """A fake Opencast: its data and its answers in a world."""
 
     def __init__(self, world: World, scenario: Scenario, bucket: FakeBucket) -> None:
         self.world = world
@@ -120,13 +120,13 @@ class Opencast:
         self.ingests: list[Ingest] = []
         self.captions: list[EventCaptions] = []
         self.deleted: list[tuple[float, str]] = []
-        """The time of each deletion by a person, and the recording's uuid."""
+        """The world's time of each deletion by a person, and the recording's uuid."""
         self._bucket = bucket
         self._posts = 0
         self._at_work = 0
         self._workflows = 1600
         self.taken: list[tuple[float, str]] = []
-        """The time and content of each file that an ingest has taken."""
+        """The world's time and the content of each file that an ingest has fetched."""
         self.questions: Counter[str] = Counter()
         """Workflow id → number of requests about the workflow."""
         self._planned: dict[tuple[Kind, int], Fault] = {
@@ -171,7 +171,7 @@ class Opencast:
         return Response(404, b"", {"Content-Type": "text/plain"})
 
     def _workflow(self, number: str) -> Response:
-        """Answer with a workflow, or with 404 for an unknown number.
+        """Count the question, and answer with a workflow, or with 404 for an unknown number.
 
         Opencast keeps the workflow when its event is deleted.
         """
@@ -386,7 +386,7 @@ class Opencast:
 def _read(form: Form, *, attachments: bool) -> _Form:
     """Read a form part by part, as Opencast does.
 
-    `attachments` is whether Opencast takes attachments, as only DCE's does.
+    `attachments` is whether Opencast takes attachments, as only DCE's Opencast does.
     """
     sent, flavor = _Form(), ""
     files = ("mediaUri", "attachmentUri") if attachments else ("mediaUri",)
@@ -411,7 +411,7 @@ def _read(form: Form, *, attachments: bool) -> _Form:
 
 
 class OpencastSession:
-    """A fake of the part of `requests.Session` that production uses for Opencast."""
+    """A fake of the methods of `requests.Session` that production uses for Opencast."""
 
     def __init__(self, opencast: Opencast, base: str) -> None:
         self._opencast = opencast

@@ -151,7 +151,7 @@ def _plan_reconciles(system: System, scenario: Scenario) -> float:
 def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) -> None:
     """Invoke a function as EventBridge does: Lambda retries a failure after one and two minutes.
 
-    Source: Lambda's guide, "How Lambda handles errors and retries with asynchronous invocation".
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
     answered = function.invoke({"source": "aws.events"})
 
@@ -165,7 +165,10 @@ def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) ->
 
 
 class _FollowClock:
-    """EventBridge's rule that calls follow every minute. Runs without a due poll are left out."""
+    """A fake of EventBridge's rule that calls follow every minute.
+
+    The fake leaves out each run for which no poll is due.
+    """
 
     def __init__(self, system: System) -> None:
         self._system = system

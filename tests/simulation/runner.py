@@ -42,7 +42,7 @@ class Outcome:
 
 
 def run_seed(seed: int, profile: Profile, most_faults: int) -> Outcome:
-    """Play and judge the world of a seed."""
+    """Play and judge the world of a seed, and return the outcome."""
     scenario = scenario_of(seed, profile, most_faults)
     try:
         played = play(scenario)
@@ -116,7 +116,10 @@ def reported_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
 
 
 def shrunk(scenario: Scenario, category: Category) -> Scenario:
-    """Leave out parts as long as the scenario's world ends in the category. Return the rest."""
+    """Leave out recordings, faults and happenings while the world still ends in the category.
+
+    Return the scenario with the rest.
+    """
     smaller: Scenario | None = scenario
     while smaller is not None:
         scenario = smaller
@@ -127,7 +130,7 @@ def shrunk(scenario: Scenario, category: Category) -> Scenario:
 
 
 def _smaller(scenario: Scenario) -> Iterable[Scenario]:
-    """Yield copies of the scenario, each with another part left out, large parts first."""
+    """Yield copies of the scenario, each without one recording, fault or happening."""
     if len(scenario.recordings) > 1:
         yield from map(scenario.without_recording, range(len(scenario.recordings)))
     yield from map(scenario.without_fault, range(len(scenario.faults)))
@@ -148,7 +151,7 @@ def story_of(scenario: Scenario) -> tuple[str, list[Verdict]]:
 
 
 def describe(scenario: Scenario) -> str:
-    """Return a text with a line for each part of a scenario."""
+    """Return a text about the site, recordings, files, happenings and faults of a scenario."""
     lines = [f"Recordings: {len(scenario.recordings)}; site: {scenario.site}"]
     for recording in scenario.recordings:
         lines.append(f"  {recording.uuid} begins at {recording.begins:.0f} s")

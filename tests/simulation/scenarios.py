@@ -46,7 +46,10 @@ LONGER_THAN_WAITED = 30 * HOUR
 """Most seconds for which Zoom's list lacks a file. The pipeline waits only for a day."""
 
 IN_USE = 600.0
-"""Earliest second of an outage. AWS has to work until a new stack has set its baseline."""
+"""Earliest start of an outage, in seconds of the world.
+
+AWS has to work until a new stack has set its baseline.
+"""
 
 CALLS = {
     "dynamodb.UpdateItem": 9.0,
@@ -145,7 +148,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
 
 
 def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add a transcript of each segment to nine in ten recordings.
+    """Add a transcript of each segment to a recording, with a probability of nine in ten.
 
     Zoom makes most transcripts minutes or hours after the videos.
     """
@@ -178,7 +181,7 @@ def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTru
 def _with_chapters(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """Turn chapters on for three in four sites, and add chapters to such a site's recordings.
+    """With a probability of three in four, turn chapters on and add chapters to the recordings.
 
     Most sites with chapters have an Opencast that shows them.
     """
@@ -218,13 +221,13 @@ def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTr
 def _with_summaries(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """Add summaries to recordings. In four of five sites, Opencast takes attachments."""
+    """Add summaries to recordings. Let Opencast take attachments with probability four in five."""
     site = replace(site, attachments=chance.random() < 0.8)
     return site, tuple(_with_own_summaries(chance, recording) for recording in recordings)
 
 
 def _with_own_summaries(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add summaries and next steps of each segment to seven in ten recordings.
+    """Add summaries and next steps of each segment, with a probability of seven in ten.
 
     Zoom makes most of these files before it serves the last video.
     """
@@ -290,7 +293,7 @@ def _captions_faults(chance: Random, most: int) -> list[Fault]:
 
 
 def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Give an unknown view to one in ten of the recordings that have a single view."""
+    """Give a recording with a single view an unknown view, with a probability of one in ten."""
     types = {file.recording_type for file in recording.files if file.type == VIDEO}
     if len(types) > 1 or chance.random() >= 0.1:
         return recording
@@ -302,7 +305,7 @@ def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTr
 
 
 def _with_less(chance: Random, happening: Happening) -> Happening:
-    """Remove a field from one in twenty webhook events `recording.completed`."""
+    """Remove a field from a `recording.completed`, with a probability of one in twenty."""
     if not isinstance(happening, WebhookEvent) or happening.event != "recording.completed":
         return happening
     if chance.random() >= 0.05:

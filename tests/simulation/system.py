@@ -351,7 +351,7 @@ class System:
 
 
 class WebhookSession:
-    """A fake of the part of `requests.Session` with which functions call the pipeline's webhook."""
+    """A fake of `requests.Session`, with which functions call the pipeline's webhook."""
 
     def __init__(self, system: System) -> None:
         self._system = system

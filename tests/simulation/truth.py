@@ -1,7 +1,7 @@
 """The data of a world before it runs: recordings, happenings and the site.
 
-All data is frozen, so that a failing world can be shrunk by leaving parts out. Times are seconds
-since the world's beginning.
+All data is frozen, so that the runner can shrink a failing world by leaving data out. Times are
+seconds since the world's beginning.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 @lru_cache(4096)
 def wire(time: float) -> str:
-    """Format a time of the world as Zoom does."""
+    """Format a time in seconds of the world as Zoom does."""
     return (BEGIN + timedelta(seconds=int(time))).strftime(FORMAT)
 
 
@@ -41,8 +41,9 @@ def wire(time: float) -> str:
 class FileTruth:
     """A file of a recording.
 
-    `begins` and `ends` are the segment's times. Zoom has processed the file at `finished`, serves
-    the file from `fetchable` on and lists it in the API from `listed` on.
+    Times are in seconds of the world. `begins` and `ends` are the segment's times. Zoom has
+    processed the file at `finished`, serves the file from `fetchable` on and lists it in the API
+    from `listed` on.
     """
 
     id: str
@@ -216,7 +217,7 @@ class Site:
     chapters: bool = False
     """The setting INGEST_CHAPTERS."""
     attachments: bool = True
-    """Whether Opencast takes attachments, as DCE's does, and the setting OC_CHAT_AS allows them."""
+    """Whether Opencast takes attachments, as DCE's Opencast does, and OC_CHAT_AS allows them."""
     opencast_version: str = "17.3.0"
 
 

@@ -1,9 +1,9 @@
 """A simulated world: a heap of timed events, and processes that are greenlets.
 
 A process is, for example, an invocation of a function, a webhook event by Zoom or an ingest in
-Opencast. Each outbound call of a process goes through `World.call`. The call lets time pass and
-other processes run, and planned faults happen there. So crashes and interleavings need no threads,
-and a seed always gives the same world.
+Opencast. Each outbound call of a process goes through `World.call`. During the call, time
+passes, other processes run, and planned faults happen. So crashes and interleavings need no
+threads, and a seed always gives the same world.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.simulation.faults import ON_CALLS, Fault, Kind
 T = TypeVar("T")
 
 BEGIN = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-"""A Monday, 7:00 in US/Eastern."""
+"""The beginning of every world: a Monday, 7:00 in US/Eastern."""
 
 DAY = 86400.0
 
@@ -107,7 +107,7 @@ class Process:
 
 @dataclass(frozen=True)
 class StoryLine:
-    """One step of a world: the time in the world's seconds, the actor, and what happened."""
+    """One step of a world: the time in seconds of the world, the actor, and a description."""
 
     at: float
     who: str
@@ -422,7 +422,10 @@ class World:
         raise Killed
 
     def record(self, what: str, who: str = "") -> None:
-        """Add a line to the story, if the world keeps a story."""
+        """Add a line to the story, if the world keeps a story.
+
+        `who` is the actor, by default the current process or "world".
+        """
         if self.story is not None:
             who = who or (str(self.current) if self.current else "world")
             self.story.append(StoryLine(self.time, who, what))

@@ -50,7 +50,7 @@ PostWebhook = Callable[[bytes, Mapping[str, str], float], int | None]
 
 @dataclass
 class State:
-    """The state of a recording in Zoom."""
+    """A recording in Zoom, and whether it is or was in the trash, or is deleted."""
 
     truth: RecordingTruth
     in_trash: bool = False
@@ -75,7 +75,7 @@ class Delivery:
 
 
 class Zoom:
-    """A fake Zoom: the state and the answers of Zoom in a world."""
+    """A fake Zoom: its data and its answers in a world."""
 
     def __init__(self, world: World, scenario: Scenario, secret: str) -> None:
         self.world = world
@@ -98,7 +98,7 @@ class Zoom:
         self._odd = {fault.nth: fault for fault in scenario.faults if fault.kind is Kind.ANSWER}
         self._requests = 0
         self.asked: Counter[int] = Counter()
-        """Second → number of requests to the API."""
+        """Second of the world → number of requests to the API."""
         self._numbers: Counter[str] = Counter()
 
     def notify(self, webhook_event: WebhookEvent, post: PostWebhook) -> None:
@@ -222,7 +222,7 @@ class Zoom:
         return self._odd.pop(self._requests, None)
 
     def api(self, path: str, query: Mapping[str, str], authorization: str) -> Response:
-        """Answer a GET of the API."""
+        """Count and answer a GET to the API."""
         second = int(self.world.time)
         self.asked[second] += 1
         if self.asked[second] > self.site.zoom_limit:
@@ -288,7 +288,7 @@ class Zoom:
         return json_response({name: found[first : first + size], "next_page_token": token})
 
     def download(self, url: str, headers: Mapping[str, str]) -> Download:
-        """Answer a GET of a download host."""
+        """Answer a GET to a download host."""
         parts = urlsplit(url)
         names = parts.path.strip("/").split("/")
         authorization = headers.get("Authorization", "")
@@ -347,7 +347,7 @@ class Zoom:
 
 
 class Download:
-    """A fake of the part of a urllib3 response that production reads.
+    """A fake of a urllib3 response, with the members that production reads.
 
     The body of a file is a single zero byte.
     """
@@ -369,7 +369,7 @@ class Download:
 
 
 class DownloadHttp:
-    """A fake of the part of `urllib3.PoolManager` that production uses for downloads."""
+    """A fake of the methods of `urllib3.PoolManager` that production uses for downloads."""
 
     def __init__(self, zoom: Zoom) -> None:
         self._zoom = zoom
@@ -401,7 +401,7 @@ def _broken(done: bool) -> Exception:
 
 
 class ZoomSession:
-    """A fake of the part of `requests.Session` that production uses for Zoom's API and OAuth."""
+    """A fake of the methods of `requests.Session` that production uses for Zoom's API and OAuth."""
 
     def __init__(self, zoom: Zoom, api: str, oauth: str) -> None:
         self._zoom = zoom
@@ -470,7 +470,7 @@ def _odd_answer(detail: str, world: World, timeout: tuple[float, float]) -> Resp
 
 
 def signed(secret: str, now: float, body: bytes) -> dict[str, str]:
-    """Make Zoom's headers for a webhook event. `now` is in seconds since the epoch."""
+    """Make Zoom's headers for a webhook event. `now` is in seconds since 1970."""
     timestamp = str(int(now))
     message = f"v0:{timestamp}:".encode() + body
     signature = hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()

@@ -81,7 +81,7 @@ def version_in(stored: S3Object, versions: Sequence[Generated]) -> Generated | N
 
 @dataclass(frozen=True)
 class Harness:
-    """Both stand-ins, and connections that several runs share, as in a warm function."""
+    """Both peers, and connections that several runs share, as in a warm function."""
 
     zoom: ZoomPeer
     s3: S3Peer
@@ -98,7 +98,7 @@ class Harness:
         zoom_faults: Sequence[ZoomFault] = (),
         s3_faults: Sequence[S3Fault] = (),
     ) -> None:
-        """Configure both stand-ins, with additional faults and an empty bucket."""
+        """Configure both peers, with additional faults and an empty bucket."""
         faults = (*zoom.faults, *zoom_faults)
         self.zoom.configure(replace(zoom, token=TOKEN, faults=faults))
         faults_of_s3 = (*s3.faults, *s3_faults)

@@ -190,10 +190,10 @@ PAGE_LENGTHS = st.sampled_from([1000, 1, 3])
 
 @dataclass(frozen=True)
 class Scenario:
-    """The behaviour of both stand-ins in a first run.
+    """The behaviour of both peers in a first run.
 
     Attributes:
-        zoom, s3: Settings of the stand-ins.
+        zoom, s3: Settings of the peers.
         sizes: Sizes in bytes that Zoom's API returns, by name. Without sizes, the dict is empty.
         tolerates_errors: Whether the other files are copied although one file can't be copied.
         changes: Whether the files change after the first run.

@@ -45,7 +45,7 @@ OF_ONE_FILE = (NotAFile, EmptyFile)
 
 
 def run_with_faults(harness: Harness, scenario: Scenario) -> IngesterError | None:
-    """Run a scenario, check what S3 holds, and return the run's error, or None without an error."""
+    """Run a scenario, check S3's content, and return the run's error, or None without an error."""
     harness.begin(scenario.zoom, scenario.s3)
     tolerated_errors = OF_ONE_FILE if scenario.tolerates_errors else ()
     error, results = None, []

@@ -24,7 +24,7 @@ SECONDS = 14.0
 """Duration of an invocation in seconds, without the engine's reserve."""
 SMALL, LARGE = 64_000_000, 512_000_000
 MOST_KIB = 10 * 1024
-"""Largest difference in KiB between the memory for the large and for the small file."""
+"""Largest permitted difference in KiB between the memory for the large and for the small file."""
 
 
 def kills(seed: int, number: int) -> list[int]:

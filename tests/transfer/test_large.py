@@ -1,4 +1,4 @@
-"""Test a copy of 100 GB of zeros to a fake bucket that keeps no bytes."""
+"""Test of a copy of 100 GB of zeros to a fake bucket that keeps no bytes."""
 
 from __future__ import annotations
 

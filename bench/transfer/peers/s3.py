@@ -106,6 +106,8 @@ class S3Peer(Server):
     ) -> Received:
         """Read and return the body. Count the bytes if the body belongs to an object or part.
 
+        If the client expects `100 Continue`, send `100 Continue` before.
+
         Raises:
             S3Error: The body or its checksum is refused (see `receive`), or a fault of the kind
                 `status` happens in the middle of the body.

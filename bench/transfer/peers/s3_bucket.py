@@ -35,7 +35,7 @@ META = "x-amz-meta-"
 
 @dataclass(frozen=True)
 class Call:
-    """A request whose body has been read."""
+    """A request whose body has been read. `at` is the time of the operation."""
 
     key: str
     query: Mapping[str, str]

@@ -24,6 +24,9 @@ class Credentials:
 class S3Fault:
     """A fault that affects `times` requests of an operation, from the `nth` request on.
 
+    S3 describes errors with the status 200:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+
     Attributes:
         kind: `status` answers with `status` and the error `code` (also with 200, as S3 does when
             CompleteMultipartUpload fails). `rst` and `fin` drop the connection without an answer.

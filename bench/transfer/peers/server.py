@@ -26,7 +26,7 @@ class ConnectionCut(Exception):
 
 
 class Counts:
-    """Counters since the last `configure`, which threads share."""
+    """Counters since the last `configure`. Threads share the counters."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -175,7 +175,7 @@ class Server(ABC):
             else:
                 connection.finish()
         except (OSError, ConnectionClosed):
-            # The client closed the connection, sent invalid HTTP, or sent nothing for too long.
+            # The client or `close` ended the connection, or the client sent no valid HTTP.
             pass
         finally:
             sock.close()

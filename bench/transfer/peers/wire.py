@@ -185,7 +185,7 @@ class Connection:
 
 
 def prepare(sock: socket.socket, *, is_paced: bool) -> None:
-    """Set the options of a new connection, before TLS."""
+    """Set the options of a new connection, before TLS. If `is_paced`, make the buffers small."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # Python's own timeouts would add a poll(2) to each call. The kernel's limits cost nothing.
     limit_call_time(sock, IDLE_SECONDS)

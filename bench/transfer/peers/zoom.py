@@ -158,7 +158,7 @@ class ZoomPeer(Server):
     def _select(
         self, content: Generated, name: str, request: Request, faults: Sequence[ZoomFault]
     ) -> Selection:
-        """Return the part of the file that the answer contains, changed by faults."""
+        """Return the range of the file that the answer contains, changed by faults."""
         settings, request_headers = self.settings, request.headers
         for fault in faults:
             if fault.kind == "whole":

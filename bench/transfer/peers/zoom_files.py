@@ -24,7 +24,7 @@ class Files:
         self.replace(settings)
 
     def replace(self, settings: ZoomSettings) -> None:
-        """Replace the files by those of `settings`. Signatures stay as they are."""
+        """Replace the files with version 1 of the files of `settings`. Signatures stay."""
         with self._lock:
             self._sizes = dict(settings.files)
             self._versions: list[int | None] = [None]
@@ -82,7 +82,7 @@ class Selection:
 def select(
     content: Generated, name: str, request_headers: Mapping[str, str], settings: ZoomSettings
 ) -> Selection:
-    """Return the part of a file that a request's Range and If-Range select.
+    """Return the range of a file that a request's Range and If-Range select.
 
     RFC 9110, sections 14.2 and 13.1.5, defines the two headers.
     """

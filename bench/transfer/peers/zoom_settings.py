@@ -28,7 +28,7 @@ class ZoomFault:
     - `expired`: From the fault on, all URLs issued before the fault are answered with 403.
     - `changed`: All files get a new version of `size` bytes. With None, the sizes stay.
     - `whole`: The answer is the whole file although a range was requested.
-    - `shifted`: The answer is a range that starts `after` bytes (by default 1) too late.
+    - `shifted`: The answer to a range with both ends starts `after` bytes (by default 1) too late.
     - `headers`: `headers` replace headers of the answer; "" removes a header. In values, `{first}`
       and `{last}` stand for the range's first and last byte, and `{size}` for the file's size. The
       body isn't longer than a Content-Length in `headers`.

@@ -79,7 +79,8 @@ def programs(names: str, more: Path | None = None) -> list[Program]:
 def _from_file(path: Path) -> dict[str, Program]:
     """Return the programs of a JSON file `{"<name>": {"cmd": [...], "env": {...}}}` by name.
 
-    In the file's texts, `{PY}` stands for this Python, and `{HERE}` for the file's folder.
+    In the file's texts, `{PY}` stands for the path of the running Python, and `{HERE}` for the path
+    of the file's folder.
     """
     entries = msgspec.json.decode(path.read_bytes(), type=dict[str, _Entry])
     here = str(path.resolve().parent)

@@ -14,7 +14,7 @@ _ENDS = frozenset({"recording.paused", "recording.stopped"})
 
 
 class RecordingEvent(NamedTuple):
-    """One of Zoom's recording events. `timestamp` is in seconds since the epoch."""
+    """One of Zoom's recording events. `timestamp` is in seconds since 1970."""
 
     event: str
     timestamp: int

@@ -44,7 +44,7 @@ class ScheduleLock:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock during the block.
+        """Hold the lock during the `with` block.
 
         Raises:
             UpdateRunning: Another process holds the lock.

@@ -161,7 +161,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> 
         secret: Slack's signing secret.
         headers: Headers with names in lower case.
         body: The request's raw body.
-        now: Current time in seconds since the epoch.
+        now: Current time in seconds since 1970.
 
     Raises:
         Unauthorized: The request isn't signed.

@@ -19,12 +19,12 @@ MAX_AGE_SECONDS = 300
 
 
 def sign(secret: str, timestamp: int, body: bytes) -> str:
-    """Return the signature header's value for a body. `timestamp` is in seconds since the epoch."""
+    """Return the signature header's value for a body. `timestamp` is in seconds since 1970."""
     return _signature(secret, str(timestamp), body)
 
 
 def signed_headers(secret: str, now: float, body: bytes) -> dict[str, str]:
-    """Return the two headers for a request made at `now` (seconds since the epoch)."""
+    """Return the two headers for a request made at `now` (seconds since 1970)."""
     timestamp = int(now)
     return {SIGNATURE_HEADER: sign(secret, timestamp, body), TIMESTAMP_HEADER: str(timestamp)}
 
@@ -36,7 +36,7 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
         secrets: The secrets that are valid. Empty secrets don't count.
         headers: Headers of the request, with names in lower case.
         body: Raw body of the request.
-        now: Current time in seconds since the epoch.
+        now: Current time in seconds since 1970.
 
     Returns:
         The secret that the body was signed with.

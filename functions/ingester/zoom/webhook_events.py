@@ -92,7 +92,7 @@ OTHER_VIDEOS = frozenset({"production_studio", "host_video", "sign_interpretatio
 """Zoom's types of videos whose view isn't in VIEWS."""
 
 LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
-"""Exclusive upper limit of a recording event's time, in seconds since the epoch."""
+"""Exclusive upper limit of a recording event's time, in seconds since 1970."""
 
 
 class UrlValidation(msgspec.Struct, frozen=True):

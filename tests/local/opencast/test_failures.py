@@ -19,7 +19,7 @@ def test_opencast_status_fault_ends_after_its_number_of_requests(
     assert answers == [502, 502, 404]
 
 
-def test_opencast_close_fault_without_number_lasts_until_faults_are_cleared(
+def test_opencast_fault_without_a_limit_lasts_until_the_faults_are_cleared(
     opencast: OpencastStandIn, client: Client
 ) -> None:
     opencast.fail(Fault(kind="close", times=None))

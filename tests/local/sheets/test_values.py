@@ -81,7 +81,7 @@ def test_google_stand_in_finds_a_tab_named_like_a_cell_only_when_the_name_is_quo
 
 
 @given(RANGES)
-def test_google_spreadsheet_returns_the_tab_or_raises_a_range_problem_for_any_range(
+def test_google_spreadsheet_returns_the_tab_for_a_range_or_refuses_the_range(
     text: str,
 ) -> None:
     spreadsheet = Spreadsheet("d")

@@ -115,7 +115,7 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize("blocks", GOOD)
-def test_errors_in_finds_no_error_in_valid_slack_blocks(blocks: Any) -> None:
+def test_slack_stand_in_finds_no_error_in_valid_blocks(blocks: Any) -> None:
     assert errors_in(blocks) == []
 
 
@@ -137,7 +137,7 @@ def test_check_of_blocks_returns_one_error_with_the_text_of_slack_for_a_wrong_bl
         "> a quotation\n>> and another",
     ],
 )
-def test_problem_in_finds_no_problem_in_valid_slack_mark_up(text: str) -> None:
+def test_slack_stand_in_finds_no_problem_in_valid_mark_up(text: str) -> None:
     assert problem_in(text) is None
 
 
@@ -154,10 +154,10 @@ def test_problem_in_finds_no_problem_in_valid_slack_mark_up(text: str) -> None:
         "<https://example.org|open",
     ],
 )
-def test_problem_in_finds_a_problem_in_unescaped_slack_mark_up(text: str) -> None:
+def test_slack_stand_in_finds_a_problem_in_unescaped_mark_up(text: str) -> None:
     assert problem_in(text)
 
 
-def test_controls_in_leaves_out_escaped_text_and_unknown_forms_in_angle_brackets() -> None:
+def test_list_of_slack_controls_lacks_escaped_text_and_unknown_forms_in_angle_brackets() -> None:
     found = controls_in("<!channel> see <https://example.org|this> <no> &lt;!here&gt;")
     assert found == ["<!channel>", "<https://example.org|this>"]

@@ -40,7 +40,7 @@ def test_client_library_of_slack_can_list_groups_and_members(
         ("usergroups.list", TOKEN, {"verb": "DELETE"}, "invalid_request_method"),
         ("usergroups.list", TOKEN, {"data": b"<a/>"}, "invalid_post_type"),
         ("usergroups.users.list", TOKEN, {}, "invalid_arguments"),
-        # Slack's read-only methods ignore arguments in JSON.
+        # Only Slack's write methods accept JSON (https://docs.slack.dev/apis/web-api).
         ("usergroups.users.list", TOKEN, {"json": {"usergroup": "S0"}}, "invalid_arguments"),
         ("usergroups.users.list", TOKEN, {"data": {"usergroup": "staff"}}, "no_such_subteam"),
         ("users.list", TOKEN, {}, "unknown_method"),

@@ -1,7 +1,7 @@
 """DynamoDB's attribute values as the fake stores them.
 
 A stored value never changes in place: a list is a tuple, a set is a frozenset, and a map is a dict
-that a write replaces. So versions of an item may share parts.
+that a write replaces. So versions of an item may share values.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def condition(
 
 
 class _ConditionParser:
-    """Recursive descent parser of a condition."""
+    """A recursive-descent parser of a condition."""
 
     def __init__(self, parser: Parser) -> None:
         self.ordered: list[tuple[str, str]] = []

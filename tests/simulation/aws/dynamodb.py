@@ -119,7 +119,7 @@ class FakeTable:
         name: The table's name.
         key: The attribute of the table's hash key.
         call: The hook around each call.
-        now: Returns the time in seconds since the epoch.
+        now: Returns the time in seconds since 1970.
         indexes: Name of each global secondary index → its hash and range key.
         types: Type ("S" or "N") of each key attribute of the table and the indexes. Other
             attributes may have any type.
@@ -303,7 +303,7 @@ class FakeTable:
         return self._call(f"dynamodb.{operation}", run)
 
     def _key_of(self, key: Item, problem: str) -> Any:
-        """Check a request's key, and return the value of the hash key."""
+        """Return the value of a request's hash key. Raise InvalidRequest if the key is wrong."""
         if problem:
             raise InvalidRequest(problem)
         if key.keys() != {self._key}:

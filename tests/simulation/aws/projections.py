@@ -1,4 +1,4 @@
-"""Select the parts of an item that document paths name."""
+"""Select the elements of an item that document paths name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Tree = dict[str | int, Any]
 
 
 class Projection:
-    """A selector of parts of items. The selected elements of a list become a list without gaps."""
+    """A selector of items' elements. The selected elements of a list become a list without gaps."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._tree: Tree = {}
@@ -27,7 +27,7 @@ class Projection:
 
 
 def _taken(value: Any, tree: Tree | None) -> Any:
-    """Return the parts of a value that the tree names, or MISSING if there are none."""
+    """Return the elements of a value that the tree names, or MISSING if there are none."""
     if tree is None or value is MISSING:
         return value
     is_map = type(value) is dict

@@ -24,14 +24,14 @@ from tests.simulation.aws.calls import Call, answer, client_error
 
 DAY = 86400.0
 MAX_PRESIGNED_SECONDS = 7 * 24 * 3600
-"""Longest validity of a presigned URL.
+"""Longest validity of a presigned URL in seconds.
 
-Source: S3's guide, "Download and upload objects with presigned URLs".
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
 """
 
 
 class NoSuchKey(ClientError):
-    """Botocore's error for a key without an object."""
+    """The fake of botocore's error for a key without an object."""
 
 
 class FetchFailed(Exception):
@@ -45,7 +45,7 @@ class FetchFailed(Exception):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object of the bucket. `modified` is in seconds since the epoch."""
+    """An object of the bucket. `modified` is in seconds since 1970."""
 
     key: str
     content: bytes
@@ -59,7 +59,7 @@ class StoredObject:
 class OpenUpload:
     """A multipart upload that is neither completed nor aborted.
 
-    `begun` is in seconds since the epoch.
+    `begun` is in seconds since 1970.
     """
 
     upload_id: str
@@ -70,12 +70,13 @@ class OpenUpload:
 class FakeBucket:
     """A fake of S3's client, with one bucket.
 
-    The caller has the permission s3:ListBucket, so S3 answers 404, not 403, for a missing object.
+    The caller has the permission s3:ListBucket, so S3 answers 404, not 403, for a missing object:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 
     Args:
         name: The bucket's name.
         call: The hook around each call.
-        now: Returns the time in seconds since the epoch.
+        now: Returns the time in seconds since 1970.
         new_id: Returns the next upload id.
     """
 
@@ -95,9 +96,9 @@ class FakeBucket:
         self._objects: dict[str, StoredObject] = {}
         self._uploads: dict[str, OpenUpload] = {}
         self.keys: set[str] = set()
-        """The keys of all objects, including deleted ones."""
+        """The keys of all objects, including deleted objects."""
         self.tagged: list[tuple[float, StoredObject]] = []
-        """Time of each tagging in seconds since the epoch, and the object before the tagging."""
+        """Time of each tagging in seconds since 1970, and the object before the tagging."""
 
     # The simulator and the judge use the next methods, which don't call the hook.
 
@@ -135,8 +136,8 @@ class FakeBucket:
         `days` is the life of an object without tags, `tagged_days` of an object with tags, and
         `upload_days` of an open upload.
 
-        S3 rounds the end of a life up to the next midnight of UTC (S3's guide, "Lifecycle rules:
-        based on an object's age").
+        S3 rounds the end of a life up to the next midnight of UTC:
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
         """
         now = self._now()
         for stored in self.objects():
@@ -189,7 +190,8 @@ class FakeBucket:
         """Return the object behind a presigned URL.
 
         Raises:
-            FetchFailed: The URL is wrong or has expired, or there is no such object.
+            FetchFailed: The URL is wrong, is valid for too long or has expired, or there is no such
+                object.
         """
         signed = read_presigned(url)
         if signed.bucket != self.name or url != _presigned(signed):
@@ -280,7 +282,7 @@ class FakeBucket:
 
 @dataclass(frozen=True)
 class Presigned:
-    """The parts of a presigned URL. `signed_at` is in seconds since the epoch."""
+    """The values in a presigned URL. `signed_at` is in seconds since 1970."""
 
     bucket: str
     key: str

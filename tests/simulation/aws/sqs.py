@@ -20,7 +20,11 @@ from tests.simulation.aws.calls import Call, answer, client_error
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 MAX_BYTES = 1024 * 1024
-"""Maximum size of a message (SendMessage, MessageBody: "1 MiB or 1,048,576 bytes")."""
+"""Maximum size of a message in bytes.
+
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+"""
+
 MAX_DELAY = 900
 MAX_VISIBILITY = 43200
 DEDUPLICATION_SECONDS = 300
@@ -33,11 +37,11 @@ _EXPIRED = "The receipt handle has expired."
 
 
 class ReceiptHandleIsInvalid(ClientError):
-    """Botocore's error for a receipt handle that SQS never gave."""
+    """The fake of botocore's error for a receipt handle that SQS never gave."""
 
 
 class QueueDoesNotExist(ClientError):
-    """Botocore's error for a URL without a queue."""
+    """The fake of botocore's error for a URL without a queue."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class _Queue:
     handles: dict[str, str] = field(default_factory=dict)
     """Each receipt handle that was given → the message's id."""
     sent: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
-    """Deduplication id → the time of the latest send that was no duplicate, and the answer."""
+    """Deduplication id → (seconds since 1970, answer) of the latest original send."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
         """Return the messages that may be received now, one list for each free FIFO group.
@@ -126,7 +130,7 @@ class FakeQueues:
 
     Args:
         call: The hook around each call.
-        now: Returns the time in seconds since the epoch.
+        now: Returns the time in seconds since 1970.
         new_id: Returns the next message id.
         choose: Takes the number of the messages of a standard queue, or of the groups of a FIFO
             queue, that can be delivered. Returns the index of the next delivery.
@@ -225,8 +229,9 @@ class FakeQueues:
     def delete(self, url: str, receipt_handle: str) -> None:
         """Delete the message of a receipt handle, as an event source mapping does.
 
-        If the handle isn't the latest, a standard queue may keep the message (DeleteMessage, "you
-        must use the most recently received ReceiptHandle"). The fake then keeps the message.
+        If the handle isn't the latest, a standard queue may keep the message, and the fake keeps
+        the message. Source:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
 
         Raises:
             ReceiptHandleIsInvalid: The queue never gave the handle.
@@ -367,7 +372,8 @@ class FakeQueues:
     def _change_visibility(self, queue: _Queue, handle: str, seconds: int, operation: str) -> None:
         """Change the visibility of the message of a receipt handle.
 
-        A standard queue accepts an expired handle and does nothing. Source:
+        Raise a ClientError for a wrong time, an unknown handle, a deleted message, or an expired
+        handle of a FIFO queue. A standard queue accepts an expired handle and does nothing. Source:
         https://github.com/localstack/localstack/pull/9632, whose test was run against AWS.
         """
         if not 0 <= seconds <= MAX_VISIBILITY:
@@ -496,14 +502,17 @@ def _md5(text: str) -> str:
 
 
 def _copied(attributes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Copy a caller's message attributes. The fake supports no binary values."""
+    """Copy a caller's message attributes. Raise TypeError for a binary value."""
     if any("BinaryValue" in attribute for attribute in attributes.values()):
         raise TypeError("The fake of SQS has no binary attributes.")
     return {name: dict(value) for name, value in attributes.items()}
 
 
 def _event_attribute(value: Mapping[str, str]) -> dict[str, Any]:
-    """Make the attribute in a record of an SQS event (Lambda's guide, "Using Lambda with SQS")."""
+    """Make the attribute in a record of an SQS event.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+    """
     return {
         "stringValue": value["StringValue"],
         "stringListValues": [],

@@ -11,7 +11,7 @@ from tests.simulation.aws.calls import Call, answer, client_error
 
 
 class ParameterNotFound(ClientError):
-    """Botocore's error for a name without a parameter."""
+    """The fake of botocore's error for a name without a parameter."""
 
 
 class FakeParameters:

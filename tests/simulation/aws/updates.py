@@ -109,7 +109,10 @@ def _added(old: Any, value: Any) -> Any:
 
 
 def _take(item: Item, path: Path, values: Any) -> None:
-    """Remove elements from a set, and remove the set if no element is left."""
+    """Remove elements from a set, and the set if no element is left.
+
+    Raise InvalidRequest for values of a wrong type.
+    """
     if type(values) is not frozenset:
         raise InvalidRequest(
             "Invalid UpdateExpression: Incorrect operand type for operator or function; operator: "
@@ -145,7 +148,7 @@ def update(text: str, names: tuple[tuple[str, str], ...]) -> Update:
 
 
 class _UpdateParser:
-    """Recursive descent parser of an update expression."""
+    """A recursive-descent parser of an update expression."""
 
     def __init__(self, parser: Parser) -> None:
         self._parser = parser
@@ -166,8 +169,8 @@ class _UpdateParser:
         self._parser.check_overlap(written)
         uses = self._parser.used_values
         return Update(
-            # New elements of a list are added in the order of their indexes. Elements are removed
-            # by their old indexes, so the last comes first.
+            # DynamoDB adds new elements of a list in the order of the indexes, and removes elements
+            # by the old indexes. So the fake removes the last element first.
             sets=tuple(sorted(self._sets, key=lambda pair: _order(pair[0]))),
             removes=tuple(sorted(self._removes, key=_order, reverse=True)),
             adds=tuple(self._adds),

@@ -1,4 +1,4 @@
-"""The generated parts of docs/capacity.md and its chart."""
+"""The generated sections of docs/capacity.md, and the document's chart."""
 
 from __future__ import annotations
 
@@ -368,10 +368,10 @@ def marked(name: str, text: str) -> str:
 
 
 def part_of(document: str, name: str) -> str:
-    """Return a generated part of the document.
+    """Return a generated section of the document.
 
     Raises:
-        ValueError: The document has no such part.
+        ValueError: The document has no such section.
     """
     found = _pattern(name).search(document)
     if found is None:
@@ -384,10 +384,10 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 def written(document: str, results: Results) -> str:
-    """Return the document with every generated part replaced.
+    """Return the document with every generated section replaced.
 
     Raises:
-        ValueError: The document lacks a part.
+        ValueError: The document lacks a section.
     """
     for name, make in PARTS.items():
         part_of(document, name)

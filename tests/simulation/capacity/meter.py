@@ -18,7 +18,7 @@ WRITE_BYTES, READ_BYTES = 1024, 4096
 LOG_EVENT_BYTES = 26
 """Bytes that CloudWatch Logs adds to the text of each log event.
 
-https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 """
 
 REQUEST_ID_BYTES = 60
@@ -95,7 +95,8 @@ class MeteredTable(FakeTable):
 
     def query(self, **given: Any) -> dict[str, Any]:
         found = super().query(**given)
-        # A query of an index costs a read of the sum of the items' sizes in the index.
+        # A query of an index costs a read of the sum of the items' sizes in the index. Source:
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
         size = sum(map(item_size, found["Items"]))
         self._meter.read(Stored(size), consistent=False)
         return found
@@ -104,7 +105,8 @@ class MeteredTable(FakeTable):
         try:
             return super()._required(key, required, given)
         except Exception:
-            # A failed condition costs a write of the item without its indexes.
+            # A failed condition costs a write of the item without its indexes. Source:
+            # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
             size = Stored(self._charged.get(key, NOTHING).size)
             self._meter.write(size, size)
             raise

@@ -16,7 +16,7 @@ NAMES = {"#m": "m", "#x": "x", "#state": "pipeline_state"}
 
 
 class Time:
-    """A clock in seconds since the epoch that tests set."""
+    """A clock in seconds since 1970 that tests set."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.now = now

@@ -30,7 +30,7 @@ ANNOUNCED = "recording.transcript_completed"
 
 
 def transcript(segment: int, made: float) -> FileTruth:
-    """Make the transcript of a segment. Zoom finishes the transcript at the second `made`."""
+    """Make the transcript of a segment, which Zoom finishes at `made`, a time of the world."""
     return replace(
         file(segment),
         id=f"t{segment}",
@@ -44,7 +44,7 @@ def transcript(segment: int, made: float) -> FileTruth:
 
 
 def world(*made: float) -> Scenario:
-    """Make a scenario of two segments. Zoom finishes the transcripts at the seconds `made`."""
+    """Make a scenario of two segments. Zoom finishes the transcripts at the times `made`."""
     videos = (file(0), file(1))
     transcripts = tuple(transcript(number, at) for number, at in enumerate(made))
     return scenario(
@@ -75,13 +75,13 @@ def test_a_transcript_is_reported_and_delays_no_video_when_it_never_comes() -> N
 
 
 def chapters(segment: int, made: float) -> FileTruth:
-    """Make the chapters of a segment. Zoom finishes the chapters at the second `made`."""
+    """Make the chapters of a segment, which Zoom finishes at `made`, a time of the world."""
     kind = "summary_smart_chapters"
     return replace(transcript(segment, made), id=f"c{segment}", type=CHAPTERS, recording_type=kind)
 
 
 def world_with_chapters(made: float, version: str = "19.0.0") -> Scenario:
-    """Make a scenario with transcripts, and chapters that Zoom finishes at the second `made`."""
+    """Make a scenario with transcripts, and chapters that Zoom finishes at the time `made`."""
     begun = world(DONE + 60, DONE + 60)
     (recording,) = begun.recordings
     files = (*recording.files, chapters(0, made), chapters(1, made))
@@ -118,14 +118,14 @@ def test_a_world_with_chapters_is_judged_ok_without_them_when_opencast_is_too_ol
 
 
 def summary(segment: int, made: float, kind: str = "summary") -> FileTruth:
-    """Make a summary of a segment. Zoom finishes the summary at the second `made`."""
+    """Make a summary of a segment, which Zoom finishes at `made`, a time of the world."""
     return replace(
         transcript(segment, made), id=f"{kind}{segment}", type=CHAPTERS, recording_type=kind
     )
 
 
 def world_with_summaries(made: float, *, attachments: bool = True) -> Scenario:
-    """Make a scenario of two segments whose summaries Zoom finishes at the second `made`."""
+    """Make a scenario of two segments whose summaries Zoom finishes at the time `made`."""
     begun = world()
     (recording,) = begun.recordings
     summaries = (summary(segment, made, kind) for segment in (0, 1) for kind in SUMMARIES)

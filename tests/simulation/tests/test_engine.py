@@ -116,7 +116,7 @@ def test_fake_engine_fetches_nothing_when_the_object_has_the_same_version() -> N
     assert result.fetched == 0
 
 
-def test_fake_engine_continues_a_copy_in_the_next_run_when_its_time_ends() -> None:
+def test_fake_engine_completes_a_copy_in_the_second_run_when_the_first_run_ends_early() -> None:
     harness = Harness()
     with pytest.raises(OutOfTime):
         harness.copy(copy_of(Source()), seconds=65.0)
@@ -133,7 +133,7 @@ def test_fake_engine_starts_a_copy_again_when_the_source_has_another_version() -
     assert len(harness.cloud.bucket.open_uploads()) == 1
 
 
-def test_fake_engine_raises_transfer_failed_when_the_time_is_too_short_for_a_part() -> None:
+def test_fake_engine_fails_when_the_time_is_too_short_for_a_part() -> None:
     harness = Harness()
     with pytest.raises(TransferFailed):
         harness.copy(copy_of(Source()), seconds=5.0)

@@ -146,7 +146,9 @@ def test_fake_api_gateway_answers_502_when_the_function_crashes() -> None:
     assert status == 502
 
 
-def test_caller_of_the_fake_api_gateway_gets_no_answer_when_its_own_timeout_ends() -> None:
+def test_caller_of_the_fake_api_gateway_gets_no_answer_when_the_timeout_of_the_caller_ends() -> (
+    None
+):
     assert answered(slow(20.0), seconds=3.0) is None
 
 

@@ -95,7 +95,7 @@ PARTS = [
 
 
 def attribute_of(part: tuple[str, str]) -> str:
-    """Return the top-level attribute that a part of an update writes."""
+    """Return the top-level attribute that an action of an update writes."""
     return part[1].lstrip("#").split(" ")[0].split(".")[0].split("[")[0]
 
 
@@ -137,7 +137,7 @@ updates = st.builds(
 )
 
 
-def test_update_item_answers_as_in_moto_when_expressions_are_generated(aws: Cloud) -> None:
+def test_update_of_an_item_answers_as_in_moto_when_expressions_are_generated(aws: Cloud) -> None:
     @settings(max_examples=30)
     @given(st.lists(updates, min_size=2, max_size=6))
     def check(operations: list[dict[str, Any]]) -> None:
@@ -188,7 +188,7 @@ def update_of(text: str, condition: str | None = None, **more: Any) -> dict[str,
         ("SET a = :num", "n IN :num"),
     ],
 )
-def test_update_item_is_refused_when_an_expression_is_wrong(
+def test_update_of_an_item_is_refused_when_an_expression_is_wrong(
     aws: Cloud, text: str, condition: str | None
 ) -> None:
     attributes = {"n": 1, "t": "x", "m": {"x": 1}, "l": ["a"]}
@@ -202,7 +202,7 @@ def test_update_item_is_refused_when_an_expression_is_wrong(
 
 
 @pytest.mark.parametrize("kind", ["Names", "Values"])
-def test_update_item_is_refused_when_a_placeholder_is_unused(aws: Cloud, kind: str) -> None:
+def test_update_of_an_item_is_refused_when_a_placeholder_is_unused(aws: Cloud, kind: str) -> None:
     arguments = update_of("SET n = :num")
     unused: dict[str, Any] = {"Names": {"#x": "x"}, "Values": {":num": 1, ":x": 1}}
     arguments[f"ExpressionAttribute{kind}"] = unused[kind]
@@ -210,13 +210,13 @@ def test_update_item_is_refused_when_a_placeholder_is_unused(aws: Cloud, kind: s
         assert code_of(table.update_item, **arguments) == "ValidationException"
 
 
-def test_update_item_is_refused_when_parentheses_are_redundant() -> None:
+def test_update_of_an_item_is_refused_when_parentheses_are_redundant() -> None:
     # DynamoDB answers "The expression has redundant parentheses". moto accepts the expression.
     code = code_of(fake_table(SCHEDULE).update_item, **update_of("SET a = :num", "((n = :num))"))
     assert code == "ValidationException"
 
 
-def test_update_item_is_refused_when_it_removes_a_path_without_parent() -> None:
+def test_update_of_an_item_is_refused_when_the_update_removes_a_path_without_parent() -> None:
     # DynamoDB refuses to remove a path without parent, but moto accepts the update. Source:
     # https://github.com/scylladb/scylladb/issues/10043
     table = seeded(fake_table(SCHEDULE), m={})
@@ -239,7 +239,7 @@ def test_condition_on_the_size_of_an_attribute_fails_when_the_attribute_is_missi
         ("SET l = list_append(l, :list)", {"l": ["a"]}, {"l": ["a", "c"]}),
     ],
 )
-def test_update_item_returns_updated_attributes_as_in_moto_when_all_change(
+def test_update_of_an_item_returns_the_updated_attributes_as_in_moto_when_all_change(
     aws: Cloud, text: str, old: dict[str, Any], new: dict[str, Any]
 ) -> None:
     for returned, expected in (("UPDATED_OLD", old), ("UPDATED_NEW", new)):
@@ -249,8 +249,9 @@ def test_update_item_returns_updated_attributes_as_in_moto_when_all_change(
             assert found == {"Attributes": expected}
 
 
-def test_update_item_returns_attributes_when_it_sets_them_to_the_same_value() -> None:
-    # UPDATED_NEW "returns only the updated attributes" (UpdateItem). moto returns changed values.
+def test_update_of_an_item_returns_updated_attributes_whose_values_stay_the_same() -> None:
+    # UPDATED_NEW returns the updated attributes, but moto returns only changed values. Source:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
     table = seeded(fake_table(SCHEDULE), n=2, m={"x": 1, "y": 2})
     found = outcome(table.update_item, **update_of("SET n = :num", ReturnValues="UPDATED_NEW"))
     assert found == {"Attributes": {"n": 2}}
@@ -258,7 +259,7 @@ def test_update_item_returns_attributes_when_it_sets_them_to_the_same_value() ->
     assert outcome(table.update_item, **nested) == {"Attributes": {"m": {"x": 1}}}
 
 
-def test_update_item_changes_a_list_as_in_moto_when_it_writes_several_elements(aws: Cloud) -> None:
+def test_update_of_an_item_changes_several_elements_of_a_list_as_in_moto(aws: Cloud) -> None:
     tables = [aws.schedule, fake_table(SCHEDULE)]
     for table in tables:
         seeded(table, l=["a", "b", "c", "d"])
@@ -268,15 +269,15 @@ def test_update_item_changes_a_list_as_in_moto_when_it_writes_several_elements(a
     assert tables[1].items()[0]["l"] == ["c", "d", "a", 2]
 
 
-def test_update_item_appends_elements_of_a_list_in_the_order_of_their_indexes() -> None:
-    # moto appends in the expression's order, so the fake isn't compared with moto here. DynamoDB:
+def test_update_of_an_item_appends_elements_of_a_list_in_the_order_of_their_indexes() -> None:
+    # DynamoDB appends in the order of the indexes, but moto in the expression's order. Source:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
     table = seeded(fake_table(SCHEDULE), l=[])
     table.update_item(**update_of("SET l[9] = :num, l[8] = :text"))
     assert table.items()[0]["l"] == ["a", 2]
 
 
-def test_put_item_and_get_item_answer_as_in_moto(aws: Cloud) -> None:
+def test_fake_table_puts_and_gets_items_as_moto_does(aws: Cloud) -> None:
     moto, fake = aws.schedule, fake_table(SCHEDULE)
     condition = {
         "ConditionExpression": "attribute_not_exists(zoom_series_id) OR n < :num",
@@ -301,7 +302,7 @@ def test_put_item_and_get_item_answer_as_in_moto(aws: Cloud) -> None:
         assert found == outcome(getattr(moto, name), **arguments), (name, arguments)
 
 
-def test_put_item_raises_the_exception_of_the_client_when_its_condition_fails() -> None:
+def test_put_of_an_item_raises_the_exception_of_the_client_when_the_condition_fails() -> None:
     table = fake_table(SCHEDULE)
     with pytest.raises(table.meta.client.exceptions.ConditionalCheckFailedException) as caught:
         table.put_item(
@@ -310,13 +311,13 @@ def test_put_item_raises_the_exception_of_the_client_when_its_condition_fails() 
     assert caught.value.operation_name == "PutItem"
 
 
-def test_put_item_refuses_floats_as_boto3_does(aws: Cloud) -> None:
+def test_fake_table_refuses_floats_as_boto3_does(aws: Cloud) -> None:
     for table in (aws.schedule, fake_table(SCHEDULE)):
         with pytest.raises(TypeError):
             table.put_item(Item={SCHEDULE: "one", "n": 1.5})
 
 
-def test_put_item_is_refused_when_names_and_values_together_have_more_than_400_kib() -> None:
+def test_item_is_refused_when_its_names_and_values_together_have_more_than_400_kib() -> None:
     # moto isn't compared, because its limit is lower.
     table = fake_table(SCHEDULE)
     most = 400 * 1024 - len(SCHEDULE) - len("one") - len("t")
@@ -325,7 +326,7 @@ def test_put_item_is_refused_when_names_and_values_together_have_more_than_400_k
     assert code_of(table.put_item, Item=larger) == "ValidationException"
 
 
-def test_update_item_is_refused_when_the_item_becomes_too_large() -> None:
+def test_update_of_an_item_is_refused_when_the_item_becomes_too_large() -> None:
     table = fake_table(SCHEDULE)
     grow: dict[str, Any] = {
         "Key": {SCHEDULE: "one"},
@@ -350,7 +351,7 @@ def test_stored_items_stay_the_same_when_a_caller_changes_its_copy() -> None:
     assert table.items() == [{SCHEDULE: "one", "l": [{"a": {"x"}}]}]
 
 
-def test_expire_deletes_items_when_their_time_to_live_has_passed() -> None:
+def test_fake_table_deletes_items_when_their_time_to_live_has_passed() -> None:
     now = Time(1000)
     table = FakeTable("test", "id", call=call_directly, now=now)
     table.put_item(Item={"id": "old", "expiration": 999})
@@ -372,7 +373,7 @@ def status_table(**more: Any) -> FakeTable:
 
 
 @pytest.mark.parametrize("value", ["12", ""])
-def test_put_item_is_refused_when_an_index_key_has_the_wrong_type_or_is_empty(value: str) -> None:
+def test_item_is_refused_when_an_index_key_is_a_string_in_place_of_a_number(value: str) -> None:
     # An index key must have the index's type. moto accepts a string. Source:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
     item = {"zip_id": "one", "meeting_id": value}

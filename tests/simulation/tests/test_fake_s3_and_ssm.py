@@ -24,14 +24,14 @@ def bucket(now: Time) -> FakeBucket:
     return FakeBucket(BUCKET, call=call_directly, now=now, new_id=Ids())
 
 
-def test_head_object_fails_as_in_moto_when_the_object_is_missing(
-    aws: Cloud, bucket: FakeBucket
-) -> None:
+def test_fake_s3_reports_a_missing_object_as_moto_does(aws: Cloud, bucket: FakeBucket) -> None:
     for s3 in (aws.s3, bucket):
         assert code_of(s3.head_object, Bucket=BUCKET, Key="gone") == "404"
 
 
-def test_fake_head_object_returns_the_given_size_of_a_shorter_content(bucket: FakeBucket) -> None:
+def test_fake_s3_reports_the_given_size_of_an_object_with_a_shorter_content(
+    bucket: FakeBucket,
+) -> None:
     bucket.store("big", b"token", 5_000_000_000, {"Identity": "i"})
     found = bucket.head_object(Bucket=BUCKET, Key="big")
     assert (found["ContentLength"], found["Metadata"]) == (5_000_000_000, {"identity": "i"})

@@ -193,16 +193,15 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "message", "code"), WRONG)
-def test_send_message_is_refused_when_the_message_is_invalid(
-    kind: str, message: dict[str, Any], code: str
-) -> None:
+def test_fake_sqs_refuses_an_invalid_message(kind: str, message: dict[str, Any], code: str) -> None:
     fake = fake_queues(Time())
     urls = {"standard": fake.create("q"), "fifo": fake.create("q.fifo", fifo=True)}
     assert code_of(fake.send_message, QueueUrl=urls[kind], **message) == code
     assert fake.messages(urls[kind]) == []
 
 
-# moto accepts the other messages of WRONG, although SendMessage's documentation forbids them.
+# moto accepts the other messages of WRONG, although SQS's documentation forbids them:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 @pytest.mark.parametrize("number", [0, 7, 8])
 def test_moto_refuses_an_invalid_message_with_the_code_of_the_fake(aws: Cloud, number: int) -> None:
     kind, message, code = WRONG[number]
@@ -223,7 +222,7 @@ def test_sqs_call_fails_as_in_moto_when_the_queue_or_handle_is_unknown(aws: Clou
         )
 
 
-def test_fake_standard_queue_delivers_messages_in_the_order_that_choose_gives(now: Time) -> None:
+def test_fake_standard_queue_delivers_messages_in_the_chosen_order(now: Time) -> None:
     fake = fake_queues(now, choose=lambda count: count - 1)
     url = fake.create("q")
     for body in ("one", "two", "three"):
@@ -246,7 +245,7 @@ def test_message_of_the_fake_sqs_stays_visible_when_its_delivery_is_to_be_repeat
     assert fake.messages(url) == []
 
 
-def test_next_visible_returns_the_end_of_the_delay_or_visibility_timeout(now: Time) -> None:
+def test_fake_queue_knows_the_end_of_a_delay_or_visibility_timeout(now: Time) -> None:
     fake = fake_queues(now)
     url = fake.create("q", visibility_seconds=30)
     assert fake.next_visible(url) is None

@@ -35,7 +35,10 @@ def listed(zoom: Zoom, uuid: str = UUID) -> tuple[int, Any]:
 
 
 def deliver(answers: list[int | None]) -> list[float]:
-    """Make Zoom send a webhook event that gets the answers. Return the seconds of each attempt."""
+    """Make Zoom send a webhook event that gets the answers.
+
+    Return each attempt's seconds from DONE.
+    """
     zoom = zoom_of(ONE_FILE)
     attempts: list[float] = []
 
@@ -184,7 +187,7 @@ def test_fake_zoom_answers_a_download_with_a_page_or_404_when_the_file_is_missin
 
 
 @pytest.mark.parametrize(("cdn", "status"), [("ignores", 206), ("wants", 206), ("refuses", 403)])
-def test_cdn_of_fake_zoom_answers_403_only_when_the_site_lets_it_refuse_tokens(
+def test_fake_zoom_answers_a_download_with_403_only_when_its_cdn_is_set_to_refuse_tokens(
     cdn: str, status: int
 ) -> None:
     zoom = zoom_of(scenario((file(0),), site=replace(SITE, cdn=cdn)))

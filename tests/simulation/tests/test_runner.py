@@ -47,7 +47,7 @@ def test_seed_gives_the_same_story_twice_in_a_process() -> None:
     assert stories[0] == stories[1]
 
 
-def test_shrunk_world_ends_in_the_same_category_with_fewer_parts() -> None:
+def test_shrunk_world_ends_in_the_same_category_with_fewer_recordings_and_happenings() -> None:
     named = next(world for world in worlds() if world.cause == "12")
     noise = scenario_of(11, Profile.FAULTS)
     scenario = replace(

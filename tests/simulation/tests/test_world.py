@@ -169,7 +169,7 @@ def test_wait_ends_when_the_promise_is_kept_or_the_timeout_is_over() -> None:
     assert seen == [(False, 2.0), (True, 5.0)]
 
 
-def test_run_of_a_world_raises_endless_when_the_world_never_ends() -> None:
+def test_run_of_a_world_raises_an_error_when_the_world_never_ends() -> None:
     simulated = world()
 
     def work() -> None:

@@ -204,7 +204,7 @@ class TestJoining:
             Cue(begins=9_000, ends=10_000, lines=("a",))
         ]
 
-    def test_joined_cues_are_left_out_when_their_segment_is_not_in_the_video(self) -> None:
+    def test_cues_are_not_joined_when_their_segment_is_not_in_the_video(self) -> None:
         cue = Cue(begins=1000, ends=2000, lines=("a",))
         assert joined({"false start": [cue]}, self.TIMELINE) == []
 

@@ -61,7 +61,7 @@ def cold(name: str) -> ModuleType:
 
 @contextmanager
 def container() -> Iterator[None]:
-    """Restore the loggers and remove the modules that `cold` loaded, after the block."""
+    """Restore the loggers and remove the modules that `cold` loaded, after the `with` block."""
     root, own = logging.getLogger(), logging.getLogger("ingester")
     before = root.handlers[:], root.level, own.level
     try:

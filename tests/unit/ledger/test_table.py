@@ -86,9 +86,10 @@ def with_file_sent(record: Record) -> Record:
 
 @contextmanager
 def lost_answer(aws: Cloud) -> Iterator[None]:
-    """Lose DynamoDB's answer to one write in the block, and raise the error of botocore's retry.
+    """Lose DynamoDB's answer to one write in the `with` block.
 
-    The retry would fail because the first attempt has already written the record.
+    Raise the error of botocore's retry, which would fail because the first attempt has already
+    written the record.
     """
     client, left = aws.recordings.meta.client, [1]
 

@@ -145,7 +145,7 @@ def test_no_ingest_is_shown_after_a_newer_ingest_that_does_not_fit() -> None:
     assert f"… and {7 - 1 - text.count('*Ingest*')} earlier ingests" in text
 
 
-def test_short_ingests_share_one_block_of_a_message() -> None:
+def test_ingests_with_short_texts_share_one_block_of_a_slack_message() -> None:
     parts = tuple((f"Ingest {number}", "Done") for number in range(40))
     shown = Shown(start="now", class_name="", link="https://z/x", ingests=parts)
     blocks = check(meeting_message(answer(recordings=(shown,))))

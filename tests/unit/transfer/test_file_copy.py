@@ -394,7 +394,7 @@ class TestRelease:
         assert file.release(abort=True) == 0
         assert aborted(file) == ["u-1"]
 
-    def test_release_aborts_an_upload_that_was_begun_after_the_copy_was_cancelled(self) -> None:
+    def test_release_of_a_copy_aborts_an_upload_begun_after_the_cancellation(self) -> None:
         # A file's plan can be completed after another file has failed.
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = file_copy()

@@ -183,7 +183,7 @@ class TestTheHandler:
         assert answer == {"batchItemFailures": [{"itemIdentifier": "waits"}]}
 
     @pytest.mark.parametrize(("fails", "left"), [(False, 0), (True, 1)])
-    def test_call_of_an_operator_leaves_a_message_on_the_queue_only_when_the_message_needs_a_retry(
+    def test_uploader_called_by_an_operator_keeps_only_a_message_that_needs_a_retry(
         self, harness: Harness, fails: bool, left: int
     ) -> None:
         if fails:

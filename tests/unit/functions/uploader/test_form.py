@@ -187,7 +187,7 @@ class TestRecordingTimes:
             [{"event": "recording.paused", "timestamp": -(10**20)}],
         ],
     )
-    def test_recording_is_ingested_without_pauses_when_its_recording_events_are_invalid(
+    def test_recording_counts_as_unpaused_when_its_recording_events_are_invalid(
         self, harness: Harness, events: Any
     ) -> None:
         self.events(harness, events)

@@ -138,7 +138,7 @@ def notes_sent(params: Json) -> bool:
 
 @contextmanager
 def failing_queue(aws: Cloud) -> Iterator[None]:
-    """Make SQS refuse messages in the block, and remove these messages from `aws.sends`."""
+    """Make SQS refuse messages in the `with` block, and remove these messages from `aws.sends`."""
     taken = list(aws.sends)
     with failing(aws.sqs, "sqs.SendMessage", "InternalError", status=500):
         yield

@@ -73,7 +73,7 @@ def test_recovery_restores_rows_and_record_and_sends_nothing_when_no_request_has
     assert len(sent(aws)) == 3
 
 
-def test_recovery_leaves_only_the_reason_of_a_retry_when_the_recording_was_trashed_and_deleted(
+def test_row_keeps_only_the_reason_of_its_retry_when_a_deleted_recording_is_recovered(
     aws: Cloud, post: Post
 ) -> None:
     post(completed())
