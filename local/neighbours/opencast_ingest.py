@@ -297,7 +297,9 @@ def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
 def ingest(
     store: Store, ca_bundle: str, record: Ingest, parts: Iterable[Part], *, conflict: bool
 ) -> tuple[Workflow, Event]:
-    """Carry out an ingest. With `conflict`, refuse the ingest as if another ingest were running.
+    """Carry out an ingest, and return the started workflow and the event.
+
+    With `conflict`, refuse the ingest as if another ingest were running.
 
     Raises:
         BadRequestError, IngestFailedError, ActiveWorkflowError, BrokenFormError: The ingest failed
