@@ -346,6 +346,9 @@ class _Run:
 
         If Zoom's API can't be reached for the rest of the list, the unanswered recordings among the
         entries so far are yielded nevertheless, because the list of one user may fail in every run.
+
+        Raises:
+            ZoomRefused: See `RecordingList`.
         """
         postponed: dict[str, ListedRecording] = {}
         try:

@@ -280,7 +280,10 @@ class MediaPackage:
 
 @contextmanager
 def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
-    """Yield a new ingest of the store. If the ingest is running at the end, set it to failed."""
+    """Add an ingest to the store, count it as running during the block, and yield the ingest.
+
+    If the ingest's state is `running` at the end, set the state to `failed`.
+    """
     record = Ingest(mediapackage_id=str(uuid4()), workflow_asked=workflow, user=user)
     with store.lock:
         store.ingests.append(record)

@@ -189,6 +189,7 @@ def acting_as(stack: Stack, state: State, function: str) -> Iterator[Client]:
     """Yield a `Client` with the rights of a function's role.
 
     Only Lambda may assume the function's role, so the `Client` assumes a copy of the role.
+    The copy exists during the block.
     """
     iam, name = stack.driver.client("iam"), f"denials-{function}"
     anyone = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
