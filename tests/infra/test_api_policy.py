@@ -219,6 +219,7 @@ def test_a_change_of_the_allowed_ips_deploys_the_api_again(
     for address, expected in ((STRANGER, True), (ALLOWED, False)):
         assert is_allowed(policy_of(later), "POST", "ingest", address) is expected
     # API Gateway uses the old policy until CloudFormation deploys the API again.
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-resource-policies-create-attach.html
     deployments = [set(t.of_type("AWS::ApiGateway::Deployment")) for t in (template, later)]
     assert deployments[0].isdisjoint(deployments[1])
 
