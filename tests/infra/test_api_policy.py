@@ -197,7 +197,7 @@ def test_a_misspelled_path_of_a_route_is_denied(
             assert not is_allowed(policy_of(template), method, spell(path), address), spell(path)
 
 
-def test_a_route_without_named_callers_is_denied(tmp_path: Path) -> None:
+def test_a_route_is_denied_when_the_policy_does_not_name_the_route(tmp_path: Path) -> None:
     app = App(outdir=str(tmp_path))
     stack = Stack(app, "stack")
     settings = load(SETTINGS, None)
