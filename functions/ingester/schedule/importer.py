@@ -87,7 +87,8 @@ def import_sheets(
     """Replace the scheduled classes of the sheets' sources and `also_replaced` by the sheets' own.
 
     A scheduled class stays in the table if an unreadable row of a sheet may hold the class. A dry
-    run writes nothing. An import that raises one of the errors below writes nothing either.
+    run writes nothing. An import that raises one of the errors below writes nothing either. Return
+    the report.
 
     Raises:
         UnusableSheet: A sheet has no sound header or too many rows, all of its rows have become
@@ -114,7 +115,7 @@ def import_parsed(
     """Replace the scheduled classes of the sources `replaced` by those of `sheets`.
 
     A scheduled class stays in the table if an unreadable row of a sheet may hold the class. A dry
-    run writes nothing.
+    run writes nothing. Return the report.
 
     Raises:
         UnusableSheet: All rows of a sheet have become unusable, or a meeting is too large for a row
