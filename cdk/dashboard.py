@@ -27,7 +27,10 @@ from cdk.names import (
 HOUR = Duration.hours(1)
 DAY = Duration.days(1)
 WIDTH = 24
-"""The number of columns in the grid of a CloudWatch dashboard."""
+"""The number of columns in the grid of a CloudWatch dashboard.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+"""
 
 ZOOM_WAITS_SECONDS = 3
 AGE = "ApproximateAgeOfOldestMessage"
@@ -158,6 +161,7 @@ class Dashboard(Construct):
                 # The graph doesn't show the age of the oldest message, because that metric ignores
                 # messages that were received three times. Each command that shows failed messages
                 # receives them.
+                # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
                 "Do failed messages need attention?",
                 {what: of_queue(queue, WAITING) for what, queue in dead.items()},
             ),

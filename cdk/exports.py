@@ -14,7 +14,7 @@ from cdk.queues import Queues
 class Exports(Construct):
     """The stack's exports.
 
-    `routes` has each route's resource in the API, by the part of the exports' names that stands for
+    `routes` has each route's resource in the API, by the word in the exports' names that stands for
     the route, such as `webhook`.
     """
 

@@ -97,7 +97,7 @@ _AWS = Section("AWS and commands: optional")
 
 @dataclass(frozen=True)
 class Network:
-    """The subnets and the security group of uploader and follow in Opencast's VPC."""
+    """The subnets and security group of the uploader and the follow function in Opencast's VPC."""
 
     subnets: tuple[str, ...]
     security_group: str
@@ -116,7 +116,7 @@ class Settings:
         _STACK,
         "",
         # A function's name has at most 64 characters in AWS, of which `-zoom-log-notifications`
-        # takes 23.
+        # takes 23. https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
         checks.matching(
             r"[a-z][a-z0-9-]{0,40}",
             "at most 41 lower-case letters, digits and dashes, beginning with a letter",
@@ -624,7 +624,7 @@ class Settings:
 
     @property
     def network(self) -> Network | None:
-        """The subnets and the security group of uploader and follow in Opencast's VPC.
+        """The subnets and security group of the uploader and the follow function in Opencast's VPC.
 
         The network is None if the two functions run outside a VPC.
         """

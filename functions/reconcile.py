@@ -346,6 +346,9 @@ class _Run:
 
         If Zoom's API can't be reached for the rest of the list, the unanswered recordings among the
         entries so far are yielded nevertheless, because the list of one user may fail in every run.
+
+        Raises:
+            ZoomRefused: See `RecordingList`.
         """
         postponed: dict[str, ListedRecording] = {}
         try:
@@ -403,8 +406,8 @@ class _Run:
     def _request_if_missed(self, listed: ListedRecording) -> Decision:
         """Check again whether a recording is missed.
 
-        If so, request the recording's ingest, or leave the recording to the next run. A dry run
-        only notes the recording for the report.
+        If so, leave the recording to the next run, or request the recording's ingest if Zoom's API
+        has the finished files of a video. A dry run only notes the recording for the report.
 
         Returns:
             The decision after the check.

@@ -4,9 +4,9 @@ CloudWatch extracts the metrics from the log, so we send no requests. The fields
 embedded metric format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
-A metric of a change counts each change once. So the code that makes the change writes the record,
-and not the code that receives a message, which SQS may deliver again. OpencastUnreachable counts
-attempts. docs/decisions/0020-own-metrics.md says why Powertools isn't used.
+A metric of a change counts each change once. So the code that makes the change writes the log
+record, and not the code that receives a message, which SQS may deliver again. OpencastUnreachable
+counts attempts. docs/decisions/0020-own-metrics.md says why Powertools isn't used.
 """
 
 from __future__ import annotations

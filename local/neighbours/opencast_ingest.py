@@ -280,7 +280,10 @@ class MediaPackage:
 
 @contextmanager
 def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
-    """Yield a new ingest of the store. If the ingest is running at the end, set it to failed."""
+    """Add an ingest to the store, count it as running during the block, and yield the ingest.
+
+    If the ingest's state is `running` at the end, set the state to `failed`.
+    """
     record = Ingest(mediapackage_id=str(uuid4()), workflow_asked=workflow, user=user)
     with store.lock:
         store.ingests.append(record)
@@ -297,7 +300,9 @@ def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
 def ingest(
     store: Store, ca_bundle: str, record: Ingest, parts: Iterable[Part], *, conflict: bool
 ) -> tuple[Workflow, Event]:
-    """Carry out an ingest. With `conflict`, refuse the ingest as if another ingest were running.
+    """Carry out an ingest, and return the started workflow and the event.
+
+    With `conflict`, refuse the ingest as if another ingest were running.
 
     Raises:
         BadRequestError, IngestFailedError, ActiveWorkflowError, BrokenFormError: The ingest failed

@@ -288,7 +288,7 @@ class Store:
             return self.events.pop(identifier, None) is not None
 
     def start_workflow(self, event: Event, template: str, properties: dict[str, str]) -> Workflow:
-        """Add an event to the store, and start a workflow on the event.
+        """Add an event to the store, start a workflow on the event, and return the workflow.
 
         An unknown template stands for the default workflow.
 
@@ -304,7 +304,9 @@ class Store:
             return self._add_workflow(event, used, properties, self.clock())
 
     def start_on_event(self, identifier: str, template: str) -> Workflow | None:
-        """Start a workflow on an event. Return None if event or definition is unknown.
+        """Start a workflow on an event, and return the workflow.
+
+        Return None if the event or the workflow definition is unknown.
 
         Raises:
             ActiveWorkflowError: The event has an active workflow.
@@ -341,7 +343,10 @@ class Store:
             return True
 
     def add_event(self, event: Event, *, active: bool) -> Workflow:
-        """Add an event without an ingest. Unless `active`, the event's workflow has ended."""
+        """Add an event without an ingest, and return the event's workflow.
+
+        Unless `active`, the workflow has ended.
+        """
         with self.lock:
             started = self.clock() if active else 0.0
             return self._add_workflow(event, self.default_workflow, {}, started)
@@ -363,7 +368,7 @@ class Store:
         return workflow
 
     def add_series(self, catalog: DublinCore) -> None:
-        """Add the series that a Dublin Core catalog describes, unless the series exists."""
+        """Add the series of a Dublin Core catalog, unless the series exists or has no id."""
         identifiers = catalog.get("identifier")
         if identifiers:
             with self.lock:

@@ -149,7 +149,7 @@ def test_requests_for_status_and_page_are_refused_when_the_address_is_not_allowe
     ids=str,
 )
 @pytest.mark.usefixtures("refused")
-def test_requests_to_route_ingest_are_refused_when_the_address_is_not_allowed(
+def test_requests_to_the_ingest_route_are_refused_when_the_address_is_not_allowed(
     attack: Attack, target: Target
 ) -> None:
     target.assert_attack_refused(attack, INGEST)

@@ -135,7 +135,10 @@ def found(
 
 
 def assert_nothing_came(outcome: Outcome, reason: str) -> None:
-    """Assert that a download failed permanently for `reason`, and left no file and no ingest."""
+    """Assert that a download failed permanently for `reason`, and left no file and no ingest.
+
+    The reason must not contain the token.
+    """
     assert outcome.state == "DOWNLOADER_FAILED"
     assert outcome.reason.startswith("permanent failure: ")
     assert reason in outcome.reason

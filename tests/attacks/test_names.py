@@ -49,7 +49,7 @@ VIDEOS: dict[str, dict[str, Any]] = {
     "a view that climbs": {"recording_type": "active_speaker/../../x\u202e\u0000"},
     "an id that climbs": {"id": "../../../id"},
 }
-"""Hostile fields of the only video of a recording."""
+"""Hostile fields of the only video of a recording, by the names of the attacks; {} for HONEST."""
 
 ADDRESSES = {"a page": "/page.html", "a disposition that climbs": "/named"}
 """Paths of downloads with hostile file names, which must not determine the key's extension."""

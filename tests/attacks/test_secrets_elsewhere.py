@@ -165,18 +165,20 @@ def sheet(target: Target) -> Spreadsheet:
 
 
 @pytest.mark.parametrize("attack", CARRIED, ids=str)
-def test_schedule_update_refuses_its_token_in_another_place_or_form(
+def test_schedule_update_is_refused_when_the_schedule_update_token_is_in_a_wrong_place_or_form(
     attack: Attack, target: Target
 ) -> None:
     target.assert_attack_refused(attack, update({"x-schedule-token": target.secrets[SCHEDULE]}))
 
 
 @pytest.mark.parametrize("name", others(SCHEDULE))
-def test_schedule_update_refuses_another_secret_as_its_token(name: str, target: Target) -> None:
+def test_schedule_update_is_refused_when_another_secret_stands_for_the_schedule_update_token(
+    name: str, target: Target
+) -> None:
     target.assert_refused(update({"x-schedule-token": target.secrets[name]}), 401)
 
 
-def test_schedule_update_accepts_a_request_with_its_token(
+def test_schedule_update_is_accepted_when_it_has_the_schedule_update_token(
     target: Target, sheet: Spreadsheet
 ) -> None:
     answer = target.send(update({"x-schedule-token": target.secrets[SCHEDULE]}))

@@ -21,7 +21,6 @@ REFUSED = "Failed to load resource"
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Yield Debian's Chromium."""
     yield from installed_browser()
 
 

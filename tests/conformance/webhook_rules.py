@@ -163,7 +163,7 @@ def is_asked_of_zoom(request: Request) -> bool:
 
     Section 3, "changed since": "A `recording.completed` that names a recording (uuid) is never
     refused for a field that Zoom's API can tell". A body without `event`, `payload` or uuid still
-    gets a 400, and so does an invalid request of the pipeline's own functions.
+    gets a 400. An invalid request of the pipeline's own functions gets a 400, too.
     """
     return request.get("event") == COMPLETED and bool(uuid_of(request))
 

@@ -172,7 +172,7 @@ class Sweep:
         self._stack.wait(lambda: self._is_settled(recording), "The final state")
 
     def _is_settled(self, recording: ZoomRecording) -> bool:
-        """Return whether Opencast has the recording, its rows are final, and queues are empty."""
+        """Return whether Opencast has the recording, the rows are final, and QUEUES are empty."""
         if not self._stack.driver.ingests_of(recording) or self._messages(QUEUES):
             return False
         rows = self._rows(recording)
@@ -182,7 +182,7 @@ class Sweep:
     def _messages(self, queues: Iterable[str]) -> int:
         """Return the number of messages on the queues, including messages delayed or in flight.
 
-        Messages move from the first queue to the second, so the first queue is counted first.
+        Messages move from the first of QUEUES to the second, so the first queue is counted first.
         """
         return sum(count_messages(self._sqs, self._urls[name]) for name in queues)
 
@@ -254,7 +254,7 @@ def sweep_of(trigger: Trigger, driver: Driver, home: Path) -> Iterator[Sweep]:
 
 @contextmanager
 def _captions_on(driver: Driver, names: Names) -> Iterator[None]:
-    """Let the downloader stage captions for the function that is killed."""
+    """Let the downloader stage captions during the block, for the function that is killed."""
     function = names.function(DOWNLOADER)
     found = driver.client("lambda").get_function_configuration(FunctionName=function)
     with deployed.limited(driver, function, found["Timeout"], **CAPTIONS_ON):
@@ -263,7 +263,7 @@ def _captions_on(driver: Driver, names: Names) -> Iterator[None]:
 
 @contextmanager
 def _downloads_through(driver: Driver, proxies: Proxies) -> Iterator[None]:
-    """Make Zoom's stand-in send download URLs that lead through the proxies."""
+    """During the block, make Zoom's stand-in send download URLs that lead through the proxies."""
     driver.set_zoom_switches(downloads_at=proxies.url("zoom"))
     try:
         yield

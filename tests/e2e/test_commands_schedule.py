@@ -99,7 +99,7 @@ def listing(state: State, driver: Driver, tls: Authority) -> Iterator[ClassListi
         yield made
 
 
-def test_oc_import_signs_in_with_the_password_in_ssm_and_imports_the_scheduled_classes(
+def test_the_oc_import_command_signs_in_with_the_password_in_ssm_and_imports_scheduled_classes(
     operator: Operator, driver: Driver, meeting: str, listing: ClassListing, tls: Authority
 ) -> None:
     command = ("schedule.oc-import", "--endpoint", listing.url)
@@ -122,7 +122,7 @@ def test_oc_import_signs_in_with_the_password_in_ssm_and_imports_the_scheduled_c
     assert "topsecret" not in "".join(operator.printed)
 
 
-def test_save_creds_stores_a_google_key_in_ssm_and_refuses_a_key_that_is_not_in_pem(
+def test_the_save_creds_command_stores_a_google_key_in_ssm_and_refuses_a_key_that_is_not_in_pem(
     operator: Operator, driver: Driver, tmp_path: Path
 ) -> None:
     ssm = driver.client("ssm")
@@ -173,7 +173,7 @@ def put(driver: Driver, table: str, item: dict[str, Any]) -> None:
     driver.client("dynamodb").put_item(TableName=table, Item=typed)
 
 
-def test_migrate_copies_the_rows_of_an_older_stack_once_so_that_nothing_is_ingested_twice(
+def test_the_migrate_command_copies_rows_of_an_older_stack_once_so_nothing_is_ingested_twice(
     operator: Operator, stack: Stack, driver: Driver, older: str, meeting: str
 ) -> None:
     now = datetime.now(UTC)

@@ -189,6 +189,7 @@ def acting_as(stack: Stack, state: State, function: str) -> Iterator[Client]:
     """Yield a `Client` with the rights of a function's role.
 
     Only Lambda may assume the function's role, so the `Client` assumes a copy of the role.
+    The copy exists during the block.
     """
     iam, name = stack.driver.client("iam"), f"denials-{function}"
     anyone = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
@@ -242,6 +243,6 @@ def test_a_role_is_allowed_its_own_grants_and_denied_other_grants_and_forbidden_
     assert refused == []
 
 
-def test_every_action_that_a_function_may_do_has_a_test_of_its_denial(stack: Stack) -> None:
+def test_the_denial_of_every_action_that_a_function_may_use_is_tested(stack: Stack) -> None:
     granted = [deployed.grants_of(stack.driver, stack.function(each)) for each in FUNCTIONS]
     assert {action for pairs in granted for action, _ in pairs} <= set(ATTEMPTS)

@@ -197,7 +197,7 @@ def test_a_misspelled_path_of_a_route_is_denied(
             assert not is_allowed(policy_of(template), method, spell(path), address), spell(path)
 
 
-def test_a_route_without_named_callers_is_denied(tmp_path: Path) -> None:
+def test_a_route_is_denied_when_the_policy_does_not_name_the_route(tmp_path: Path) -> None:
     app = App(outdir=str(tmp_path))
     stack = Stack(app, "stack")
     settings = load(SETTINGS, None)
@@ -219,6 +219,7 @@ def test_a_change_of_the_allowed_ips_deploys_the_api_again(
     for address, expected in ((STRANGER, True), (ALLOWED, False)):
         assert is_allowed(policy_of(later), "POST", "ingest", address) is expected
     # API Gateway uses the old policy until CloudFormation deploys the API again.
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-resource-policies-create-attach.html
     deployments = [set(t.of_type("AWS::ApiGateway::Deployment")) for t in (template, later)]
     assert deployments[0].isdisjoint(deployments[1])
 

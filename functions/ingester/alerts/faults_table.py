@@ -98,7 +98,10 @@ class FaultsTable:
         return claim
 
     def count_mail_and_check_limit(self, function: str) -> bool:
-        """Count a mail about a function. Return whether the count exceeds MAX_MAILS."""
+        """Count a mail about a function. Return whether the count exceeds MAX_MAILS.
+
+        The count begins again with the first mail at least `quiet` after the count began.
+        """
         now, key = self._clock(), {"fault": function}
         begun = self._update_if(
             "attribute_not_exists(mails_until) OR mails_until <= :now",
@@ -142,7 +145,10 @@ class FaultsTable:
             scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def mark_mailed(self, claim: Claim) -> None:
-        """Record that a claim's mail was sent, and start the fault's quiet period."""
+        """Record that a claim's mail was sent, and start the fault's quiet period.
+
+        The claim's occurrences no longer count as unmailed.
+        """
         now = self._clock()
         self._table.update_item(
             Key={"fault": claim.key},

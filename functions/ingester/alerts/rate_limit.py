@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.mail_pace")
 
 KEY = "(the next mail)"
-"""Key of the row, which is the key of no fault and the name of no function."""
+"""Key of the rate limit's row. No fault has this key, and no function has this name."""
 
 PAUSE = timedelta(milliseconds=200)
 """Minimum time between two mails. Of SNS's ten mails in a second, five remain for alarms."""

@@ -1,8 +1,8 @@
 """The ledger's record of one recording, and the decisions that depend on it.
 
 A record holds the files that Zoom has named, the requests for an ingest, and the media packages
-that were POSTed to Opencast. Every function here is pure: it reads a record or a part of one, and
-returns a changed copy, a decision or data. `ledger.table` reads and writes records.
+that were POSTed to Opencast. Every function here is pure: it reads a record or an object in a
+record, and returns a changed copy, a decision or data. `ledger.table` reads and writes records.
 """
 
 from __future__ import annotations

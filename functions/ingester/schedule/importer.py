@@ -86,8 +86,9 @@ def import_sheets(
 ) -> ImportReport:
     """Replace the scheduled classes of the sheets' sources and `also_replaced` by the sheets' own.
 
-    A class whose row is there but can't be read stays in the table. A dry run writes nothing. An
-    import that raises one of the errors below writes nothing either.
+    A scheduled class stays in the table if an unreadable row of a sheet may hold the class. A dry
+    run writes nothing. An import that raises one of the errors below writes nothing either. Return
+    the report.
 
     Raises:
         UnusableSheet: A sheet has no sound header or too many rows, all of its rows have become
@@ -113,7 +114,8 @@ def import_parsed(
 ) -> ImportReport:
     """Replace the scheduled classes of the sources `replaced` by those of `sheets`.
 
-    A class whose row is there but can't be read stays in the table. A dry run writes nothing.
+    A scheduled class stays in the table if an unreadable row of a sheet may hold the class. A dry
+    run writes nothing. Return the report.
 
     Raises:
         UnusableSheet: All rows of a sheet have become unusable, or a meeting is too large for a row

@@ -156,7 +156,8 @@ class ZoomFile:
             ZoomRefused: Zoom refuses the download or sends a page, and its API refuses a fresh
                 access.
             SourceChanged: The file has no byte `first`.
-            TransferFailed: Zoom answered with an error message, a compressed file or another range.
+            TransferFailed: Zoom answered with an error message, a compressed file, or a wrong or
+                malformed range.
         """
         known = self._address
         if known is not None:
@@ -172,7 +173,10 @@ class ZoomFile:
         return self.open(first, last)
 
     def _find_address(self, first: int, last: int) -> tuple[urllib3.BaseHTTPResponse, _Address]:
-        """Follow the download_url, and again with a fresh access if Zoom refuses or sends a page.
+        """Call `_follow`, and repeat the call with a fresh access if Zoom refuses or sends a page.
+
+        Returns:
+            The final answer and its address.
 
         Raises:
             IngesterError: See `open`.

@@ -67,7 +67,7 @@ class DownloadHosts:
             if urlsplit(target).scheme == self.scheme:
                 return target
         except ValueError:
-            # The URL has brackets without an IPv6 address in them.
+            # urllib refuses some URLs, such as one whose brackets contain no IPv6 address.
             pass
         raise FileUnavailable(NO_HTTPS)
 

@@ -211,7 +211,7 @@ def test_mail_about_a_crash_says_what_happens_next_for_each_function_but_log_not
         ("schedule-update", "Part of the schedule may be changed already"),
     ],
 )
-def test_mail_about_a_timeout_names_its_possible_consequence(function: str, said: str) -> None:
+def test_mail_about_a_timeout_names_a_possible_consequence(function: str, said: str) -> None:
     assert said in mail(log_lines.TIMED_OUT, function=function).body
 
 
@@ -292,7 +292,7 @@ def test_link_to_the_log_has_the_console_host_of_the_aws_partition(region: str, 
     assert log_link(source).startswith(f"https://{host}/cloudwatch/home?region={region}#")
 
 
-def test_mail_subject_is_ascii_when_the_title_has_other_characters() -> None:
+def test_mail_subject_becomes_ascii_when_it_has_other_characters() -> None:
     subject = "[zip] Upload failed: Übergröße à la carte, 历史"
     sent = fitted_to_sns(Mail(subject=subject, body="b"))
     assert sent.subject == "[zip] Upload failed: Ubergro?e a la carte, ??"

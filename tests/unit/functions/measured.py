@@ -15,8 +15,8 @@ RIGHTLY_SIGNED = {Metric.WEBHOOK_WRONGLY_SIGNED: 0.0}
 def measured(caplog: pytest.LogCaptureFixture) -> list[dict[Metric, float]]:
     """Return the metrics of each log record that has metrics, in order.
 
-    Records with only `RIGHTLY_SIGNED` are left out, because each webhook event that Zoom signed and
-    the webhook can parse has such a record.
+    Log records with only `RIGHTLY_SIGNED` are left out, because each webhook event that Zoom signed
+    and the webhook can parse has such a log record.
     """
     return [values for values in _all_measured(caplog) if values != RIGHTLY_SIGNED]
 

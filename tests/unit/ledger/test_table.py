@@ -110,7 +110,9 @@ class TestReading:
     def test_ledger_returns_an_empty_record_when_there_is_no_item(self, ledger: Ledger) -> None:
         assert ledger.get(UUID) == Record(uuid=UUID, version=0)
 
-    def test_ledger_reads_consistently(self, aws: Cloud, ledger: Ledger) -> None:
+    def test_ledger_reads_a_record_with_a_strongly_consistent_read(
+        self, aws: Cloud, ledger: Ledger
+    ) -> None:
         with recorded(aws.recordings.meta.client, "dynamodb.GetItem") as reads:
             ledger.get(UUID)
         assert [read["ConsistentRead"] for read in reads] == [True]

@@ -1,4 +1,4 @@
-"""The places of segments in the joined video."""
+"""The positions of segments in the joined video."""
 
 from __future__ import annotations
 

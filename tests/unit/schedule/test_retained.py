@@ -132,7 +132,7 @@ rows = st.builds(
 
 @settings(max_examples=150)
 @given(pairs, pairs, st.lists(rows, max_size=3))
-def test_scheduled_class_of_an_unread_row_is_retained_or_read_and_no_new_one_is_retained(
+def test_no_scheduled_class_of_an_unread_row_is_lost_and_each_retained_class_is_in_the_table(
     held: list[tuple[str, ScheduledClass]],
     read: list[tuple[str, ScheduledClass]],
     unread: list[UnreadRow],

@@ -297,7 +297,7 @@ class TestComplete:
 
 
 class TestAbort:
-    def test_abort_removes_the_upload_and_raises_nothing_when_abort_is_repeated(
+    def test_abort_of_an_upload_removes_the_upload_and_a_second_abort_raises_nothing(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         upload = bucket.begin(TALK)
@@ -306,7 +306,7 @@ class TestAbort:
         assert s3.uploads() == []
         bucket.abort(upload)
 
-    def test_abort_logs_an_error_and_does_not_raise_it_when_s3_refuses(
+    def test_abort_of_an_upload_logs_an_error_and_does_not_raise_it_when_s3_refuses(
         self, s3: S3Peer, bucket: Bucket, caplog: pytest.LogCaptureFixture
     ) -> None:
         faulty(s3, kind="status", operation="AbortMultipartUpload", status=403, code="AccessDenied")
@@ -314,7 +314,7 @@ class TestAbort:
         assert "could not be removed" in caplog.text
         assert len(s3.uploads()) == 1
 
-    def test_abort_logs_nothing_when_the_upload_does_not_exist(
+    def test_abort_of_an_upload_logs_nothing_when_the_upload_does_not_exist(
         self, bucket: Bucket, caplog: pytest.LogCaptureFixture
     ) -> None:
         bucket.abort(replace(bucket.begin(TALK), upload_id="unknown"))

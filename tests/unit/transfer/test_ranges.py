@@ -1,4 +1,4 @@
-"""Unit tests of the reader of ranges, which continues after a failure or raises the failure."""
+"""Unit tests of the range reader, which continues after a failure or raises the failure."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class TestContinues:
         assert all(0 <= pause <= most for pause, most in zip(harness.slept, limits, strict=True))
         assert max(limits) < LONGEST_PAUSE
 
-    def test_pause_of_the_reader_lasts_as_long_as_retry_after_says(self) -> None:
+    def test_pause_of_the_range_reader_lasts_as_long_as_retry_after_says(self) -> None:
         harness = harness_of(Break(5), ZoomBusy("Zoom answered 429.", 4.0))
         harness.read(0, 9)
         assert harness.slept[1] == 4.0
@@ -229,7 +229,7 @@ class TestChanged:
 
 
 class TestEnds:
-    def test_chunks_of_the_reader_are_at_most_256_kib(self) -> None:
+    def test_chunks_of_the_range_reader_have_at_most_256_kib(self) -> None:
         harness = harness_of()
         assert [len(chunk) for chunk in harness.chunks(0, CONTENT.size - 1)] == harness.lengths
         assert max(harness.lengths) == harness.file.bodies[0].longest_read == CHUNK_BYTES
@@ -256,7 +256,7 @@ class TestEnds:
         assert harness.all_closed
         assert harness.failures == []
 
-    def test_body_of_the_source_is_closed_when_the_chunks_of_the_reader_are_closed_early(
+    def test_body_of_the_source_is_closed_when_chunks_of_the_range_reader_are_closed_early(
         self,
     ) -> None:
         # S3 may refuse a part before all its chunks are read.

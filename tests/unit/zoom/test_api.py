@@ -183,7 +183,7 @@ def test_zoom_refused_is_raised_when_zoom_answers_401_to_a_new_token(
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_zoom_refused_quotes_the_reason_of_zoom_when_the_client_secret_is_wrong(
+def test_error_of_the_zoom_api_client_has_the_reason_of_zoom_when_the_client_secret_is_wrong(
     status: int, zoom: ZoomStandIn, clients: Clients
 ) -> None:
     zoom.set(bad_client_status=status)
@@ -196,7 +196,7 @@ def test_zoom_refused_quotes_the_reason_of_zoom_when_the_client_secret_is_wrong(
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_error_names_the_missing_scope_when_zoom_refuses_an_app_without_it(
+def test_error_of_the_zoom_api_client_names_the_missing_scope_when_the_app_lacks_the_scope(
     status: int,
     tls: Authority,
     tmp_path_factory: pytest.TempPathFactory,
@@ -270,7 +270,7 @@ def test_zoom_refused_is_raised_when_the_body_of_a_403_is_invalid(
 
 @pytest.mark.parametrize("before", ["Invalid key ", "x" * 490])
 @pytest.mark.parametrize("name", ["message", "reason"])
-def test_zoom_refused_contains_no_part_of_the_key_when_a_gateway_repeats_the_key(
+def test_error_of_the_zoom_api_client_contains_nothing_of_the_key_when_a_gateway_repeats_the_key(
     name: str, before: str, gateway: Endpoint, clients: Clients
 ) -> None:
     def check() -> None:

@@ -457,7 +457,7 @@ class TestWaiting:
             "ERROR"
         ]
 
-    def test_captions_are_reported_after_eight_days_when_zoom_always_throttles(
+    def test_missing_captions_are_reported_after_eight_days_when_zoom_always_throttles(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
@@ -471,7 +471,7 @@ class TestWaiting:
         assert harness.outcome == ("SENT_TO_OPENCAST", f"After eight days: {PAUSED}")
 
     @pytest.mark.parametrize("days", [7, 8])
-    def test_captions_are_requested_in_a_pause_only_at_the_end_of_the_wait(
+    def test_late_captions_are_requested_in_a_pause_of_downloads_only_at_the_end_of_the_wait(
         self, harness: Harness, late: Late, days: int
     ) -> None:
         late.ingest()

@@ -118,7 +118,7 @@ class TestANewMessageOfSomeFiles:
         (upload,) = harness.uploads()
         assert staged_ids(upload) == {small.files[0].file_id}
 
-    def test_file_of_a_new_message_is_staged_when_zoom_does_not_list_it_yet(
+    def test_file_of_a_new_message_is_staged_when_zoom_does_not_list_the_file_yet(
         self, harness: Harness, small: Recording, first: dict[str, Any]
     ) -> None:
         harness.zoom.add(dataclasses.replace(small, files=small.files[1:]))

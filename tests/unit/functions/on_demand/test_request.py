@@ -105,7 +105,8 @@ def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_a_uuid(
 def test_on_demand_request_gets_404_when_it_has_a_meeting_number(
     number: Any, harness: Harness
 ) -> None:
-    # For a meeting number, Zoom would answer with the meeting's latest recording.
+    # For a meeting number, Zoom would answer with the meeting's latest recording (see
+    # `is_meeting_number`).
     said = (404, "This is a meeting number. Choose one of its recordings.")
     assert harness.ask({"uuid": number}) == said
     assert not harness.zoom.requests

@@ -201,7 +201,7 @@ class TestTheHandler:
         )["Attributes"]
         assert sum(int(attributes[name]) for name in names) == left
 
-    def test_call_of_an_operator_reports_a_failure_when_the_message_is_given_up(
+    def test_uploader_called_by_an_operator_reports_a_failure_when_the_message_is_given_up(
         self, harness: Harness
     ) -> None:
         harness.aws.sqs.send_message(

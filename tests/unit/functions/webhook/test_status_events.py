@@ -1,4 +1,4 @@
-"""Webhook events about the state of a recording, or about the end of a meeting."""
+"""Recording events, and webhook events about the end of a meeting."""
 
 from __future__ import annotations
 
