@@ -395,7 +395,7 @@ def show(found: Overview) -> None:
         terminal.say(f"Reconcile: {found.reconcile}")
     if found.strangers.refused:
         terminal.say(
-            f"Webhook: {found.strangers.refused} requests in seven days weren't signed rightly, "
+            f"Webhook: {found.strangers.refused} requests in seven days weren't signed correctly, "
             f"{found.strangers.wrongly_signed} of them with another secret (forged, unless the "
             "alarm webhook-signature was in ALARM state)"
         )
