@@ -15,7 +15,7 @@ STAGE = "live"
 """API Gateway's stage, whose name is in the API's own URLs."""
 
 PRODUCTION = "prod"
-"""The part of a stack's name that marks a production stack."""
+"""The text in a stack's name that marks a production stack."""
 
 API_KEY = "ZoomIngesterApiKey"
 
