@@ -70,9 +70,7 @@ class SlowApi(Api):
         return fresh
 
 
-def test_fresh_download_access_is_fetched_once_when_zoom_refuses_many_threads_at_the_same_time() -> (
-    None
-):
+def test_fresh_download_access_is_fetched_once_when_zoom_refuses_many_threads_at_once() -> None:
     api, count = SlowApi(), 8
     access, together = AccessInUse(OLD, api), threading.Barrier(count)
 
