@@ -62,7 +62,10 @@ class Metrics:
         return _metric("AWS/DynamoDB", name, SUM, TableName=table, **of)
 
     def stored_bytes(self) -> cloudwatch.Metric:
-        """Return the metric of the staging bucket's size, which S3 emits once a day."""
+        """Return the metric of the staging bucket's size, which S3 emits once a day.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+        """
         return _metric(
             "AWS/S3",
             "BucketSizeBytes",

@@ -15,7 +15,7 @@ STAGE = "live"
 """API Gateway's stage, whose name is in the API's own URLs."""
 
 PRODUCTION = "prod"
-"""The part of a stack's name that marks a production stack."""
+"""The text in a stack's name that marks a production stack."""
 
 API_KEY = "ZoomIngesterApiKey"
 
@@ -141,7 +141,7 @@ class Names:
         return f"{self.stack}/loans/{function.name}.json"
 
     def release_key(self, release: str) -> str:
-        """Return the key in `LAMBDA_CODE_BUCKET` of the note that lists a release's versions."""
+        """Return the key in `LAMBDA_CODE_BUCKET` of a release's index, which lists the versions."""
         return f"{self.releases_path}{quote(release, safe='')}.json"
 
     @property

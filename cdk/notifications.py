@@ -27,7 +27,9 @@ CRASHES = (
     "Status: timeout",
     "Status: error",
 )
-"""Texts that Lambda or Python writes to a function's log when the function crashes."""
+"""Texts that Lambda or Python writes to a function's log when the function crashes:
+https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html
+"""
 
 QUIET_SECONDS = 600
 """Seconds after a mail in which repeats of the mailed fault are counted and not mailed."""

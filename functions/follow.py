@@ -214,7 +214,10 @@ def _report_change(
     ingest: IngestRecord,
     deps: Dependencies,
 ) -> None:
-    """Write what became of an ingest into its row, and log an error if a person has to act."""
+    """Write an ingest's new outcome into the row, and log a failure or a deletion.
+
+    If the follow-up ends without an outcome, write the reason into the row, and log an error.
+    """
     page = deps.opencast.page_of(ingest.workflow)
     if rules.is_given_up(after):
         reason = rules.reason_of_giving_up(news)

@@ -19,7 +19,7 @@ LAST_LINES = 12
 
 
 class ProcessFailed(Exception):
-    """Error for a process of the local stack that didn't start, failed, or took too long."""
+    """Error for a local stack's process that didn't start, ended early, failed or took too long."""
 
 
 @dataclass(frozen=True)

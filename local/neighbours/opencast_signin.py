@@ -20,7 +20,10 @@ NONCE_SECONDS = 300
 
 
 class UnauthorizedError(Exception):
-    """Error for wrong credentials. `challenge` is the value of `WWW-Authenticate`."""
+    """Error for wrong credentials or an expired nonce.
+
+    `challenge` is the value of `WWW-Authenticate`.
+    """
 
     def __init__(self, challenge: str) -> None:
         super().__init__("the credentials are wrong: sign in again")

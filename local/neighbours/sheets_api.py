@@ -35,7 +35,7 @@ _WORDS = {
 
 
 class ApiProblem(Exception):
-    """Google's refusal, with its `answer`."""
+    """Google's refusal of a request. `answer` is the answer to the request."""
 
     def __init__(self, code: int, message: str = "") -> None:
         super().__init__(message)

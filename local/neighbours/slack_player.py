@@ -200,7 +200,7 @@ class Player:
         """Sign and POST a form, and return the outcome and the answer's content type.
 
         Raises:
-            ValueError: The app's URL doesn't begin with https.
+            ValueError: The app's address doesn't begin with https.
         """
         body = urlencode(form).encode()
         headers = self._headers(body, forge)

@@ -288,7 +288,7 @@ def day_text(stack: Stack, number: int) -> str:
     return f"{local:%a, %b} {local.day}"
 
 
-def test_the_slack_command_refuses_a_stranger_later_when_slack_is_slow(
+def test_the_slack_command_refuses_a_stranger_in_a_second_message_when_slack_is_slow(
     stack: Stack, meeting: int
 ) -> None:
     put_row(stack, meeting)

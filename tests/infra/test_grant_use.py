@@ -45,7 +45,7 @@ def test_every_grant_has_an_end_to_end_scenario_or_a_reason(everything: list[Gra
     assert [g for g in everything if is_tried(g) and not keys(g) & set(NEEDED_BY)] == []
 
 
-def test_every_entry_of_the_tables_in_the_end_to_end_tests_belongs_to_a_grant(
+def test_tables_of_the_end_to_end_tests_name_only_existing_grants_and_scenarios(
     everything: list[Grant],
 ) -> None:
     tried = {key for grant in everything if is_tried(grant) for key in keys(grant)}

@@ -29,6 +29,7 @@ def test_log_notifications_gets_the_logs_of_all_other_functions(template: Templa
     ]
     others = [function for function in FUNCTIONS if function != LOG_NOTIFICATIONS]
     # A log group may have two filters. A site may need the second filter to ship logs.
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
     assert sorted(groups) == sorted(f"/aws/lambda/{STACK}-{other.name}" for other in others)
     for each in filters:
         alias = template.resources[each["DestinationArn"]["Ref"]]

@@ -166,7 +166,7 @@ def test_settings_error_names_all_numbers_that_are_wrong() -> None:
     assert {problem.split()[0] for problem in problems(**wrong)} == set(wrong)
 
 
-def test_staging_days_are_refused_when_an_upload_may_wait_longer_for_opencast() -> None:
+def test_staging_days_are_refused_when_an_upload_may_wait_longer_in_an_outage_of_opencast() -> None:
     [problem] = problems(OC_OUTAGE_HOURS="69", OC_INGEST_PATIENCE_HOURS="1", STAGING_DAYS="3")
     assert problem.startswith("STAGING_DAYS is 3, but an upload may wait 73 hours: ")
     assert "Set STAGING_DAYS to at least 4, " in problem

@@ -15,7 +15,7 @@ from botocore.exceptions import (
 from ingester.errors import AwsFailed
 
 
-def test_aws_failed_names_the_operation_and_the_code() -> None:
+def test_sentence_about_a_failed_aws_call_names_the_operation_and_the_code() -> None:
     message = "User: arn:aws:sts::1:x is not authorized to do it"
     refused = ClientError({"Error": {"Code": "AccessDenied", "Message": message}}, "ListParts")
     error = AwsFailed.of(refused)
@@ -32,14 +32,14 @@ def test_aws_failed_names_the_operation_and_the_code() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_aws_failed_names_the_type_of_the_error_when_there_is_no_answer(
+def test_sentence_about_a_failed_aws_call_names_the_type_of_the_error_when_aws_gave_no_answer(
     error: BotoCoreError,
 ) -> None:
     assert str(AwsFailed.of(error)) == f"AWS failed: a call answered {type(error).__name__}."
 
 
 @pytest.mark.parametrize("response", [{}, {"Error": {}}])
-def test_aws_failed_names_the_type_of_the_error_when_the_answer_has_no_code(
+def test_sentence_about_a_failed_aws_call_names_the_type_of_the_error_when_the_answer_has_no_code(
     response: dict[str, dict[str, str]],
 ) -> None:
     error = ClientError(response, "PutItem")  # type: ignore[arg-type]  # as a proxy can answer

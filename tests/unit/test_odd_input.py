@@ -46,7 +46,7 @@ from tests.waits import Stopwatch
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1969-12-31"])
-def test_time_of_a_recording_is_refused_when_its_year_or_form_is_invalid(text: str) -> None:
+def test_recording_time_is_refused_when_its_year_or_form_is_invalid(text: str) -> None:
     with pytest.raises(ValueError, match=r"no year|does not match"):
         timestamps.parse_recorded(text)
 

@@ -170,7 +170,7 @@ class CaptionStaging:
 
     @property
     def _segments(self) -> dict[str, int]:
-        """Numbers of the segments, from 0, by their starts."""
+        """Numbers of the segments, from 0, by start."""
         return {stretch.start: number for number, stretch in enumerate(self.timeline)}
 
     def _contents(self, files: Sequence[RecordingFile]) -> dict[str, list[Cue] | UnusableCaptions]:

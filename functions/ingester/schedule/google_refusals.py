@@ -86,7 +86,10 @@ def _no_such_tab(message: str, tabs: Sequence[str]) -> str:
 
 
 def quoted_tab(name: str) -> str:
-    """Return a tab's A1 notation. Without quotes, a name may mean a cell or a named range."""
+    """Return a tab's A1 notation. Without quotes, a name may mean a cell or a named range.
+
+    https://developers.google.com/workspace/sheets/api/guides/concepts
+    """
     return "'" + name.replace("'", "''") + "'"
 
 

@@ -50,7 +50,7 @@ def described_change(before: ScheduledMeeting, after: ScheduledMeeting) -> str:
 
 
 def source_name(source: str) -> str:
-    """Return the name of a source for people."""
+    """Return the name of a source for people. The source "" is the first system's sheet."""
     return source or "the first system's sheet"
 
 

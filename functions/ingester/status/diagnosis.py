@@ -212,7 +212,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the ingest stopped on its way without a failure."""
+        """Whether the ingest stopped without a failure, and no other ingest counts instead."""
         return self.situation in STOPPED
 
     @property

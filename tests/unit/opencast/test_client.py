@@ -175,7 +175,7 @@ class TestSeries:
             ),
         )
     )
-    def test_series_raises_opencast_unreachable_when_the_catalog_is_invalid(
+    def test_look_up_of_a_series_raises_opencast_unreachable_when_the_catalog_is_invalid(
         self, opencast: Opencast, web: Web, catalog: object
     ) -> None:
         web.pages = {SERIES: as_json(catalog)}
@@ -252,7 +252,7 @@ class TestIngest:
         with pytest.raises(IngestNotSent, match=r"127\.0\.0\.1:9 took no connection"):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
-    def test_ingest_refused_quotes_the_answer_of_opencast_in_one_short_line(
+    def test_error_of_a_refused_ingest_quotes_the_answer_of_opencast_in_one_short_line(
         self, opencast: Opencast, web: Web
     ) -> None:
         answer = text_answer(400, "text/plain", b"Could not parse\n\tflavor " + b"x" * 500)
@@ -263,7 +263,7 @@ class TestIngest:
         assert len(str(raised.value)) < 300
 
     @pytest.mark.parametrize("before", ["wrong: ", "x" * 190])
-    def test_ingest_refused_contains_no_part_of_a_secret_when_the_answer_repeats_the_secret(
+    def test_error_of_a_refused_ingest_contains_no_part_of_a_secret_that_the_answer_repeats(
         self, before: str, opencast: Opencast, web: Web
     ) -> None:
         def check() -> None:

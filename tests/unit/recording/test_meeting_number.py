@@ -49,7 +49,7 @@ def test_meeting_number_is_empty_when_a_text_contains_none(text: str) -> None:
 
 
 @given(st.from_regex(r"[0-9]{9,11}", fullmatch=True))
-def test_typed_meeting_number_of_9_to_11_digits_is_read_without_spaces_and_dashes(
+def test_spaces_and_dashes_are_left_out_of_a_typed_meeting_number_of_9_to_11_digits(
     number: str,
 ) -> None:
     assert meeting_number_in(f" {number[:3]} {number[3:6]}-{number[6:]}") == number

@@ -222,7 +222,9 @@ class TestErrors:
         assert isinstance(site.process(), Retry)
         assert isinstance(site.process(receive_count=LIMIT), GiveUp)
 
-    def test_reason_of_an_aws_error_on_the_dlq_is_the_text_of_aws_failed(self, site: Site) -> None:
+    def test_reason_on_the_dlq_is_the_sentence_about_the_failed_aws_call_when_aws_throttles(
+        self, site: Site
+    ) -> None:
         site.fail_with(THROTTLED)
         site.process(receive_count=LIMIT)
         assert site.dead()[0]["reason"] == str(AwsFailed.of(THROTTLED))
@@ -338,7 +340,7 @@ class TestNextMessage:
         assert site.sent() == []
 
     @pytest.mark.usefixtures("waiting")
-    def test_processing_the_next_message_sends_a_changed_message_when_it_has_to_be_retried(
+    def test_processing_the_next_message_sends_a_changed_copy_when_the_message_has_to_be_retried(
         self, site: Site
     ) -> None:
         site.fail_with(ZoomUnreachable("Not now."))

@@ -76,7 +76,7 @@ def test_group_of_a_cause_has_every_ingest_when_the_rows_have_no_recording_uuid(
     ) == [["a", "b"]]
 
 
-def test_recording_is_listed_once_in_a_group_when_its_failed_ingests_need_no_person() -> None:
+def test_recording_with_failed_ingests_that_need_no_attention_is_listed_once_in_a_group() -> None:
     first = failed("a", "x", ingest_request_time=ago(5))
     second = again("a", "x", ingest_request_time=ago(4))
     third = row(State.PUBLISHED, zip_id="a3", recording_id=uuid_of("a"), ingest_request_time=ago(3))

@@ -179,7 +179,7 @@ class TestOthers:
         ],
         ids=lambda other: other.zip_id,
     )
-    def test_failed_ingest_is_superseded_when_another_shows_the_recording_in_opencast_later(
+    def test_failed_ingest_is_superseded_when_a_later_ingest_shows_the_recording_in_opencast(
         self, other: StatusRow
     ) -> None:
         diagnosis = diagnosis_of(FAILURE, other)
@@ -333,7 +333,7 @@ def test_other_ingest_of_a_diagnosis_has_the_same_recording_and_needs_no_attenti
         assert not diagnosis_of(other).needs_attention
 
 
-def test_diagnosis_with_another_ingest_has_the_situation_of_its_example() -> None:
+def test_diagnosis_has_the_situation_of_the_example_when_another_ingest_counts_instead() -> None:
     for situation, known, other in EXAMPLES_WITH_OTHERS:
         assert diagnosis_of(known, other).situation is situation
 

@@ -127,7 +127,7 @@ class TestSize:
             planned(source, bucket, expected_size=1000)
 
     @pytest.mark.parametrize("expected_size", [None, 0])
-    def test_empty_file_is_raised_when_no_size_or_0_is_expected(
+    def test_empty_file_error_is_raised_when_no_size_or_0_is_expected(
         self, bucket: Bucket, expected_size: int | None
     ) -> None:
         source = MemoryFile(SMALL, script=[EmptyFile("Zoom sent a.mp4 with no bytes in it.")])

@@ -124,7 +124,9 @@ class TestComplete:
         assert is_in_s3(copying, content)
         assert copying.begun() == [list(range(1, -(-size // LENGTH) + 1))]
 
-    def test_empty_file_is_raised_when_a_stream_has_no_bytes(self, streaming: Streaming) -> None:
+    def test_empty_file_error_is_raised_when_a_stream_has_no_bytes(
+        self, streaming: Streaming
+    ) -> None:
         with pytest.raises(EmptyFile, match=r"talk\.mp4 with no bytes"):
             streaming.copy(body_of(Generated("talk", 0), is_sized=False))
 

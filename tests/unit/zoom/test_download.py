@@ -105,7 +105,7 @@ class TestToken:
         assert web.tokens() == [("/a", BEARER), ("/b", ""), ("/b", "")]
 
     @pytest.mark.parametrize("status", [401, 403])
-    def test_download_is_requested_without_token_when_it_is_refused_after_a_redirect(
+    def test_download_is_requested_without_token_when_the_token_is_refused_after_a_redirect(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": [Answer(status), page()]}
@@ -231,14 +231,14 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "kind", ["text/html", "Text/HTML; charset=UTF-8", "application/xhtml+xml"]
     )
-    def test_not_a_file_is_raised_when_zoom_answers_with_a_page(
+    def test_not_a_file_error_is_raised_when_zoom_answers_with_a_page(
         self, opener: Opener, web: Web, kind: str
     ) -> None:
         web.pages = {"/a": page(b"<html>", kind=kind)}
         with pytest.raises(NotAFile):
             opener.fetch()
 
-    def test_not_a_file_is_raised_when_zoom_answers_with_a_range_of_a_page(
+    def test_not_a_file_error_is_raised_when_zoom_answers_with_a_range_of_a_page(
         self, opener: Opener, web: Web
     ) -> None:
         headers = (("Content-Type", "text/html"), ("Content-Range", "bytes 0-5/6"))
@@ -282,7 +282,7 @@ class TestRefusals:
         assert isinstance(raised.value, ZoomBusy) == is_busy
 
     @pytest.mark.parametrize("status", [429, 503])
-    def test_zoom_throttles_is_not_raised_when_a_host_outside_of_zoom_answers_429_or_503(
+    def test_429_or_503_of_a_host_outside_of_zoom_raises_zoom_busy_and_not_zoom_throttles(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": Answer(status)}

@@ -83,14 +83,14 @@ class TestAnswers:
         assert body.version.size is None
         assert read(body, 1000) == zoom.content("chat").read(0, 2000)
 
-    def test_empty_file_is_raised_when_the_downloaded_file_has_no_bytes(
+    def test_empty_file_error_is_raised_when_the_downloaded_file_has_no_bytes(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a.txt": ranged(b"")}
         with pytest.raises(EmptyFile, match=r"a\.txt with no bytes"):
             opener.fetch(f"{web.url}/a.txt")
 
-    def test_empty_file_is_raised_when_a_host_without_ranges_sends_no_bytes(
+    def test_empty_file_error_is_raised_when_a_host_without_ranges_sends_no_bytes(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": page(b"")}
@@ -220,7 +220,7 @@ class TestAddress:
         assert read(file.open(3, 9)) == b"3456789"
         assert paths(web) == ["/a", "/b", "/b", "/a", "/c"]
 
-    def test_not_a_file_is_raised_when_the_new_url_answers_with_a_page(
+    def test_not_a_file_error_is_raised_when_the_new_url_answers_with_a_page(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": [ranged(), PAGE]}
@@ -305,7 +305,7 @@ class TestFreshAccess:
         assert opener.fetch()[1] == DIGITS
         assert web.tokens() == [("/a", BEARER), ("/a", FRESH)]
 
-    def test_not_a_file_is_raised_when_zoom_answers_the_fresh_token_with_a_page(
+    def test_not_a_file_error_is_raised_when_zoom_answers_the_fresh_token_with_a_page(
         self, opener: Opener, web: Web
     ) -> None:
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))
@@ -317,7 +317,7 @@ class TestFreshAccess:
     @pytest.mark.parametrize(
         ("answer", "raises"), [(PAGE, NotAFile), (Answer(401), FileGone)], ids=["page", "401"]
     )
-    def test_download_raises_the_error_of_the_answer_or_file_gone_when_the_recording_is_deleted(
+    def test_download_of_a_deleted_recording_raises_not_a_file_for_a_page_and_file_gone_for_a_401(
         self, opener: Opener, web: Web, answer: Answer, raises: type[Exception]
     ) -> None:
         # After a page, a copy skips only this file, even if no fresh token is available.

@@ -31,13 +31,13 @@ class Api:
         return Access(f"fresh {self.calls}", {"f-1": "https://zoom.us/new"}, is_fresh=True)
 
 
-def test_access_from_the_message_is_used_first() -> None:
+def test_download_access_from_the_message_is_used_first() -> None:
     api = Api()
     assert AccessInUse(OLD, api).now is OLD
     assert api.calls == 0
 
 
-def test_access_is_replaced_by_a_fresh_access_when_zoom_refuses_the_old_access() -> None:
+def test_download_access_is_replaced_by_a_fresh_access_when_zoom_refuses_the_old_access() -> None:
     access = AccessInUse(OLD, Api())
     fresh = access.replacement_for(OLD)
     assert fresh == Access("fresh 1", {"f-1": "https://zoom.us/new"}, is_fresh=True)
@@ -70,7 +70,7 @@ class SlowApi(Api):
         return fresh
 
 
-def test_fresh_access_is_fetched_once_when_zoom_refuses_many_threads_at_the_same_time() -> None:
+def test_fresh_download_access_is_fetched_once_when_zoom_refuses_many_threads_at_once() -> None:
     api, count = SlowApi(), 8
     access, together = AccessInUse(OLD, api), threading.Barrier(count)
 
@@ -84,7 +84,7 @@ def test_fresh_access_is_fetched_once_when_zoom_refuses_many_threads_at_the_same
     assert api.calls == 1
 
 
-def test_fresh_access_is_fetched_by_the_next_call_when_the_zoom_api_failed() -> None:
+def test_fresh_download_access_is_fetched_by_the_next_call_when_the_zoom_api_failed() -> None:
     api = Api(failures=[ZoomUnreachable("Zoom's API answered 500.")])
     access = AccessInUse(OLD, api)
     with pytest.raises(ZoomUnreachable):

@@ -259,7 +259,7 @@ class TestMissing:
         with pytest.raises(FileGone, match="no video of this recording"):
             recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
 
-    def test_empty_file_is_raised_when_a_video_has_no_bytes(
+    def test_empty_file_error_is_raised_when_a_video_has_no_bytes(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)), "/2": ranged(b"")}

@@ -46,7 +46,7 @@ def test_row_gets_state_published_when_the_workflow_has_published_its_event(
     assert (harness.following().fate, harness.following().due) == (Fate.PUBLISHED, "")
 
 
-def test_minutes_until_the_workflow_ended_are_counted_once(
+def test_minutes_from_request_to_end_of_the_workflow_are_counted_once(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()

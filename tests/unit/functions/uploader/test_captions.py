@@ -229,7 +229,9 @@ class TestAddingLater:
             "ERROR"
         ]
 
-    def test_row_says_that_no_workflow_publishes_the_late_captions(self, harness: Harness) -> None:
+    def test_row_says_that_late_captions_are_not_published_when_captions_workflow_is_not_set(
+        self, harness: Harness
+    ) -> None:
         ingest(harness)
         assert harness.take(late(harness))
         assert harness.outcome == (
@@ -471,7 +473,7 @@ class TestGivingUp:
 
 
 class Died(BaseException):
-    """The end of an invocation's process."""
+    """The exception that stands for the end of an invocation's process."""
 
 
 def die() -> None:
