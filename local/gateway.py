@@ -171,8 +171,8 @@ class Gateway:
 
         Raises:
             Refused: The request may not be presigned, or the signature is missing, malformed, too
-                old or too new, leaves out a header, or is by a key that is unknown or may not use
-                this endpoint.
+                old or too new, leaves out a header, or is by a key that is unknown, has another
+                session token, or may not use this endpoint.
         """
         headers = request.headers
         is_presigned = "authorization" not in headers
@@ -218,7 +218,7 @@ class Gateway:
 
         Raises:
             Refused: The key is unknown, isn't the key that ministack would use, or may not use this
-                endpoint.
+                endpoint; or the session token isn't the key's.
         """
         is_internal = request.path.startswith(INTERNAL) and not request.is_public
         if is_internal and key != self._root:

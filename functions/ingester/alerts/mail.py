@@ -53,7 +53,7 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Log stream that the log records come from, and the stack of the log stream.
 
-    `page` is the address of the stack's web page that shows recordings, "" if unknown.
+    `page` is the address of the stack's status page, "" if unknown.
     """
 
     stack: str
@@ -257,7 +257,7 @@ def log_link(source: Source) -> str:
 
 
 def page_link(page: str, uuid: str, meeting_id: int = 0) -> str:
-    """Return the address of a recording on the stack's web page, whose address is `page`.
+    """Return the address of a recording on the stack's status page, whose address is `page`.
 
     `meeting_id` is 0 if the meeting's number isn't known.
     """

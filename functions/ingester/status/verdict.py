@@ -109,7 +109,9 @@ def verdicts_of(
     diagnoses: Mapping[str, Diagnosis],
     write_time: Callable[[datetime], str] = timestamps.write,
 ) -> dict[str, Verdict]:
-    """Return the verdict of each recording, by its uuid. Rows without a uuid are left out.
+    """Return the verdict on each recording, by the recording's uuid.
+
+    Rows without a uuid are left out.
 
     `diagnoses` and `write_time` are those of `verdict_of`.
     """

@@ -73,7 +73,8 @@ def complete(
         FileGone: Zoom doesn't know the recording any more.
         Forgotten: The recording is forgotten: an operator has removed the recording's traces.
         ZoomUnreachable, ZoomRefused: See `ZoomApi.recordings`.
-        LedgerUnreadable, LedgerBusy: The ledger's record can't be read or changed.
+        LedgerUnreadable, LedgerBusy, BotoCoreError, ClientError: The ledger's record can't be read
+            or changed.
     """
     record = known.get(message.uuid)
     if record.forgotten:
