@@ -116,7 +116,7 @@ def test_verdict_says_where_a_recording_is_and_what_became_of_other_requests(
     assert {verdict(*some).text for some in permutations(rows)} == {text}
 
 
-def test_verdict_names_the_first_time_when_an_ingest_was_sent_to_opencast_twice() -> None:
+def test_verdict_names_the_earlier_time_when_an_ingest_was_sent_to_opencast_twice() -> None:
     steps = (Step(state="SENT_TO_OPENCAST", at=ago(6)), Step(state="SENT_TO_OPENCAST", at=ago(4)))
     assert verdict(row(State.SENT_TO_OPENCAST, steps=steps)).text == "In Opencast since 12:30."
     broken = (Step(state="SENT_TO_OPENCAST", at="x"),)
