@@ -152,7 +152,8 @@ def respond(
 
     `rebuild_or_none` returns dependencies with the current secrets. `built_recently` returns
     dependencies that were built a few seconds ago at most. Both functions return None if the
-    secrets can't be read now. `rebuild_or_none` also returns None after too many calls.
+    secrets can't be read now. `rebuild_or_none` also returns None after too many calls. If a
+    function isn't given, `deps` stay in use.
     """
 
     def report(status: int, error: Exception | str) -> None:
@@ -519,7 +520,10 @@ def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Ans
 
 
 def _is_first(request: IngestEvent, written: WriteResult | None) -> bool:
-    """Return whether Zoom says for the first time that a recording is complete."""
+    """Return whether Zoom says for the first time that a recording is complete.
+
+    `written` is the result of the write to the row; None if the row wasn't written.
+    """
     if request.on_demand or written is None:
         return False
     before = written.before
