@@ -502,7 +502,7 @@ def _failure(reason: str, subject: Subject | None) -> StatusChange:
 def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Answer:
     """Put messages about a recording's captions and chapters on the download queue.
 
-    The settings say whether captions, chapters or both are ingested. A repeated message does no
+    Captions or chapters that the settings don't ask for get no message. A repeated message does no
     harm.
     """
     settings, now = deps.settings, deps.clock()

@@ -250,9 +250,9 @@ class _Body:
         return bytes(content)
 
     async def discard(self) -> None:
-        """Read the rest of the body, which some clients send before they read the answer.
+        """Read the rest of the body, at most about 64 MiB.
 
-        At most about 64 MiB are read.
+        Some clients send the body before they read the answer.
         """
         size = 0
         while not self._has_ended and size < LARGEST_SIGNED_BODY:

@@ -277,7 +277,8 @@ class Bucket:
     def complete(self, upload: Upload) -> int:
         """Complete an upload, and return the object's size in bytes.
 
-        S3 checks the checksum of each part and the size.
+        S3 checks the checksum of each part and the size:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 
         Raises:
             UploadGone: The upload doesn't exist any more.

@@ -133,8 +133,8 @@ def _answer_with_others(
     the list is only logged, because the message is complete without the list.
 
     Returns:
-        Zoom's answer; None if the list has no more files or lacks one of the message's, the message
-        is on demand or isn't new, or the list can't be read.
+        Zoom's answer; None if the list has no more files or lacks a file of the message, if the
+        message is on demand or isn't new, or if the list can't be read.
     """
     if message.on_demand_ingest or not is_new(message, now):
         return None
