@@ -360,7 +360,9 @@ def _append_event(event: RecordingEvent, recording_id: str, deps: Dependencies) 
 
 
 def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
-    """Call `act` for each recording of a webhook event, even after a failure.
+    """Call `act` for each recording of a webhook event, and answer 204.
+
+    After a failed call, the calls for the other recordings follow all the same.
 
     Raises:
         NotReady: At least one call has failed. Zoom repeats the webhook event, which does no harm
@@ -500,7 +502,7 @@ def _failure(reason: str, subject: Subject | None) -> StatusChange:
 
 
 def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Answer:
-    """Put messages about a recording's captions and chapters on the download queue.
+    """Put messages about a recording's captions and chapters on the download queue; answer 204.
 
     Captions or chapters that the settings don't ask for get no message. A repeated message does no
     harm.
