@@ -67,7 +67,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """The head of a request. `values` has the values of headers by lower-case name."""
+    """The head of a request. `values` has the values of headers by lower-case name.
+
+    `raw_path` is the path as the client sent it, percent-encoded; `path` is decoded.
+    """
 
     method: str
     path: str
@@ -94,8 +97,8 @@ class Request:
 class Claim:
     """A request's signature whose value isn't compared yet.
 
-    `body_hash` is the header `x-amz-content-sha256`, or "" if the header is missing or the request
-    is presigned.
+    `secret` is the secret of the key that the request names. `body_hash` is the header
+    `x-amz-content-sha256`, or "" if the header is missing or the request is presigned.
     """
 
     signature: sigv4.HeaderSignature
