@@ -177,7 +177,7 @@ def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, An
 def handle_request(
     request: Request, deps: Dependencies, rebuild_or_none: Rebuild, built_recently: Rebuild
 ) -> Answer:
-    """Authenticate a request, parse its webhook event, and do what the webhook event asks for.
+    """Authenticate a request, do what its webhook event asks for, and return the answer.
 
     See `respond` for `rebuild_or_none` and `built_recently`.
 

@@ -186,7 +186,7 @@ def _others(
 def _results(
     rows: Iterable[StatusRow], diagnoses: Mapping[str, Diagnosis]
 ) -> Counter[tuple[str, str]]:
-    """Count the rows by the words for their results."""
+    """Count the rows by the words for their results. A row without such words isn't counted."""
     counts: Counter[tuple[str, str]] = Counter()
     for row in rows:
         situation = diagnoses[row.zip_id].situation
