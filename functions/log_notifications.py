@@ -121,6 +121,7 @@ def mail_faults(event: Mapping[str, Any], deps: Dependencies) -> None:
         batch = batch_of(event)
     except MessageError as error:
         # Don't raise: Lambda would retry the same event, which would fail again.
+        # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
         logger.error("%s", error, extra={"outlook": "Its records aren't mailed: see the logs."})
         return
     if batch is None:
@@ -220,7 +221,8 @@ def _function_claim(
 def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> None:
     """Send one mail in place of the mails that the table couldn't count, to limit the mails.
 
-    After an error, Lambda retries the event.
+    After an error, Lambda retries the event:
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 
     Raises:
         AwsFailed: The rate limit of mails allows none before `until`.

@@ -210,8 +210,8 @@ def _authenticate(
     """Verify a request's signature.
 
     A signature may be unknown because a secret was rotated after the secret was read. Zoom might
-    not repeat a webhook event that got a 401. So an unknown signature gets a 401 only after the
-    current secrets were read.
+    not repeat a webhook event that got a 401 (docs/zoom.md). So an unknown signature gets a 401
+    only after the current secrets were read.
 
     Zoom signs its requests even where unsigned requests are allowed, with a secret that this system
     doesn't know. Such a request counts as unsigned. The request is accepted only if secrets that

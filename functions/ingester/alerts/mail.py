@@ -29,7 +29,8 @@ from ingester.status.row import StatusRow
 from ingester.status.words import reason_with_code, series_words, state_with_code
 
 SUBJECT_LIMIT = 99
-"""Maximum number of characters in a subject. SNS requires fewer than 100."""
+"""Maximum number of characters in a subject. SNS requires fewer than 100:
+https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
 
 BODY_LIMIT = 64 * 1024
 """Maximum number of bytes in a body. SNS accepts 256 KB, and bills each 64 KB as a message:
