@@ -253,7 +253,7 @@ class ZoomAccount:
         return {name: given for name, given in value.items() if given is not None}
 
     def linked(self, link: str) -> Listed | None:
-        """Return the file to which a link leads, or None if the file can't be downloaded."""
+        """Return the file and recording that a link leads to; None if the file isn't available."""
         with self._lock:
             uuid, file = self._links.get(link, ("", None))
             recording = self._recordings.get(uuid)
