@@ -145,7 +145,7 @@ def respond(
 ) -> Answer:
     """Answer one request.
 
-    `rebuild` returns dependencies with the current secrets; if it is None, `deps` stay in use.
+    `rebuild` returns dependencies with the current secrets. Without `rebuild`, `deps` stay in use.
     """
     return ERRORS.respond(
         event, lambda request: handle_request(request, deps, rebuild or (lambda: deps))

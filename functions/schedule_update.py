@@ -126,7 +126,7 @@ def respond(
 ) -> Answer:
     """Answer one request with a text for the spreadsheet's toast, or for its alert.
 
-    `rebuild` returns dependencies with the current secrets; if it is None, `deps` stay in use.
+    `rebuild` returns dependencies with the current secrets. Without `rebuild`, `deps` stay in use.
     """
     return ERRORS.respond(
         event, lambda request: handle_update(request, deps, rebuild or (lambda: deps))

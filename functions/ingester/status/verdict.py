@@ -127,7 +127,7 @@ def verdicts_of(
 def since_when(row: StatusRow) -> datetime:
     """Return the time at which an ingest first reached its current state.
 
-    The last write of the state may be later, for example because a message about late files wrote
+    The last write of the state may be later, for example because a message about late files writes
     the same state again. If the row's steps don't show the time, return the time of the last write
     of the state.
     """
