@@ -238,7 +238,7 @@ class Bucket:
         upload.is_marked = True
 
     def send(self, upload: Upload, part: Part, chunks: Iterable[bytes | memoryview]) -> StoredPart:
-        """Send a part in chunks, add the stored part to `upload.stored`, and return the stored part.
+        """Send a part in chunks. Add the stored part to `upload.stored`, and return that part.
 
         Args:
             upload: The upload.
