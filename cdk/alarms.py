@@ -59,9 +59,10 @@ DAY = 24 * 60
 LEFT_FOR_DAYS = 7
 """Maximum number of consecutive days with failed messages before a second alarm mails.
 
-SQS deletes failed messages after 14 days, and a CloudWatch alarm looks back at most 7 days. The
-alarm doesn't use the age of the oldest message, because SQS's metric of the age ignores messages
-that were received three times, and each command that shows a failed message receives that message.
+SQS deletes failed messages after 14 days (`MESSAGE_DAYS` in receive_limits.py), and a CloudWatch
+alarm looks back at most 7 days. The alarm doesn't use the age of the oldest message, because SQS's
+metric of the age ignores messages that were received three times, and each command that shows a
+failed message receives that message.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 """
 

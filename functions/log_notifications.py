@@ -121,6 +121,7 @@ def mail_faults(event: Mapping[str, Any], deps: Dependencies) -> None:
         batch = batch_of(event)
     except MessageError as error:
         # Don't raise: Lambda would retry the same event, which would fail again.
+        # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
         logger.error("%s", error, extra={"outlook": "Its records aren't mailed: see the logs."})
         return
     if batch is None:
@@ -220,9 +221,12 @@ def _function_claim(
 def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> None:
     """Send one mail in place of the mails that the table couldn't count, to limit the mails.
 
+    After an error, Lambda retries the event:
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+
     Raises:
-        AwsFailed: The limit of mails allows none before `until`. Lambda then retries the event.
-        BotoCoreError, ClientError: SNS failed. Lambda then retries the event.
+        AwsFailed: The rate limit of mails allows none before `until`.
+        BotoCoreError, ClientError: SNS failed.
     """
     if not mails:
         return
@@ -248,8 +252,8 @@ def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own:
 
     `own` is the number of the claim's occurrences that the caller has just counted.
 
-    If the limit of mails allows none before `until`, or if SNS fails, the mail waits in the table
-    for the scheduled run.
+    If the rate limit of mails allows none before `until`, or if SNS fails, the mail waits in the
+    table for the scheduled run.
 
     Raises:
         AwsFailed: SNS failed.

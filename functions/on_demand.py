@@ -143,7 +143,10 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 def respond(
     event: Mapping[str, Any], deps: Dependencies, rebuild: Callable[[], Dependencies] | None = None
 ) -> Answer:
-    """Answer one request. `rebuild` returns dependencies with the current secrets."""
+    """Answer one request.
+
+    `rebuild` returns dependencies with the current secrets. Without `rebuild`, `deps` stay in use.
+    """
     return ERRORS.respond(
         event, lambda request: handle_request(request, deps, rebuild or (lambda: deps))
     )

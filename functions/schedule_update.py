@@ -126,7 +126,7 @@ def respond(
 ) -> Answer:
     """Answer one request with a text for the spreadsheet's toast, or for its alert.
 
-    `rebuild` returns dependencies with the current secrets.
+    `rebuild` returns dependencies with the current secrets. Without `rebuild`, `deps` stay in use.
     """
     return ERRORS.respond(
         event, lambda request: handle_update(request, deps, rebuild or (lambda: deps))
@@ -181,7 +181,9 @@ def update(
         NotSetUp: The settings name no sheet.
         UpdateRunning: Another update is running.
         NotReady: AWS failed while the table was written: part of the update may be done.
-        BotoCoreError, ClientError: AWS failed before the table was written.
+        BotoCoreError, ClientError: AWS failed before the table was written, or the schedule's lock
+            can't be released.
+        SettingsError: `rebuild` finds a missing or malformed setting or secret.
         IngesterError: See `Sheets.tabs`, `ScheduleTable.all` and `import_sheets`.
     """
     ends = deps.monotonic() + GOOGLE_SECONDS

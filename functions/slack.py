@@ -170,7 +170,7 @@ def respond(
 ) -> Answer:
     """Answer one request within Slack's three seconds.
 
-    `rebuild` returns dependencies with the current secrets.
+    `rebuild` returns dependencies with the current secrets. Without `rebuild`, `deps` stay in use.
     """
     deadlines = _deadlines(event, deps)
     return ERRORS.respond(

@@ -152,7 +152,8 @@ def respond(
 
     `rebuild_or_none` returns dependencies with the current secrets. `built_recently` returns
     dependencies that were built a few seconds ago at most. Both functions return None if the
-    secrets can't be read now. `rebuild_or_none` also returns None after too many calls.
+    secrets can't be read now. `rebuild_or_none` also returns None after too many calls. If a
+    function isn't given, `deps` stay in use.
     """
 
     def report(status: int, error: Exception | str) -> None:
@@ -176,7 +177,7 @@ def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, An
 def handle_request(
     request: Request, deps: Dependencies, rebuild_or_none: Rebuild, built_recently: Rebuild
 ) -> Answer:
-    """Authenticate a request, parse its webhook event, and do what the webhook event asks for.
+    """Authenticate a request, do what its webhook event asks for, and return the answer.
 
     See `respond` for `rebuild_or_none` and `built_recently`.
 
@@ -209,8 +210,8 @@ def _authenticate(
     """Verify a request's signature.
 
     A signature may be unknown because a secret was rotated after the secret was read. Zoom might
-    not repeat a webhook event that got a 401. So an unknown signature gets a 401 only after the
-    current secrets were read.
+    not repeat a webhook event that got a 401 (docs/zoom.md). So an unknown signature gets a 401
+    only after the current secrets were read.
 
     Zoom signs its requests even where unsigned requests are allowed, with a secret that this system
     doesn't know. Such a request counts as unsigned. The request is accepted only if secrets that
@@ -359,7 +360,9 @@ def _append_event(event: RecordingEvent, recording_id: str, deps: Dependencies) 
 
 
 def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
-    """Call `act` for each recording of a webhook event, even after a failure.
+    """Call `act` for each recording of a webhook event, and answer 204.
+
+    After a failed call, the calls for the other recordings follow all the same.
 
     Raises:
         NotReady: At least one call has failed. Zoom repeats the webhook event, which does no harm
@@ -499,9 +502,9 @@ def _failure(reason: str, subject: Subject | None) -> StatusChange:
 
 
 def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Answer:
-    """Put messages about a recording's captions and chapters on the download queue.
+    """Put messages about a recording's captions and chapters on the download queue; answer 204.
 
-    The settings say whether captions, chapters or both are ingested. A repeated message does no
+    Captions or chapters that the settings don't ask for get no message. A repeated message does no
     harm.
     """
     settings, now = deps.settings, deps.clock()
@@ -519,7 +522,10 @@ def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Ans
 
 
 def _is_first(request: IngestEvent, written: WriteResult | None) -> bool:
-    """Return whether Zoom says for the first time that a recording is complete."""
+    """Return whether Zoom says for the first time that a recording is complete.
+
+    `written` is the result of the write to the row; None if the row wasn't written.
+    """
     if request.on_demand or written is None:
         return False
     before = written.before

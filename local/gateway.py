@@ -67,7 +67,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """The head of a request. `values` has the values of headers by lower-case name."""
+    """The head of a request. `values` has the values of headers by lower-case name.
+
+    `raw_path` is the path as the client sent it, percent-encoded; `path` is decoded.
+    """
 
     method: str
     path: str
@@ -94,8 +97,8 @@ class Request:
 class Claim:
     """A request's signature whose value isn't compared yet.
 
-    `body_hash` is the header `x-amz-content-sha256`, or "" if the header is missing or the request
-    is presigned.
+    `secret` is the secret of the key that the request names. `body_hash` is the header
+    `x-amz-content-sha256`, or "" if the header is missing or the request is presigned.
     """
 
     signature: sigv4.HeaderSignature
@@ -171,8 +174,8 @@ class Gateway:
 
         Raises:
             Refused: The request may not be presigned, or the signature is missing, malformed, too
-                old or too new, leaves out a header, or is by a key that is unknown or may not use
-                this endpoint.
+                old or too new, leaves out a header, or is by a key that is unknown, has another
+                session token, or may not use this endpoint.
         """
         headers = request.headers
         is_presigned = "authorization" not in headers
@@ -218,7 +221,7 @@ class Gateway:
 
         Raises:
             Refused: The key is unknown, isn't the key that ministack would use, or may not use this
-                endpoint.
+                endpoint; or the session token isn't the key's.
         """
         is_internal = request.path.startswith(INTERNAL) and not request.is_public
         if is_internal and key != self._root:
@@ -250,9 +253,9 @@ class _Body:
         return bytes(content)
 
     async def discard(self) -> None:
-        """Read the rest of the body, which some clients send before they read the answer.
+        """Read the rest of the body, at most about 64 MiB.
 
-        At most about 64 MiB are read.
+        Some clients send the body before they read the answer.
         """
         size = 0
         while not self._has_ended and size < LARGEST_SIGNED_BODY:

@@ -236,7 +236,10 @@ class LocalStack:
         )
 
     def _deploy(self, prepared: _Prepared, pool: ThreadPoolExecutor) -> Cloud:
-        """Start all processes, deploy the stack, and return the cloud."""
+        """Start all processes, deploy the stack, and return the cloud.
+
+        Also compare the cloud with the template.
+        """
         cdk, site, env = prepared.cdk, prepared.site, prepared.environment
         synthesized = pool.submit(self._timed, "template synthesized", cdk.synth)
         packages = pool.submit(

@@ -253,7 +253,10 @@ class ZoomAccount:
         return {name: given for name, given in value.items() if given is not None}
 
     def linked(self, link: str) -> Listed | None:
-        """Return the file to which a link leads, or None if the file can't be downloaded."""
+        """Return the file to which a link leads, with the file's recording.
+
+        Return None if the file can't be downloaded.
+        """
         with self._lock:
             uuid, file = self._links.get(link, ("", None))
             recording = self._recordings.get(uuid)

@@ -148,7 +148,8 @@ def test_the_form_sends_nothing_when_it_has_no_recording(page: Page, site: Site)
 def test_the_form_does_not_send_the_number_of_a_meeting(
     page: Page, site: Site, number: str
 ) -> None:
-    # For a meeting's number, Zoom would return the latest recording of the meeting.
+    # For a meeting's number, Zoom would return the latest recording of the meeting ("Get meeting
+    # recordings", https://developers.zoom.us/docs/api/).
     open_page(page, site, "#request")
     send(page, number)
     assert focused(page) == "f-uuid"

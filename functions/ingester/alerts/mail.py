@@ -29,7 +29,8 @@ from ingester.status.row import StatusRow
 from ingester.status.words import reason_with_code, series_words, state_with_code
 
 SUBJECT_LIMIT = 99
-"""Maximum number of characters in a subject. SNS requires fewer than 100."""
+"""Maximum number of characters in a subject. SNS requires fewer than 100:
+https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
 
 BODY_LIMIT = 64 * 1024
 """Maximum number of bytes in a body. SNS accepts 256 KB, and bills each 64 KB as a message:
@@ -53,7 +54,7 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Log stream that the log records come from, and the stack of the log stream.
 
-    `page` is the address of the stack's web page that shows recordings, "" if unknown.
+    `page` is the address of the stack's status page, "" if unknown.
     """
 
     stack: str
@@ -257,7 +258,7 @@ def log_link(source: Source) -> str:
 
 
 def page_link(page: str, uuid: str, meeting_id: int = 0) -> str:
-    """Return the address of a recording on the stack's web page, whose address is `page`.
+    """Return the address of a recording on the stack's status page, whose address is `page`.
 
     `meeting_id` is 0 if the meeting's number isn't known.
     """

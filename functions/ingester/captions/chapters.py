@@ -196,8 +196,8 @@ def _title(value: object) -> str:
 def _escaped(title: str) -> str:
     """Return a title escaped for WebVTT, without `-->` and without markup.
 
-    The player decodes entities, and may treat the result as HTML, as it treated captions before
-    20.2 (CVE-2026-77615). So similar characters replace angle brackets.
+    Opencast's player decodes entities, and may treat the result as HTML, as the player before 20.2
+    treats captions (CVE-2026-77615). So similar characters replace angle brackets.
     """
     return title.replace("&", "&amp;").translate(_NO_MARKUP)
 

@@ -109,7 +109,9 @@ def verdicts_of(
     diagnoses: Mapping[str, Diagnosis],
     write_time: Callable[[datetime], str] = timestamps.write,
 ) -> dict[str, Verdict]:
-    """Return the verdict of each recording, by its uuid. Rows without a uuid are left out.
+    """Return the verdict on each recording, by the recording's uuid.
+
+    Rows without a uuid are left out.
 
     `diagnoses` and `write_time` are those of `verdict_of`.
     """
@@ -125,8 +127,9 @@ def verdicts_of(
 def since_when(row: StatusRow) -> datetime:
     """Return the time at which an ingest first reached its current state.
 
-    The last write of the state may be later, for example because late files write the same state
-    again. If the row's steps don't show the time, return the time of the last write of the state.
+    The last write of the state may be later, for example because a message about late files writes
+    the same state again. If the row's steps don't show the time, return the time of the last write
+    of the state.
     """
     times = [step.at for step in row.steps if step.state == str(row.state)]
     try:
@@ -184,7 +187,7 @@ def _others(
 def _results(
     rows: Iterable[StatusRow], diagnoses: Mapping[str, Diagnosis]
 ) -> Counter[tuple[str, str]]:
-    """Count the rows by the words for their results."""
+    """Count the rows by the words for their results. A row without such words isn't counted."""
     counts: Counter[tuple[str, str]] = Counter()
     for row in rows:
         situation = diagnoses[row.zip_id].situation

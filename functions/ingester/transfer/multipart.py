@@ -238,7 +238,7 @@ class Bucket:
         upload.is_marked = True
 
     def send(self, upload: Upload, part: Part, chunks: Iterable[bytes | memoryview]) -> StoredPart:
-        """Send one part, chunk by chunk, and add the part to `upload.stored`.
+        """Send a part in chunks. Add the stored part to `upload.stored`, and return that part.
 
         Args:
             upload: The upload.
@@ -277,7 +277,8 @@ class Bucket:
     def complete(self, upload: Upload) -> int:
         """Complete an upload, and return the object's size in bytes.
 
-        S3 checks the checksum of each part and the size.
+        S3 checks the checksum of each part and the size:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 
         Raises:
             UploadGone: The upload doesn't exist any more.

@@ -126,10 +126,10 @@ def plan_of(copy: Copy, bucket: Bucket, *, overwrite: bool) -> Plan | AlreadyThe
 
 
 def _open(copy: Copy) -> Body:
-    """Request the first byte of the source, and compare the file's size with the expected one.
+    """Request the first byte of the source, check the file's size, and return the answer's body.
 
     Raises:
-        TransferFailed: The sizes differ.
+        TransferFailed: The source doesn't have the expected size.
         FileTooLarge: The file exceeds the copy's limit.
         IngesterError: See `ranges.Source.open`.
     """

@@ -173,7 +173,7 @@ class ZoomApi:
     def _get_with_fresh_token(
         self, path: str, query: Mapping[str, str], deadline: float
     ) -> requests.Response:
-        """Send a GET request, and once more with a new OAuth token if the old token gets a 401.
+        """Send a GET request (once more with a new OAuth token after a 401), and return the answer.
 
         `deadline` is a time on the monotonic clock, in seconds.
         """

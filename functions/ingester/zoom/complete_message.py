@@ -73,7 +73,8 @@ def complete(
         FileGone: Zoom doesn't know the recording any more.
         Forgotten: The recording is forgotten: an operator has removed the recording's traces.
         ZoomUnreachable, ZoomRefused: See `ZoomApi.recordings`.
-        LedgerUnreadable, LedgerBusy: The ledger's record can't be read or changed.
+        LedgerUnreadable, LedgerBusy, BotoCoreError, ClientError: The ledger's record can't be read
+            or changed.
     """
     record = known.get(message.uuid)
     if record.forgotten:
@@ -132,8 +133,8 @@ def _answer_with_others(
     the list is only logged, because the message is complete without the list.
 
     Returns:
-        Zoom's answer; None if the list has no more files or lacks one of the message's, the message
-        is on demand or isn't new, or the list can't be read.
+        Zoom's answer; None if the list has no more files or lacks a file of the message, if the
+        message is on demand or isn't new, or if the list can't be read.
     """
     if message.on_demand_ingest or not is_new(message, now):
         return None

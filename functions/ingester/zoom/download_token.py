@@ -26,7 +26,7 @@ class AccessInUse:
     """The access that a recording's files share: the message's, then at most one fresh access.
 
     A message's token expires after at most 24 hours (`docs/incidents.md`), and a queue keeps a
-    message for 14 days.
+    message for 14 days (`cdk/receive_limits.py`).
 
     Attributes:
         now: The current access.

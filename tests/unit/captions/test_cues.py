@@ -107,7 +107,7 @@ class TestReading:
             read_cues(content)
 
     @pytest.mark.parametrize("text", ["\U0001f600" + "<" * 740_000, "\U0001f600" + "a" * 1_990_000])
-    def test_memory_for_reading_captions_is_below_100_mb_when_a_character_takes_four_bytes(
+    def test_reading_and_writing_captions_takes_less_than_100_mb_when_a_character_takes_four_bytes(
         self, text: str
     ) -> None:
         # Because of one emoji, Python stores every character of the text in four bytes.

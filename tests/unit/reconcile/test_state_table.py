@@ -69,6 +69,7 @@ def test_change_of_the_reconcile_item_raises_ledger_busy_when_other_runs_write_i
         {"baseline": 3},
         {"baseline": FIRST.baseline, "last": "never"},
         # DynamoDB can store 38 digits, but a version has to be from 0 to 10**18.
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
         {"baseline": FIRST.baseline, "version": 10**38 - 1},
         {"baseline": FIRST.baseline, "version": -1},
     ],

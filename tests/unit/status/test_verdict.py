@@ -1,4 +1,4 @@
-"""The verdict for a recording, from its ingests."""
+"""The verdict on a recording, from the recording's ingests."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_verdict_says_where_a_recording_is_and_what_became_of_other_requests(
     assert {verdict(*some).text for some in permutations(rows)} == {text}
 
 
-def test_verdict_names_the_first_time_when_an_ingest_was_sent_to_opencast_twice() -> None:
+def test_verdict_names_the_earlier_time_when_an_ingest_was_sent_to_opencast_twice() -> None:
     steps = (Step(state="SENT_TO_OPENCAST", at=ago(6)), Step(state="SENT_TO_OPENCAST", at=ago(4)))
     assert verdict(row(State.SENT_TO_OPENCAST, steps=steps)).text == "In Opencast since 12:30."
     broken = (Step(state="SENT_TO_OPENCAST", at="x"),)
@@ -133,7 +133,7 @@ def test_verdict_names_the_time_of_the_deletion_when_the_event_was_deleted_in_op
     assert verdict(deleted).text == "Deleted in Opencast since 16:30."
 
 
-def test_verdict_on_a_failed_ingest_needs_attention_unless_another_is_in_opencast() -> None:
+def test_verdict_on_a_failed_ingest_needs_attention_unless_another_ingest_is_in_opencast() -> None:
     failed = row(State.UPLOADER_FAILED, "x", zip_id="failed")
     assert verdict(failed).needs_attention
     assert verdict(failed).ingest is failed
@@ -155,7 +155,7 @@ UNMENTIONED = {Situation.UNKNOWN, Situation.AT_ZOOM}
 
 
 @pytest.mark.parametrize(("situation", "known"), EXAMPLES)
-def test_verdict_mentions_a_later_request_unless_its_situation_is_unknown_or_at_zoom(
+def test_verdict_mentions_a_later_request_unless_the_request_is_in_situation_unknown_or_at_zoom(
     situation: Situation, known: StatusRow
 ) -> None:
     published = row(State.PUBLISHED, zip_id="first", ingest_request_time=ago(1000))

@@ -91,7 +91,7 @@ class TestOutOfTime:
         assert raised.value.stored == CHAT
         assert list(copying.stored()) == [key_of("chat")]
 
-    def test_out_of_time_has_no_total_when_a_size_is_unknown(
+    def test_out_of_time_error_has_no_total_size_when_the_size_of_a_file_is_unknown(
         self, slow: Copying, clock: Clock
     ) -> None:
         unsized = MemoryFile(Generated("slides", 10), is_sized=False, has_ranges=False)

@@ -68,7 +68,7 @@ def test_repeated_webhook_event_is_a_duplicate_when_the_status_row_is_gone(
     assert not aws.rows()
 
 
-def test_webhook_event_is_sent_to_the_downloader_when_only_the_status_row_has_its_files(
+def test_webhook_event_is_sent_to_the_downloader_when_only_the_status_row_has_the_files(
     aws: Cloud, post: Post
 ) -> None:
     put(aws, State.SENT_TO_DOWNLOADER, file_ids={"file-1"})
@@ -188,7 +188,7 @@ def test_repeated_webhook_event_is_sent_to_the_downloader_when_the_queue_failed_
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_webhook_event_that_got_503_is_sent_at_its_repeat_after_another_webhook_event(
+def test_webhook_event_that_got_503_is_sent_to_the_downloader_when_repeated_after_another_one(
     aws: Cloud, post: Post
 ) -> None:
     # Otherwise the file of the webhook event that got 503 would be lost.
