@@ -181,8 +181,7 @@ def update(
         NotSetUp: The settings name no sheet.
         UpdateRunning: Another update is running.
         NotReady: AWS failed while the table was written: part of the update may be done.
-        BotoCoreError, ClientError: AWS failed before the table was written, or the schedule's lock
-            can't be released.
+        BotoCoreError, ClientError: AWS failed before the table was written.
         SettingsError: `rebuild` finds a missing or malformed setting or secret.
         IngesterError: See `Sheets.tabs`, `ScheduleTable.all` and `import_sheets`.
     """
