@@ -51,6 +51,7 @@ ERRORS = apigateway.MethodLoggingLevel.ERROR
 """The level of the execution log, which holds the reasons for API Gateway's own errors.
 
 Data traces would log bodies and headers, so data traces stay off.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
 """
 
 ANYONE = None

@@ -27,7 +27,9 @@ def no_known_faults(stack: Stack) -> None:
     forget_faults(stack)
 
 
-def test_a_failed_download_is_mailed_with_its_topic_as_plain_text(stack: Stack) -> None:
+def test_mail_about_a_failed_download_has_the_topic_of_the_recording_as_plain_text(
+    stack: Stack,
+) -> None:
     recording = stack.lecture(topic=HOSTILE)
     stack.refuse_download(recording)
     stack.send_completed(recording)

@@ -150,7 +150,10 @@ def _parse_text(text: str) -> LogRecord | None:
 
 
 def _joined(records: Iterable[LogRecord]) -> Iterator[LogRecord]:
-    """Join each crash with the next log records that are its traceback or report it again."""
+    """Yield the log records, each crash joined with the next log records that continue the crash.
+
+    A log record that is part of a crash's traceback, or repeats a crash, continues the crash.
+    """
     crash: LogRecord | None = None
     messages: list[str] = []
     for record in records:

@@ -38,7 +38,7 @@ class _Conflicts:
         self._times: dict[tuple[_Holder, str], list[str]] = {}
 
     def add(self, own: _Holder, scheduled: ScheduledClass, reason: str) -> None:
-        """Add the time of a row's scheduled class that conflicts with another class or copies it.
+        """Add the time of a row's scheduled class that conflicts with another class or is a copy.
 
         `reason` is the text that follows the times in the row's problem.
         """

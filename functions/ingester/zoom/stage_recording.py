@@ -47,7 +47,7 @@ MAX_METADATA = 500
 
 
 class Movie(Protocol):
-    """The properties of a video that the staging needs: its duration in seconds."""
+    """A video with the one property that the staging needs: the duration in seconds."""
 
     @property
     def seconds(self) -> float: ...

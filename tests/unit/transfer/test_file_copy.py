@@ -229,7 +229,7 @@ class TestFailures:
             (EndpointConnectionError(endpoint_url="https://s3"), "EndpointConnectionError"),
         ],
     )
-    def test_error_of_a_copy_is_aws_failed_when_botocore_raises(
+    def test_error_of_a_copy_says_how_aws_failed_when_botocore_raises_an_error(
         self, error: Exception, text: str
     ) -> None:
         file = file_copy()

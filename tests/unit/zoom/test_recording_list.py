@@ -198,7 +198,7 @@ def test_list_request_is_given_up_without_waiting_when_retry_after_exceeds_the_l
     ],
 )
 @pytest.mark.parametrize("status", [400, 401])
-def test_zoom_refused_about_a_list_names_the_scope_when_the_app_lacks_it(
+def test_error_of_a_recording_list_names_the_scope_that_the_app_lacks(
     site: Site, scopes: tuple[str, ...], missing: str, status: int
 ) -> None:
     site.zoom.set(missing_scope_status=status)
@@ -214,7 +214,7 @@ def test_zoom_refused_about_a_list_names_the_scope_when_the_app_lacks_it(
     assert len(message) <= 1000
 
 
-def test_zoom_refused_quotes_the_reason_of_zoom_when_the_credentials_are_wrong(site: Site) -> None:
+def test_error_of_a_recording_list_quotes_zoom_when_the_credentials_are_wrong(site: Site) -> None:
     site.zoom.set(bad_client_status=401)
     site.secret = "another"
     with pytest.raises(ZoomRefused, match="Invalid client_id or client_secret"):
@@ -374,7 +374,9 @@ def test_recording_list_ends_when_a_page_names_itself_as_the_next_page(
     assert len(list(site.list_of(gateway.url))) == 2
 
 
-def test_zoom_refused_does_not_mention_credentials_when_zoom_answers_404(site: Site) -> None:
+def test_error_of_a_recording_list_does_not_mention_credentials_when_zoom_answers_404(
+    site: Site,
+) -> None:
     site.zoom.grant(*ACCOUNT)
     site.zoom.fail(Fault("status", where="api", status=404))
     with pytest.raises(ZoomRefused, match=r"3301: This recording does not exist\. By user"):

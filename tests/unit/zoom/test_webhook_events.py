@@ -207,7 +207,7 @@ def test_options_are_dropped_when_a_webhook_event_of_zoom_has_them() -> None:
     assert (message.force, message.override_series_id) == (UNSET, UNSET)
 
 
-def test_on_demand_request_is_parsed_as_bad_ingest_when_a_file_lacks_its_id() -> None:
+def test_error_is_returned_not_raised_when_a_file_of_an_on_demand_request_lacks_its_id() -> None:
     bad = parsed(on_demand(without(mp4(), "id")))
     assert isinstance(bad, BadIngest)
     assert (bad.uuid, bad.zip_id, bad.subject.meeting_id) == (UUID, "on-demand-1", MEETING)

@@ -85,7 +85,7 @@ def test_reconcile_by_an_operator_sets_the_baseline_when_its_run_is_the_first(
 @pytest.mark.parametrize(
     "since", ["yesterday", "31d", "0d", "5", "2026-10-15", "2026-02-30", "2026-01-01", "-1d"]
 )
-def test_reconcile_by_an_operator_answers_with_one_sentence_when_since_is_invalid(
+def test_reconcile_by_an_operator_answers_with_one_sentence_when_the_field_since_is_invalid(
     harness: Harness, since: str
 ) -> None:
     said = harness.run({"since": since})["message"]
