@@ -79,6 +79,7 @@ def inspect(
         UnusableVideo: The check takes more memory, time or reads than any recording needs, the
             boxes are unusable (`check_boxes`), or libav crashes or sends nonsense.
         RuntimeError, OSError: The child doesn't start, or sends no line.
+        Exception: `read_range` raised this error.
     """
     file = File(name, read_range, size)
     check_boxes(file)
@@ -104,7 +105,8 @@ class Inspector:
         """Wait until no other thread inspects an MP4, and call the function `inspect`.
 
         Raises:
-            TransferFailed, UnusableVideo, RuntimeError, OSError: See the function `inspect`.
+            TransferFailed, UnusableVideo, RuntimeError, OSError, Exception: See the function
+                `inspect`.
         """
         with self._lock:
             return inspect(name, read_range, size, library_path=self._library_path)

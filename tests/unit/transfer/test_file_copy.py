@@ -153,14 +153,14 @@ class TestOrder:
     @pytest.mark.parametrize(
         ("marked", "tasks"), [(False, ["copy_stream", "mark"]), (True, ["copy_stream"])]
     )
-    def test_upload_of_a_stream_is_marked_unless_it_has_a_mark(
+    def test_upload_of_a_stream_is_marked_unless_the_upload_has_a_mark(
         self, marked: bool, tasks: list[str]
     ) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(marked=marked, body=body))
         assert begin_all(file) == tasks
 
-    def test_plan_mark_and_complete_are_started_when_there_is_no_time_for_parts(self) -> None:
+    def test_tasks_plan_mark_and_complete_are_started_when_there_is_no_time_for_parts(self) -> None:
         file = file_copy()
         assert begin_all(file, parts=False) == ["plan"]
         file.finish_task(plan_for(), None)

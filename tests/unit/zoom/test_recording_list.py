@@ -129,7 +129,9 @@ def test_recording_list_has_the_recordings_of_all_pages(
     assert uuids(site.list(page_size=2)) == names
 
 
-def test_recording_list_requests_the_next_page_only_when_its_entries_are_needed(site: Site) -> None:
+def test_recording_list_requests_the_next_page_only_when_an_entry_of_the_page_is_needed(
+    site: Site,
+) -> None:
     site.zoom.grant(*ACCOUNT)
     for name in ("a==", "b==", "c=="):
         site.add(name)

@@ -74,7 +74,7 @@ def test_reconcile_by_an_operator_requests_missed_recordings_when_reconcile_days
     assert harness.run({"since": "2026-10-14"})["handed_in"] == 1
 
 
-def test_reconcile_by_an_operator_sets_the_baseline_when_its_run_is_the_first(
+def test_reconcile_by_an_operator_sets_the_baseline_when_the_run_is_the_first(
     harness: Harness,
 ) -> None:
     harness.zoom.add(named("a=="))
