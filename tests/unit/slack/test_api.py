@@ -389,7 +389,7 @@ def test_redirect_of_a_response_url_is_not_followed(web: Web, context: ssl.SSLCo
     assert [request.path for request in web.seen] == ["/respond"]
 
 
-def test_error_names_the_error_code_of_slack_and_no_other_text_of_the_answer(
+def test_error_of_a_post_names_the_error_code_of_slack_and_no_other_text_of_the_answer(
     web: Web, context: ssl.SSLContext
 ) -> None:
     web.pages["/respond"] = Answer(404, body=b"used_url")

@@ -94,7 +94,7 @@ def uuids(recordings: Iterable[ListedRecording | UnreadableEntry]) -> list[str]:
     return sorted(entry.uuid for entry in recordings if isinstance(entry, ListedRecording))
 
 
-def test_recording_list_reads_the_list_of_the_account_when_the_app_has_its_scope(
+def test_recording_list_reads_the_list_of_the_account_when_the_app_has_the_scope_for_the_list(
     site: Site,
 ) -> None:
     site.zoom.grant(*ACCOUNT)

@@ -122,7 +122,7 @@ def test_webhook_event_is_not_partial_when_no_field_is_missing() -> None:
     ],
     ids=["many", "long id", "long type", "many and partial"],
 )
-def test_names_of_files_of_a_webhook_event_fit_into_the_ledger_when_they_are_many_or_long(
+def test_names_of_files_of_a_webhook_event_fit_into_the_ledger_when_the_names_are_many_or_long(
     files: list[Json],
 ) -> None:
     webhook_event = ingest(completed(*files))
@@ -146,7 +146,7 @@ def test_names_of_files_of_a_webhook_event_fit_into_the_ledger_when_they_are_man
     ],
     ids=str,
 )
-def test_video_of_a_webhook_event_is_unknown_when_only_unreadable_files_could_be_videos(
+def test_webhook_event_says_whether_there_is_a_video_unless_an_unreadable_file_may_be_a_video(
     files: Any, has_video: bool | None
 ) -> None:
     webhook_event = ingest(completed(recording_files=files, host_id=None))
