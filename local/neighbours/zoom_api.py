@@ -184,7 +184,7 @@ def _content(account: ZoomAccount, request: Request, listed: Listed) -> Answer:
 def _byte_range(header: str, size: int) -> tuple[int, int] | None:
     """Return the numbers of the first and last byte of a valid Range header (RFC 9110), or None.
 
-    If the range is outside the file, both numbers are `size` or more.
+    If the range is outside the file, the first number is `size` or more.
     """
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", header.replace(" ", ""))
     if match is None or match[0] == "bytes=-":

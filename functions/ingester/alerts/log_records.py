@@ -94,8 +94,8 @@ _LEVEL_WORD = re.compile(r"\b(CRITICAL|ERROR|WARNING)\b")
 def records_of(lines: Iterable[str]) -> list[LogRecord]:
     """Parse the lines of one log stream, in their order.
 
-    Lambda's routine lines are left out. The log record of a crash also has the lines that continue
-    the crash or report it a second time.
+    Lambda's routine lines are left out. The log record of a crash also has the lines of the crash's
+    traceback and repeats.
     """
     return list(_joined(record for line in lines if (record := _record(line)) is not None))
 
@@ -150,9 +150,9 @@ def _parse_text(text: str) -> LogRecord | None:
 
 
 def _joined(records: Iterable[LogRecord]) -> Iterator[LogRecord]:
-    """Yield the log records, each crash joined with the next log records that continue the crash.
+    """Yield the log records, each crash joined with the crash's traceback and repeats.
 
-    A log record that is part of a crash's traceback, or repeats a crash, continues the crash.
+    The traceback and the repeats are the next log records after the crash.
     """
     crash: LogRecord | None = None
     messages: list[str] = []

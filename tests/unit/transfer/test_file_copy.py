@@ -319,7 +319,9 @@ class TestRestarts:
         opened(file, plan_for(1000))
         assert begin_all(file) == ["copy_part"]
 
-    def test_copy_restarts_and_overwrites_when_the_existing_object_fails_its_check(self) -> None:
+    def test_copy_restarts_and_overwrites_the_existing_object_when_the_object_fails_its_check(
+        self,
+    ) -> None:
         file = file_copy()
         assert not self.overwrites(file)
         file.finish_task(AlreadyThere(KEY, SIZE), None)
