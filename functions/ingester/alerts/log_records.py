@@ -1,7 +1,7 @@
 """Parse a function's log: our own log records, and the lines that Lambda and Python write.
 
-Our log records are JSON (`ingester/log.py`). Lambda's lines about crashes and timeouts are text, as
-are the lines that libraries print. Log lines are untrusted input: the parser accepts any text and
+Our log records are JSON (`ingester/log.py`). Lambda's lines about crashes and timeouts, and the
+lines that libraries print, are text. Log lines are untrusted input: the parser accepts any text and
 never raises.
 """
 
