@@ -30,6 +30,7 @@ MEASURED = (WEBHOOK_PATH, ON_DEMAND_PATH)
 """The routes with metrics of their own in CloudWatch.
 
 AWS bills the metrics of each route, so the other routes have no metrics of their own.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
 """
 
 THROTTLED = {

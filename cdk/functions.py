@@ -235,6 +235,7 @@ class Functions(Construct):
         uploader.consume(queues.upload, settings.oc_track_upload_max)
         # The Slack function invokes itself asynchronously for work that may take longer than Slack
         # waits. A retry could post the answer twice.
+        # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
         self.by_function[SLACK].alias.configure_async_invoke(
             retry_attempts=0, max_event_age=Duration.seconds(60)
         )

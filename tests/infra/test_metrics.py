@@ -190,6 +190,7 @@ def test_dashboard_computes_gb_seconds_from_the_memory_of_each_function(template
 
 def test_the_dashboard_shows_the_indexes_of_tables(template: Template) -> None:
     # A table's units don't include the units of its indexes, which Opencast's page queries all day.
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
     shown = {
         (found["TableName"], found["GlobalSecondaryIndexName"])
         for metric in of_dashboard(template)
