@@ -108,7 +108,7 @@ def _add_conflicts_with_others(
 
 
 def copies(sheets: Iterable[ParsedSheet]) -> list[RowProblem]:
-    """Return the rows that repeat the scheduled class, course and title of an earlier row."""
+    """Return the rows that copy the scheduled class, course and title of an earlier row."""
     found = _Conflicts()
     rows: dict[tuple[_Slot, str, str, str], _Holder] = {}
     for sheet in sheets:
