@@ -146,7 +146,7 @@ def test_names_of_files_of_a_webhook_event_fit_into_the_ledger_when_the_names_ar
     ],
     ids=str,
 )
-def test_webhook_event_says_whether_there_is_a_video_unless_an_unreadable_file_may_be_a_video(
+def test_webhook_event_says_whether_there_is_a_video_unless_only_unreadable_files_may_be_videos(
     files: Any, has_video: bool | None
 ) -> None:
     webhook_event = ingest(completed(recording_files=files, host_id=None))
