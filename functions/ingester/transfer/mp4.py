@@ -64,7 +64,7 @@ def inspect(
     seconds: float = CHILD_SECONDS,
     library_path: str = "",
 ) -> Movie:
-    """Open an MP4 and read its duration and streams.
+    """Check that a file is a complete MP4 with a video. Return the MP4's duration and streams.
 
     Args:
         name: Name of the file, for error messages.
@@ -234,7 +234,7 @@ class _Child:
 
 
 def _serve(file: File, child: _Child) -> Movie:
-    """Answer the child's requests for ranges, until the child sends the result.
+    """Answer the child's requests for ranges until the child sends the result; return the movie.
 
     Raises:
         TransferFailed: The file isn't a complete MP4 with a video.
