@@ -30,6 +30,7 @@ MEASURED = (WEBHOOK_PATH, ON_DEMAND_PATH)
 """The routes with metrics of their own in CloudWatch.
 
 AWS bills the metrics of each route, so the other routes have no metrics of their own.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
 """
 
 THROTTLED = {
@@ -51,6 +52,7 @@ ERRORS = apigateway.MethodLoggingLevel.ERROR
 """The level of the execution log, which holds the reasons for API Gateway's own errors.
 
 Data traces would log bodies and headers, so data traces stay off.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
 """
 
 ANYONE = None

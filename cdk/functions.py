@@ -62,12 +62,13 @@ class Size:
 # Lambda gives CPU in proportion to memory. Functions that somebody waits for get at least 512 MB:
 # importing botocore in a cold start takes about 0.5 s with 512 MB and over 2 s with 128 MB. The
 # price is the same, because Lambda bills MB times seconds. Zoom waits 3 s and repeats only after
-# minutes, so the webhook gets 1024 MB: a cold start has to import, create clients and write to
-# DynamoDB in 3 s. Slack waits 3 s too, and then tells its user that the app failed. The import of
-# the schedule gets 1024 MB, because Google's client takes longer to import than botocore. The
-# downloader needs CPU for TLS in both directions. The uploader gets little memory, because Lambda
-# also bills the time in which the uploader waits for Opencast. Nobody waits for reconcile, follow
-# and log-notifications. https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+# minutes (docs/zoom.md), so the webhook gets 1024 MB: a cold start has to import, create clients
+# and write to DynamoDB in 3 s. Slack waits 3 s too, and then tells its user that the app failed.
+# The import of the schedule gets 1024 MB, because Google's client takes longer to import than
+# botocore. The downloader needs CPU for TLS in both directions. The uploader gets little memory,
+# because Lambda also bills the time in which the uploader waits for Opencast. Nobody waits for
+# reconcile, follow and log-notifications.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
@@ -234,6 +235,7 @@ class Functions(Construct):
         uploader.consume(queues.upload, settings.oc_track_upload_max)
         # The Slack function invokes itself asynchronously for work that may take longer than Slack
         # waits. A retry could post the answer twice.
+        # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
         self.by_function[SLACK].alias.configure_async_invoke(
             retry_attempts=0, max_event_age=Duration.seconds(60)
         )

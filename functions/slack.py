@@ -144,7 +144,7 @@ def _invoke(own_alias: str, event: bytes) -> None:
 
 
 def _carry_over_members(old: Dependencies, new: Dependencies) -> Dependencies:
-    """Keep the cached group members when secrets are reloaded, unless token or groups changed.
+    """Keep the cached group members when secrets are reloaded, unless groups, token or URL changed.
 
     Without the cached members, a forged request would trigger calls to Slack.
     """

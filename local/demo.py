@@ -113,7 +113,7 @@ class Check:
 
 
 def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
-    """Run the demo on a running stack, and return whether every check holds.
+    """Run the demo on a running stack, print the results, and return whether every check holds.
 
     The demo writes the schedule's CSV file to `folder`. `zone` is the time zone of the stack's
     schedule.

@@ -220,7 +220,11 @@ def start(
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the mailbox until SIGTERM or SIGINT, and return the exit code."""
+    """Run the mailbox until SIGTERM or SIGINT, and return the exit code.
+
+    The secrets `AWS_SECRET_ACCESS_KEY` and `LOCAL_MAILBOX_TOKEN` come from the environment, where
+    other users can't read them.
+    """
     options = _arguments(argv)
     tls = ensure_authority(options.tls_dir)
     trusting = ssl.create_default_context(cafile=str(tls.ca_bundle))

@@ -110,7 +110,7 @@ def context(**keys: str) -> Iterator[None]:
 
 
 class JsonFormatter(logging.Formatter):
-    """Formatter of log records as JSON objects.
+    """Formatter of log records as JSON objects without secrets.
 
     The object has `level`, `timestamp`, `location` and `message`, the keys of `context`, those of
     the call's `extra`, and `exception` if there is one.

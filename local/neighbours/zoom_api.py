@@ -1,4 +1,7 @@
-"""Zoom's answers to requests for OAuth tokens, a meeting's recordings, downloads and CDN files."""
+"""Zoom's answers to requests for OAuth tokens, a meeting's recordings, downloads and CDN files.
+
+https://developers.zoom.us/docs/api/meetings/#tag/cloud-recording
+"""
 
 import base64
 import binascii
@@ -179,7 +182,10 @@ def _content(account: ZoomAccount, request: Request, listed: Listed) -> Answer:
 
 
 def _byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """Return the numbers of the first and last byte of a valid Range header (RFC 9110), or None."""
+    """Return the numbers of the first and last byte of a valid Range header (RFC 9110), or None.
+
+    If the range is outside the file, the first number is `size` or more.
+    """
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", header.replace(" ", ""))
     if match is None or match[0] == "bytes=-":
         return None

@@ -54,7 +54,7 @@ class Fault(BaseFault, frozen=True, forbid_unknown_fields=True):
 
 
 def with_fault(answer: Answer, fault: Fault, now: float) -> Answer:
-    """Return an answer changed by a fault.
+    """Return an answer, changed or replaced by a fault.
 
     `now` is in seconds since 1970. A date in Retry-After is `retry_after` seconds after `now`.
     """

@@ -45,7 +45,7 @@ def forget_faults(stack: Stack) -> None:
 
 
 def mailed_failure(stack: Stack) -> None:
-    """Check that the first mail names a failure's recording, and that two repeats make one mail."""
+    """Make three ingests of a recording fail, and check the two mails about the failure."""
     forget_faults(stack)
     recording = stack.lecture(scheduled=False, topic="Oceans")
     stack.request_ingest(recording, "nowhere")

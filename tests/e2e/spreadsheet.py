@@ -43,7 +43,7 @@ def row(
     day: str = "MW",
     start: str = "'9:30",
 ) -> list[Any]:
-    """Return a valid row of the sheet as a person types it."""
+    """Return a valid row as a person types the row into the sheet."""
     return [course, "lecture", day, start, link, SERIES]
 
 

@@ -27,7 +27,9 @@ def no_known_faults(stack: Stack) -> None:
     forget_faults(stack)
 
 
-def test_a_failed_download_is_mailed_with_its_topic_as_plain_text(stack: Stack) -> None:
+def test_mail_about_a_failed_download_has_the_topic_of_the_recording_as_plain_text(
+    stack: Stack,
+) -> None:
     recording = stack.lecture(topic=HOSTILE)
     stack.refuse_download(recording)
     stack.send_completed(recording)
@@ -58,7 +60,7 @@ def test_a_failure_of_the_webhook_is_mailed_and_the_repeated_webhook_event_is_ac
     stack.await_state(recording, "SENT_TO_OPENCAST")
 
 
-def test_crash_of_a_function_is_reported_by_mail_and_its_message_is_processed_later(
+def test_a_crash_of_a_function_is_mailed_and_the_message_is_processed_later(
     stack: Stack,
 ) -> None:
     recording, setting = stack.lecture(), "UPLOAD_RECEIVE_LIMIT"

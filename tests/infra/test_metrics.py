@@ -91,7 +91,7 @@ def test_the_statistics_of_metrics_have_names_that_cloudwatch_knows(used: list[U
         assert re.fullmatch(STATISTICS, metric.statistic), metric
 
 
-def test_the_dashboard_is_named_after_the_stack_and_its_address_is_exported(
+def test_the_dashboard_is_named_after_the_stack_and_the_address_of_the_dashboard_is_exported(
     template: Template,
 ) -> None:
     [dashboard] = template.of_type("AWS::CloudWatch::Dashboard").values()
@@ -162,7 +162,9 @@ SHOWN = {
 """The metrics that answer each question of the dashboard."""
 
 
-def test_each_question_of_the_dashboard_is_answered_by_its_metrics(template: Template) -> None:
+def test_each_question_of_the_dashboard_is_answered_by_the_expected_metrics(
+    template: Template,
+) -> None:
     shown: dict[str, set[str]] = {}
     for metric in of_dashboard(template):
         shown.setdefault(metric.by, set()).add(metric.name)
@@ -188,6 +190,7 @@ def test_dashboard_computes_gb_seconds_from_the_memory_of_each_function(template
 
 def test_the_dashboard_shows_the_indexes_of_tables(template: Template) -> None:
     # A table's units don't include the units of its indexes, which Opencast's page queries all day.
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
     shown = {
         (found["TableName"], found["GlobalSecondaryIndexName"])
         for metric in of_dashboard(template)

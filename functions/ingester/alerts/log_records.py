@@ -1,7 +1,7 @@
 """Parse a function's log: our own log records, and the lines that Lambda and Python write.
 
-Our log records are JSON (`ingester/log.py`). Lambda's lines about crashes and timeouts are text, as
-are the lines that libraries print. Log lines are untrusted input: the parser accepts any text and
+Our log records are JSON (`ingester/log.py`). Lambda's lines about crashes and timeouts, and the
+lines that libraries print, are text. Log lines are untrusted input: the parser accepts any text and
 never raises.
 """
 
@@ -94,8 +94,8 @@ _LEVEL_WORD = re.compile(r"\b(CRITICAL|ERROR|WARNING)\b")
 def records_of(lines: Iterable[str]) -> list[LogRecord]:
     """Parse the lines of one log stream, in their order.
 
-    Lambda's routine lines are left out. The log record of a crash also has the lines that continue
-    the crash or report it a second time.
+    Lambda's routine lines are left out. The log record of a crash also has the lines of the crash's
+    traceback and repeats.
     """
     return list(_joined(record for line in lines if (record := _record(line)) is not None))
 
@@ -150,7 +150,10 @@ def _parse_text(text: str) -> LogRecord | None:
 
 
 def _joined(records: Iterable[LogRecord]) -> Iterator[LogRecord]:
-    """Join each crash with the next log records that are its traceback or report it again."""
+    """Yield the log records, each crash joined with the crash's traceback and repeats.
+
+    The traceback and the repeats are the next log records after the crash.
+    """
     crash: LogRecord | None = None
     messages: list[str] = []
     for record in records:

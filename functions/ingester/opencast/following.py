@@ -62,7 +62,7 @@ def after_poll(following: Following, news: News | None, now: datetime) -> Follow
 
 
 def is_given_up(following: Following) -> bool:
-    """Return whether the follow-up has ended without a final state of the ingest."""
+    """Return whether the follow-up has ended while the ingest's fate is unknown."""
     return not following.due and following.fate is None
 
 

@@ -38,7 +38,7 @@ class _Conflicts:
         self._times: dict[tuple[_Holder, str], list[str]] = {}
 
     def add(self, own: _Holder, scheduled: ScheduledClass, reason: str) -> None:
-        """Add the time of a row's scheduled class that conflicts with another class or copies it.
+        """Add the time of a row's scheduled class that conflicts with another class or is a copy.
 
         `reason` is the text that follows the times in the row's problem.
         """
@@ -108,7 +108,7 @@ def _add_conflicts_with_others(
 
 
 def copies(sheets: Iterable[ParsedSheet]) -> list[RowProblem]:
-    """Return the rows that repeat the scheduled class, course and title of an earlier row."""
+    """Return the rows that copy the scheduled class, course and title of an earlier row."""
     found = _Conflicts()
     rows: dict[tuple[_Slot, str, str, str], _Holder] = {}
     for sheet in sheets:

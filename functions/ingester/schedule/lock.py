@@ -48,6 +48,7 @@ class ScheduleLock:
 
         Raises:
             UpdateRunning: Another process holds the lock.
+            BotoCoreError, ClientError: DynamoDB fails before the block.
         """
         owner = str(uuid.uuid4())
         self._take(owner)

@@ -31,7 +31,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         oc_series_id: Series that was found for the recording, or the series of the event in
-            Opencast once that is known.
+            Opencast once the event's series is known.
         updated: Time of the last write of the state, in UTC.
         files: Ids of the recording's files.
         retry_due: Time of the next automatic attempt, as a UTC timestamp.

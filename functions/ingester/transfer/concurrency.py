@@ -1,7 +1,7 @@
 """Adapt the number of concurrent connections to the throughput.
 
 The limit doubles while the throughput grows with the limit. When the throughput stops growing, the
-limit returns to the last useful value. From time to time, a trial raises the limit by a quarter.
+limit returns to the last good value. From time to time, a trial raises the limit by a quarter.
 When the source or S3 throttles, the limit is halved at the next tick. Each connection costs memory
 and, on two cores or fewer, CPU. So too many connections make a copy slower.
 """

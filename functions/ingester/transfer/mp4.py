@@ -64,7 +64,7 @@ def inspect(
     seconds: float = CHILD_SECONDS,
     library_path: str = "",
 ) -> Movie:
-    """Open an MP4 and read its duration and streams.
+    """Check that a file is a complete MP4 with a video. Return the MP4's duration and streams.
 
     Args:
         name: Name of the file, for error messages.
@@ -79,6 +79,7 @@ def inspect(
         UnusableVideo: The check takes more memory, time or reads than any recording needs, the
             boxes are unusable (`check_boxes`), or libav crashes or sends nonsense.
         RuntimeError, OSError: The child doesn't start, or sends no line.
+        Exception: `read_range` raised this error.
     """
     file = File(name, read_range, size)
     check_boxes(file)
@@ -104,7 +105,8 @@ class Inspector:
         """Wait until no other thread inspects an MP4, and call the function `inspect`.
 
         Raises:
-            TransferFailed, UnusableVideo, RuntimeError, OSError: See the function `inspect`.
+            TransferFailed, UnusableVideo, RuntimeError, OSError, Exception: See the function
+                `inspect`.
         """
         with self._lock:
             return inspect(name, read_range, size, library_path=self._library_path)
@@ -232,7 +234,7 @@ class _Child:
 
 
 def _serve(file: File, child: _Child) -> Movie:
-    """Answer the child's requests for ranges, until the child sends the result.
+    """Answer the child's requests for ranges until the child sends the result; return the movie.
 
     Raises:
         TransferFailed: The file isn't a complete MP4 with a video.

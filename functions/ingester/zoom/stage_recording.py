@@ -43,11 +43,12 @@ VIDEO_EXTENSIONS = frozenset({"mp4", "m4v", "m4a", "mov"})
 TEXT_EXTENSIONS = frozenset({"txt", "vtt"})
 
 MAX_METADATA = 500
-"""Maximum number of characters of a value in an object's metadata, which may have 2 KB in all."""
+"""Maximum number of characters of a value in an object's metadata, which may have 2 KB in all:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""
 
 
 class Movie(Protocol):
-    """The properties of a video that the staging needs: its duration in seconds."""
+    """A video with the one property that the staging needs: the duration in seconds."""
 
     @property
     def seconds(self) -> float: ...

@@ -96,7 +96,10 @@ LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
 
 
 class UrlValidation(msgspec.Struct, frozen=True):
-    """Zoom's challenge, which an endpoint has to answer before the endpoint gets webhook events."""
+    """Zoom's challenge, which an endpoint has to answer before the endpoint gets webhook events.
+
+    https://developers.zoom.us/docs/api/webhooks/#validate-your-webhook-endpoint
+    """
 
     plain_token: str
 

@@ -48,7 +48,7 @@ def test_choice_for_publishing_has_the_chat_after_three_videos() -> None:
 
 
 @pytest.mark.parametrize("views", [[], [CHAT], ["shared_screen_2"]])
-def test_choice_of_views_raises_no_presenter_when_no_view_can_be_the_presenter(
+def test_choice_of_views_fails_when_no_view_can_be_the_presenter(
     views: list[str],
 ) -> None:
     with pytest.raises(NoPresenter):

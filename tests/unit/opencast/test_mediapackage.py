@@ -270,9 +270,7 @@ def test_ingest_form_has_a_video_of_an_unknown_type_when_there_is_no_other_video
     ]
 
 
-def test_ingest_form_raises_no_presenter_when_the_only_file_of_an_unknown_type_is_not_a_video() -> (
-    None
-):
+def test_ingest_form_cannot_be_made_when_the_only_file_of_an_unknown_type_is_not_a_video() -> None:
     upload = message({"unrecognized_type_x": {1: 0}, CHAT: {1: 0}})
     with pytest.raises(NoPresenter):
         parts_of(upload)

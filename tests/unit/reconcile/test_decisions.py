@@ -118,7 +118,7 @@ def state(at: str, error: str = "") -> State:
         ),
     ],
 )
-def test_check_of_reconcile_has_a_problem_when_the_last_run_is_old_or_failed(
+def test_check_of_reconcile_has_a_problem_only_when_the_last_run_is_old_or_failed(
     current: State | None, days: int, check: Check | None
 ) -> None:
     assert check_of(current, days, NOW) == check

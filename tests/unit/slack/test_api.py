@@ -312,7 +312,7 @@ def test_call_of_slack_fails_when_retry_after_exceeds_the_remaining_seconds(grou
     assert groups.sleeper.slept == []
 
 
-def test_call_of_slack_is_not_retried_when_its_time_is_over(groups: Groups) -> None:
+def test_call_of_slack_is_not_retried_when_the_time_for_the_call_is_over(groups: Groups) -> None:
     def slow(_: Request) -> Answer:
         groups.timer.now += 30
         return json_answer(503, {"ok": False})
@@ -369,7 +369,7 @@ def test_error_names_the_problem_when_slack_rejects_a_call_of_its_api(
     assert len(groups.web.seen) == 1
 
 
-def test_message_to_slack_is_posted_to_its_response_url(web: Web, context: ssl.SSLContext) -> None:
+def test_message_to_slack_is_posted_to_the_response_url(web: Web, context: ssl.SSLContext) -> None:
     web.pages["/respond"] = Answer(200, body=b"ok")
     post(f"{web.url}/respond", note("hello"), context=context, seconds=5)
     (request,) = web.seen
@@ -389,7 +389,7 @@ def test_redirect_of_a_response_url_is_not_followed(web: Web, context: ssl.SSLCo
     assert [request.path for request in web.seen] == ["/respond"]
 
 
-def test_error_names_the_error_code_of_slack_and_no_other_text_of_the_answer(
+def test_error_of_a_post_names_the_error_code_of_slack_and_no_other_text_of_the_answer(
     web: Web, context: ssl.SSLContext
 ) -> None:
     web.pages["/respond"] = Answer(404, body=b"used_url")

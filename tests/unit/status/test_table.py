@@ -76,7 +76,9 @@ def test_write_of_status_without_a_subject_creates_no_row(
     assert logged == ["INFO"] * len(State)
 
 
-def test_write_of_recording_processing_creates_no_row(aws: Cloud, status: StatusTable) -> None:
+def test_write_of_the_state_recording_processing_creates_no_row(
+    aws: Cloud, status: StatusTable
+) -> None:
     assert not status.write(ZIP_ID, StatusChange(State.RECORDING_PROCESSING, subject=SUBJECT))
     assert not aws.rows()
 

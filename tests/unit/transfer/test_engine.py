@@ -124,7 +124,7 @@ class TestFails:
         assert list(copying.stored()) == [key_of("chat")]
 
     def test_other_copies_are_aborted_when_a_copy_fails_permanently(self, copying: Copying) -> None:
-        # The uploads of the other copies are removed, because no later run would resume them.
+        # The uploads of the other copies are removed, because no later run would resume the copies.
         in_flight, gone = threading.Semaphore(0), FileUnavailable("Zoom answered 400.")
 
         def wait(stop: threading.Event, seconds: float) -> bool:
@@ -293,14 +293,14 @@ class TestAlreadyThere:
         assert file.fetched == CHAT
         assert copying.stored()[key_of("chat")] == whole(copying.zoom.content("chat"))
 
-    def test_result_of_a_copy_contains_the_return_value_of_inspect(self, copying: Copying) -> None:
+    def test_result_of_a_copy_contains_the_result_of_the_inspection(self, copying: Copying) -> None:
         copy = copying.copy_of("chat", inspect=lambda key, size: (key, size))
         for _ in range(2):
             [file] = copied(copying.run([copy]))
             assert file.inspected == (key_of("chat"), CHAT)
 
     @pytest.mark.parametrize("is_mended", [True, False])
-    def test_object_is_copied_again_once_when_inspect_rejects_the_object(
+    def test_object_is_copied_again_once_when_the_inspection_rejects_the_object(
         self, copying: Copying, is_mended: bool
     ) -> None:
         copying.run([copying.copy_of("chat")])

@@ -153,14 +153,14 @@ class TestOrder:
     @pytest.mark.parametrize(
         ("marked", "tasks"), [(False, ["copy_stream", "mark"]), (True, ["copy_stream"])]
     )
-    def test_upload_of_a_stream_is_marked_unless_it_has_a_mark(
+    def test_upload_of_a_stream_is_marked_unless_the_upload_has_a_mark(
         self, marked: bool, tasks: list[str]
     ) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(marked=marked, body=body))
         assert begin_all(file) == tasks
 
-    def test_plan_mark_and_complete_are_started_when_there_is_no_time_for_parts(self) -> None:
+    def test_tasks_plan_mark_and_complete_are_started_when_there_is_no_time_for_parts(self) -> None:
         file = file_copy()
         assert begin_all(file, parts=False) == ["plan"]
         file.finish_task(plan_for(), None)
@@ -229,7 +229,7 @@ class TestFailures:
             (EndpointConnectionError(endpoint_url="https://s3"), "EndpointConnectionError"),
         ],
     )
-    def test_error_of_a_copy_is_aws_failed_when_botocore_raises(
+    def test_error_of_a_copy_says_how_aws_failed_when_botocore_raises_an_error(
         self, error: Exception, text: str
     ) -> None:
         file = file_copy()
@@ -319,7 +319,9 @@ class TestRestarts:
         opened(file, plan_for(1000))
         assert begin_all(file) == ["copy_part"]
 
-    def test_copy_restarts_and_overwrites_when_the_existing_object_fails_its_check(self) -> None:
+    def test_copy_restarts_and_overwrites_the_existing_object_when_the_object_fails_its_check(
+        self,
+    ) -> None:
         file = file_copy()
         assert not self.overwrites(file)
         file.finish_task(AlreadyThere(KEY, SIZE), None)

@@ -158,7 +158,7 @@ class TestBroken:
         ],
         ids=["page", "large page", "json", "xml"],
     )
-    def test_error_calls_the_file_a_page_or_error_message_when_it_is_html_json_or_xml(
+    def test_error_calls_the_file_a_page_or_error_message_when_the_file_is_html_json_or_xml(
         self, content: bytes
     ) -> None:
         with pytest.raises(TransferFailed, match="a page or an error message"):

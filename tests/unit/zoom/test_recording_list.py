@@ -94,7 +94,7 @@ def uuids(recordings: Iterable[ListedRecording | UnreadableEntry]) -> list[str]:
     return sorted(entry.uuid for entry in recordings if isinstance(entry, ListedRecording))
 
 
-def test_recording_list_reads_the_list_of_the_account_when_the_app_has_its_scope(
+def test_recording_list_reads_the_list_of_the_account_when_the_app_has_the_scope_for_the_list(
     site: Site,
 ) -> None:
     site.zoom.grant(*ACCOUNT)
@@ -129,7 +129,9 @@ def test_recording_list_has_the_recordings_of_all_pages(
     assert uuids(site.list(page_size=2)) == names
 
 
-def test_recording_list_requests_the_next_page_only_when_its_entries_are_needed(site: Site) -> None:
+def test_recording_list_requests_the_next_page_only_when_an_entry_of_the_page_is_needed(
+    site: Site,
+) -> None:
     site.zoom.grant(*ACCOUNT)
     for name in ("a==", "b==", "c=="):
         site.add(name)
@@ -198,7 +200,7 @@ def test_list_request_is_given_up_without_waiting_when_retry_after_exceeds_the_l
     ],
 )
 @pytest.mark.parametrize("status", [400, 401])
-def test_zoom_refused_about_a_list_names_the_scope_when_the_app_lacks_it(
+def test_error_of_a_recording_list_names_the_scope_that_the_app_lacks(
     site: Site, scopes: tuple[str, ...], missing: str, status: int
 ) -> None:
     site.zoom.set(missing_scope_status=status)
@@ -214,7 +216,7 @@ def test_zoom_refused_about_a_list_names_the_scope_when_the_app_lacks_it(
     assert len(message) <= 1000
 
 
-def test_zoom_refused_quotes_the_reason_of_zoom_when_the_credentials_are_wrong(site: Site) -> None:
+def test_error_of_a_recording_list_quotes_zoom_when_the_credentials_are_wrong(site: Site) -> None:
     site.zoom.set(bad_client_status=401)
     site.secret = "another"
     with pytest.raises(ZoomRefused, match="Invalid client_id or client_secret"):
@@ -374,7 +376,9 @@ def test_recording_list_ends_when_a_page_names_itself_as_the_next_page(
     assert len(list(site.list_of(gateway.url))) == 2
 
 
-def test_zoom_refused_does_not_mention_credentials_when_zoom_answers_404(site: Site) -> None:
+def test_error_of_a_recording_list_does_not_mention_credentials_when_zoom_answers_404(
+    site: Site,
+) -> None:
     site.zoom.grant(*ACCOUNT)
     site.zoom.fail(Fault("status", where="api", status=404))
     with pytest.raises(ZoomRefused, match=r"3301: This recording does not exist\. By user"):

@@ -122,7 +122,7 @@ def test_webhook_event_is_not_partial_when_no_field_is_missing() -> None:
     ],
     ids=["many", "long id", "long type", "many and partial"],
 )
-def test_names_of_files_of_a_webhook_event_fit_into_the_ledger_when_they_are_many_or_long(
+def test_names_of_files_of_a_webhook_event_fit_into_the_ledger_when_the_names_are_many_or_long(
     files: list[Json],
 ) -> None:
     webhook_event = ingest(completed(*files))
@@ -146,7 +146,7 @@ def test_names_of_files_of_a_webhook_event_fit_into_the_ledger_when_they_are_man
     ],
     ids=str,
 )
-def test_video_of_a_webhook_event_is_unknown_when_only_unreadable_files_could_be_videos(
+def test_webhook_event_says_whether_there_is_a_video_unless_only_unreadable_files_may_be_videos(
     files: Any, has_video: bool | None
 ) -> None:
     webhook_event = ingest(completed(recording_files=files, host_id=None))
@@ -207,7 +207,7 @@ def test_options_are_dropped_when_a_webhook_event_of_zoom_has_them() -> None:
     assert (message.force, message.override_series_id) == (UNSET, UNSET)
 
 
-def test_on_demand_request_is_parsed_as_bad_ingest_when_a_file_lacks_its_id() -> None:
+def test_error_is_returned_not_raised_when_a_file_of_an_on_demand_request_lacks_its_id() -> None:
     bad = parsed(on_demand(without(mp4(), "id")))
     assert isinstance(bad, BadIngest)
     assert (bad.uuid, bad.zip_id, bad.subject.meeting_id) == (UUID, "on-demand-1", MEETING)

@@ -74,7 +74,7 @@ def test_reconcile_by_an_operator_requests_missed_recordings_when_reconcile_days
     assert harness.run({"since": "2026-10-14"})["handed_in"] == 1
 
 
-def test_reconcile_by_an_operator_sets_the_baseline_when_its_run_is_the_first(
+def test_reconcile_by_an_operator_sets_the_baseline_when_the_run_is_the_first(
     harness: Harness,
 ) -> None:
     harness.zoom.add(named("a=="))
@@ -85,7 +85,7 @@ def test_reconcile_by_an_operator_sets_the_baseline_when_its_run_is_the_first(
 @pytest.mark.parametrize(
     "since", ["yesterday", "31d", "0d", "5", "2026-10-15", "2026-02-30", "2026-01-01", "-1d"]
 )
-def test_reconcile_by_an_operator_answers_with_one_sentence_when_since_is_invalid(
+def test_reconcile_by_an_operator_answers_with_one_sentence_when_the_field_since_is_invalid(
     harness: Harness, since: str
 ) -> None:
     said = harness.run({"since": since})["message"]

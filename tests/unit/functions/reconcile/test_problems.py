@@ -326,7 +326,7 @@ def test_reconcile_requests_nothing_when_its_state_is_unreadable(
     assert len(errors(caplog)) == 1
 
 
-def test_run_of_reconcile_answers_with_the_reason_when_the_state_of_another_run_was_deleted(
+def test_run_of_reconcile_answers_with_the_reason_when_the_state_that_another_run_wrote_was_deleted(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()

@@ -62,7 +62,7 @@ def test_recording_that_is_in_opencast_already_is_counted_as_ignored(
     assert measured(log) == [{Metric.RECORDING_IGNORED: 1}]
 
 
-def test_short_recording_is_counted_as_skipped(
+def test_short_recording_is_counted_as_ignored_and_as_skipped(
     harness: Harness, log: pytest.LogCaptureFixture
 ) -> None:
     harness.settings["minimum_duration"] = 60

@@ -41,7 +41,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return listen(caplog)
 
 
-def test_completed_recording_is_counted_once_when_zoom_repeats_its_webhook_event(
+def test_completed_recording_is_counted_once_when_zoom_repeats_the_webhook_event(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     post(status_event("recording.stopped"))

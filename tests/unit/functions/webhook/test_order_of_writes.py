@@ -89,7 +89,9 @@ def test_answer_to_an_ingest_request_stays_the_same_when_the_status_table_fails(
     assert len(sent(aws)) == messages * (2 if content["payload"].get("force") else 1)
 
 
-def test_new_file_is_sent_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
+def test_message_about_a_new_file_is_sent_once_when_the_status_table_fails(
+    aws: Cloud, post: Post
+) -> None:
     assert post(completed()) == 200
     aws.status.delete()
     assert post(completed(mp4(), mp4("file-2"))) == 200
@@ -196,7 +198,7 @@ def test_webhook_event_gets_200_when_the_ledger_fails_after_the_send(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_webhook_event_is_sent_again_and_the_row_keeps_its_state_when_the_ledger_note_failed(
+def test_message_is_sent_again_and_the_row_keeps_its_state_when_the_ledger_note_failed(
     aws: Cloud, post: Post
 ) -> None:
     # Without the note in the ledger, the send isn't certain. A later step drops repeats.
@@ -209,7 +211,7 @@ def test_webhook_event_is_sent_again_and_the_row_keeps_its_state_when_the_ledger
 
 
 @pytest.mark.parametrize("content", [completed(), on_demand()], ids=["zooms-own", "on-demand"])
-def test_ingest_request_gets_503_and_is_sent_by_a_repeat_when_the_queue_fails(
+def test_ingest_request_gets_503_when_the_queue_fails_and_a_later_repeat_sends_the_message(
     content: Json, aws: Cloud, post: Post
 ) -> None:
     zip_id = content["payload"].get("zip_id", ZIP_ID)
