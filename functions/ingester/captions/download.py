@@ -63,8 +63,8 @@ LONGEST_WAIT_IN_PAUSE = LONGEST_WAIT + ONE_DAY
 ONE_HOUR = timedelta(hours=1)
 HOURLY_WINDOW = timedelta(seconds=MAX_DELAY_SECONDS + 60)
 """Time at the start of each hour of waiting in which the downloader asks Zoom for captions, once a
-day has passed. SQS delays a message by 15 minutes at most (SendMessage, DelaySeconds), so at least
-one message arrives in this time."""
+day has passed. SQS delays a message by at most MAX_DELAY_SECONDS, so at least one message arrives
+in this time."""
 
 TRANSCRIPT_WAIT = timedelta(hours=1)
 """Longest wait for a transcript of each segment. A webhook event about a transcript begins a new

@@ -140,7 +140,7 @@ def test_removals_name_other_meetings_that_have_the_removed_scheduled_classes(
     assert next(removed.also_in for removed in leaving(before, table(*after)).removed) == others
 
 
-def test_removals_compare_scheduled_classes_of_the_first_system_by_time_only() -> None:
+def test_removals_compare_scheduled_classes_of_the_first_system_by_day_and_time_only() -> None:
     # A row of the first system has only one course. An import gives each scheduled class its own
     # course.
     classes = tuple(ScheduledClass(day=day, time="9:30", title="L") for day in "MWF")

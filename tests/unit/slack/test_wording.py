@@ -247,7 +247,9 @@ def test_scheduled_class_is_listed_once_when_a_file_and_the_sheet_have_it() -> N
     assert schedule_lines(meeting) == ("A Lecture: Mondays at 9:30 AM",)
 
 
-def test_title_of_a_meeting_is_the_newest_topic_that_is_not_blank() -> None:
+def test_title_of_a_meeting_is_the_newest_topic_that_is_not_blank_else_the_course_or_number() -> (
+    None
+):
     def titled(*topics: str, course: str = "") -> str:
         rows = [
             msgspec.structs.replace(

@@ -61,7 +61,9 @@ def read(
         position = Position.read(position.token)
 
 
-def test_page_of_the_status_table_has_each_attribute_of_a_row_that_lists_show(aws: Cloud) -> None:
+def test_page_of_the_status_table_has_all_attributes_of_a_row_but_notice_failures_and_steps(
+    aws: Cloud,
+) -> None:
     text = ("recording_id", "topic", "recording_start_time", "origin", "reason", "course")
     more = ("oc_series_id", "ingest_request_time", "retry_due")
     numbers = {"meeting_id": 7, "failures": 1, "steps_left_out": 1}
@@ -161,6 +163,8 @@ def test_page_token_is_refused_when_the_status_table_did_not_make_it(token: str)
         Position("2026-10-14", 5, "z" * 3000),
     ],
 )
-def test_page_token_is_refused_when_no_row_can_have_its_position(position: Position) -> None:
+def test_page_token_is_refused_when_it_encodes_a_position_that_no_row_can_have(
+    position: Position,
+) -> None:
     with pytest.raises(BadRequest):
         Position.read(position.token)
