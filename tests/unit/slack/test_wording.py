@@ -47,7 +47,7 @@ def line_of_zoom_side(state: State | None) -> str:
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - ZOOM_SIDE))
-def test_lines_of_an_ingest_begin_with_its_origin_and_its_state(state: State) -> None:
+def test_slack_text_of_an_ingest_begins_with_its_origin_and_its_state(state: State) -> None:
     shown = lines(state, origin="webhook_notification", ingest_request_time="2026-10-14T17:00:00Z")
     assert shown[0] == "Automated ingest, requested Wed, Oct 14, 2026, 1:00 PM EDT"
     assert shown[1] == STATES[state]
@@ -87,7 +87,9 @@ def test_slack_text_names_the_series_of_an_on_demand_ingest() -> None:
         ("Moved to the trash in Zoom", "Moved to the trash in Zoom"),
     ],
 )
-def test_text_of_an_ignored_ingest_has_the_reason_in_plain_words(reason: str, words: str) -> None:
+def test_slack_text_of_an_ignored_ingest_has_the_reason_in_plain_words(
+    reason: str, words: str
+) -> None:
     shown = lines(State.IGNORED, reason=reason)
     assert shown[1].startswith(f"Ignored: {words}")
     assert "minutes" not in shown[1]
@@ -206,7 +208,7 @@ def test_timestamp_is_written_in_local_time_unless_it_is_empty_or_cannot_be_conv
 
 
 @given(st.text())
-def test_lines_of_a_failed_ingest_have_its_reason_whatever_the_text_of_the_reason(
+def test_slack_text_of_a_failed_ingest_has_the_reason_whatever_its_characters(
     reason: str,
 ) -> None:
     plain = lines(State.DOWNLOADER_FAILED)
