@@ -168,7 +168,7 @@ class FileRefused(FileUnavailable):
 
 
 class FileGone(FileUnavailable):
-    """A recording that Zoom no longer knows or provides without a video, or a file that is gone."""
+    """A recording or file that Zoom no longer has, or a recording of which Zoom gives no video."""
 
 
 class FileNotThere(FileRefused, FileGone):

@@ -102,7 +102,7 @@ def test_pages_of_the_status_table_have_every_row_once_and_the_newest_first(
 def test_no_query_of_the_status_table_has_a_range_that_ends_before_it_begins(
     aws: Cloud, rows: list[str]
 ) -> None:
-    # DynamoDB rejects a range that ends before it begins. A client whose clock is ahead asks for
+    # DynamoDB refuses a range that ends before it begins. A client whose clock is ahead asks for
     # such a range.
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
         for ahead in (timedelta(seconds=1), timedelta(minutes=5), timedelta(days=2)):
@@ -125,7 +125,7 @@ def test_pages_of_the_status_table_have_only_rows_between_two_times(
 def test_page_has_only_rows_of_its_range_when_the_position_lies_outside_of_the_range(
     aws: Cloud, rows: list[str]
 ) -> None:
-    # DynamoDB rejects a start key outside of the range. A caller may have made up the position.
+    # DynamoDB refuses a start key outside of the range. A caller may have made up the position.
     begin, end = NOW - timedelta(hours=11), NOW - timedelta(hours=4)
     table = StatusPages(aws.status, 100)
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
