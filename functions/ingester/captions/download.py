@@ -72,8 +72,8 @@ wait."""
 
 CHAPTERS_WAIT = timedelta(hours=3)
 """Longest wait for chapters that Zoom doesn't list. No webhook event announces chapters, and an
-account may have none. Zoom makes chapters after the transcript, whose webhook event begins a new
-wait."""
+account may have none. Zoom often makes chapters after the transcript, whose webhook event begins a
+new wait (`docs/captions.md`)."""
 
 VIDEO_RESERVE_SECONDS = 120.0
 """Seconds of an invocation that captions leave to the message with the video. With less time left,

@@ -389,7 +389,7 @@ class TestStream:
 
 
 class TestComplete:
-    def test_completion_of_a_copy_returns_a_result_with_the_result_of_the_inspection(
+    def test_completion_of_a_copy_returns_the_key_the_size_and_the_result_of_the_inspection(
         self, harness: Harness
     ) -> None:
         inspected: list[tuple[str, int]] = []
