@@ -326,7 +326,7 @@ def test_browsers_may_read_the_errors_of_api_gateway(template: Template) -> None
         }
 
 
-def test_the_stage_logs_the_caller_and_no_bodies(template: Template) -> None:
+def test_the_stage_of_the_api_logs_the_caller_and_no_bodies(template: Template) -> None:
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     assert stage["StageName"] == "live"
     group = template.resources[stage["AccessLogSetting"]["DestinationArn"]["Fn::GetAtt"][0]]

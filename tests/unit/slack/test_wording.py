@@ -57,7 +57,7 @@ def test_slack_text_of_an_ingest_begins_with_its_origin_and_its_state(state: Sta
 
 
 @pytest.mark.parametrize("state", sorted(ZOOM_SIDE))
-def test_state_at_zoom_is_shown_with_the_words_for_the_state(state: State) -> None:
+def test_slack_text_has_the_words_for_each_state_at_zoom(state: State) -> None:
     assert line_of_zoom_side(state) == STATES[state]
 
 
@@ -154,7 +154,9 @@ def site(patience: timedelta) -> zip_answer.Site:
     )
 
 
-def test_request_without_a_series_needs_nothing_when_the_recording_is_in_opencast() -> None:
+def test_slack_text_of_an_ignored_request_says_nothing_to_do_when_opencast_has_the_recording() -> (
+    None
+):
     there = row_in(State.SENT_TO_OPENCAST, recording_id="u", zip_id="first")
     ignored = row_in(
         State.IGNORED,
@@ -240,7 +242,7 @@ def test_slack_text_lists_scheduled_classes_by_weekday_and_names_each_series_onc
     assert series_of(ScheduledMeeting(zoom_series_id="1")) == ""
 
 
-def test_scheduled_class_is_listed_once_when_a_file_and_the_sheet_have_it() -> None:
+def test_slack_text_lists_a_scheduled_class_once_when_a_file_and_the_sheet_have_the_class() -> None:
     both = tuple(
         ScheduledClass(day="M", time=time, title="Lecture", course_code="A", source=source)
         for source, time in (("sheet:Fall", "9:30"), ("csv:fall.csv", "09:30"))

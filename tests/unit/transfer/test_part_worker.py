@@ -294,7 +294,7 @@ class TestCancellation:
 
 
 class TestPlan:
-    def test_plan_is_retried_when_the_source_is_unreachable_or_the_transfer_fails(
+    def test_planning_of_a_copy_is_retried_when_the_source_is_unreachable_or_the_transfer_fails(
         self, copying: Copying
     ) -> None:
         source = MemoryFile(TALK, script=[ZoomUnreachable("No."), TransferFailed("Not so.")])
@@ -303,7 +303,9 @@ class TestPlan:
         assert len(source.requested) == 3
         assert harness.worker.progress.began == 100.0
 
-    def test_plan_is_not_retried_when_the_file_is_unavailable(self, copying: Copying) -> None:
+    def test_planning_of_a_copy_is_not_retried_when_the_file_is_unavailable(
+        self, copying: Copying
+    ) -> None:
         source = MemoryFile(TALK, script=[FileUnavailable("No.")])
         with pytest.raises(FileUnavailable):
             Harness(copying, source).worker.plan(overwrite=False)
