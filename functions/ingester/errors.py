@@ -168,7 +168,7 @@ class FileRefused(FileUnavailable):
 
 
 class FileGone(FileUnavailable):
-    """A recording or file that Zoom no longer has, or a recording of which Zoom gives no video."""
+    """A recording or file that Zoom no longer has, or a recording without a video from Zoom."""
 
 
 class FileNotThere(FileRefused, FileGone):
