@@ -98,7 +98,8 @@ class StatusChange:
 class WriteResult(msgspec.Struct, frozen=True):
     """Result of a write: the row's state before and after the write.
 
-    `had_series` and `files` (ids) are about the row before the write.
+    `before` is None if the row was new, or if the row's state was unknown. `had_series` and `files`
+    (ids) are about the row before the write.
     """
 
     before: State | None
