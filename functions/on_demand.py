@@ -367,6 +367,8 @@ def _post_with_fresh_key(
 ) -> None:
     """Post a webhook event to the webhook; once more with a fresh key if the webhook refuses ours.
 
+    See `_post` for `begin`. `rebuild` returns dependencies with the current secrets.
+
     Raises:
         KeyRefused: The webhook refuses our key, and there is no newer key, or the webhook refuses
             the newer key, too.

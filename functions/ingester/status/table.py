@@ -462,7 +462,10 @@ class _Update(msgspec.Struct, frozen=True):
 
 
 def _update_of(change: StatusChange, now: datetime, expiration: int) -> _Update:
-    """Return the update for a change, without the change's reason."""
+    """Return the update for a change, without the change's reason.
+
+    `expiration` is in seconds since 1970.
+    """
     utc = now.astimezone(UTC)
     midnight = utc.replace(hour=0, minute=0, second=0, microsecond=0)
     values: dict[str, Any] = {
