@@ -127,7 +127,7 @@ def captions_time_left(
     """Begin the time limit of the captions, and return a function that returns the seconds left.
 
     `time_left` returns the seconds that the invocation has, of which the video keeps
-    `VIDEO_RESERVE_SECONDS`.
+    `VIDEO_RESERVE_SECONDS`. `clock` returns a monotonic time in seconds.
     """
     begin = clock()
     return lambda: min(time_left() - VIDEO_RESERVE_SECONDS, MAX_SECONDS - (clock() - begin))
