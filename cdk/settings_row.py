@@ -19,7 +19,10 @@ _NONSENSE = "?" * 300
 
 @dataclass(frozen=True)
 class Section:
-    """A heading of `example.env` and docs/settings.md, and the text below it."""
+    """A heading of `example.env` and docs/settings.md, and the text below the heading.
+
+    `see` is the document with more, relative to `docs/`. `about` and `see` may be "".
+    """
 
     title: str
     about: str = ""

@@ -239,7 +239,7 @@ def parse(request: Request) -> IngestRequest:
 
     Raises:
         BadRequest: The body is wrong.
-        NotFound: The link contains no `meeting_id`, or the text names a meeting.
+        NotFound: `uuid` is a link without `meeting_id`, or names a meeting.
     """
     if not request.body:
         raise BadRequest("The request has no body.")
@@ -370,8 +370,11 @@ def _post_with_fresh_key(
 ) -> None:
     """Post a webhook event to the webhook; once more with a fresh key if the webhook refuses ours.
 
+    See `_post` for `begin`. `rebuild` returns dependencies with the current secrets.
+
     Raises:
-        KeyRefused: The webhook refuses our key, and there is no newer key or it is refused, too.
+        KeyRefused: The webhook refuses our key, and there is no newer key, or the webhook refuses
+            the newer key, too.
         WebhookFailed, WebhookUnreachable: See `webhook_client.post`.
     """
     try:

@@ -99,7 +99,10 @@ def start_cloud(
 def environment(
     folder: Path, authority: Authority, trusted: Path, port: int, region: str, secret: str
 ) -> dict[str, str]:
-    """Return all environment variables of the cloud, which each function inherits."""
+    """Return all environment variables of the cloud, which each function inherits.
+
+    For the arguments, see `start_cloud`.
+    """
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),

@@ -13,12 +13,12 @@
     │   ├── NothingToImport      422
     │   ├── NotSetUp             503, until the settings are complete
     │   └── NotReady             503
-    ├── MessageError             a queue message can't be read: dead-letter queue
+    ├── MessageError             a queue message or an event of CloudWatch Logs can't be read
     ├── PermanentFailure         no retry can help: dead-letter queue, a person has to act
     │   ├── FileUnavailable      a recording or file can't be fetched from Zoom
-    │   │   ├── FileRefused      Zoom answered 401, 403, 404 or 410 to a download
+    │   │   ├── FileRefused      401, 403, 404 or 410 to a download, or a malformed token
     │   │   │   └── FileNotThere   the answer was 404 or 410 (also a FileGone)
-    │   │   ├── FileGone         Zoom doesn't know the recording or file any more
+    │   │   ├── FileGone         Zoom doesn't know a recording or file, or provides no video
     │   │   │   └── NotAFile     Zoom answered a download with a page
     │   │   └── EmptyFile        Zoom provides a file without bytes
     │   ├── FileTooLarge         a file has more bytes than the pipeline accepts for its kind
@@ -53,7 +53,7 @@
     │   ├── SheetsUnreachable    no connection, 429, 5xx, or a malformed answer
     │   │   └── SheetsTimedOut   Google didn't answer before the deadline
     │   ├── SheetsRefused        Google refused the request, or the sheet is too large
-    │   │   └── GoogleKeyRefused   the key is missing, malformed or refused
+    │   │   └── GoogleKeyRefused   the key is missing or unusable, or its token is refused
     │   ├── WebhookUnreachable   no connection to our own webhook endpoint, or 5xx
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
     │       └── SlowDown         S3 answered 5xx, or that a request was too slow
@@ -119,7 +119,7 @@ class Forbidden(RequestError):
 
 
 class NotFound(RequestError):
-    """A refusal, because the requested thing doesn't exist."""
+    """A refusal, because the request names no recording that the function may ingest."""
 
     status = 404
 
@@ -143,13 +143,13 @@ class NotSetUp(RequestError):
 
 
 class NotReady(RequestError):
-    """A refusal of a request that can't be accepted yet. The caller may retry."""
+    """A refusal of a request that can't be carried out now. The caller may retry."""
 
     status = 503
 
 
 class MessageError(IngesterError):
-    """A queue message that can't be read."""
+    """A queue message, or an event of CloudWatch Logs, that can't be read."""
 
 
 class PermanentFailure(IngesterError):
@@ -168,7 +168,7 @@ class FileRefused(FileUnavailable):
 
 
 class FileGone(FileUnavailable):
-    """A recording or file that Zoom no longer knows, for example because it is in the trash."""
+    """A recording or file that Zoom no longer has, or a recording without a video from Zoom."""
 
 
 class FileNotThere(FileRefused, FileGone):
@@ -357,7 +357,7 @@ class SheetsRefused(RetryableFailure):
 
 
 class GoogleKeyRefused(SheetsRefused):
-    """A key that is missing, malformed or refused by Google. SSM may have a newer key."""
+    """A missing or unusable key, or a key whose token Google refuses. SSM may have a newer key."""
 
 
 class Forgotten(IngesterError):

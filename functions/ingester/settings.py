@@ -24,7 +24,7 @@ OFF = frozenset({"", "0", "false", "no", "off"})
 class Settings(
     msgspec.Struct, frozen=True, kw_only=True, rename=str.upper, forbid_unknown_fields=False
 ):
-    """The settings of every function. `debug` turns debug records on unless it is in OFF."""
+    """The settings of every function. `debug` turns debug log records on, unless it is in OFF."""
 
     stack_name: str
     debug: str = ""
@@ -305,7 +305,7 @@ class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def min_level(self) -> Level:
-        """Lowest level of mailed records.
+        """Lowest level of mailed log records.
 
         Raises:
             SettingsError: The setting names no level.
@@ -363,7 +363,7 @@ def read(settings_type: type[SettingsType], environment: Mapping[str, str]) -> S
 
 
 class SsmClient(Protocol):
-    """The part of boto3's SSM client that reads a parameter, and the client's errors."""
+    """The method of boto3's SSM client that reads a parameter, and the client's errors."""
 
     @property
     def exceptions(self) -> Any: ...

@@ -100,7 +100,10 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """An answered request, without its headers and body, which may be secret."""
+    """An answered request, without its headers and body, which may be secret.
+
+    `fault` is the kind of the fault that affected the request, or None.
+    """
 
     where: str
     status: int

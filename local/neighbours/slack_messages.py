@@ -184,7 +184,7 @@ def _controls(draft: Draft) -> tuple[str, ...]:
 
 
 def _stored(value: Any) -> Any:
-    """Return blocks as Slack stores them, with an id for each block and button, and `&` escaped."""
+    """Return blocks as Slack stores them: with ids, default fields, and an escaped `&`."""
     if isinstance(value, list):
         return [_stored(item) for item in value]
     if not isinstance(value, dict):

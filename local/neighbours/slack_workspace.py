@@ -98,9 +98,10 @@ class Refusal(msgspec.Struct, frozen=True):
 
 @dataclass
 class ResponseUrl:
-    """A URL for messages after one command, or after a press in the message `source`.
+    """A URL for messages after one command (`asked`), or after a press in the message `source`.
 
-    `made_at` is in seconds since 1970.
+    `asked` is "" after a press, and `source` is None after a command. `made_at` is in seconds since
+    1970.
     """
 
     path: str

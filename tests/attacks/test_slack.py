@@ -249,7 +249,7 @@ def test_replayed_slack_command_shows_the_same_answer_again(target: Target, meet
     assert TOPIC in first.body
 
 
-def test_slack_function_refuses_a_request_that_imitates_its_own_invocation(
+def test_slack_function_refuses_a_request_that_imitates_an_invocation_by_the_function(
     target: Target, meeting: int
 ) -> None:
     # The function's invocation of itself has the field `slack_asked` and no signature.

@@ -21,7 +21,8 @@ from tests.e2e.stack import Stack
 WORDS = (2.0, 6.5)
 LECTURE: dict[str, Any] = {"segments": 2, "seconds": 12, "pause": 60, "words": WORDS}
 SLACK_SECONDS = 0.3
-"""Tolerance in seconds. An AAC encoder begins a tone some hundredths of a second off."""
+"""Tolerance of a cue's time, in seconds. An AAC encoder begins a tone some hundredths of a second
+off."""
 
 LOUD = 0.1
 CUE = re.compile(r"(\d\d):(\d\d):(\d\d\.\d{3}) --> ")

@@ -182,7 +182,9 @@ def test_no_alarm_uses_metric_math(alarms: dict[str, Any]) -> None:
     assert not [name for name, alarm in alarms.items() if "Metrics" in alarm]
 
 
-def test_each_alarm_has_advice_whose_commands_exist(alarms: dict[str, Any]) -> None:
+def test_each_alarm_has_a_short_description_in_ascii_and_advice_whose_commands_exist(
+    alarms: dict[str, Any],
+) -> None:
     known = {*tasks.namespace.task_names, *(each for names in ALIASES.values() for each in names)}
     for name, alarm in alarms.items():
         what, _, to_do = alarm["AlarmDescription"].partition("Do: ")

@@ -233,7 +233,9 @@ def test_reconcile_runs_every_hour_unless_it_is_off(template: Template, changed:
     assert RECONCILE.name in off.functions
 
 
-def test_follow_runs_every_minute_only_when_it_is_on(template: Template, changed: Changed) -> None:
+def test_the_follow_function_runs_every_minute_only_when_it_is_on(
+    template: Template, changed: Changed
+) -> None:
     assert "follow" not in template.named("AWS::Events::Rule", "Name")
     rule = changed({"FOLLOW_INGESTS": "true"}).named("AWS::Events::Rule", "Name")["follow"]
     assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")

@@ -130,7 +130,7 @@ def test_the_visibility_timeout_of_a_queue_exceeds_the_function_timeout_by_at_mo
         ("zoom-uploader", "UPLOAD_RECEIVE_LIMIT", "upload.fifo"),
     ],
 )
-def test_a_queue_delivers_a_message_more_often_than_its_function_works_on_it(
+def test_a_queue_delivers_a_message_more_often_than_its_function_works_on_the_message(
     changed: Changed, function: str, variable: str, queue: str
 ) -> None:
     template = changed({"OC_INGEST_PATIENCE_HOURS": "24", "OC_OUTAGE_HOURS": "36"})
@@ -326,7 +326,7 @@ def test_browsers_may_read_the_errors_of_api_gateway(template: Template) -> None
         }
 
 
-def test_the_stage_logs_the_caller_and_no_bodies(template: Template) -> None:
+def test_the_stage_of_the_api_logs_the_caller_and_no_bodies(template: Template) -> None:
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     assert stage["StageName"] == "live"
     group = template.resources[stage["AccessLogSetting"]["DestinationArn"]["Fn::GetAtt"][0]]

@@ -28,7 +28,7 @@ class Topic:
     def publish(self, mail: Mail) -> None:
         """Send a mail, after removing secrets and shortening it to SNS's limits.
 
-        Our log records are redacted when they are written. Texts of Lambda and libraries aren't.
+        Our log records are redacted when they are written. Lambda and libraries don't redact texts.
         """
         safe = redacted(mail)
         self._sns.publish(TopicArn=self._arn, Subject=safe.subject, Message=safe.body)

@@ -63,8 +63,8 @@ LONGEST_WAIT_IN_PAUSE = LONGEST_WAIT + ONE_DAY
 ONE_HOUR = timedelta(hours=1)
 HOURLY_WINDOW = timedelta(seconds=MAX_DELAY_SECONDS + 60)
 """Time at the start of each hour of waiting in which the downloader asks Zoom for captions, once a
-day has passed. SQS delays a message by 15 minutes at most (SendMessage, DelaySeconds), so at least
-one message arrives in this time."""
+day has passed. SQS delays a message by at most MAX_DELAY_SECONDS, so at least one message arrives
+in this time."""
 
 TRANSCRIPT_WAIT = timedelta(hours=1)
 """Longest wait for a transcript of each segment. A webhook event about a transcript begins a new
@@ -72,8 +72,8 @@ wait."""
 
 CHAPTERS_WAIT = timedelta(hours=3)
 """Longest wait for chapters that Zoom doesn't list. No webhook event announces chapters, and an
-account may have none. Zoom makes chapters after the transcript, whose webhook event begins a new
-wait."""
+account may have none. Zoom often makes chapters after the transcript, whose webhook event begins a
+new wait (`docs/captions.md`)."""
 
 VIDEO_RESERVE_SECONDS = 120.0
 """Seconds of an invocation that captions leave to the message with the video. With less time left,
@@ -127,7 +127,7 @@ def captions_time_left(
     """Begin the time limit of the captions, and return a function that returns the seconds left.
 
     `time_left` returns the seconds that the invocation has, of which the video keeps
-    `VIDEO_RESERVE_SECONDS`.
+    `VIDEO_RESERVE_SECONDS`. `clock` returns a monotonic time in seconds.
     """
     begin = clock()
     return lambda: min(time_left() - VIDEO_RESERVE_SECONDS, MAX_SECONDS - (clock() - begin))

@@ -352,7 +352,7 @@ def _report_missing(
 def _stays_outside(track: CaptionTrack, version: int | None, chat_as: str) -> str:
     """Return the reason why a track can't be sent with an ingest; "" if the track can be sent.
 
-    `chat_as` is `OC_CHAT_AS`.
+    `version` is Opencast's major version, or None if it is unknown. `chat_as` is `OC_CHAT_AS`.
     """
     if track.kind in SUMMARIES:
         return "" if mediapackage.takes_attachments(chat_as) else NO_ATTACHMENTS

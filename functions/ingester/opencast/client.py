@@ -363,7 +363,7 @@ class Opencast:
     ) -> requests.Response:
         """POST a form, and return an answer with 200, 201, 204 or 409.
 
-        `what` names the form in errors.
+        `what` names the form in errors. `read_seconds` is the timeout for the answer.
 
         Raises:
             IngestNotSent, IngestRefused: The POST certainly did nothing.

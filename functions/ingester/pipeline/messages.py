@@ -232,7 +232,7 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
     """The message from downloader to uploader: a request to ingest one staged recording.
 
     `captions` is set if captions or chapters are ingested. `summaries` is set if the recording has
-    summaries that are ingested. Summaries aren't part of `captions`, because older versions of the
+    summaries that are ingested. Summaries aren't in `captions`, because older versions of the
     uploader would add summaries as tracks. `summaries_note` says why it isn't known whether the
     recording has summaries. `late_for` is the id of a media package if the message only adds
     captions to the event of that media package.

@@ -108,9 +108,10 @@ class Queue:
         """Send a message to a dead-letter queue, with the reason as the attribute `FailedReason`.
 
         The reason is redacted, and cut to 1000 characters. A FIFO queue needs `group` and
-        `identity`, the id of the message that failed, by which the queue drops repeats. By content,
-        the queue would drop a message that an operator sent again and that failed again within five
-        minutes.
+        `identity`, the id of the message that failed, by which the queue drops repeats. If the
+        queue dropped repeats by content, the queue would drop a message that an operator sent again
+        and that failed again within five minutes:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
         """
         in_order: dict[str, Any] = {}
         if self._url.endswith(".fifo"):

@@ -29,7 +29,7 @@ _SAFE_VIEW = re.compile(r"[A-Za-z0-9_()-]{1,100}")
 _EXTENSION = re.compile(r"[a-z0-9]{1,10}")
 _HASH_PREFIX = "sha256-"
 _LINK = re.compile(r"\?|\w\.[a-z]+(?::[0-9]+)?/", re.IGNORECASE)
-"""Part of a link that no uuid contains: a question mark, or the end of a host and a slash. A uuid
+"""Text in a link that no uuid contains: a question mark, or the end of a host and a slash. A uuid
 is base64, which has no dots."""
 
 

@@ -60,7 +60,7 @@ class Container(Generic[Kept]):
             seconds: Lifetime of the dependencies.
             clock: Returns a monotonic time in seconds.
             carry_over: Takes the old and the new dependencies, and returns the new ones with the
-                parts of the old ones that are still valid, such as caches.
+                values of the old ones that are still valid, such as caches.
         """
         self._build = build
         self._carry_over = carry_over

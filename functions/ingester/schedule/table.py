@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 IMPORT_LOCK = "an import is running"
-"""Key of the row that isn't a meeting but the lock (`schedule/lock.py`)."""
+"""Key of the row that is the lock of imports (`schedule/lock.py`), and not a meeting."""
 
 
 class ScheduleTable:

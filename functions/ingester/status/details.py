@@ -39,7 +39,7 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         request_helps: Whether `what_to_do` asks for a request by the page's form.
         steps: The row's steps, from the first to the last.
         steps_left_out: Number of steps that are missing between the first and the last ones.
-        asked: Options of the request.
+        asked: Options of the request; None without options.
     """
 
     zip_id: str
@@ -89,7 +89,7 @@ class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
     Attributes:
         verdict: Sentence that says where the recording is.
-        editor: Address of the recording's event in Opencast's editor.
+        editor: Address of the recording's event in Opencast's editor; "" if unknown.
         files: Words for each of the event's files; without an event, for each file that Zoom
             reported.
         scheduled: Series and scheduled class by the schedule; None if the schedule or the start

@@ -98,7 +98,8 @@ class StatusChange:
 class WriteResult(msgspec.Struct, frozen=True):
     """Result of a write: the row's state before and after the write.
 
-    `had_series` and `files` (ids) are about the row before the write.
+    `before` is None if the row was new, or if the row's state was unknown. `had_series` and `files`
+    (ids) are about the row before the write.
     """
 
     before: State | None
@@ -461,7 +462,10 @@ class _Update(msgspec.Struct, frozen=True):
 
 
 def _update_of(change: StatusChange, now: datetime, expiration: int) -> _Update:
-    """Return the update for a change, without the change's reason."""
+    """Return the update for a change, without the change's reason.
+
+    `expiration` is in seconds since 1970.
+    """
     utc = now.astimezone(UTC)
     midnight = utc.replace(hour=0, minute=0, second=0, microsecond=0)
     values: dict[str, Any] = {

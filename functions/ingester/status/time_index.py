@@ -141,7 +141,7 @@ def _days(begin: datetime, end: datetime) -> Iterator[tuple[datetime, int, int]]
         first = max(0, int((begin - day).total_seconds()))
         last = min(LAST_SECOND, int((end - day).total_seconds()))
         # `begin` may be after `end`, because a caller whose clock is ahead may name `begin`.
-        # DynamoDB rejects a range that ends before the range begins.
+        # DynamoDB refuses a range that ends before the range begins.
         if first <= last:
             yield day, first, last
         day -= timedelta(days=1)

@@ -209,7 +209,8 @@ def _samples(file: File, table: _Box) -> int:
         fits = samples * first <= file.size if first else 12 + 4 * samples <= length
     elif table.type == b"stz2":
         samples = second
-        # The last byte of the first number is the number of bits of an entry (section 8.7.3.3).
+        # The last byte of the first number is the number of bits of an entry (ISO/IEC 14496-12,
+        # section 8.7.3.3).
         fits = 12 + samples * (first & 0xFF) / 8 <= length
     elif table.type in _ENTRY_BYTES:
         fits = 8 + first * _ENTRY_BYTES[table.type] <= length

@@ -36,7 +36,8 @@ waits meanwhile, and closes a request that sends nothing for 20 seconds."""
 class Version:
     """The version of a file, which may change at the same URL (RFC 9110, sections 8.6 and 8.8).
 
-    `size` is in bytes, and None if the source doesn't say the size.
+    `size` is in bytes, and None if the source doesn't say the size. `etag` and `last_modified` are
+    the headers of the same names, or "".
     """
 
     size: int | None

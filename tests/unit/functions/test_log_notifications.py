@@ -162,7 +162,7 @@ def test_mail_about_many_faults_is_sent_later_when_sns_refused_it(
 
 
 @pytest.mark.parametrize("operations", [("UpdateItem",), ("GetItem",), ("UpdateItem", "GetItem")])
-def test_fault_is_mailed_when_the_tables_fail(
+def test_fault_is_mailed_when_the_status_table_and_the_faults_table_fail(
     aws: Cloud, deps: log_notifications.Dependencies, operations: tuple[str, ...]
 ) -> None:
     line = failed_upload(deps)
@@ -211,7 +211,7 @@ def test_repeat_of_a_fault_is_mailed_immediately_when_sns_refused_the_first_mail
     assert [subject.partition(" [zip]")[0] for subject, _ in aws.mails()] == ["(2 more times)"]
 
 
-def test_invocation_of_log_notifications_fails_when_neither_table_nor_topic_is_available(
+def test_invocation_of_log_notifications_fails_when_faults_table_and_topic_are_unavailable(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     # Only the event of CloudWatch Logs has the fault, so Lambda has to retry the invocation.

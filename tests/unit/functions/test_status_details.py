@@ -74,7 +74,9 @@ def test_root_resource_returns_the_status_page(deps: status_query.Dependencies) 
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
-def test_status_page_has_words_for_every_state_and_the_number_of_steps_before_a_gap() -> None:
+def test_status_page_has_the_words_and_kinds_of_states_and_the_number_of_steps_before_a_gap() -> (
+    None
+):
     page = status_query.page_text()
     words = json.loads(page.partition("const WORDS = ")[2].partition(";")[0])
     assert words == {str(state): state_words(state) for state in State}

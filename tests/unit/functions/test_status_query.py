@@ -116,7 +116,7 @@ def test_meetings_of_the_requested_seconds_are_listed_oldest_first_across_midnig
     assert [meeting["meeting_id"] for meeting in body["records"]["meetings"]] == [1]
 
 
-def test_status_query_gets_503_when_the_table_fails(ask: Ask, aws: Cloud) -> None:
+def test_status_query_gets_503_when_the_status_table_fails(ask: Ask, aws: Cloud) -> None:
     aws.status.delete()
     status, body = ask({"meeting_id": "1"})
     assert (status, list(body)) == (503, ["message"])

@@ -35,7 +35,7 @@ def test_invocation_is_idle_when_it_adds_no_bytes_to_the_copy(stored: int) -> No
     assert continued(before, stored, NOW) == Copying(since=SINCE, stored_bytes=5, idle=1)
 
 
-def test_copy_stuck_is_raised_when_three_invocations_in_a_row_were_idle() -> None:
+def test_copy_counts_as_stuck_when_three_invocations_in_a_row_were_idle() -> None:
     copying: Copying | UnsetType = continued(UNSET, 40_000_000, NOW)
     for _ in range(MAX_IDLE - 1):
         copying = continued(copying, 0, NOW)
@@ -43,7 +43,7 @@ def test_copy_stuck_is_raised_when_three_invocations_in_a_row_were_idle() -> Non
         continued(copying, 40_000_000, NOW)
 
 
-def test_copy_too_long_is_raised_when_a_copy_is_continued_for_a_day() -> None:
+def test_copy_counts_as_too_long_when_it_is_continued_for_a_day() -> None:
     before = Copying(since=SINCE, stored_bytes=5)
     assert continued(before, 6, NOW + LONGEST - timedelta(seconds=1)).idle == 0
     with pytest.raises(CopyTooLong, match=f"since {SINCE}"):

@@ -122,14 +122,14 @@ def test_container_raises_settings_error_when_a_secret_was_removed(
         container()
 
 
-def test_rebuild_or_none_builds_again_when_the_dependencies_are_new(
+def test_rebuild_without_fallback_builds_again_when_the_dependencies_are_new(
     container: Container[int],
 ) -> None:
     assert [container(), container.rebuild_sparingly()] == [1, 2]
     assert [container.rebuild_or_none(), container.rebuild_or_none(), container()] == [3, 4, 4]
 
 
-def test_rebuild_or_none_returns_none_and_old_dependencies_stay_while_aws_fails(
+def test_rebuild_without_fallback_returns_none_and_old_dependencies_stay_while_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -139,7 +139,7 @@ def test_rebuild_or_none_returns_none_and_old_dependencies_stay_while_aws_fails(
     assert [container.rebuild_or_none(), container()] == [2, 2]
 
 
-def test_rebuild_or_none_raises_settings_error_when_a_secret_was_removed(
+def test_rebuild_without_fallback_raises_settings_error_when_a_secret_was_removed(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -149,7 +149,7 @@ def test_rebuild_or_none_raises_settings_error_when_a_secret_was_removed(
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_rebuild_or_none_returns_none_after_ten_attempts_within_a_minute(
+def test_rebuild_without_fallback_returns_none_after_ten_attempts_within_a_minute(
     fails: bool, building: Building, container: Container[int]
 ) -> None:
     container()
@@ -171,7 +171,7 @@ def test_rebuild_or_none_returns_none_after_ten_attempts_within_a_minute(
     assert container.rebuild_or_none() == kept + 3
 
 
-def test_age_of_dependencies_counts_from_the_call_of_rebuild_or_none(
+def test_age_of_dependencies_counts_from_a_rebuild_without_fallback(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -183,7 +183,7 @@ def test_age_of_dependencies_counts_from_the_call_of_rebuild_or_none(
     assert container() == 3
 
 
-def test_age_of_dependencies_stays_the_same_when_rebuild_or_none_fails(
+def test_age_of_dependencies_stays_the_same_when_a_rebuild_without_fallback_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()

@@ -78,7 +78,7 @@ def test_unexpected_error_is_raised_and_not_answered(error: Exception) -> None:
         ErrorAnswers().respond({}, raising(error))
 
 
-def test_error_answers_use_the_given_callbacks_make_and_report() -> None:
+def test_error_answer_is_made_and_reported_by_the_given_callbacks() -> None:
     reports: list[tuple[int, str]] = []
     errors = ErrorAnswers(
         aws=AWS,

@@ -81,7 +81,7 @@ def lost(before: list[str], after: list[str]) -> list[str]:
         ),
     ],
 )
-def test_removals_name_scheduled_classes_without_a_substitute_in_their_meeting(
+def test_removals_include_scheduled_classes_without_a_substitute_in_their_meeting(
     before: list[str], after: list[str], said: list[str]
 ) -> None:
     assert lost(before, after) == said
@@ -109,13 +109,13 @@ def test_removals_name_scheduled_classes_without_a_substitute_in_their_meeting(
         (["A M 9:30"], ["8: A M 10:30"], ["7: A (100) M 9:30 L"]),
     ],
 )
-def test_removals_do_not_name_scheduled_classes_that_moved_to_another_meeting(
+def test_removals_do_not_include_scheduled_classes_that_moved_to_another_meeting(
     before: list[str], after: list[str], said: list[str]
 ) -> None:
     assert lost(before, after) == said
 
 
-def test_removals_name_the_meetings_that_scheduled_classes_moved_to() -> None:
+def test_removals_include_the_meetings_that_scheduled_classes_moved_to() -> None:
     before = table("A M 9:30", "B W 9:30", "6: B F 9:30")
     found = leaving(before, table("8: B W 9:30", "9: A M 9:30"))
     assert [(moved.meeting.zoom_series_id, moved.into) for moved in found.moved] == [
@@ -132,7 +132,7 @@ def test_removals_name_the_meetings_that_scheduled_classes_moved_to() -> None:
         (["8: A M 9:30", "B W 9:30", "9: B W 9:30"], ("8",)),
     ],
 )
-def test_removals_name_other_meetings_that_have_the_removed_scheduled_classes(
+def test_removals_include_other_meetings_that_have_the_removed_scheduled_classes(
     after: list[str], others: tuple[str, ...]
 ) -> None:
     # After an interrupted update, two meetings may have the same scheduled classes.
@@ -140,7 +140,7 @@ def test_removals_name_other_meetings_that_have_the_removed_scheduled_classes(
     assert next(removed.also_in for removed in leaving(before, table(*after)).removed) == others
 
 
-def test_removals_compare_scheduled_classes_of_the_first_system_by_time_only() -> None:
+def test_removals_compare_scheduled_classes_of_the_first_system_by_day_and_time_only() -> None:
     # A row of the first system has only one course. An import gives each scheduled class its own
     # course.
     classes = tuple(ScheduledClass(day=day, time="9:30", title="L") for day in "MWF")
@@ -151,7 +151,7 @@ def test_removals_compare_scheduled_classes_of_the_first_system_by_time_only() -
     assert described(removed.meeting) == "7: B (200) F 9:30 L"
 
 
-def test_removals_name_a_deleted_meeting_without_scheduled_classes() -> None:
+def test_removals_include_a_deleted_meeting_without_scheduled_classes() -> None:
     bare = ScheduledMeeting(zoom_series_id="7", opencast_series_id="1")
     found = leaving([bare], [])
     assert (found.removed, found.moved) == ((RemovedClasses(bare, ()),), ())
@@ -167,7 +167,7 @@ classes = st.lists(
 
 
 @given(classes, classes)
-def test_removals_name_each_lost_scheduled_class_once_and_none_that_the_schedule_still_has(
+def test_removals_include_each_lost_scheduled_class_once_and_none_that_the_schedule_still_has(
     before: list[str], after: list[str]
 ) -> None:
     found = leaving(table(*before), table(*after))

@@ -47,7 +47,7 @@ def line_of_zoom_side(state: State | None) -> str:
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - ZOOM_SIDE))
-def test_lines_of_an_ingest_begin_with_its_origin_and_its_state(state: State) -> None:
+def test_slack_text_of_an_ingest_begins_with_its_origin_and_its_state(state: State) -> None:
     shown = lines(state, origin="webhook_notification", ingest_request_time="2026-10-14T17:00:00Z")
     assert shown[0] == "Automated ingest, requested Wed, Oct 14, 2026, 1:00 PM EDT"
     assert shown[1] == STATES[state]
@@ -57,7 +57,7 @@ def test_lines_of_an_ingest_begin_with_its_origin_and_its_state(state: State) ->
 
 
 @pytest.mark.parametrize("state", sorted(ZOOM_SIDE))
-def test_state_at_zoom_is_shown_with_the_words_for_the_state(state: State) -> None:
+def test_slack_text_has_the_words_for_each_state_at_zoom(state: State) -> None:
     assert line_of_zoom_side(state) == STATES[state]
 
 
@@ -87,7 +87,9 @@ def test_slack_text_names_the_series_of_an_on_demand_ingest() -> None:
         ("Moved to the trash in Zoom", "Moved to the trash in Zoom"),
     ],
 )
-def test_text_of_an_ignored_ingest_has_the_reason_in_plain_words(reason: str, words: str) -> None:
+def test_slack_text_of_an_ignored_ingest_has_the_reason_in_plain_words(
+    reason: str, words: str
+) -> None:
     shown = lines(State.IGNORED, reason=reason)
     assert shown[1].startswith(f"Ignored: {words}")
     assert "minutes" not in shown[1]
@@ -152,7 +154,9 @@ def site(patience: timedelta) -> zip_answer.Site:
     )
 
 
-def test_request_without_a_series_needs_nothing_when_the_recording_is_in_opencast() -> None:
+def test_slack_text_of_an_ignored_request_says_nothing_to_do_when_opencast_has_the_recording() -> (
+    None
+):
     there = row_in(State.SENT_TO_OPENCAST, recording_id="u", zip_id="first")
     ignored = row_in(
         State.IGNORED,
@@ -206,7 +210,7 @@ def test_timestamp_is_written_in_local_time_unless_it_is_empty_or_cannot_be_conv
 
 
 @given(st.text())
-def test_lines_of_a_failed_ingest_have_its_reason_whatever_the_text_of_the_reason(
+def test_slack_text_of_a_failed_ingest_has_the_reason_whatever_its_characters(
     reason: str,
 ) -> None:
     plain = lines(State.DOWNLOADER_FAILED)
@@ -238,7 +242,7 @@ def test_slack_text_lists_scheduled_classes_by_weekday_and_names_each_series_onc
     assert series_of(ScheduledMeeting(zoom_series_id="1")) == ""
 
 
-def test_scheduled_class_is_listed_once_when_a_file_and_the_sheet_have_it() -> None:
+def test_slack_text_lists_a_scheduled_class_once_when_a_file_and_the_sheet_have_the_class() -> None:
     both = tuple(
         ScheduledClass(day="M", time=time, title="Lecture", course_code="A", source=source)
         for source, time in (("sheet:Fall", "9:30"), ("csv:fall.csv", "09:30"))
@@ -247,7 +251,9 @@ def test_scheduled_class_is_listed_once_when_a_file_and_the_sheet_have_it() -> N
     assert schedule_lines(meeting) == ("A Lecture: Mondays at 9:30 AM",)
 
 
-def test_title_of_a_meeting_is_the_newest_topic_that_is_not_blank() -> None:
+def test_title_of_a_meeting_is_the_newest_topic_that_is_not_blank_else_the_course_or_number() -> (
+    None
+):
     def titled(*topics: str, course: str = "") -> str:
         rows = [
             msgspec.structs.replace(

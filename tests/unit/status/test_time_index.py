@@ -61,7 +61,9 @@ def read(
         position = Position.read(position.token)
 
 
-def test_page_of_the_status_table_has_each_attribute_of_a_row_that_lists_show(aws: Cloud) -> None:
+def test_page_of_the_status_table_has_all_attributes_of_a_row_but_notice_failures_and_steps(
+    aws: Cloud,
+) -> None:
     text = ("recording_id", "topic", "recording_start_time", "origin", "reason", "course")
     more = ("oc_series_id", "ingest_request_time", "retry_due")
     numbers = {"meeting_id": 7, "failures": 1, "steps_left_out": 1}
@@ -100,7 +102,7 @@ def test_pages_of_the_status_table_have_every_row_once_and_the_newest_first(
 def test_no_query_of_the_status_table_has_a_range_that_ends_before_it_begins(
     aws: Cloud, rows: list[str]
 ) -> None:
-    # DynamoDB rejects a range that ends before it begins. A client whose clock is ahead asks for
+    # DynamoDB refuses a range that ends before it begins. A client whose clock is ahead asks for
     # such a range.
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
         for ahead in (timedelta(seconds=1), timedelta(minutes=5), timedelta(days=2)):
@@ -123,7 +125,7 @@ def test_pages_of_the_status_table_have_only_rows_between_two_times(
 def test_page_has_only_rows_of_its_range_when_the_position_lies_outside_of_the_range(
     aws: Cloud, rows: list[str]
 ) -> None:
-    # DynamoDB rejects a start key outside of the range. A caller may have made up the position.
+    # DynamoDB refuses a start key outside of the range. A caller may have made up the position.
     begin, end = NOW - timedelta(hours=11), NOW - timedelta(hours=4)
     table = StatusPages(aws.status, 100)
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
@@ -161,6 +163,8 @@ def test_page_token_is_refused_when_the_status_table_did_not_make_it(token: str)
         Position("2026-10-14", 5, "z" * 3000),
     ],
 )
-def test_page_token_is_refused_when_no_row_can_have_its_position(position: Position) -> None:
+def test_page_token_is_refused_when_it_encodes_a_position_that_no_row_can_have(
+    position: Position,
+) -> None:
     with pytest.raises(BadRequest):
         Position.read(position.token)

@@ -102,7 +102,7 @@ def test_log_has_the_progress_after_each_third_part_when_a_part_takes_two_second
     assert [line["bytes"] for line in progress] == [15 * MIB, 30 * MIB]
 
 
-def test_log_names_the_file_and_the_copied_bytes_when_the_next_run_has_to_continue(
+def test_log_names_the_file_and_the_copied_bytes_when_the_next_run_has_to_continue_the_copy(
     copying: Copying, timed: TimedBucket, lines: Lines
 ) -> None:
     end = timed.clock.now + 20

@@ -294,7 +294,7 @@ class TestCancellation:
 
 
 class TestPlan:
-    def test_plan_is_retried_when_the_source_is_unreachable_or_the_transfer_fails(
+    def test_planning_of_a_copy_is_retried_when_the_source_is_unreachable_or_the_transfer_fails(
         self, copying: Copying
     ) -> None:
         source = MemoryFile(TALK, script=[ZoomUnreachable("No."), TransferFailed("Not so.")])
@@ -303,7 +303,9 @@ class TestPlan:
         assert len(source.requested) == 3
         assert harness.worker.progress.began == 100.0
 
-    def test_plan_is_not_retried_when_the_file_is_unavailable(self, copying: Copying) -> None:
+    def test_planning_of_a_copy_is_not_retried_when_the_file_is_unavailable(
+        self, copying: Copying
+    ) -> None:
         source = MemoryFile(TALK, script=[FileUnavailable("No.")])
         with pytest.raises(FileUnavailable):
             Harness(copying, source).worker.plan(overwrite=False)
@@ -342,7 +344,7 @@ class TestStream:
         assert streaming.throttled == 2
         assert streaming.copying.begun() == [[1, 2, 3, 4, 5]]
 
-    def test_source_changed_is_raised_when_a_stream_has_another_version_after_a_failure(
+    def test_stream_raises_source_changed_when_the_source_has_another_version_after_a_failure(
         self, copying: Copying
     ) -> None:
         source = MemoryFile(TALK, has_ranges=False, script=[Break(25_000)])
@@ -352,7 +354,7 @@ class TestStream:
             streaming.stream()
         assert source.bodies[-1].is_closed
 
-    def test_source_changed_is_raised_when_a_streamed_source_supports_ranges_after_a_failure(
+    def test_stream_raises_source_changed_when_the_source_supports_ranges_after_a_failure(
         self, copying: Copying
     ) -> None:
         source = MemoryFile(TALK, has_ranges=False, script=[Break(25_000)])
@@ -389,7 +391,7 @@ class TestStream:
 
 
 class TestComplete:
-    def test_completion_of_a_copy_returns_a_result_with_the_return_value_of_inspect(
+    def test_completion_of_a_copy_returns_the_key_the_size_and_the_result_of_the_inspection(
         self, harness: Harness
     ) -> None:
         inspected: list[tuple[str, int]] = []
@@ -406,7 +408,7 @@ class TestComplete:
         assert inspected == [(key_of("talk"), TALK.size)]
         assert harness.copying.stored() == {key_of("talk"): whole(TALK)}
 
-    def test_completion_of_a_copy_is_not_retried_when_botocore_raises(
+    def test_completion_of_a_copy_is_not_retried_when_botocore_raises_an_error(
         self, harness: Harness
     ) -> None:
         plan = harness.plan()
@@ -415,7 +417,9 @@ class TestComplete:
         with pytest.raises(ClientError, match="SlowDown"):
             harness.worker.complete(plan)
 
-    def test_write_of_a_mark_is_not_retried_when_botocore_raises(self, harness: Harness) -> None:
+    def test_write_of_a_mark_is_not_retried_when_botocore_raises_an_error(
+        self, harness: Harness
+    ) -> None:
         plan = harness.plan()
         harness.fault(kind="status")
         with pytest.raises(ClientError, match="SlowDown"):

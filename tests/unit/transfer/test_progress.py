@@ -23,7 +23,7 @@ def test_progress_of_a_copy_counts_every_byte_and_retry_when_many_threads_count(
     assert (progress.fetched, progress.retries) == (8 * 2000 * 3, 8 * 2000)
 
 
-def test_progress_of_a_copy_keeps_its_start_time_when_begin_is_called_again() -> None:
+def test_progress_of_a_copy_keeps_its_start_time_when_the_copy_begins_again() -> None:
     progress = Progress()
     progress.begin(100.0)
     progress.begin(200.0)

@@ -39,7 +39,7 @@ def headers(secret: str = SECRET, timestamp: str = str(NOW), body: bytes = BODY)
     return {SIGNATURE_HEADER: by_hand(secret, timestamp, body), TIMESTAMP_HEADER: timestamp}
 
 
-def test_verification_returns_the_secret_when_the_signature_is_valid() -> None:
+def test_signature_verification_returns_the_secret_when_the_signature_is_valid() -> None:
     assert verify([SECRET], headers(), BODY, NOW) == SECRET
 
 
@@ -49,19 +49,19 @@ def test_signed_headers_have_the_signature_that_the_zoom_documentation_describes
 
 
 @pytest.mark.parametrize("secret", ["one", "two", "own"])
-def test_verification_returns_the_secret_of_the_signature_when_there_are_several_secrets(
+def test_signature_verification_returns_the_secret_of_the_signature_when_there_are_several_secrets(
     secret: str,
 ) -> None:
     assert verify(["one", "two", "own"], headers(secret), BODY, NOW) == secret
 
 
 @pytest.mark.parametrize("age", [-MAX_AGE_SECONDS, 0, MAX_AGE_SECONDS])
-def test_verification_accepts_a_timestamp_up_to_five_minutes_away(age: int) -> None:
+def test_signature_verification_accepts_a_timestamp_up_to_five_minutes_away(age: int) -> None:
     assert verify([SECRET], headers(), BODY, NOW + age) == SECRET
 
 
 @pytest.mark.parametrize("age", [-MAX_AGE_SECONDS - 1, MAX_AGE_SECONDS + 1, 86_400])
-def test_verification_raises_unauthorized_when_the_timestamp_is_more_than_five_minutes_away(
+def test_signature_verification_fails_when_the_timestamp_is_more_than_five_minutes_away(
     age: int,
 ) -> None:
     with pytest.raises(Unauthorized, match="too old"):
@@ -87,21 +87,21 @@ def test_verification_raises_unauthorized_when_the_timestamp_is_more_than_five_m
         headers(timestamp="9" * 400),
     ],
 )
-def test_verification_raises_unauthorized_when_signature_or_timestamp_is_wrong_or_missing(
+def test_signature_verification_fails_when_signature_or_timestamp_is_wrong_or_missing(
     wrong: dict[str, str],
 ) -> None:
     with pytest.raises(Unauthorized):
         verify([SECRET], wrong, BODY, NOW)
 
 
-def test_verification_raises_unauthorized_when_there_is_no_secret_or_only_an_empty_one() -> None:
+def test_signature_verification_fails_when_there_is_no_secret_or_only_an_empty_one() -> None:
     with pytest.raises(Unauthorized):
         verify([], headers(), BODY, NOW)
     with pytest.raises(Unauthorized):
         verify([""], headers(""), BODY, NOW)
 
 
-def test_verification_uses_the_raw_bytes_when_api_gateway_encodes_the_body_in_base64() -> None:
+def test_signature_verification_uses_the_raw_bytes_when_api_gateway_encodes_the_body() -> None:
     raw = '{"topic":"L\'été"}'.encode("latin-1")
     event = {
         "headers": {name.upper(): value for name, value in headers(body=raw).items()},
@@ -120,7 +120,7 @@ def test_http_request_is_refused_when_its_body_is_not_the_declared_base64(body: 
 
 
 @given(st.text(), st.text(), st.binary(), st.floats(0, 1e12))
-def test_verification_raises_unauthorized_whatever_the_headers_of_a_foreign_request(
+def test_signature_verification_fails_whatever_the_headers_of_a_foreign_request(
     signature: str, timestamp: str, body: bytes, now: float
 ) -> None:
     foreign = {SIGNATURE_HEADER: signature, TIMESTAMP_HEADER: timestamp}
@@ -129,7 +129,7 @@ def test_verification_raises_unauthorized_whatever_the_headers_of_a_foreign_requ
 
 
 @given(st.text(min_size=1), st.binary(), st.integers(0, 10**11))
-def test_verification_accepts_signed_headers_whatever_the_body_the_secret_and_the_time_are(
+def test_signature_verification_accepts_signed_headers_whatever_body_secret_and_time_are(
     secret: str, body: bytes, now: int
 ) -> None:
     assert verify([secret], signed_headers(secret, now, body), body, now) == secret

@@ -224,7 +224,7 @@ def test_time_limits_of_the_second_slack_invocation_add_up_to_less_than_its_time
     assert longest <= SIZES[SLACK].timeout - 2
 
 
-def test_slack_function_refuses_the_event_of_a_second_invocation_from_api_gateway(
+def test_slack_function_refuses_an_http_request_that_imitates_an_invocation_by_the_function(
     harness: Harness,
 ) -> None:
     event = {"body": '{"slack_asked": {"type": "command"}}', "slack_user": "x", "headers": {}}

@@ -33,7 +33,7 @@ def other(harness: Harness) -> dict[str, Any]:
 
 
 def error_record(caplog: pytest.LogCaptureFixture, part: str) -> LogRecord:
-    """Return the only ERROR record that contains `part`, as log-notifications reads the record."""
+    """Return the only ERROR log record with the text `part`, as log-notifications reads it."""
     [found] = [
         record
         for record in caplog.records

@@ -204,7 +204,9 @@ class TestTheStatusTable:
             assert not harness.take(harness.message())
         assert [call["VisibilityTimeout"] for call in asked] == [60]
 
-    def test_failures_are_counted_when_the_row_cannot_be_written(self, harness: Harness) -> None:
+    def test_failures_of_an_upload_are_counted_when_the_row_cannot_be_written(
+        self, harness: Harness
+    ) -> None:
         harness.fail("status", path="/series/", status=403, times=None)
         with failing_table(harness.aws.status):
             for _ in range(4):
@@ -230,7 +232,7 @@ class TestTheStatusTable:
             assert harness.take(harness.message("active_speaker", "chat_file", zip_id=zip_id))
         assert levels(caplog, "stayed outside") == ["ERROR"]
 
-    def test_deletion_is_logged_as_an_error_when_the_row_cannot_be_written(
+    def test_deletion_of_an_event_is_logged_as_an_error_when_the_row_cannot_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(harness.message())
