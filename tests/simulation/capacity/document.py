@@ -269,8 +269,10 @@ def assumed_table(_: Results) -> str:
         (
             "the engine",
             f"{ENGINE_RATE / 1e6:.0f} MB/s for each invocation of {MB_OF['downloader']} MB",
-            "[measured](performance.md#on-a-link-like-that-of-a-lambda-function) on a link of "
-            "75 MB/s",
+            (
+                "[measured](performance.md#on-a-link-like-that-of-a-lambda-function) on a link of "
+                "75 MB/s"
+            ),
         ),
         *(
             (
