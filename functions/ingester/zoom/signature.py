@@ -24,7 +24,7 @@ def sign(secret: str, timestamp: int, body: bytes) -> str:
 
 
 def signed_headers(secret: str, now: float, body: bytes) -> dict[str, str]:
-    """Return the signature's two headers for a request at `now`, in seconds since the epoch."""
+    """Return the signature's two headers for a request at `now`, in seconds since 1970."""
     timestamp = int(now)
     return {SIGNATURE_HEADER: sign(secret, timestamp, body), TIMESTAMP_HEADER: str(timestamp)}
 
