@@ -44,7 +44,7 @@ def test_download_access_is_replaced_by_a_fresh_access_when_zoom_refuses_the_old
     assert access.now is fresh
 
 
-def test_download_token_is_not_replaced_again_when_zoom_refuses_the_fresh_token() -> None:
+def test_download_access_is_not_replaced_again_when_zoom_refuses_the_fresh_access() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.replacement_for(OLD)
