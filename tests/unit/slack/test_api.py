@@ -1,4 +1,4 @@
-"""Requests from Slack, and our calls of Slack's API over real HTTPS."""
+"""Requests from Slack, and our calls of Slack's API over HTTPS."""
 
 from __future__ import annotations
 
