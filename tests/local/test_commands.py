@@ -83,7 +83,7 @@ def test_a_command_without_settings_or_credentials_names_the_local_stack_when_on
     assert command.local_hint(error, {}, state_file) == ""
 
 
-def test_commands_look_for_the_state_file_that_the_local_stack_writes() -> None:
+def test_commands_look_for_stack_json_where_the_local_stack_writes_the_file() -> None:
     assert stack.HOME / local_state.STATE == command.LOCAL_STATE
 
 

@@ -197,5 +197,5 @@ def test_architecture_md_has_a_row_for_every_function() -> None:
     assert sorted(modules) == sorted(function.module for function in FUNCTIONS)
 
 
-def test_costs_md_has_the_number_of_alarms_in_the_prices_of_the_simulation() -> None:
+def test_costs_md_and_the_prices_of_the_simulation_have_the_same_number_of_alarms() -> None:
     assert f", {ALARMS} alarms " in (ROOT / "docs/costs.md").read_text()

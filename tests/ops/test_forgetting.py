@@ -344,7 +344,7 @@ def test_recordings_forget_asks_before_it_removes_anything(
     assert automated_zip_id(ANN) not in stack.aws.rows()
 
 
-def test_recordings_forget_forgets_an_unknown_recording_only_with_even_if_running(
+def test_recordings_forget_forgets_an_unknown_recording_only_with_the_option_even_if_running(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:
     with answering(shell_of_stack, "y"):
@@ -369,7 +369,7 @@ def test_recordings_forget_removes_nothing_when_a_setting_is_wrong(
 
 
 @pytest.mark.usefixtures("shell_of_stack", "stack")
-def test_invoke_recordings_lists_recordings_although_recordings_is_also_a_group() -> None:
+def test_invoke_recordings_lists_recordings_although_a_command_group_has_the_same_name() -> None:
     done = invoke("recordings", "--uuid", ANN, "--json")
     assert done.code == 0, done.err
     found: list[dict[str, Any]] = json.loads(done.out)
