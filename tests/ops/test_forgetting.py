@@ -320,7 +320,7 @@ def forget_command(*options: str) -> tuple[int, str]:
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_recordings_forget_prints_what_it_removed_and_what_stays(stack: Stack) -> None:
+def test_invoke_recordings_forget_prints_what_it_removed_and_what_stays(stack: Stack) -> None:
     code, said = forget_command("--even-if-running")
     assert code == 0, said
     assert "Removed: rows of the status table: 2, staged files: 2, " in said
@@ -330,7 +330,7 @@ def test_recordings_forget_prints_what_it_removed_and_what_stays(stack: Stack) -
     assert stack.left().count(ANN) == 1
 
 
-def test_recordings_forget_asks_before_it_removes_anything(
+def test_invoke_recordings_forget_asks_before_it_removes_anything(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:
     before = stack.aws.rows()
@@ -344,7 +344,7 @@ def test_recordings_forget_asks_before_it_removes_anything(
     assert automated_zip_id(ANN) not in stack.aws.rows()
 
 
-def test_recordings_forget_forgets_an_unknown_recording_only_with_the_option_even_if_running(
+def test_invoke_recordings_forget_forgets_an_unknown_recording_only_with_the_option_even_if_running(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:
     with answering(shell_of_stack, "y"):
@@ -358,7 +358,7 @@ def test_recordings_forget_forgets_an_unknown_recording_only_with_the_option_eve
     assert stack.ledger.get("never-seen==").forgotten
 
 
-def test_recordings_forget_removes_nothing_when_a_setting_is_wrong(
+def test_invoke_recordings_forget_removes_nothing_when_a_setting_is_wrong(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:
     before = stack.aws.rows()

@@ -88,7 +88,7 @@ FAILED = (missing(1), row(State.DOWNLOADER_FAILED, "permanent failure: gone"), m
 
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> Printed:
-    """Return a function that shows a listing on a terminal of `columns`, and returns the text."""
+    """Return a function that shows rows on a terminal of a given width, and returns the text."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
 

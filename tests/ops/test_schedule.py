@@ -248,7 +248,7 @@ def test_removal_of_a_source_lists_the_sources_when_the_source_has_no_scheduled_
     assert days_of_meetings(table) == before
 
 
-def test_removal_of_a_source_says_that_the_schedule_is_empty(aws: Cloud) -> None:
+def test_removal_of_a_source_raises_an_error_when_the_schedule_is_empty(aws: Cloud) -> None:
     with pytest.raises(OpsError, match=r"nothing was changed\. It is empty"):
         remove_source(aws.schedule, "csv:a.csv")
 
