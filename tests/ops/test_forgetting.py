@@ -268,7 +268,7 @@ def reasons(stack: Stack, uuid: str = ANN) -> list[str]:
     return reasons_to_wait(stack.places.find(uuid), stack.clock())
 
 
-def test_a_recording_in_opencast_can_be_forgotten_only_two_hours_after_its_last_update(
+def test_a_recording_in_opencast_can_be_forgotten_only_two_hours_after_the_last_change_of_a_row(
     stack: Stack,
 ) -> None:
     assert reasons(stack) == []
