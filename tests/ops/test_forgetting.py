@@ -54,7 +54,7 @@ POST = Post(attempt="a", at="2026-10-14T12:30:00Z")
 
 
 class Stack:
-    """A stack with two recordings of one meeting, each with the traces that `add` writes."""
+    """A stack with two recordings of one meeting, whose traces `add` wrote three hours ago."""
 
     def __init__(self, aws: Cloud, clock: Clock) -> None:
         self.aws, self.clock = aws, clock
