@@ -99,7 +99,7 @@ class Grant:
 
 
 class Row(NamedTuple):
-    """A row of the table: a function's task name, actions, and the kind and names of resources.
+    """A row of the table: a function's name in commands, the actions, and the resources.
 
     `function` is "each" in a row that all functions share. `condition` names the settings that add
     the grants; "" for no settings.
