@@ -95,6 +95,7 @@ def restore_latest(releases: Releases, function: Function, archive: Archive) -> 
     Raises:
         OpsError: Lambda got another package than that of the backup.
         ClientError: S3 or Lambda refuses a request.
+        BotoCoreError: See `Releases.wait_until_updated`.
     """
     backup = archive.backup(function)
     if backup is None:

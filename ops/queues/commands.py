@@ -355,7 +355,7 @@ def report_nothing(
     `in_flight` is the number of messages that another program holds.
 
     Raises:
-        OpsError: A recording was selected, and no message was left.
+        OpsError: A recording was selected, and `left` is empty.
     """
     more = f" {held_by_others(pair.dlq, in_flight)}" if in_flight else ""
     if selection.uuid and not left:

@@ -315,6 +315,7 @@ def places_of(target: Target) -> Places:
 
     Raises:
         OpsError: A dead-letter queue doesn't exist.
+        ClientError: STS or SQS refuses a request.
     """
     names, sqs = target.names, target.client("sqs")
     pairs = (queue_messages.downloads(names), queue_messages.uploads(names))

@@ -99,6 +99,7 @@ def resender(
 
     Raises:
         SettingsError: A secret is missing in SSM.
+        BotoCoreError, ClientError: See `read_secrets`.
     """
     path = Names(settings.stack_name).secrets_path
     secrets = read_secrets(OnDemandSecrets, ssm, path)

@@ -221,14 +221,17 @@ def check_alias(target: Target) -> None:
 def deploy_stack(*, expect_stack: bool | None) -> None:
     """Create the stack, or change it if it exists. If `may_ask`, ask for consent before.
 
-    This function also uploads packages that the code bucket lacks, writes the secrets, and prints
-    each step. Before a change of the stack, this function calls `restore_all_latest`. After a
-    change, this function releases changed settings. For `expect_stack`, see `prepare`.
+    This function also looks Opencast up (`ensure_location`), writes the secrets, and prints each
+    step. For a new stack, this function makes a missing code bucket and uploads all packages. For
+    an existing stack, this function uploads packages that the code bucket lacks, calls
+    `restore_all_latest` before the change, and releases changed settings after the change. For
+    `expect_stack`, see `prepare`.
 
     Raises:
         SettingsError: Settings are missing or wrong.
         OpsError: A check or a step failed, or a production change isn't confirmed.
         ClientError: AWS refuses a request.
+        BotoCoreError: See `restore_latest`.
         ProfileNotFound, EOFError: See `target_to_change`.
         Exit: The operator doesn't consent to the deployment, or pressed ^C at that question or
             during the deployment. A deployment that has begun continues.

@@ -24,7 +24,7 @@ class Credentials:
 class S3Fault:
     """A fault that affects `times` requests of an operation, from the `nth` request on.
 
-    S3 describes errors with the status 200:
+    AWS describes errors with the status 200:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 
     Attributes:
