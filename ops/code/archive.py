@@ -39,7 +39,7 @@ class Archive:
     names: Names
 
     def package_key(self, function: Function, code: Code) -> str:
-        """Return the key of a version's package.
+        """Return the key of the package of `code`, which is a version or `$LATEST`.
 
         Raises:
             OpsError: The bucket doesn't hold the package, or refuses the request.

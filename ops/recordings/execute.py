@@ -50,7 +50,7 @@ def address(target: Target, route: str) -> str:
 
     Raises:
         OpsError: The stack doesn't export the name.
-        ClientError: CloudFormation refuses the request.
+        ClientError: See `overview.outputs`.
     """
     name = target.names.of(route)
     found = overview.outputs(target).get(name)

@@ -445,6 +445,9 @@ def show_deletion(target: Target, *, there: bool) -> None:
     """Print the things that a deletion would delete and keep.
 
     `there` says whether the stack exists.
+
+    Raises:
+        ClientError: AWS refuses a request.
     """
     with terminal.working("Counting what would be deleted"):
         deleted = removal.deleted_by_a_deletion(target, there=there)
