@@ -186,6 +186,7 @@ def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, b
 
     Raises:
         OpsError: The stack's existence isn't as expected, or the change isn't confirmed.
+        SettingsError: See `may_ask`.
         ProfileNotFound, ClientError, EOFError: See `target_to_change`.
     """
     target = target_of(settings.place)
@@ -206,7 +207,8 @@ def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, b
 def check_alias(target: Target) -> None:
     """Raise OpsError if an existing function lacks the release alias.
 
-    CloudFormation would create the alias at version 1, so the old code of version 1 would run.
+    CloudFormation would create the alias at version 1, so the old code of version 1 would run. See
+    docs/decisions/0003-arm64-versions-alias.md.
     """
     releases = Releases(target.client("lambda"), target.names, target.place.release_alias)
     without = [function.name for function in FUNCTIONS if releases.lacks_alias(function)]
