@@ -136,7 +136,7 @@ def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each (action, resource) that a policy allows. Deny statements are left out.
 
     Raises:
-        ValueError: Another statement than a Deny has a condition, or another element that the table
+        ValueError: A statement other than a Deny has a condition or another element that the table
             can't show.
     """
     for statement in document["Statement"]:
