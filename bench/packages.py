@@ -67,7 +67,7 @@ class Import:
 def imports(folder: Path, other: Path | None) -> Iterator[Import]:
     """Build and unpack the functions' packages in `folder`. Yield an import for each package.
 
-    If `other` is given, yield a last import from the folder `other`. For `Raises`, see
+    If `other` is given, yield a last import from the folder `other`. For errors, see
     `ops.code.package.build`.
     """
     packages = package.build(FUNCTIONS, host(), folder)

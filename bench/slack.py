@@ -31,9 +31,10 @@ from local.state import read_state
 MEETING = 12345678901
 RECORDINGS = 14
 PACE_SECONDS = 3.1
-"""Minimum seconds between two cold commands, each of which asks Slack for user groups.
+"""Minimum seconds between the releases of new versions before two cold commands.
 
-Slack allows 20 requests for user groups a minute: https://docs.slack.dev/apis/web-api/rate-limits
+Each cold command asks Slack for user groups. Slack allows 20 requests for user groups a minute:
+https://docs.slack.dev/apis/web-api/rate-limits
 """
 
 SLACK_WAITS = 3.0

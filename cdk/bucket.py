@@ -49,7 +49,7 @@ class StagingBucket(Construct):
                 ),
                 # This rule expires files that Opencast has taken. If two rules match, the earlier
                 # expiry wins.
-                # https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
+                # https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html
                 s3.LifecycleRule(expiration=Duration.days(1), tag_filters={RELEASED: "yes"}),
             ],
             removal_policy=RemovalPolicy.DESTROY,

@@ -130,7 +130,7 @@ class Cdk:
 def build_packages(folder: Path) -> list[Package]:
     """Return the functions' packages for this machine. Build packages that aren't up to date.
 
-    For `Raises`, see `ops.code.package.build`.
+    For errors, see `ops.code.package.build`.
     """
     return package.build(FUNCTIONS, host(), folder)
 

@@ -49,10 +49,10 @@ class Result(IntEnum):
 
 @dataclass(frozen=True, order=True)
 class Vulnerability:
-    """A known vulnerability of a locked release.
+    """A known vulnerability of a package in a lock file.
 
     `fixed_in` describes the versions without the vulnerability. `used_by` is "functions" for a
-    deployed release, otherwise "tools".
+    package that the functions use, otherwise "tools".
     """
 
     package: str

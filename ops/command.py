@@ -226,8 +226,8 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
 def refuse_options(given: Iterable[object]) -> None:
     """Raise OpsError if a positional argument looks like an option.
 
-    invoke takes any next word as a positional argument: `invoke codebuild --help` would build a
-    revision named `--help`.
+    invoke takes any next word as a positional argument: `invoke codebuild --verbose` would build a
+    revision named `--verbose`.
     """
     for word in given:
         if isinstance(word, str) and word.startswith("-"):

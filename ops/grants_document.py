@@ -99,7 +99,7 @@ class Grant:
 
 
 class Row(NamedTuple):
-    """A row of the table: a function's task name, actions, and the kind and names of resources.
+    """A row of the table: a function's name in commands, the actions, and the resources.
 
     `function` is "each" in a row that all functions share. `condition` names the settings that add
     the grants; "" for no settings.
@@ -136,7 +136,7 @@ def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each (action, resource) that a policy allows. Deny statements are left out.
 
     Raises:
-        ValueError: Another statement than a Deny has a condition, or another element that the table
+        ValueError: A statement other than a Deny has a condition or another element that the table
             can't show.
     """
     for statement in document["Statement"]:

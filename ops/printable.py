@@ -15,7 +15,7 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """Return `text` with each line as from `printable`. A line break at the end is dropped."""
+    """Return `text` with `printable` applied to each line. Drop a line break at the end."""
     return "\n".join(printable(line) for line in text.splitlines())
 
 

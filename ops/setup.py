@@ -307,7 +307,7 @@ def has_moving_line() -> bool:
 def wait_for(threads: "dict[str, threading.Thread]") -> None:
     """Wait until threads end, and show the unfinished threads in a terminal's last line.
 
-    Output without a moving line gets a plain line every `REPEAT_SECONDS`.
+    If standard output can't rewrite its last line, print a line every `REPEAT_SECONDS` instead.
     """
     moves = has_moving_line()
     began = shown = time.monotonic()

@@ -385,7 +385,7 @@ class Activity:
 
 @contextmanager
 def working(text: str) -> Iterator[Activity]:
-    """Show on stderr that a step is in progress while the block runs.
+    """Show on stderr that a step is in progress while the block runs, and yield an `Activity`.
 
     A terminal gets a moving line, which disappears at the end. Other output gets a plain line after
     `SILENT_SECONDS` and every `REPEAT_SECONDS`. The block may only print with the `Activity`.
@@ -421,7 +421,7 @@ def has_moving_lines() -> bool:
 
 @contextmanager
 def moving_line(text: str) -> Iterator[Activity]:
-    """Show a moving line on stderr while the block runs."""
+    """Show a moving line on stderr while the block runs, and yield the `Activity` of the line."""
     out = Console(stderr=True, highlight=False, markup=False, emoji=False)
     columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
     with Progress(*columns, console=out, transient=True, redirect_stdout=False) as bar:
@@ -435,7 +435,10 @@ def moving_line(text: str) -> Iterator[Activity]:
 
 @contextmanager
 def _repeated_line(text: str, out: TextIO) -> Iterator[Activity]:
-    """Print the text with the elapsed seconds while the block runs, as `working` describes."""
+    """Print the text with the elapsed seconds while the block runs, and yield an `Activity`.
+
+    For the times of the lines, see `working`.
+    """
     began, ended = time.monotonic(), threading.Event()
     shown = [text]
 
@@ -464,7 +467,10 @@ def _repeated_line(text: str, out: TextIO) -> Iterator[Activity]:
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """Show a progress bar on stderr, or nothing if stderr isn't a terminal."""
+    """Show a progress bar on stderr while the block runs, and yield the bar.
+
+    If stderr isn't a terminal, nothing is shown.
+    """
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -92,6 +92,9 @@ LINE = WaitingLine(lambda: terminal.moving_line("Waiting for AWS"))
 def show_waiting(session: boto3.Session) -> None:
     """Show a moving line during a session's slow requests, if stderr can show one.
 
+    If stderr can show the line, this function also reads the credentials, so botocore may ask for
+    an MFA code.
+
     Raises:
         ClientError: STS refuses the profile's credentials, for example for a wrong MFA code.
     """

@@ -20,7 +20,7 @@ def fetch_packages() -> None:
     """Install the packages of every function's lock file for this machine into the cache.
 
     Raises:
-        OpsError: The packages of a lock file can't be installed.
+        OpsError: The packages of a lock file can't be installed, or bytecode can't be made.
     """
     locks = {lock_hash(lock): lock for lock in (lock_of(each, ROOT) for each in FUNCTIONS)}
     platform = host()

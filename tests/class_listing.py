@@ -82,7 +82,7 @@ class ClassListing:
 
 @contextmanager
 def class_listing(tls: Authority, user: str, password: str) -> Iterator[ClassListing]:
-    """Serve a listing to `user` during the `with` block, and yield the listing."""
+    """Serve scheduled classes to `user` during the `with` block, and yield the stand-in."""
     store = Store(
         users=default_users(user, password),
         workflows=(),

@@ -204,7 +204,10 @@ def _table(dynamodb: Any, name: str, key: str, **more: Any) -> Any:
 
 @cache
 def _table_of(name: str) -> Any:
-    """Return boto3's resource of a table, cached because creation takes as long as a call."""
+    """Return boto3's resource of a table.
+
+    The cache saves the creation, which takes as long as a call to the fake AWS.
+    """
     return _clients().dynamodb.Table(name)
 
 

@@ -37,12 +37,12 @@ def account() -> ServiceAccount:
 
 
 def private_key() -> str:
-    """Return the account's private key in PEM."""
+    """Return the service account's private key in PEM."""
     return account().credentials("")["private_key"]
 
 
 def service_key(token_uri: str) -> str:
-    """Return the account's key as Google's console saves it."""
+    """Return the service account's key as Google's console saves it."""
     return json.dumps(account().credentials(token_uri))
 
 

@@ -21,10 +21,10 @@ def document() -> Mapping[str, Any]:
 
 
 def resolved(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the target of a reference within the document, or the value itself.
+    """Return the target of a reference within docs/openapi.yaml, or the value itself.
 
     Raises:
-        KeyError: The document lacks the target.
+        KeyError: docs/openapi.yaml lacks the target.
     """
     while "$ref" in value:
         found: Any = document()
@@ -35,7 +35,10 @@ def resolved(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def operations() -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Return every operation by (method, path). Paths have no leading slash."""
+    """Return every operation of docs/openapi.yaml by (method, path).
+
+    Paths have no leading slash.
+    """
     return {
         (method.upper(), path.removeprefix("/")): operation
         for path, item in document()["paths"].items()
@@ -47,14 +50,14 @@ def contents(method: str, path: str, status: int) -> Mapping[str, Any]:
     """Return the contents of an answer by content type.
 
     Raises:
-        KeyError: The document lacks the operation, its status, or the target of a reference.
+        KeyError: docs/openapi.yaml lacks the operation, its status, or a reference's target.
     """
     answer = operations()[method, path]["responses"][str(status)]
     return dict(resolved(answer).get("content", {}))
 
 
 def check(schema: Mapping[str, Any], value: object) -> None:
-    """Check a value against a schema of the document.
+    """Check a value against a schema of docs/openapi.yaml.
 
     Raises:
         ValidationError: The schema doesn't allow the value.

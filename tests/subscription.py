@@ -27,5 +27,8 @@ def log_event(*lines: str, group: str = GROUP, kind: str = "DATA_MESSAGE") -> di
 
 
 def packed(content: bytes) -> str:
-    """Return `content` compressed with gzip and encoded in base64, as CloudWatch Logs sends it."""
+    """Return `content` compressed with gzip and encoded in base64, as CloudWatch Logs sends it.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
+    """
     return base64.b64encode(gzip.compress(content)).decode()

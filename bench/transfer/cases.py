@@ -45,8 +45,8 @@ class Load:
 class Case:
     """The behaviour of the stand-ins for Zoom and S3.
 
-    During a load, the Zoom stand-in breaks off all open bodies `cuts` times, at regular distances
-    in bytes. `how` is "rst" for a TCP reset, or "fin" for an early end.
+    While a load is copied, the Zoom stand-in breaks off all open bodies `cuts` times, at regular
+    distances in bytes. `how` is "rst" for a TCP reset, or "fin" for an early end.
     """
 
     name: str

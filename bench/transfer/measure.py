@@ -84,7 +84,10 @@ def measure(peers: StandIns, program: Program, setting: Setting, repetition: int
 
 
 def outcome_of(peers: StandIns, ended: process.Ended, load: Load, *, parts: bool) -> str:
-    """Return why a copy failed, or "" if the copy is whole. With `parts`, compare the bytes."""
+    """Return the reason why a copy failed, or "" if the copy is whole.
+
+    With `parts`, compare the bytes.
+    """
     if ended.exit_code != 0:
         return ended.failure_reason
     return problem_of(peers.s3.objects(), load, parts=parts)

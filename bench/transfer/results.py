@@ -77,9 +77,9 @@ class Curl(Result, frozen=True, kw_only=True, tag="curl"):
 class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
     """One copy by the command `kills`. `moments` are the times of the kills.
 
-    Each of `moments` is in seconds after the start of a run. `size` and `fetched` are in bytes.
-    `left_open` is the number of open uploads. `problem` is the reason why the copy isn't whole, or
-    "".
+    Each of `moments` is in seconds after the start of a run. `seconds` is the duration of all runs
+    together. `size` and `fetched` are in bytes. `left_open` is the number of open uploads.
+    `problem` is the reason why the copy isn't whole, or "".
     """
 
     program: str

@@ -70,14 +70,14 @@ class SlackStandIn(ApiStandIn):
     def command(self, typed: Typed) -> Outcome:
         """Type a command as a user, and return the outcome.
 
-        For `Raises`, see `slack_player.Player.command`.
+        For errors, see `slack_player.Player.command`.
         """
         return self._player.command(typed)
 
     def press(self, pressed: Pressed) -> Outcome:
         """Press a button as a user, and return the outcome.
 
-        For `Raises`, see `slack_player.Player.press`.
+        For errors, see `slack_player.Player.press`.
         """
         return self._player.press(pressed)
 

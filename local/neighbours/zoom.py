@@ -239,7 +239,7 @@ class ZoomStandIn(StandIn):
         self._seen.clear()
 
     def event(self, event: str, uuid: str = "", *, event_ts: int | None = None) -> dict[str, Any]:
-        """Return the body of a new webhook event. For `Raises`, see `zoom_events.build_event`."""
+        """Return the body of a new webhook event. For errors, see `zoom_events.build_event`."""
         return build_event(self._account, event, uuid, event_ts=event_ts)
 
     def send_event(
@@ -252,7 +252,7 @@ class ZoomStandIn(StandIn):
     ) -> Delivery:
         """Sign and POST a webhook event once, and return the answer.
 
-        `timeout` is in seconds. For `Raises`, see `zoom_events.post_event`.
+        `timeout` is in seconds. For errors, see `zoom_events.post_event`.
         """
         return post_event(
             url,

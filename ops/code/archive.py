@@ -39,7 +39,7 @@ class Archive:
     names: Names
 
     def package_key(self, function: Function, code: Code) -> str:
-        """Return the key of a version's package.
+        """Return the key of the package of `code`, which is a version or `$LATEST`.
 
         Raises:
             OpsError: The bucket doesn't hold the package, or refuses the request.
@@ -95,6 +95,7 @@ def restore_latest(releases: Releases, function: Function, archive: Archive) -> 
     Raises:
         OpsError: Lambda got another package than that of the backup.
         ClientError: S3 or Lambda refuses a request.
+        BotoCoreError: See `Releases.wait_until_updated`.
     """
     backup = archive.backup(function)
     if backup is None:

@@ -5,7 +5,7 @@ each cold start compiles the modules that it imports. If the build found a compi
 holds bytecode of the modules that an import of the function's module imports. The package also
 holds the sources, so that another version of Python can compile the sources, and tracebacks show
 lines. Python doesn't compare bytecode and sources (unchecked hashes, PEP 552), because a zip holds
-bytecode and sources from the same build.
+bytecode and sources from the same build. See docs/decisions/0016-bytecode-in-packages.md.
 """
 
 from __future__ import annotations

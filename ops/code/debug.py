@@ -35,8 +35,8 @@ def set_debug(
     Raises:
         OpsError, ClientError, BotoCoreError: AWS refuses a step; or the function, its alias or a
             package is missing; or Lambda got another package; or somebody else moved the alias; or
-            the version doesn't become active. After an error, this function has moved the alias
-            only if the restore of `$LATEST` failed.
+            an update of `$LATEST` fails; or the version doesn't become active. After an error, this
+            function has moved the alias only if the restore of `$LATEST` failed.
     """
     restore_latest(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)

@@ -34,6 +34,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
         OpsError: `PACKAGE_PLATFORM` is wrong, a package can't be built or uploaded, a function
             doesn't exist, or Lambda got another package than the expected one.
         ClientError: AWS refuses a request other than an upload.
+        BotoCoreError: See `Releases.wait_until_updated`.
     """
     releases = releases_of(target)
     restore_all_latest(target, functions)
@@ -81,7 +82,7 @@ def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None
         SettingsError, ProfileNotFound, EOFError: See `target_to_change`.
         OpsError: The stack doesn't exist, the operator doesn't confirm the change, or deploying or
             releasing a function failed.
-        ClientError: See `target_to_change`, `deploy` and `release_functions`.
+        ClientError, BotoCoreError: See `target_to_change`, `deploy` and `release_functions`.
     """
     target = target_to_change(needs_code=True)
     deploy(target, functions)
@@ -114,6 +115,7 @@ def release_functions(target: Target, functions: Sequence[Function], description
         OpsError: Lambda got another package than that of a backup; or a function that the index
             has to name, or the function's alias, doesn't exist.
         ClientError: AWS refuses a request before or after the releases.
+        BotoCoreError: See `restore_latest`.
     """
     releases = releases_of(target)
     restore_all_latest(target, functions)

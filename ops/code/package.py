@@ -231,7 +231,7 @@ def write_zip(
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix, because unzip ignores file modes of other systems
+            entry.create_system = 3  # 3 means Unix. unzip ignores file modes of other systems.
             entry.external_attr = (0o100755 if ".so" in Path(name).suffixes else 0o100644) << 16
             content = content_to_ship(name, files[name].read_bytes(), function)
             archive.writestr(entry, content, compresslevel=level)
@@ -264,6 +264,7 @@ def verify_packages(
     Raises:
         OpsError: The packages differ, or a package can't be built. If the packages differ, the
             text lists the differences.
+        FileNotFoundError: See `build`.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = copy or Path(temporary)

@@ -176,7 +176,8 @@ class Releases:
 
         Raises:
             ClientError: `$LATEST` has other code.
-            BotoCoreError: The version doesn't become active (WaiterError).
+            BotoCoreError: An update of `$LATEST` fails or takes too long, or the version doesn't
+                become active (WaiterError).
         """
         self.wait_until_updated(function)
         answer = self._lambda.publish_version(
@@ -241,6 +242,7 @@ class Releases:
         Raises:
             OpsError: Lambda got another package.
             ClientError: Lambda refuses the package, for example because S3 doesn't hold it.
+            BotoCoreError: See `wait_until_updated`.
         """
         name = self.name(function)
         self._lambda.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key=key)
@@ -259,6 +261,7 @@ class Releases:
 
         Raises:
             ClientError: Lambda refuses the change.
+            BotoCoreError: See `wait_until_updated`.
         """
         self._lambda.update_function_configuration(
             FunctionName=self.name(function), **configuration
@@ -270,7 +273,7 @@ class Releases:
 
         Raises:
             OpsError: The function doesn't exist.
-            ClientError: See `configure`.
+            ClientError, BotoCoreError: See `configure`.
         """
         now = self.latest(function).configuration
         differing = {name: value for name, value in wanted.items() if now.get(name) != value}
@@ -278,7 +281,11 @@ class Releases:
             self.configure(function, differing)
 
     def wait_until_updated(self, function: Function) -> None:
-        """Wait until Lambda has finished the last update of `$LATEST`."""
+        """Wait until Lambda has finished the last update of `$LATEST`.
+
+        Raises:
+            BotoCoreError: The update fails or takes too long (WaiterError).
+        """
         self._lambda.get_waiter("function_updated_v2").wait(FunctionName=self.name(function))
 
     def name(self, function: Function) -> str:

@@ -48,7 +48,10 @@ LAMBDA_PYTHON = "3.13"
 
 
 def lambda_() -> Platform:
-    """Return Lambda's platform: Python 3.13 on arm64 (Amazon Linux 2023 has glibc 2.34)."""
+    """Return Lambda's platform: Python 3.13 on arm64 and Amazon Linux 2023, which has glibc 2.34.
+
+    https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html
+    """
     return Platform(
         LAMBDA,
         (

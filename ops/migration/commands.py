@@ -154,7 +154,11 @@ def _exists(target: Target, table: str) -> bool:
 
 
 def migrate_all(migrations: Iterable[Migration], *, dry_run: bool) -> list[Tally]:
-    """Migrate one kind of data after the other, show a bar for each, and return the counts."""
+    """Migrate one kind of data after the other, show a bar for each, and return the counts.
+
+    Raises:
+        ClientError: DynamoDB refuses a request.
+    """
     with terminal.progress() as bar:
         return [
             migration.copy(dry_run=dry_run, on_progress=_progress(bar, migration.thing))

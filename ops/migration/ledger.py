@@ -4,8 +4,8 @@ The pipeline decides by the ledger, not by status rows (`ingester/ledger/record.
 system has no ledger, and the first system's rows name no files. So a migrated request that was sent
 counts as sent with all of the recording's files.
 
-A request that this pipeline accepted stays unchanged, as do the record's files and ingest
-records. Another run of the command updates the requests that an earlier run migrated, for example
+A request that this pipeline accepted, the record's files and the ingest records stay unchanged.
+Another run of the command updates the requests that an earlier run migrated, for example
 with the requests' ends.
 """
 

@@ -75,6 +75,9 @@ def view_queue(queue: SqsQueue, limit: int) -> QueueView:
     """Return the view of a live queue with up to `limit` messages, at most ten.
 
     Messages are received only if a message waits. Each shown message is received once more.
+
+    Raises:
+        ClientError: SQS refuses a request.
     """
     counts = queue.counts()
     seen = tuple(queue.peek(limit)) if counts.waiting else ()
@@ -82,7 +85,11 @@ def view_queue(queue: SqsQueue, limit: int) -> QueueView:
 
 
 def view_dlq(queue: SqsQueue, limit: int) -> QueueView:
-    """Return the view of a DLQ with up to `limit` messages."""
+    """Return the view of a DLQ with up to `limit` messages.
+
+    Raises:
+        ClientError: SQS refuses a request.
+    """
     counts = queue.counts()
     seen: list[QueueMessage] = []
     with hold_messages(queue, LOOK_SECONDS) as held:
@@ -355,7 +362,7 @@ def report_nothing(
     `in_flight` is the number of messages that another program holds.
 
     Raises:
-        OpsError: A recording was selected, and no message was left.
+        OpsError: A recording was selected, and `left` is empty.
     """
     more = f" {held_by_others(pair.dlq, in_flight)}" if in_flight else ""
     if selection.uuid and not left:

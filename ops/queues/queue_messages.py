@@ -3,9 +3,9 @@
 SQS shows a message only to a program that receives the message.
 
 - No function receives from a DLQ. A view holds received messages, so that the next page has other
-  messages. At the view's end, also after an error or ^C, the view releases all messages that it
-  didn't delete. (If the program is killed, the messages reappear when their visibility timeout
-  ends.)
+  messages. At the view's end, also after an error or ^C, all messages that the view didn't delete
+  become available again. (If the program is killed, the messages reappear when their visibility
+  timeout ends.)
 - The functions receive from a live queue. A view receives once, ten messages at most, with a
   visibility timeout of 0, so each message stays available for the functions. A view costs each
   shown message one receive: a message has 12 receives on the download queue, and 50 or more on the

@@ -50,6 +50,7 @@ def address(target: Target, route: str) -> str:
 
     Raises:
         OpsError: The stack doesn't export the name.
+        ClientError: See `overview.outputs`.
     """
     name = target.names.of(route)
     found = overview.outputs(target).get(name)
@@ -115,7 +116,7 @@ def call_on_demand(client: LambdaClient, name: str, alias: str, body: str) -> tu
     """Call the on-demand function without the API, and return the answer's status and body.
 
     Raises:
-        OpsError: See `invocation.call`.
+        OpsError, ClientError: See `invocation.call`.
     """
     event = {
         "httpMethod": "POST",
@@ -184,6 +185,7 @@ def resender_of(target: Target, session: requests.Session) -> Resender:
     Raises:
         SettingsError: Settings are missing or wrong, or a secret is missing in SSM.
         OpsError: The stack doesn't export the webhook's address.
+        BotoCoreError, ClientError: See `address` and `resender`.
     """
     url = address(target, "webhook-url")
     return resender(load_settings(), target.client("ssm"), url, session, time.sleep)
@@ -268,6 +270,7 @@ def _follow(target: Target, uuid: str, zip_id: str) -> None:
     Raises:
         OpsError: See `invocation.call`, and `follow`, `outcome` and `follow_in_opencast` in
             `following`.
+        ClientError: See `invocation.call`.
     """
     table = StatusTable(target.table(target.names.status_table), now)
     logs = Logs(target.client("logs"), target.names)
@@ -322,6 +325,7 @@ def process_one(target: Target, function: Function, qualifier: str, event: dict[
 
     Raises:
         OpsError: The function can't be called, ends with an error, or reports a failure.
+        ClientError: See `invocation.call`.
         Exit: ^C was pressed. The function keeps running.
     """
     name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias

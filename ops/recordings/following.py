@@ -106,8 +106,8 @@ def follow_in_opencast(
 ) -> StatusRow:
     """Follow an ingest in Opencast until the ingest is published, or the stack stops following.
 
-    `ask` calls the function `follow` and returns the function's answer. `say` gets problems, and
-    the lines about a row in a final state. Return the last row.
+    `ask` calls the Lambda function `zoom-follow` and returns the function's answer. `say` gets
+    problems, and the lines about a row in a final state. Return the last row.
 
     Raises:
         OpsError: The row can't be read or is gone, or the ingest failed or was deleted in Opencast.
@@ -128,7 +128,7 @@ def follow_in_opencast(
             step = phrases(row, diagnose(row, (), datetime.now(UTC), PATIENCE)).operator
             raise OpsError(f"{printable(row.reason)} {step}".strip())
         if not answer.get("asked"):
-            # `follow` didn't ask Opencast, because the ingest isn't followed any more.
+            # The Lambda function didn't ask Opencast, because the ingest isn't followed any more.
             return row
         sleep(pause)
         pause = min(1.5 * pause, LONGEST_PAUSE)

@@ -88,7 +88,7 @@ class Traces:
 
     @property
     def is_known(self) -> bool:
-        """True if the stack has any trace of the recording. A forgotten record is also a trace."""
+        """True if any of the traces exists. A forgotten record is also a trace."""
         found = self.record.version or self.rows or self.files or self.uploads or self.has_events
         return bool(found)
 
@@ -110,6 +110,7 @@ class Places:
 
         Raises:
             LedgerUnreadable: The ledger's record is malformed.
+            ClientError: DynamoDB or S3 refuses a request.
         """
         record = self.ledger.get(uuid)
         zip_ids = {automated_zip_id(uuid), *record.requests}
@@ -153,6 +154,7 @@ class Places:
 
         Raises:
             OpsError: S3 refuses to delete a file.
+            ClientError: AWS refuses another request.
             LedgerBusy: Other processes keep changing the record.
             LedgerUnreadable: The record is malformed.
         """
@@ -315,6 +317,7 @@ def places_of(target: Target) -> Places:
 
     Raises:
         OpsError: A dead-letter queue doesn't exist.
+        ClientError: STS or SQS refuses a request.
     """
     names, sqs = target.names, target.client("sqs")
     pairs = (queue_messages.downloads(names), queue_messages.uploads(names))
@@ -339,7 +342,7 @@ def check_not_in_progress(uuid: str, traces: Traces, when: datetime) -> None:
 
 
 def check_is_known(uuid: str, traces: Traces) -> None:
-    """Raise OpsError if the stack has no trace of a recording."""
+    """Raise OpsError if no trace of a recording exists (`Traces.is_known`)."""
     if not traces.is_known:
         raise OpsError(
             f"Nothing is known of {uuid}: is the uuid right? To have it refused if it comes, add "

@@ -32,6 +32,7 @@ def call(client: LambdaClient, name: str, qualifier: str, event: object) -> Any:
     Raises:
         OpsError: The function, version or alias doesn't exist, or the function ended with an error.
             If the function ended with an error, the text has that error.
+        ClientError: Lambda refuses the call for another reason.
     """
     try:
         answer = client.invoke(

@@ -150,7 +150,7 @@ def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
         "uuid": "this recording, with every ingest of it: its uuid, or the link to it in Zoom",
         "since": "only what was updated since: a number with s, m, h or d behind it "
         "(1d, unless a meeting or a uuid is given)",
-        "failed": "only recordings that failed or stopped on their way, of all known recordings",
+        "failed": "only recordings that failed or got stuck, of all known recordings",
         "json": "print JSON",
     },
 )

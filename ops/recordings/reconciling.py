@@ -53,6 +53,7 @@ def report_of(target: Target, event: dict[str, Any]) -> Report:
     Raises:
         OpsError: The function can't be called, fails, or returns only a message (for example, that
             reconcile is off).
+        ClientError: See `invocation.call`.
         Exit: ^C was pressed. The run continues.
     """
     name, alias = target.names.function(RECONCILE), target.place.release_alias

@@ -95,10 +95,11 @@ def resender(
     session: requests.Session,
     sleep: Callable[[float], None],
 ) -> Resender:
-    """Return a resender with the stack's settings and secrets in SSM.
+    """Return a resender with the `settings` of the stack, and the stack's secrets from SSM.
 
     Raises:
         SettingsError: A secret is missing in SSM.
+        BotoCoreError, ClientError: See `read_secrets`.
     """
     path = Names(settings.stack_name).secrets_path
     secrets = read_secrets(OnDemandSecrets, ssm, path)

@@ -133,6 +133,8 @@ def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpo
 
     Raises:
         OpsError: See `oc_import.endpoint_of`.
+        SettingsError: `.env` or the cache of Opencast's location isn't UTF-8.
+        ClientError: SSM refuses the request.
     """
     given = given_settings(os.environ, ENV_FILE)
     if address is None:

@@ -193,8 +193,8 @@ def _cell(name: str, number: int, column: str, value: Any) -> str:
 def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) -> ParsedSheet:
     """Return the scheduled classes of rows of a schedule table, of this or the first system.
 
-    Rows without scheduled classes or without a meeting are skipped, as are unreadable scheduled
-    classes.
+    Rows without scheduled classes or without a meeting, and unreadable scheduled classes, are
+    skipped.
     """
     classes: list[ParsedClass] = []
     problems: list[RowProblem] = []

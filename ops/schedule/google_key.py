@@ -79,7 +79,11 @@ def _problem(content: Any) -> str:
 
 
 def save(ssm: SSMClient, key: GoogleKey) -> bool:
-    """Write the key to SSM unless SSM has the key already. Return whether the key was written."""
+    """Write the key to SSM unless SSM has the key already. Return whether the key was written.
+
+    Raises:
+        ClientError: SSM refuses a request.
+    """
     try:
         present = ssm.get_parameter(Name=GOOGLE_CREDENTIALS, WithDecryption=True)
     except ssm.exceptions.ParameterNotFound:

@@ -186,6 +186,7 @@ def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, b
 
     Raises:
         OpsError: The stack's existence isn't as expected, or the change isn't confirmed.
+        SettingsError: See `may_ask`.
         ProfileNotFound, ClientError, EOFError: See `target_to_change`.
     """
     target = target_of(settings.place)
@@ -206,7 +207,8 @@ def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, b
 def check_alias(target: Target) -> None:
     """Raise OpsError if an existing function lacks the release alias.
 
-    CloudFormation would create the alias at version 1, so the old code of version 1 would run.
+    CloudFormation would create the alias at version 1, so the old code of version 1 would run. See
+    docs/decisions/0003-arm64-versions-alias.md.
     """
     releases = Releases(target.client("lambda"), target.names, target.place.release_alias)
     without = [function.name for function in FUNCTIONS if releases.lacks_alias(function)]
@@ -221,14 +223,17 @@ def check_alias(target: Target) -> None:
 def deploy_stack(*, expect_stack: bool | None) -> None:
     """Create the stack, or change it if it exists. If `may_ask`, ask for consent before.
 
-    This function also uploads packages that the code bucket lacks, writes the secrets, and prints
-    each step. Before a change of the stack, this function calls `restore_all_latest`. After a
-    change, this function releases changed settings. For `expect_stack`, see `prepare`.
+    This function also looks Opencast up (`ensure_location`), writes the secrets, and prints each
+    step. For a new stack, this function makes a missing code bucket and uploads all packages. For
+    an existing stack, this function uploads packages that the code bucket lacks, calls
+    `restore_all_latest` before the change, and releases changed settings after the change. For
+    `expect_stack`, see `prepare`.
 
     Raises:
         SettingsError: Settings are missing or wrong.
         OpsError: A check or a step failed, or a production change isn't confirmed.
         ClientError: AWS refuses a request.
+        BotoCoreError: See `restore_latest`.
         ProfileNotFound, EOFError: See `target_to_change`.
         Exit: The operator doesn't consent to the deployment, or pressed ^C at that question or
             during the deployment. A deployment that has begun continues.
@@ -442,6 +447,9 @@ def show_deletion(target: Target, *, there: bool) -> None:
     """Print the things that a deletion would delete and keep.
 
     `there` says whether the stack exists.
+
+    Raises:
+        ClientError: AWS refuses a request.
     """
     with terminal.working("Counting what would be deleted"):
         deleted = removal.deleted_by_a_deletion(target, there=there)

@@ -128,7 +128,11 @@ class Overview:
 
 
 def pipeline_stacks(cloudformation: CloudFormationClient) -> set[str]:
-    """Return the names of the pipelines' stacks in the account and region."""
+    """Return the names of the pipelines' stacks in the account and region.
+
+    Raises:
+        ClientError: CloudFormation refuses the request.
+    """
     ending = f"-webhook{RESOURCE_ID}"
     pages = cloudformation.get_paginator("list_exports").paginate()
     return {
@@ -193,7 +197,11 @@ def _each_or_problem(
 
 
 def message_counts(target: Target) -> dict[str, int]:
-    """Return the number of messages of each queue that exists and isn't empty."""
+    """Return the number of messages of each queue that exists and isn't empty.
+
+    Raises:
+        ClientError: SQS or CloudWatch refuses a request.
+    """
     counted = {
         queue.name: queue.waiting + queue.in_flight + queue.delayed for queue in _queues(target, [])
     }
@@ -207,7 +215,11 @@ def _queues(target: Target, problems: list[str]) -> tuple[QueueStatus, ...]:
 
 
 def outputs(target: Target) -> dict[str, str]:
-    """Return the stack's outputs by export name, without the ids of the API's resources."""
+    """Return the stack's outputs by export name, without the ids of the API's resources.
+
+    Raises:
+        ClientError: CloudFormation refuses the request.
+    """
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     return _outputs(found["Stacks"][0])
 
@@ -416,7 +428,11 @@ def age(seconds: int) -> str:
 
 
 def show_outputs(target: Target) -> None:
-    """Print the stack's outputs by export name."""
+    """Print the stack's outputs by export name.
+
+    Raises:
+        ClientError: See `outputs`.
+    """
     _show_outputs(outputs(target))
 
 

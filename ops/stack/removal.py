@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def has_leftovers(target: Target) -> bool:
-    """Return whether secrets or packages of a stack exist, with or without the stack itself."""
+    """Return whether secrets or packages of a stack exist, with or without the stack itself.
+
+    Raises:
+        ClientError: AWS refuses a request for another reason than a missing code bucket.
+    """
     if store.described(target.client("ssm"), target.names):
         return True
     s3, prefix = target.own_s3(), f"{target.place.stack_name}/"
@@ -33,6 +37,9 @@ def deleted_by_a_deletion(target: Target, *, there: bool) -> list[tuple[str, str
     """Return the things that `stack.delete` deletes, each with the number or the names.
 
     `there` says whether CloudFormation still has the stack.
+
+    Raises:
+        ClientError: AWS refuses a request.
     """
     names, s3 = target.names, target.own_s3()
     found: list[tuple[str, str]] = []

@@ -2,7 +2,7 @@
 
 Each rule depends on one request and the first system's answer, never on a case's number. So other
 recorded cases pass too, and several rules may apply to one case. The rules quote sections of the
-specification.
+specification (see `vectors.py`).
 """
 
 from __future__ import annotations

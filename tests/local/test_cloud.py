@@ -88,7 +88,11 @@ def cloud(tmp_path: Path, authority: Authority) -> Iterator[Cloud]:
 
 
 def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], str, int]:
-    """Start a process that starts a cloud. Return the process, the URL and the supervisor's pid."""
+    """Start a process that starts a cloud. Return the process, the URL and the supervisor's pid.
+
+    With `how` "wait", the process first waits until the cloud answers. With "let go", the process
+    ends, and the cloud runs on. With "at once", the process does neither.
+    """
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(tmp_path), how],
         cwd=ROOT,

@@ -42,7 +42,7 @@ def said(
     return out.getvalue(), err.getvalue()
 
 
-def test_local_env_prints_a_command_and_no_secret_on_a_terminal(home: Path) -> None:
+def test_invoke_local_env_prints_a_command_and_no_secret_on_a_terminal(home: Path) -> None:
     out, err = said(commands.show_environment, home, output=TerminalText)
     assert err == ""
     assert 'eval "$(invoke local.env)"' in plain(out)
@@ -50,7 +50,7 @@ def test_local_env_prints_a_command_and_no_secret_on_a_terminal(home: Path) -> N
     assert "AWS_SECRET_ACCESS_KEY" not in out
 
 
-def test_local_env_prints_shell_commands_in_a_pipe(home: Path) -> None:
+def test_invoke_local_env_prints_shell_commands_in_a_pipe(home: Path) -> None:
     out, _ = said(commands.show_environment, home)
     assert out.splitlines() == [
         "export AWS_SECRET_ACCESS_KEY=s3cret",
@@ -58,7 +58,7 @@ def test_local_env_prints_shell_commands_in_a_pipe(home: Path) -> None:
     ]
 
 
-def test_local_down_shows_progress_on_a_terminal(home: Path) -> None:
+def test_invoke_local_down_shows_progress_on_a_terminal(home: Path) -> None:
     out, err = said(commands.take_down, home, errors=TerminalText)
     assert out == "The local stack is down.\n"
     assert "Stopping the local stack" in plain(err)
@@ -83,11 +83,11 @@ def test_a_command_without_settings_or_credentials_names_the_local_stack_when_on
     assert command.local_hint(error, {}, state_file) == ""
 
 
-def test_commands_look_for_the_state_file_that_the_local_stack_writes() -> None:
+def test_commands_look_for_stack_json_where_the_local_stack_writes_the_file() -> None:
     assert stack.HOME / local_state.STATE == command.LOCAL_STATE
 
 
-def test_commands_md_explains_the_consequence_of_each_failure_of_local_record() -> None:
+def test_commands_md_explains_the_consequence_of_each_failure_of_invoke_local_record() -> None:
     shown = (ROOT / "docs" / "commands.md").read_text()
     assert all(f"{name} ({how.outcome})" in shown for name, how in play.FAILURES.items())
     assert "fails for good" in play.FAILURES["video"].outcome
@@ -103,7 +103,7 @@ def test_commands_md_explains_the_consequence_of_each_failure_of_local_record() 
         (["-m", "61"], "--minutes has to be 1 to 60."),
     ],
 )
-def test_local_record_names_only_the_wrong_option_and_its_range(
+def test_invoke_local_record_names_only_the_wrong_option_and_its_range(
     options: list[str], line: str
 ) -> None:
     assert said_in_a_line(invoke("local.record", *options)) == line
@@ -117,20 +117,20 @@ def test_commands_md_has_ranges_and_defaults_of_local_commands() -> None:
 
 
 @pytest.mark.parametrize("fail", ["download", "upload"])
-def test_local_record_names_the_logs_command_when_the_pipeline_repairs_the_failure(
+def test_invoke_local_record_names_the_logs_command_when_the_pipeline_repairs_the_failure(
     fail: str,
 ) -> None:
     text = " ".join(commands.outlook("u==", 2, fail, 2))
     assert "heals automatically: `invoke logs.recording u==`" in text
 
 
-def test_local_record_says_how_to_see_the_mail_about_a_failure() -> None:
+def test_invoke_local_record_says_how_to_see_the_mail_about_a_failure() -> None:
     text = " ".join(commands.outlook("u==", 2, "series", 2))
     assert "fails for good" in text
     assert "`cat .local/mail/*.txt`" in text
 
 
-def test_local_record_says_that_the_pipeline_will_ignore_a_short_recording() -> None:
+def test_invoke_local_record_says_that_the_pipeline_will_ignore_a_short_recording() -> None:
     (line,) = commands.outlook("u==", 1, "download", 2)
     assert "will ignore" in line
     assert "MINIMUM_DURATION (2 minutes)" in line
@@ -144,5 +144,5 @@ def test_the_addresses_of_the_local_stack_come_with_a_line_about_the_certificate
     assert ".local/tls/ca.crt" in out
 
 
-def test_the_help_of_local_down_says_that_logs_and_mails_are_kept() -> None:
+def test_the_help_of_invoke_local_down_says_that_logs_and_mails_are_kept() -> None:
     assert "logs and mails are kept" in invoke("local.down", "--help").out

@@ -62,7 +62,7 @@ def test_local_recording_keeps_the_scheduled_classes_of_earlier_recordings(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_local_recording_gets_a_series_that_opencast_lacks_when_fail_is_series(
+def test_local_recording_gets_a_series_that_opencast_lacks_when_the_option_fail_is_series(
     aws: Cloud, tmp_path: Path
 ) -> None:
     driver = RecordingDriver(aws.schedule)

@@ -99,7 +99,7 @@ class Events:
 
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "false"])
-def test_local_stack_disables_the_schedule_of_follow_only_when_the_stack_follows_ingests(
+def test_local_stack_disables_the_schedule_of_the_function_follow_only_when_ingests_are_followed(
     text: str,
 ) -> None:
     site, events = load({**SETTINGS, "FOLLOW_INGESTS": text}, None), Events()

@@ -198,7 +198,7 @@ def test_fault_does_not_count_requests_that_it_does_not_match() -> None:
     assert faults.pending() == (BaseFault(skip=1),)
 
 
-def test_fault_happens_exactly_as_often_as_set_when_many_threads_ask() -> None:
+def test_fault_happens_exactly_as_often_as_set_when_many_threads_ask_for_faults() -> None:
     faults = FaultQueue[BaseFault]()
     faults.add(BaseFault(times=50))
     taken: list[BaseFault | None] = []

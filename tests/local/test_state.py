@@ -33,7 +33,7 @@ KEYS = {
 
 
 def state(**changes: object) -> State:
-    """Return the state of a local stack with some fields changed."""
+    """Return the content of `stack.json`, with some fields changed."""
     given = {
         "api_url": "https://127.0.0.1:1/live",
         "aws_endpoint_url": "https://127.0.0.1:1",
@@ -78,7 +78,7 @@ def test_stack_json_becomes_private_when_an_older_file_is_readable_by_others(
     assert stat.S_IMODE((tmp_path / STATE).stat().st_mode) == 0o600
 
 
-def test_state_of_a_stack_is_none_when_the_file_is_missing_or_broken(tmp_path: Path) -> None:
+def test_stack_json_is_read_as_none_when_the_file_is_missing_or_broken(tmp_path: Path) -> None:
     assert read_state(tmp_path) is None
     assert not stop_stack(tmp_path)
     (tmp_path / STATE).write_text("{")

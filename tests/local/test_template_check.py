@@ -39,7 +39,9 @@ def test_access_to_the_local_cloud_ignores_profile_and_proxy_of_the_shell(
     assert access.resource("s3").Bucket("files").creation_date
 
 
-def test_template_check_sets_time_to_live_and_recovery_of_a_table(access: Access) -> None:
+def test_template_check_sets_time_to_live_and_point_in_time_recovery_of_a_table(
+    access: Access,
+) -> None:
     wanted = template(
         "AWS::DynamoDB::Table",
         TimeToLiveSpecification={"AttributeName": "expiration", "Enabled": True},

@@ -17,7 +17,7 @@ def test_lasting_fault_affects_every_request_until_its_end() -> None:
     assert faults.pending() == ()
 
 
-def test_fault_affects_one_request_when_it_has_no_duration() -> None:
+def test_fault_without_a_duration_affects_one_request() -> None:
     faults = FaultQueue[BaseFault]()
     faults.add(BaseFault())
     assert faults.take(lambda _: True)

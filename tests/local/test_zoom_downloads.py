@@ -147,7 +147,7 @@ def test_zoom_cdn_sends_the_whole_file_when_ranges_are_switched_off(
     assert "Accept-Ranges" not in answer.headers
 
 
-def test_zoom_cdn_sends_the_file_name_in_content_disposition_when_a_switch_says_so(
+def test_zoom_cdn_sends_the_file_name_in_content_disposition_when_the_switch_name_in_is_disposition(
     client: Client, recording: Recording
 ) -> None:
     client.zoom.set(name_in="disposition")

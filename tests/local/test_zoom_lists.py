@@ -67,7 +67,7 @@ def test_zoom_stand_in_refuses_a_request_for_a_list_without_a_valid_token(client
     assert (answer.status_code, answer.json()["code"]) == (401, 124)
 
 
-def test_zoom_stand_in_refuses_recordings_of_the_account_when_the_app_has_only_the_old_scope(
+def test_zoom_stand_in_refuses_recordings_of_the_account_when_the_app_has_only_the_classic_scope(
     client: Client,
 ) -> None:
     client.zoom.grant(OLD_READ_SCOPE)
@@ -106,7 +106,7 @@ def test_zoom_stand_in_lists_a_recording_without_passcodes_and_token(three: Clie
         {**DAYS, "next_page_token": "made-up"},
     ],
 )
-def test_zoom_stand_in_refuses_a_list_when_its_query_is_wrong(
+def test_zoom_stand_in_refuses_a_request_for_a_list_when_the_query_is_wrong(
     three: Client, query: dict[str, str]
 ) -> None:
     answer = ask(three, "/accounts/me/recordings", **query)

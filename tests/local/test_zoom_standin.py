@@ -48,7 +48,7 @@ def test_zoom_stand_in_refuses_a_wrong_client_secret(client: Client, status: int
         {"grant_type": "account_credentials"},
     ],
 )
-def test_zoom_stand_in_refuses_a_token_when_grant_or_account_is_wrong(
+def test_zoom_stand_in_refuses_a_token_request_when_grant_or_account_is_wrong(
     client: Client, params: dict[str, str]
 ) -> None:
     assert client.token_answer(params=params).status_code == 400
@@ -90,7 +90,7 @@ def test_zoom_stand_in_refuses_recordings_when_the_scope_is_missing(
     assert READ_FILES_SCOPE in answer.json()["message"]
 
 
-def test_zoom_stand_in_returns_recordings_when_the_app_has_the_old_scope(
+def test_zoom_stand_in_returns_recordings_when_the_app_has_the_classic_scope(
     start: Start, recording: Recording
 ) -> None:
     client = start(dataclasses.replace(APP, scopes=(OLD_READ_SCOPE,)))

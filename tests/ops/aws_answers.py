@@ -1,6 +1,6 @@
 """A target that has prepared answers for some calls to AWS.
 
-The other calls reach the in-process AWS.
+The other calls reach the fake AWS (moto).
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def stacks(aws: Cloud, clock: Clock) -> Stacks:
 
 @pytest.fixture
 def shell_of_stack(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Create the stack `test`, name it in environment variables, and return the monkeypatch."""
+    """Create the stack `test`, set environment variables for it, and return the monkeypatch."""
     settings = {"STACK_NAME": "test", "AWS_REGION": REGION, "LAMBDA_CODE_BUCKET": aws.bucket}
     for name, value in {**settings, "NONINTERACTIVE": "1"}.items():
         monkeypatch.setenv(name, value)

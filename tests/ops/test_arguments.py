@@ -113,7 +113,7 @@ def test_error_repeats_no_link_when_the_meeting_id_of_the_link_cannot_be_a_uuid(
     assert "s3cret" not in str(said.value)
 
 
-def test_meeting_number_may_be_given_by_a_link_to_join() -> None:
+def test_meeting_number_may_be_given_by_a_link_to_join_the_meeting() -> None:
     assert arguments.meeting_number(JOIN_LINK) == 85550001111
 
 

@@ -102,7 +102,7 @@ def test_invoke_list_and_overview_say_commands_instead_of_tasks() -> None:
     assert "TASK" not in invoke().out
 
 
-def test_invoke_list_and_overview_describe_update_requirements_in_the_same_words() -> None:
+def test_invoke_list_and_overview_describe_the_command_update_requirements_alike() -> None:
     text = "pdate the lock files of all requirements"
     assert text in invoke().out
     assert text in " ".join(invoke("-l").out.split())

@@ -72,7 +72,8 @@ def test_the_picture_of_the_demo_shows_only_passed_checks() -> None:
 
 
 def test_readme_and_contributing_list_the_environments_of_tox() -> None:
-    # `make test` starts the environments in this order. Each known environment can run alone.
+    # `make test` starts the environments in the order of `env_list`. Each known environment can run
+    # alone.
     tox = (ROOT / "tox.ini").read_text()
     found = re.search(r"^env_list = (.+)$", tox, re.MULTILINE)
     environments = found[1].split(", ") if found else []
@@ -197,5 +198,5 @@ def test_architecture_md_has_a_row_for_every_function() -> None:
     assert sorted(modules) == sorted(function.module for function in FUNCTIONS)
 
 
-def test_costs_md_has_the_number_of_alarms_in_the_prices_of_the_simulation() -> None:
+def test_costs_md_and_the_prices_of_the_simulation_have_the_same_number_of_alarms() -> None:
     assert f", {ALARMS} alarms " in (ROOT / "docs/costs.md").read_text()

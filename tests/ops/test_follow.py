@@ -181,14 +181,14 @@ def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Reco
     return Record(uuid=UUID, version=1, ingests={"mp": ingest})
 
 
-def test_the_outcome_of_following_names_series_and_media_package_of_the_ingest() -> None:
+def test_outcome_of_following_names_series_and_media_package_of_the_ingest_record() -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S")
     assert following.outcome(arrived, NOW, record()) == "In Opencast: series T, media package mp"
 
 
 @pytest.mark.parametrize(("series", "said"), [("S", "In Opencast: series S"), ("", "In Opencast.")])
 @pytest.mark.parametrize("known", [Record(uuid=UUID), record(zip_id="on-demand-1")])
-def test_outcome_of_following_names_no_media_package_when_the_ledger_has_none_of_the_request(
+def test_outcome_of_following_names_no_media_package_without_an_ingest_record_of_the_request(
     known: Record, series: str, said: str
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id=series)
@@ -205,7 +205,7 @@ def test_outcome_of_following_names_no_media_package_when_the_ledger_has_none_of
         ({"h14": Outcome.TAKEN, "h16": Outcome.REFUSED}, "2026-11-24T15:00:00Z", True),
     ],
 )
-def test_outcome_of_an_ingest_in_opencast_is_an_error_only_when_posted_before_the_request(
+def test_outcome_of_an_ingest_in_opencast_is_an_error_only_when_the_post_precedes_the_request(
     posts: dict[str, Outcome], requested: str, is_earlier: bool
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="T", ingest_request_time=requested)
@@ -262,7 +262,7 @@ def test_following_uses_an_empty_record_when_the_ledger_cannot_be_read(
         (State.WEBHOOK_FAILED, "", "exec.webhook"),
     ],
 )
-def test_following_a_recording_names_the_next_command_if_any_in_its_error(
+def test_error_about_a_followed_recording_names_the_next_command_if_there_is_one(
     state: State, reason: str, advice: str
 ) -> None:
     with pytest.raises(OpsError) as said:
@@ -315,7 +315,7 @@ def test_following_a_recording_prints_a_refusal_of_opencast_once() -> None:
 
 
 @pytest.mark.parametrize("is_followed", [True, False])
-def test_ingest_counts_as_followed_only_when_the_ledger_follows_the_ingest(
+def test_ingest_counts_as_followed_only_when_its_ingest_record_has_a_follow_up(
     is_followed: bool,
 ) -> None:
     known = record()

@@ -54,7 +54,7 @@ POST = Post(attempt="a", at="2026-10-14T12:30:00Z")
 
 
 class Stack:
-    """A stack with two recordings of one meeting, each with the traces that `add` writes."""
+    """A stack with two recordings of one meeting, whose traces `add` wrote three hours ago."""
 
     def __init__(self, aws: Cloud, clock: Clock) -> None:
         self.aws, self.clock = aws, clock
@@ -268,7 +268,7 @@ def reasons(stack: Stack, uuid: str = ANN) -> list[str]:
     return reasons_to_wait(stack.places.find(uuid), stack.clock())
 
 
-def test_a_recording_in_opencast_can_be_forgotten_only_two_hours_after_its_last_update(
+def test_a_recording_in_opencast_can_be_forgotten_only_two_hours_after_the_last_change_of_a_row(
     stack: Stack,
 ) -> None:
     assert reasons(stack) == []
@@ -320,7 +320,7 @@ def forget_command(*options: str) -> tuple[int, str]:
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_recordings_forget_prints_what_it_removed_and_what_stays(stack: Stack) -> None:
+def test_invoke_recordings_forget_prints_what_it_removed_and_what_stays(stack: Stack) -> None:
     code, said = forget_command("--even-if-running")
     assert code == 0, said
     assert "Removed: rows of the status table: 2, staged files: 2, " in said
@@ -330,7 +330,7 @@ def test_recordings_forget_prints_what_it_removed_and_what_stays(stack: Stack) -
     assert stack.left().count(ANN) == 1
 
 
-def test_recordings_forget_asks_before_it_removes_anything(
+def test_invoke_recordings_forget_asks_before_it_removes_anything(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:
     before = stack.aws.rows()
@@ -344,7 +344,7 @@ def test_recordings_forget_asks_before_it_removes_anything(
     assert automated_zip_id(ANN) not in stack.aws.rows()
 
 
-def test_recordings_forget_forgets_an_unknown_recording_only_with_even_if_running(
+def test_invoke_recordings_forget_forgets_an_unknown_recording_only_with_the_option_even_if_running(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:
     with answering(shell_of_stack, "y"):
@@ -358,7 +358,7 @@ def test_recordings_forget_forgets_an_unknown_recording_only_with_even_if_runnin
     assert stack.ledger.get("never-seen==").forgotten
 
 
-def test_recordings_forget_removes_nothing_when_a_setting_is_wrong(
+def test_invoke_recordings_forget_removes_nothing_when_a_setting_is_wrong(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:
     before = stack.aws.rows()
@@ -369,7 +369,7 @@ def test_recordings_forget_removes_nothing_when_a_setting_is_wrong(
 
 
 @pytest.mark.usefixtures("shell_of_stack", "stack")
-def test_invoke_recordings_lists_recordings_although_recordings_is_also_a_group() -> None:
+def test_invoke_recordings_lists_recordings_although_a_command_group_has_the_same_name() -> None:
     done = invoke("recordings", "--uuid", ANN, "--json")
     assert done.code == 0, done.err
     found: list[dict[str, Any]] = json.loads(done.out)

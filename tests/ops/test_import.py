@@ -51,7 +51,10 @@ def modules(root: Path, folder: Path) -> list[str]:
 def noticed(
     names: list[str], environment: dict[str, str], roots: str = f"{ROOT}:{ROOT / 'functions'}"
 ) -> list[str]:
-    """Import modules from source roots in a new process, and return a line for each effect."""
+    """Import modules from source roots in a new process, and return a line for each side effect.
+
+    The modules must print nothing to stdout. Colons separate the `roots`.
+    """
     done = subprocess.run(
         [sys.executable, "-B", "-c", IMPORT_ALL, roots, *names],
         env=environment,

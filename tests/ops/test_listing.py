@@ -164,7 +164,7 @@ def next_steps(*options: str) -> dict[str, str | None]:
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_invoke_recordings_failed_lists_open_failures_with_their_next_steps(
+def test_invoke_recordings_with_the_option_failed_lists_open_failures_with_their_next_steps(
     begin_ingest: Callable[..., StatusTable],
 ) -> None:
     for uuid in ("gone", "settled", "awaited"):

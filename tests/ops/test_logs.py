@@ -108,7 +108,7 @@ def test_log_lines_of_a_function_keep_their_order_when_cloudwatch_stores_all_at_
     assert messages(ordered) == [texts[0], "one", "between", "two", texts[3]]
 
 
-def test_logs_watch_shows_each_log_line_once_even_when_it_appears_after_newer_lines(
+def test_watch_of_logs_shows_each_log_line_once_even_when_the_line_appears_after_newer_lines(
     groups: LogGroups,
 ) -> None:
     now = [NOW]
@@ -271,7 +271,7 @@ def test_a_log_line_is_wrapped_between_words_on_a_terminal(monkeypatch: pytest.M
     assert " ".join(line.strip() for line in [first, *others]).count("no series of that name.") == 3
 
 
-def test_logs_watch_ends_without_a_message_when_it_is_interrupted() -> None:
+def test_watch_of_logs_ends_without_a_message_when_it_is_interrupted() -> None:
     def batches() -> Any:
         yield []
         raise KeyboardInterrupt

@@ -331,7 +331,7 @@ anything = st.recursive(
         st.just(listed()) | anything | st.fixed_dictionaries(dict.fromkeys(listed(), anything))
     )
 )
-def test_oc_import_reads_each_entry_of_any_content_as_scheduled_classes_or_as_skipped(
+def test_oc_import_reads_or_skips_each_entry_of_any_content(
     rows: list[object],
 ) -> None:
     parsed = parse("oc", rows)

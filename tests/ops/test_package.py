@@ -403,7 +403,7 @@ def test_build_of_a_package_keeps_the_unfinished_file_of_another_command(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
 
 
-def test_package_platform_is_refused_when_unknown_or_host_without_aws_endpoint_url() -> None:
+def test_package_platform_host_needs_aws_endpoint_url_and_unknown_platforms_are_refused() -> None:
     local = {"PACKAGE_PLATFORM": "host", "AWS_ENDPOINT_URL": "https://127.0.0.1:1"}
     assert package.platform_of(local) == host()
     assert package.platform_of({}) == lambda_()

@@ -54,7 +54,9 @@ def rewrite(path: Path, changes: dict[str, bytes | None]) -> None:
             new.writestr(name, added or b"")
 
 
-def test_package_verify_names_each_file_that_differs(made: package.Package, copy: Path) -> None:
+def test_verification_of_a_package_names_each_file_that_differs(
+    made: package.Package, copy: Path
+) -> None:
     rewrite(made.path, {"status_query.py": b"pass", "added.py": b"", "status_page.html": None})
     with pytest.raises(OpsError) as caught:
         package.verify_packages([made], [STATUS_QUERY], host(), copy=copy)

@@ -88,7 +88,7 @@ FAILED = (missing(1), row(State.DOWNLOADER_FAILED, "permanent failure: gone"), m
 
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> Printed:
-    """Return a function that prints on a terminal of some columns and returns the text."""
+    """Return a function that shows rows on a terminal of a given width, and returns the text."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
 
@@ -223,7 +223,7 @@ def test_invoke_recordings_prints_failures_in_red_only_on_a_terminal_with_colour
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_invoke_recordings_prints_an_ingest_in_one_line_with_its_state_when_piped(
+def test_invoke_recordings_prints_an_ingest_in_one_line_with_its_state_in_a_pipe(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     known = row(State.DOWNLOADER_FAILED, "permanent failure: gone", topic="\x1b[2Jhidden")

@@ -192,7 +192,7 @@ bodies = st.text() | st.one_of(
 
 
 @given(bodies)
-def test_a_message_on_a_queue_can_be_shown_as_json_and_as_a_row_whatever_its_body(
+def test_a_queue_message_with_any_body_can_be_shown_as_json_and_as_a_row(
     text: str,
 ) -> None:
     message = message_of({"MessageId": "m", "ReceiptHandle": "h", "Body": text})

@@ -89,7 +89,7 @@ def test_the_report_of_a_reconcile_run_lists_failures(capsys: pytest.CaptureFixt
     assert "Run it again." in printed
 
 
-def test_showing_a_reconcile_report_without_recordings_raises_its_problem_and_prints_nothing(
+def test_showing_a_reconcile_report_without_recordings_raises_an_error_and_prints_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(OpsError, match="Zoom's API answered 500"):
@@ -103,7 +103,9 @@ def test_showing_a_reconcile_report_raises_an_error_when_the_run_was_stopped() -
 
 
 @pytest.mark.parametrize("since", ["yesterday", "31d", "--dry-run"])
-def test_exec_reconcile_refuses_a_wrong_since_option_with_a_one_line_error(since: str) -> None:
+def test_invoke_exec_reconcile_refuses_a_wrong_since_option_with_a_one_line_error(
+    since: str,
+) -> None:
     with pytest.raises(Exit) as caught:
         reconciling.reconcile(Context(), since=since)
     assert str(caught.value).startswith(f"--since '{since}' has to be a number of days or hours")

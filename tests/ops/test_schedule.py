@@ -142,7 +142,7 @@ def test_csv_import_explains_a_missing_file_and_a_folder(aws: Cloud, tmp_path: P
         import_csv(aws.schedule, tmp_path)
 
 
-def test_csv_import_deletes_only_meetings_that_left_its_file_unless_replace_all_is_set(
+def test_csv_import_deletes_only_meetings_that_the_file_no_longer_has_unless_replace_all_is_set(
     aws: Cloud, tmp_path: Path
 ) -> None:
     first_system = {"zoom_series_id": "5", "opencast_series_id": "s", "course_code": "c"}
@@ -248,7 +248,7 @@ def test_removal_of_a_source_lists_the_sources_when_the_source_has_no_scheduled_
     assert days_of_meetings(table) == before
 
 
-def test_removal_of_a_source_says_that_the_schedule_is_empty(aws: Cloud) -> None:
+def test_removal_of_a_source_raises_an_error_when_the_schedule_is_empty(aws: Cloud) -> None:
     with pytest.raises(OpsError, match=r"nothing was changed\. It is empty"):
         remove_source(aws.schedule, "csv:a.csv")
 

@@ -76,7 +76,7 @@ def test_unknown_name_of_a_secret_is_refused_and_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("name", [*SECRETS, SIGNING_KEY])
-def test_keep_old_is_allowed_only_for_the_webhook_token(name: str) -> None:
+def test_the_option_keep_old_is_allowed_only_for_the_webhook_token(name: str) -> None:
     check_name(name, keep_old=False)
     if name == WEBHOOK_TOKEN:
         check_name(name, keep_old=True)
@@ -110,12 +110,12 @@ def test_typed_value_of_a_secret_is_refused_when_it_is_empty() -> None:
         read_value("APIGEE_KEY", Terminal(), lambda _: " ")
 
 
-def test_new_value_replaces_the_signing_key_completely() -> None:
+def test_new_signing_key_replaces_the_old_key_completely() -> None:
     assert new_value(SIGNING_KEY, "k1", "k2", keep_old=False) == "k2"
     assert new_value(SIGNING_KEY, "", "k1", keep_old=False) == "k1"
 
 
-def test_new_value_keeps_old_webhook_tokens_only_with_keep_old() -> None:
+def test_old_webhook_tokens_are_kept_only_with_the_option_keep_old() -> None:
     assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=False) == "b"
     assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=True) == "b,a"
     assert new_value(WEBHOOK_TOKEN, "a, c", "b", keep_old=True) == "b,a,c"
@@ -128,7 +128,7 @@ def test_new_value_keeps_old_webhook_tokens_only_with_keep_old() -> None:
     st.sampled_from("abcdef"),
     st.booleans(),
 )
-def test_new_value_puts_the_new_webhook_token_first_and_only_once(
+def test_new_webhook_token_comes_first_and_only_once_among_the_tokens(
     old: list[str], new: str, keep: bool
 ) -> None:
     before = ",".join(dict.fromkeys(old))
@@ -151,7 +151,7 @@ def test_new_secret_is_refused_when_it_replaces_nothing_is_unchanged_or_is_too_l
         new_value(WEBHOOK_TOKEN, "x" * 3000, "y" * 3000, keep_old=True)
 
 
-def test_rotation_advice_names_readers_and_next_steps() -> None:
+def test_advice_after_a_rotation_names_next_steps_and_the_functions_that_read_the_secret() -> None:
     first, *rest = rotation_advice("APIGEE_KEY", keep_old=False)
     assert "zoom-on-demand, zoom-downloader" in first
     assert "within 5 minutes" in first

@@ -1,4 +1,4 @@
-"""Tests that no module has a vague name, and that modules of the code have a docstring."""
+"""Tests that no module has a vague name, and that modules outside of tests have a docstring."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def test_a_module_has_no_forbidden_vague_name(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in CODE if path.stem != "__init__"], ids=name)
-def test_a_module_has_a_docstring(path: Path) -> None:
+def test_a_module_outside_of_tests_has_a_docstring(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_bytes()))

@@ -108,7 +108,7 @@ print(stack_exists(target.client("cloudformation"), "zip-test"))
 
 
 def run_slowly(folder: Path, code: str) -> str:
-    """Run Python code on a terminal, and return the output without escape sequences.
+    """Run Python code, which must succeed, on a terminal. Return output without escape sequences.
 
     The slow program may end as soon as the terminal has got output twice since the program's start.
     """

@@ -33,7 +33,7 @@ def test_stack_status_names_weak_settings(capsys: pytest.CaptureFixture[str]) ->
     assert "Qz7" not in shown
 
 
-def test_weak_value_of_a_secret_is_refused_unless_its_setting_is_accepted() -> None:
+def test_weak_value_of_a_secret_is_refused_unless_allow_weak_settings_names_the_secret() -> None:
     with pytest.raises(OpsError, match=r"is weak: .* so nothing was changed") as said:
         check_strength(WEBHOOK_TOKEN, "Qz7", {})
     assert "Qz7" not in str(said.value)

@@ -78,7 +78,7 @@ def test_a_command_lists_the_functions_when_the_given_function_is_unknown(
 
 
 @pytest.mark.usefixtures("folder")
-def test_codebuild_refuses_an_empty_revision() -> None:
+def test_invoke_codebuild_refuses_an_empty_revision() -> None:
     # An empty revision may be a script's unset variable, and must not mean the default branch.
     assert "--revision is empty" in said_in_a_line(invoke("codebuild", "-r", " "))
 
@@ -123,11 +123,11 @@ def test_a_schedule_import_explains_a_missing_or_malformed_file(
 
 @pytest.mark.parametrize("source", ["", " "])
 @pytest.mark.usefixtures("folder")
-def test_schedule_remove_refuses_an_empty_source(source: str) -> None:
+def test_invoke_schedule_remove_refuses_an_empty_source(source: str) -> None:
     assert "SOURCE is empty" in said_in_a_line(invoke("schedule.remove", source))
 
 
-def test_save_creds_names_the_file_when_it_holds_no_google_key(folder: Path) -> None:
+def test_error_names_the_file_when_the_file_holds_no_google_key(folder: Path) -> None:
     (folder / "wrong").write_text('{"type": "authorized_user"}')
     line = said_in_a_line(invoke("schedule.save-creds", "-f", str(folder / "wrong")))
     assert str(folder / "wrong") in line
@@ -140,7 +140,7 @@ def test_a_command_refuses_a_since_option_that_is_not_a_period(name: str) -> Non
 
 
 @pytest.mark.usefixtures("folder")
-def test_secrets_rotate_lists_the_secrets_when_the_given_name_is_unknown() -> None:
+def test_invoke_secrets_rotate_lists_the_secrets_when_the_given_name_is_unknown() -> None:
     line = said_in_a_line(invoke("secrets.rotate", "STACK_NAME"))
     assert "PIPELINE_SIGNING_KEY" in line
 
@@ -153,5 +153,5 @@ def test_a_queue_command_refuses_a_limit_below_1(name: str, limit: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_release_refuses_a_number_as_the_name_of_a_release() -> None:
+def test_invoke_release_refuses_a_number_as_the_name_of_a_release() -> None:
     assert "can't be named 2" in said_in_a_line(invoke("release", "--description", "2"))

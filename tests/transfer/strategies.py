@@ -19,7 +19,7 @@ from tests.transfer.harness import STALL_SECONDS
 
 MIB = 1024 * 1024
 MOST_BYTES = 60_000_000
-"""Limit of the total size of a scenario's files."""
+"""Limit in bytes of the total size of a scenario's files."""
 SMALLEST = 16
 """Smallest size in bytes of a file that isn't empty. Versions of smaller files can be equal."""
 LATE = 14

@@ -22,7 +22,7 @@ STREAM = ZoomSettings(files={"a": STREAM_SIZE}, ranges=False, content_length=Fal
 
 class TestBreaks:
     @pytest.mark.parametrize("kind", ["rst", "fin"])
-    def test_copy_fetches_at_most_a_twentieth_again_when_all_connections_break(
+    def test_copy_fetches_at_most_a_twentieth_of_a_file_again_when_all_connections_break(
         self, harness: Harness, kind: str
     ) -> None:
         # Only bytes in flight are lost, which are at most a twentieth of the file.
@@ -104,7 +104,7 @@ class TestChanges:
 class TestStreams:
     """Tests with a source that supports no ranges, and whose answers have no Content-Length."""
 
-    def test_copy_reads_a_stream_again_when_it_ends_early(self, harness: Harness) -> None:
+    def test_copy_reads_a_stream_again_when_the_stream_ends_early(self, harness: Harness) -> None:
         harness.begin(STREAM, zoom_faults=[ZoomFault(kind="fin", total=STREAM_SIZE // 2)])
         [copied] = harness.copy(sizes={"a": STREAM_SIZE})
         assert isinstance(copied, Copied)

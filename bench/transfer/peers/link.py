@@ -38,7 +38,8 @@ class LinkSettings:
 class Pacer:
     """A limit of `mbps` MB/s that threads share; 0 is no limit.
 
-    After a pause, up to `burst` bytes pass without delay. `wait` waits for a number of seconds.
+    After a time without bytes, up to `burst` bytes pass without delay. `wait` waits for a number of
+    seconds.
     """
 
     def __init__(

@@ -164,8 +164,8 @@ def receive(
                 data += view[:count]
         size += count
         on_bytes(count)
-    # Read the outer body to its end. Otherwise the peer would take the rest of that body for the
-    # next request.
+    # Read the outer body to its end. Otherwise the stand-in would take the rest of that body for
+    # the next request.
     while outer.take(1024):
         pass
     expected = headers.get("x-amz-decoded-content-length")

@@ -24,14 +24,14 @@ class Credentials:
 class S3Fault:
     """A fault that affects `times` requests of an operation, from the `nth` request on.
 
-    S3 describes errors with the status 200:
+    AWS describes errors with the status 200:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 
     Attributes:
         kind: `status` answers with `status` and the error `code` (also with 200, as S3 does when
-            CompleteMultipartUpload fails). `rst` and `fin` drop the connection without an answer.
-            `stall` waits `seconds`, and then drops the connection. `gone` removes every open
-            upload, and then answers.
+            CompleteMultipartUpload fails). `rst` and `fin` break the connection off without an
+            answer. `stall` waits `seconds`, and then breaks the connection off. `gone` removes
+            every open upload, and then answers.
         operation: AWS's name of the operation.
         nth: Number of the first request, from 1.
         times: Number of requests.

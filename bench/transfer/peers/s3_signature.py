@@ -36,8 +36,8 @@ def verify(request: Request, known: Credentials | None) -> None:
     """Verify a request's signature. If `known` is None, only check that there is a signature.
 
     Raises:
-        S3Error: The signature is missing or wrong, or a value that the signature needs is missing
-            or wrong, such as the access key.
+        S3Error: The signature is missing or wrong; or a value that the signature needs, such as the
+            access key, is missing or wrong; or the signature lacks a header that has to be signed.
     """
     authorization = request.headers.get("authorization")
     if authorization is None:

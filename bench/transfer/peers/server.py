@@ -175,7 +175,8 @@ class Server(ABC):
             else:
                 connection.finish()
         except (OSError, ConnectionClosed):
-            # The client or `close` ended the connection, or the client sent no valid HTTP.
+            # The client or `close` ended the connection, the connection was idle for too long, or
+            # the client sent no valid TLS or HTTP.
             pass
         finally:
             sock.close()

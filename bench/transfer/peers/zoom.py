@@ -1,8 +1,8 @@
 """A stand-in for Zoom's download host.
 
 `/rec/download/<name>` redirects to `/cdn/<name>.mp4?sig=…`.
-As at Zoom, a request for `/rec/download/…` without the token gets 200 and a page of HTML, and URLs
-of the CDN can expire.
+As at Zoom (`ingester.zoom.download`), a request for `/rec/download/…` without the token gets 200
+and an HTML page, and URLs of the CDN can expire.
 `local.neighbours.zoom` is the stand-in for Zoom in the local stack. The stand-in of this module
 generates its files, limits its speed and breaks answers off at an exact byte, as measurements need.
 """

@@ -21,7 +21,7 @@ class ZoomFault:
 
     - `rst`, `fin`, `stall`: The answer breaks off by a TCP reset, by a FIN, or by a FIN after
       `seconds` without a byte. With `request`, `after` bytes of the body are sent before (by
-      default half of the body; with -1 and at `rec` not even the head). With `total`, every open
+      default half of the body; with -1, and at `rec`, not even the head). With `total`, every open
       body breaks off.
     - `status`: The answer is `status` with `body`, `content_type` and, if not empty, `retry_after`.
     - `empty`: The answer is 200 with an empty body.

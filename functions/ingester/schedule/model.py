@@ -230,7 +230,7 @@ def plan_import(
 def _meetings_of(sources: ReplacedSources, existing: Iterable[ScheduledMeeting]) -> set[str]:
     """Return the numbers of the meetings that have a scheduled class from one of `sources`.
 
-    Rows without classes come from the first system, whose source is "".
+    Rows without scheduled classes come from the first system, whose source is "".
     """
     return {
         meeting.zoom_series_id

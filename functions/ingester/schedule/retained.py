@@ -65,9 +65,9 @@ def retained_classes(
     unread: Iterable[UnreadRow],
     replaced: ReplacedSources,
 ) -> list[RetainedClass]:
-    """Return the table's scheduled classes that an import replaces and that an unread row may hold.
+    """Return the table's scheduled classes that an import replaces and a row in `unread` may hold.
 
-    The returned scheduled classes have the source of the unread row, and their course and series
+    The returned scheduled classes have the source of that row, and their course and series
     filled in. A scheduled class isn't retained if `read` has one of the same meeting, course and
     time.
     """

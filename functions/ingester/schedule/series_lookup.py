@@ -46,8 +46,8 @@ def destination_of(
 
     The operator's series comes first, then the series of the request, of the scheduled class, and
     `fallback_series_id`. `meeting` is the meeting's row in the schedule; None if there is no such
-    row, or if the schedule doesn't decide. Classes start at local times of `zone`. A recording may
-    start less than `buffer_minutes` before or after its class.
+    row, or if the schedule doesn't decide. Scheduled classes start at local times of
+    `zone`. A recording may start less than `buffer_minutes` before or after its scheduled class.
 
     Raises:
         ValueError, OverflowError: See `scheduled_destination`.

@@ -72,7 +72,7 @@ def test_opencast_stand_in_adds_a_track_beside_other_tracks(
     assert len(opencast.store.events[event].files) == 3
 
 
-def test_opencast_stand_in_replaces_only_tracks_of_the_same_language_when_overwriting(
+def test_opencast_stand_in_replaces_only_tracks_of_the_same_language_when_overwriting_is_requested(
     client: Client, event: str, opencast: OpencastStandIn
 ) -> None:
     add(client, tags=(None, "lang:de"))

@@ -78,7 +78,10 @@ class Client:
         return self.app.form["response_url"]
 
     def button(self) -> Message:
-        """Type a command, and return the answer's message, which has the button `next`."""
+        """Type a command, and return the answer's message, which has the button `next`.
+
+        From then on, the app sends empty answers.
+        """
         self.app.says(response_type="in_channel", blocks=[section("more"), actions("next")])
         outcome = self.types("123 456 7890")
         assert outcome.ts, outcome

@@ -50,7 +50,7 @@ def test_slack_stand_in_sends_a_command_with_every_field_and_the_signature_of_sl
 @pytest.mark.parametrize(
     ("channel", "name"), [("direct", "directmessage"), ("secret", "privategroup")]
 )
-def test_slack_stand_in_sends_the_kind_in_place_of_the_name_of_a_private_channel(
+def test_slack_stand_in_sends_the_kind_in_place_of_the_name_when_a_channel_is_not_public(
     client: Client, channel: str, name: str
 ) -> None:
     client.types(channel=channel)

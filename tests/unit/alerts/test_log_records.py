@@ -1,4 +1,4 @@
-"""Lines of a log: log records of our code, Lambda's own lines, and any other text."""
+"""Tests of parsing the lines of a log: our log records, Lambda's own lines, and any other text."""
 
 from __future__ import annotations
 

@@ -298,7 +298,7 @@ def test_missing_slack_group_is_logged_and_has_no_members(
     assert "no user group stuff" in caplog.text
 
 
-def test_call_of_slack_is_retried_when_slack_is_busy(groups: Groups) -> None:
+def test_call_to_slack_is_retried_when_slack_is_busy(groups: Groups) -> None:
     busy = json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "2"))
     groups.set_lists(busy, json_answer(503, {"ok": False}), listed(S1="staff"))
     assert groups.members("staff").has("U1", seconds=60)

@@ -95,7 +95,7 @@ class TestOwnRow:
         assert NEEDS_ATTENTION < CAN_BE_SUPERSEDED
 
     @pytest.mark.parametrize("state", State)
-    def test_ingest_has_ended_when_its_state_is_done_and_no_retry_is_scheduled(
+    def test_ingest_has_ended_when_its_state_is_final_or_it_failed_with_no_retry_scheduled(
         self, state: State
     ) -> None:
         assert has_ended(row(state)) is (state in DONE)

@@ -43,7 +43,7 @@ def test_words_of_a_state_are_followed_by_its_code_in_brackets() -> None:
         ("", ""),
     ],
 )
-def test_reason_in_words_leaves_out_the_kind_of_failure_and_the_call_for_an_operator(
+def test_reason_in_words_leaves_out_the_kind_of_failure_and_that_an_operator_is_needed(
     stored: str, words: str
 ) -> None:
     said = reason_of(row(State.UPLOADER_FAILED, stored, oc_series_id="S"))

@@ -35,7 +35,7 @@ from tests.neighbours import web_server
         (503, "Google is busy", "alert", "not updated"),
     ],
 )
-def test_sheet_script_shows_a_toast_on_success_and_an_alert_when_a_person_has_to_look(
+def test_sheet_script_shows_a_toast_on_success_and_an_alert_when_a_person_has_to_act(
     tls: Authority, status: int, text: str, kind: str, title: str
 ) -> None:
     with web_server(tls) as web:

@@ -177,7 +177,7 @@ def test_recovered_recording_is_sent_again_when_its_request_had_ended_as_gone(
     assert (request.is_sent, request.end, record_of(aws).notice) == (True, None, "")
 
 
-def test_each_request_that_ended_as_gone_is_sent_again_with_its_options(
+def test_recovery_sends_each_request_that_ended_as_gone_again_with_its_options(
     aws: Cloud, post: Post
 ) -> None:
     first: Json = {"on_demand_series_id": "S-1", "oc_workflow": "wf"}
