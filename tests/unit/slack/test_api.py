@@ -305,14 +305,14 @@ def test_call_to_slack_is_retried_when_slack_is_busy(groups: Groups) -> None:
     assert groups.sleeper.slept[0] == 2
 
 
-def test_call_of_slack_fails_when_retry_after_exceeds_the_remaining_seconds(groups: Groups) -> None:
+def test_call_to_slack_fails_when_retry_after_exceeds_the_remaining_seconds(groups: Groups) -> None:
     groups.set_lists(json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "30")))
     with pytest.raises(SlackUnreachable):
         groups.members("staff").has("U1", seconds=20)
     assert groups.sleeper.slept == []
 
 
-def test_call_of_slack_is_not_retried_when_the_time_for_the_call_is_over(groups: Groups) -> None:
+def test_call_to_slack_is_not_retried_when_the_time_for_the_call_is_over(groups: Groups) -> None:
     def slow(_: Request) -> Answer:
         groups.timer.now += 30
         return json_answer(503, {"ok": False})
