@@ -1,4 +1,4 @@
-"""Requests from Slack, and our calls of Slack's API over HTTPS."""
+"""Requests from Slack, and our calls to Slack's API over HTTPS."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def test_cached_members_are_kept_only_when_slack_groups_token_and_api_url_are_th
     assert newer.with_cached_groups_of(known) is (known if is_kept else newer)
 
 
-def test_cached_members_expire_five_minutes_after_the_call_of_slack_began(groups: Groups) -> None:
+def test_cached_members_expire_five_minutes_after_the_call_to_slack_began(groups: Groups) -> None:
     # A user who leaves a group during the call keeps access for five minutes at most.
     def slow(_request: Request) -> Answer:
         groups.timer.now += 10
