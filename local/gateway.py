@@ -174,8 +174,7 @@ class Gateway:
 
         Raises:
             Refused: The request may not be presigned, or the signature is missing, malformed, too
-                old or too new, leaves out a header, or is by a key that is unknown, has another
-                session token, or may not use this endpoint.
+                old or too new, leaves out a header, or is by a key that `_secret` refuses.
         """
         headers = request.headers
         is_presigned = "authorization" not in headers

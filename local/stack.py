@@ -236,9 +236,9 @@ class LocalStack:
         )
 
     def _deploy(self, prepared: _Prepared, pool: ThreadPoolExecutor) -> Cloud:
-        """Start all processes, deploy the stack, and return the cloud.
+        """Start all processes, deploy the stack, and compare the cloud with the template.
 
-        Also compare the cloud with the template.
+        Return the cloud.
         """
         cdk, site, env = prepared.cdk, prepared.site, prepared.environment
         synthesized = pool.submit(self._timed, "template synthesized", cdk.synth)

@@ -211,7 +211,8 @@ def wait_for(process: Running) -> None:
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Deliver matches until SIGTERM or SIGINT, and return the exit code.
 
-    Print `READY` after the first list of the filters.
+    Print `READY` after the first list of the filters. The secret `AWS_SECRET_ACCESS_KEY` comes from
+    the environment, where other users can't read it.
     """
     options = _arguments(argv)
     done = threading.Event()

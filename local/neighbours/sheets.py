@@ -150,7 +150,8 @@ def _series(number: str) -> str:
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run the stand-in until SIGTERM or SIGINT, and return the exit code.
 
-    The program prints the stand-in's URL after the service account's key file was written.
+    The program prints the stand-in's URL after the service account's key file was written. The
+    secret `LOCAL_CONTROL_TOKEN` comes from the environment, where other users can't read it.
     """
     options = _arguments(argv, environ)
     sheets = SheetsStandIn(

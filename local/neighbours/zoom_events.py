@@ -103,7 +103,7 @@ def post_event(
 
     `forge` makes the webhook event invalid. The webhook event then has the signature of another
     secret, a timestamp an hour ago, or no signature. `trust` is a PEM file of the authorities to
-    trust, by default those of certifi.
+    trust, by default those that requests trusts.
 
     Raises:
         requests.RequestException: The endpoint can't be reached, or doesn't answer within `timeout`

@@ -59,7 +59,7 @@ def test_webhook_refuses_a_body_that_is_no_json_object_with_an_event(
 
 
 @pytest.mark.parametrize("name", NO_JSON)
-def test_route_ingest_refuses_a_body_that_is_no_json_object_with_a_uuid(
+def test_ingest_route_refuses_a_body_that_is_no_json_object_with_a_uuid(
     name: str, target: Target
 ) -> None:
     target.assert_refused(to_ingest(NO_JSON[name]), 400)
@@ -117,7 +117,7 @@ def body_of_an_honest_event(uid: str) -> bytes:
 
 
 def test_webhook_uses_the_last_of_two_fields_with_the_same_name(target: Target) -> None:
-    # If one check used the first field and another check the last, an attacker could bypass both.
+    # If one check used the first field and another check the last, an attacker could bypass one.
     uid = new_uuid()
     honest = body_of_an_honest_event(uid).decode()
     twice = honest.replace('{"event"', '{"event": "on.demand.ingest", "event"', 1).encode()
@@ -144,7 +144,7 @@ FIELDS: Mapping[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_route_ingest_refuses_a_request_with_a_malformed_field(name: str, target: Target) -> None:
+def test_ingest_route_refuses_a_request_with_a_malformed_field(name: str, target: Target) -> None:
     honest = {"uuid": new_uuid()}
     target.assert_refused(to_ingest({**honest, **FIELDS[name]}), 400)
     target.assert_refused(to_ingest(honest), 404)
@@ -173,7 +173,7 @@ QUERIES: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_route_status_refuses_a_query_that_is_malformed_or_out_of_bounds(
+def test_status_route_refuses_a_query_that_is_malformed_or_out_of_bounds(
     name: str, target: Target
 ) -> None:
     now = f"{target.stack.start:%Y-%m-%dT%H:%M:%SZ}"

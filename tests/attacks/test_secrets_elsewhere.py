@@ -172,7 +172,7 @@ def test_schedule_update_is_refused_when_the_schedule_update_token_is_in_a_wrong
 
 
 @pytest.mark.parametrize("name", others(SCHEDULE))
-def test_schedule_update_is_refused_when_another_secret_stands_for_the_schedule_update_token(
+def test_schedule_update_is_refused_when_another_secret_is_sent_as_the_schedule_update_token(
     name: str, target: Target
 ) -> None:
     target.assert_refused(update({"x-schedule-token": target.secrets[name]}), 401)

@@ -102,7 +102,7 @@ def test_a_logs_command_ends_without_an_error_when_its_reader_stops_reading(
     assert (done.code, done.errors) == (0, [])
 
 
-def test_command_logs_recording_reports_a_wrong_uuid_and_a_uuid_without_records(
+def test_the_logs_recording_command_reports_a_wrong_uuid_and_a_uuid_without_log_records(
     operator: Operator,
 ) -> None:
     assert "can't be a recording's uuid" in operator.run("logs.recording", " ").error

@@ -175,7 +175,7 @@ class TestSeries:
             ),
         )
     )
-    def test_look_up_of_a_series_raises_opencast_unreachable_when_the_catalog_is_invalid(
+    def test_lookup_of_a_series_raises_opencast_unreachable_when_the_catalog_is_invalid(
         self, opencast: Opencast, web: Web, catalog: object
     ) -> None:
         web.pages = {SERIES: as_json(catalog)}

@@ -1,4 +1,4 @@
-"""Requests and errors of the client of Google Sheets, over real HTTPS."""
+"""Requests and errors of the client of Google Sheets, over HTTPS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests from Slack, and our calls of Slack's API over real HTTPS."""
+"""Requests from Slack, and our calls to Slack's API over HTTPS."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def test_cached_members_are_kept_only_when_slack_groups_token_and_api_url_are_th
     assert newer.with_cached_groups_of(known) is (known if is_kept else newer)
 
 
-def test_cached_members_expire_five_minutes_after_the_call_of_slack_began(groups: Groups) -> None:
+def test_cached_members_expire_five_minutes_after_the_call_to_slack_began(groups: Groups) -> None:
     # A user who leaves a group during the call keeps access for five minutes at most.
     def slow(_request: Request) -> Answer:
         groups.timer.now += 10
@@ -305,14 +305,14 @@ def test_call_to_slack_is_retried_when_slack_is_busy(groups: Groups) -> None:
     assert groups.sleeper.slept[0] == 2
 
 
-def test_call_of_slack_fails_when_retry_after_exceeds_the_remaining_seconds(groups: Groups) -> None:
+def test_call_to_slack_fails_when_retry_after_exceeds_the_remaining_seconds(groups: Groups) -> None:
     groups.set_lists(json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "30")))
     with pytest.raises(SlackUnreachable):
         groups.members("staff").has("U1", seconds=20)
     assert groups.sleeper.slept == []
 
 
-def test_call_of_slack_is_not_retried_when_the_time_for_the_call_is_over(groups: Groups) -> None:
+def test_call_to_slack_is_not_retried_when_the_time_for_the_call_is_over(groups: Groups) -> None:
     def slow(_: Request) -> Answer:
         groups.timer.now += 30
         return json_answer(503, {"ok": False})

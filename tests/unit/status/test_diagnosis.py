@@ -333,7 +333,7 @@ def test_other_ingest_of_a_diagnosis_has_the_same_recording_and_needs_no_attenti
         assert not diagnosis_of(other).needs_attention
 
 
-def test_diagnosis_has_the_situation_of_the_example_when_another_ingest_counts_instead() -> None:
+def test_diagnosis_has_the_situation_of_each_example_that_follows_from_another_ingest() -> None:
     for situation, known, other in EXAMPLES_WITH_OTHERS:
         assert diagnosis_of(known, other).situation is situation
 

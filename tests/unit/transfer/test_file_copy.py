@@ -90,7 +90,7 @@ def begin_all(file: FileCopy, *, parts: bool = True) -> list[str]:
 
 
 def opened(file: FileCopy, plan: Plan | AlreadyThere) -> FileCopy:
-    """Check that only the task `plan` starts, finish the task with `plan`, and return the file."""
+    """Check that only planning starts, finish the planning with `plan`, and return the file."""
     assert begin_all(file) == ["plan"]
     if isinstance(plan, Plan):
         file.worker.plans.append(plan)

@@ -170,7 +170,7 @@ class TestLists:
         assert bucket.resume(TALK) is None
 
     @pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts"])
-    def test_resumption_raises_client_error_when_s3_denies_a_list(
+    def test_resumption_of_an_upload_raises_client_error_when_s3_denies_a_list(
         self, s3: S3Peer, bucket: Bucket, operation: str
     ) -> None:
         begun(bucket)
@@ -287,7 +287,7 @@ class TestSizeOf:
         failing(s3, "HeadObject", 403, "AccessDenied")
         assert bucket.size_of(TALK) is None
 
-    def test_client_error_is_raised_for_the_object_size_when_s3_fails(
+    def test_query_for_the_object_size_raises_client_error_when_s3_fails(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         self.write_object(bucket)

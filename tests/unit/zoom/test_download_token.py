@@ -44,7 +44,7 @@ def test_download_access_is_replaced_by_a_fresh_access_when_zoom_refuses_the_old
     assert access.now is fresh
 
 
-def test_download_token_is_not_replaced_again_when_zoom_refuses_the_fresh_token() -> None:
+def test_download_access_is_not_replaced_again_when_zoom_refuses_the_fresh_access() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.replacement_for(OLD)
@@ -53,7 +53,7 @@ def test_download_token_is_not_replaced_again_when_zoom_refuses_the_fresh_token(
     assert api.calls == 1
 
 
-def test_fresh_download_token_stays_the_same_when_zoom_refuses_the_old_token_again() -> None:
+def test_fresh_download_access_stays_the_same_when_zoom_refuses_the_old_access_again() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.replacement_for(OLD)

@@ -122,7 +122,7 @@ class TestClassThatLeftTheSchedule:
         caplog: pytest.LogCaptureFixture,
         **changes: Any,
     ) -> list[logging.LogRecord]:
-        """Retry an attempt after its series left the schedule.
+        """Retry a failed attempt after the meeting was removed from the schedule.
 
         Check that the recording is ignored, and return the logged errors.
         """

@@ -158,7 +158,7 @@ class TestMalformedMessages:
             {"duration": "long"},
         ],
     )
-    def test_malformed_message_goes_to_the_dlq_with_the_reason(
+    def test_malformed_download_message_goes_to_the_dlq_with_the_reason(
         self, harness: Harness, small: Recording, spoil: dict[str, Any]
     ) -> None:
         message = {**harness.message(small), **spoil}

@@ -154,7 +154,7 @@ class TestMalformedMessages:
     @pytest.mark.parametrize(
         "spoil", [{"uuid": None}, {"s3_files": []}, {"created": "yesterday"}, {"oc_title": 7}]
     )
-    def test_malformed_message_goes_to_the_dlq_with_the_reason(
+    def test_malformed_upload_message_goes_to_the_dlq_with_the_reason(
         self, harness: Harness, spoil: dict[str, Any]
     ) -> None:
         message = {**harness.message(), **spoil}
@@ -183,7 +183,7 @@ class TestTheHandler:
         assert answer == {"batchItemFailures": [{"itemIdentifier": "waits"}]}
 
     @pytest.mark.parametrize(("fails", "left"), [(False, 0), (True, 1)])
-    def test_uploader_called_by_an_operator_keeps_only_a_message_that_needs_a_retry(
+    def test_uploader_called_by_an_operator_leaves_only_a_message_to_retry_on_the_queue(
         self, harness: Harness, fails: bool, left: int
     ) -> None:
         if fails:
