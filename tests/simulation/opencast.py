@@ -63,7 +63,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Ingest:
-    """An ingest that started a workflow."""
+    """An ingest that started a workflow. `began` and `finished` are in seconds of the world."""
 
     id: str
     series: str

@@ -134,7 +134,7 @@ def test_ingests_are_the_same_with_and_without_the_records_of_the_judge() -> Non
         (500e6, 0.3, 0.3, "nothing"),
     ],
 )
-def test_bottleneck_is_the_saturated_resource_nearest_to_opencast_if_any(
+def test_bottleneck_is_the_saturated_resource_nearest_to_opencast_or_else_zoom(
     one_recording: Measured, rate: float, uploads_busy: float, downloads_busy: float, setting: str
 ) -> None:
     load = Load(300, 10, 20, FAST)

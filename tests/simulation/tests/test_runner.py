@@ -81,7 +81,7 @@ def test_reports_of_missing_files_are_counted_together_when_only_numbers_differ(
         (Kind.WEBHOOK_LOST, "recording.completed u", "webhook lost"),
     ],
 )
-def test_name_of_a_fault_has_the_service_that_the_fault_hits(
+def test_name_of_a_fault_has_a_service_only_when_the_fault_hits_one_service(
     kind: Kind, target: str, name: str
 ) -> None:
     assert fault_name(Fault(kind, target)) == name
