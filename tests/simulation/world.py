@@ -338,7 +338,7 @@ class World:
         return self._outage_of(service, process) is not None
 
     def back_at(self, service: str) -> float | None:
-        """Return the world's time at which a service's outage ends, or None without a full outage."""
+        """Return the time at which the service's outage ends, or None without a full outage."""
         outage = self._outage_of(service, None)
         return outage.at + outage.seconds if outage else None
 
