@@ -79,7 +79,7 @@ def make_chapters(mutator: Mutator) -> Any:
 
 
 def check_chapters(given: Any) -> Iterator[str]:
-    """Check that chapters cover their segment, and that each title is one short line of text.
+    """Check that not too many chapters cover their segment, and that each title is a short line.
 
     Yield the texts that must contain no secret.
     """

@@ -41,7 +41,7 @@ def body_of(content: Any) -> str:
 
 
 def check_ended(aws: Aws, url: str, dead: str, given: Any, deps: Any) -> Iterator[str]:
-    """Check that a message is deleted, is retried, or goes to the DLQ with a reason.
+    """Check that a message is deleted, is retried, or goes to the DLQ with a foreseen reason.
 
     A message must not be retried after its last receive. `url` and `dead` are the URLs of the queue
     and its DLQ. Yield the texts that must contain no secret.

@@ -97,7 +97,7 @@ def make_others(mutator: Mutator) -> Any:
 
 
 def check_others(given: Any) -> Iterator[str]:
-    """Check that functions raise no unexpected error on other malformed items.
+    """Check that functions raise no unexpected error on three kinds of malformed items.
 
     The items are recording events, the schedule, and the state of reconcile.
 

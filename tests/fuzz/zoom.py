@@ -46,8 +46,8 @@ def make_event(mutator: Mutator) -> Any:
 def check_event(given: Any) -> Iterator[str]:
     """Check the statuses for a signed webhook event, and that its repeat sends no message.
 
-    After a malformed record, a 503 and a second message are allowed. A repeat of the pipeline's own
-    request may send a second message. Also pass the first message to the downloader.
+    A malformed record in the ledger allows a 503 and a second message. A repeat of the pipeline's
+    own request may send a second message. Also pass the first message to the downloader.
 
     Yield the texts that must contain no secret.
     """

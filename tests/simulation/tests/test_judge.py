@@ -73,7 +73,7 @@ def test_judge_calls_a_missing_file_lost_when_the_mail_is_older_than_the_ingest(
     assert category(played) is Category.LOST
 
 
-def test_judge_calls_a_missing_file_lost_when_its_webhook_event_was_accepted_in_the_end() -> None:
+def test_judge_calls_a_missing_file_lost_when_the_mail_is_about_an_accepted_webhook_event() -> None:
     played = well_ended()
     played.system.opencast.ingests.clear()
     played.mails.append(mail("This webhook event wasn't taken.", who="webhook"))
