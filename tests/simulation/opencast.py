@@ -288,7 +288,10 @@ class Opencast:
         return event if is_there else None
 
     def begin(self, workflow: str, form: Form) -> Promise[Answer]:
-        """Start the process of a POST, whose answer is None if Opencast goes down."""
+        """Start the process of a POST, and return a promise of the answer.
+
+        The answer is None if Opencast goes down.
+        """
         self._posts += 1
         refusal = self.planned(Kind.REFUSAL)
         if refusal is not None and int(refusal.detail) < 500:
