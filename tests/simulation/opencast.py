@@ -171,7 +171,7 @@ class Opencast:
         return Response(404, b"", {"Content-Type": "text/plain"})
 
     def _workflow(self, number: str) -> Response:
-        """Count the question, and answer with a workflow, or with 404 for an unknown number.
+        """Count the request, and answer with a workflow, or with 404 for an unknown number.
 
         Opencast keeps the workflow when its event is deleted.
         """
