@@ -10,7 +10,7 @@ from tests.simulation.play import play
 
 
 @pytest.mark.parametrize("world", worlds(), ids=str)
-def test_named_world_ends_without_mistakes_and_has_a_report_only_when_a_file_is_missing(
+def test_named_world_ends_without_mistakes_and_has_a_report_exactly_when_a_file_is_missing(
     world: NamedWorld,
 ) -> None:
     verdicts = judge(play(world.scenario))
