@@ -45,7 +45,7 @@ def make_settings(mutator: Mutator) -> Any:
 
 
 def check_settings(given: Any) -> Iterator[str]:
-    """Check that an environment gives readable settings, or raises SettingsError.
+    """Check that reading settings succeeds or raises SettingsError.
 
     Yield the texts that must contain no secret.
     """

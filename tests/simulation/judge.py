@@ -325,7 +325,7 @@ class _Recording:
         """
         end = _FATES.get(ingest.end, "")
         deleted = [at for at in self.deletions if at >= ingest.finished]
-        # Following ends with the publication or a deletion. Other ingests are followed for a week.
+        # Following ends with the publication or a deletion, and otherwise after a week.
         until = ingest.ends + SLOWEST_QUESTION if end == "published" else math.inf
         if not deleted or min(deleted) > until:
             return end

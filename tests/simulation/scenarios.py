@@ -181,7 +181,7 @@ def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTru
 def _with_chapters(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """With a probability of three in four, turn chapters on and add chapters to the recordings.
+    """Turn chapters on and add chapters to the recordings, with a probability of three in four.
 
     Most sites with chapters have an Opencast that shows them.
     """
