@@ -206,7 +206,7 @@ def status_row() -> dict[str, Any]:
 
 
 def schedule_row() -> dict[str, Any]:
-    """Return a row of the schedule table."""
+    """Return a row of the schedule's table."""
     scheduled = {
         "day": "W",
         "time": "11:00",
