@@ -72,7 +72,7 @@ def test_table_of_settings_in_the_capacity_document_shows_each_of_its_loads(text
     assert found == [(f"{load.downloads}", f"{load.uploads}") for load in document.SETTINGS]
 
 
-def test_billed_memory_equals_the_memory_of_the_function() -> None:
+def test_capacity_simulation_bills_each_function_for_the_memory_of_the_function() -> None:
     sizes = {function.module: size.memory for function, size in SIZES.items()}
     assert {name: sizes[name] for name in MB_OF} == MB_OF
 
