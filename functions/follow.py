@@ -127,7 +127,7 @@ def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[i
     answer.
 
     Returns:
-        The number of polls, and why the last one got no usable answer, or "".
+        The number of polls, and the reason why the last poll got no usable answer, or "".
     """
     record = _read(uuid, deps)
     if record is None:
@@ -165,7 +165,7 @@ def _read(uuid: str, deps: Dependencies) -> Record | None:
 def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Dependencies) -> str:
     """Ask Opencast about one ingest, and record the answer.
 
-    Return why Opencast gave no usable answer, or "".
+    Return the reason why Opencast gave no usable answer, or "".
 
     The row is written before the ledger. If this invocation dies between the two writes, another
     invocation reports a failure again, so no failure stays unreported.

@@ -182,7 +182,6 @@ def update(
         UpdateRunning: Another update is running.
         NotReady: AWS failed while the table was written: part of the update may be done.
         BotoCoreError, ClientError: AWS failed before the table was written.
-        SettingsError: `rebuild` finds a missing or malformed setting or secret.
         IngesterError: See `Sheets.tabs`, `ScheduleTable.all` and `import_sheets`.
     """
     ends = deps.monotonic() + GOOGLE_SECONDS

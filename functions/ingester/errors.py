@@ -53,7 +53,7 @@
     │   ├── SheetsUnreachable    no connection, 429, 5xx, or a malformed answer
     │   │   └── SheetsTimedOut   Google didn't answer before the deadline
     │   ├── SheetsRefused        Google refused the request, or the sheet is too large
-    │   │   └── GoogleKeyRefused   the key is missing or unusable, or its token is refused
+    │   │   └── GoogleKeyRefused   the key is missing or unusable, or key or token is refused
     │   ├── WebhookUnreachable   no connection to our own webhook endpoint, or 5xx
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
     │       └── SlowDown         S3 answered 5xx, or that a request was too slow
@@ -357,7 +357,7 @@ class SheetsRefused(RetryableFailure):
 
 
 class GoogleKeyRefused(SheetsRefused):
-    """A missing or unusable key, or a key whose token Google refuses. SSM may have a newer key."""
+    """A missing or unusable key, or a refused key or token. SSM may have a newer key."""
 
 
 class Forgotten(IngesterError):

@@ -12,7 +12,7 @@ LENGTH = 20
 
 @lru_cache(maxsize=1024)
 def parse(text: str) -> datetime:
-    """Return the moment of a timestamp, aware, in UTC.
+    """Return the time of a timestamp as an aware datetime in UTC.
 
     Raises:
         ValueError: `text` is malformed.
@@ -24,7 +24,7 @@ def parse(text: str) -> datetime:
 
 
 def parse_recorded(text: str) -> datetime:
-    """Return the moment of a recording's timestamp, aware, in UTC.
+    """Return the time of a recording's timestamp as an aware datetime in UTC.
 
     Raises:
         ValueError: `text` is malformed, or its year isn't from 1970 to 2999. Python's calendar
@@ -42,7 +42,7 @@ def write(moment: datetime) -> str:
 
 
 def write_local(moment: datetime, zone: tzinfo) -> str:
-    """Return the local time of an aware moment in the form of a timestamp.
+    """Return the local time of an aware datetime in the form of a timestamp.
 
     The result ends in `Z` although it isn't UTC. The upload message's `created_local` has this
     form, which is kept for compatibility.

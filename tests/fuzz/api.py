@@ -51,7 +51,10 @@ def make_ingest(mutator: Mutator) -> Any:
 
 
 def check_ingest(given: Any) -> Iterator[str]:
-    """Check that /ingest answers 200, 400 or 404 when Zoom and the webhook are available."""
+    """Check that /ingest answers 200, 400 or 404 when Zoom and the webhook are available.
+
+    Yield the texts that must contain no secret.
+    """
     aws = Aws()
     event = proxy_event(encoded(given)[:400_000], {"Content-Type": "application/json"})
     answered = on_demand.respond(event, functions.on_demand_of(aws, ZOOM))
@@ -82,7 +85,10 @@ def make_query(mutator: Mutator) -> Any:
 
 
 def check_query(given: Any) -> Iterator[str]:
-    """Check that a query of /status gets 200 or 400."""
+    """Check that a query of /status gets 200 or 400.
+
+    Yield the texts that must contain no secret.
+    """
     aws = Aws()
     aws.status.put([payloads.status_row()])
     items = given.items() if isinstance(given, dict) else ()
@@ -164,7 +170,10 @@ def make_documented(mutator: Mutator) -> Any:
 
 
 def check_documented(given: Any) -> Iterator[str]:
-    """Check that a request gets a documented answer below 500, and a wrong request a 4xx."""
+    """Check that a request gets a documented answer below 500, and a wrong request a 4xx.
+
+    Yield the texts that must contain no secret.
+    """
     path, content = given["path"], given["content"]
     method = "GET" if path == "status" else "POST"
     answered = _answered(path, content)

@@ -34,6 +34,8 @@ def check_captions(given: Any) -> Iterator[str]:
     """Check that cues are in order, of limited duration, in their segment and without markup.
 
     Cues must not change when they are written and read again.
+
+    Yield the texts that must contain no secret.
     """
     content = given if isinstance(given, bytes) else filled(given).encode("utf-8", "replace")
     try:
@@ -77,7 +79,10 @@ def make_chapters(mutator: Mutator) -> Any:
 
 
 def check_chapters(given: Any) -> Iterator[str]:
-    """Check that chapters cover their segment, and that each title is one short line of text."""
+    """Check that not too many chapters cover their segment, and that each title is a short line.
+
+    Yield the texts that must contain no secret.
+    """
     try:
         chapters = read_chapters(encoded(given), SEGMENT_MS, SEGMENT_MS)
     except UnusableCaptions as error:

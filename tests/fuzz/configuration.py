@@ -45,7 +45,10 @@ def make_settings(mutator: Mutator) -> Any:
 
 
 def check_settings(given: Any) -> Iterator[str]:
-    """Check that an environment gives readable settings, or raises SettingsError."""
+    """Check that reading settings succeeds or raises SettingsError.
+
+    Yield the texts that must contain no secret.
+    """
     kind = SETTINGS[given["type"]]
     items = given["values"].items() if isinstance(given["values"], dict) else ()
     # Lambda's environment variables are UTF-8 without NUL.
@@ -68,7 +71,10 @@ def make_secrets(mutator: Mutator) -> Any:
 
 
 def check_secrets(given: Any) -> Iterator[str]:
-    """Check that reading secrets succeeds or raises SettingsError, and that no text shows them."""
+    """Check that reading secrets succeeds or raises SettingsError, and that no text shows them.
+
+    Yield the texts that must contain no secret.
+    """
     kind, parameters = SECRETS[given["type"]], FakeParameters(call=call_directly)
     for name, value in given["values"].items():
         # SSM stores only text that UTF-8 can encode.

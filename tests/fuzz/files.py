@@ -23,7 +23,10 @@ from tests.fuzz.mutations import TEXTS, Mutator, encoded, filled
 from tests.fuzz.target import Target, require
 
 STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""Beginnings of a cell that a spreadsheet runs as a formula."""
+"""Beginnings of a cell that a spreadsheet runs as a formula.
+
+Source: https://owasp.org/www-community/attacks/CSV_Injection
+"""
 
 
 @cache
@@ -55,7 +58,10 @@ def make_csv(mutator: Mutator) -> Any:
 
 
 def check_csv(given: Any) -> Iterator[str]:
-    """Check that a CSV file is imported, or refused with a message for the operator."""
+    """Check that a CSV file is imported, or refused with a message for the operator.
+
+    Yield the texts that must contain no secret.
+    """
     path = written("a.csv", given if isinstance(given, bytes) else csv_of(given))
     aws = Aws()
     table = functions.schedule_update_of(aws, "", {}).schedule
@@ -77,7 +83,10 @@ def make_json(mutator: Mutator) -> Any:
 
 
 def check_json(given: Any) -> Iterator[str]:
-    """Check that a JSON file is imported, or refused with a message for the operator."""
+    """Check that a JSON file is imported, or refused with a message for the operator.
+
+    Yield the texts that must contain no secret.
+    """
     aws = Aws()
     table = functions.schedule_update_of(aws, "", {}).schedule
     try:
@@ -95,7 +104,10 @@ def make_cell(mutator: Mutator) -> Any:
 
 
 def check_cell(given: Any) -> Iterator[str]:
-    """Check that a cell is unchanged when written and read, and that no spreadsheet runs it."""
+    """Check that a cell is unchanged when written and read, and that no spreadsheet runs it.
+
+    Yield the texts that must contain no secret.
+    """
     text = filled(given)
     cell = escaped(text)
     require(unescaped(cell) == text, "A cell doesn't read back the same")

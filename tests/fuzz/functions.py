@@ -306,7 +306,10 @@ class StagedFiles:
 
 
 def process(aws: Aws, url: str, body: str, receives: int, deps: Any) -> list[str]:
-    """Pass a message to the queue's function, and return the `batchItemFailures`' ids."""
+    """Pass a message to the queue's function, and return the `batchItemFailures`' ids.
+
+    `receives` is the message's ApproximateReceiveCount.
+    """
     in_order: dict[str, Any] = {
         "MessageGroupId": aws.new_id(),
         "MessageDeduplicationId": aws.new_id(),

@@ -72,7 +72,10 @@ def make_key(mutator: Mutator) -> Any:
 
 
 def check_update(given: Any, aws: Aws | None = None) -> Iterator[str]:
-    """Check that an update gets a documented status and a text without the private key."""
+    """Check that an update gets a documented status and a text without the private key.
+
+    Yield the texts that must contain no secret.
+    """
     aws = aws or Aws()
     deps = functions.schedule_update_of(aws, given["key"] or key(), given["answers"])
     event = proxy_event(b"", {"X-Schedule-Token": planted.SCHEDULE_TOKEN})
@@ -92,7 +95,10 @@ def make_sheet(mutator: Mutator) -> Any:
 
 
 def check_sheet(given: Any) -> Iterator[str]:
-    """Check that a sheet is imported, or refused as a whole with a message."""
+    """Check that a sheet is imported, or refused as a whole with a message.
+
+    Yield the texts that must contain no secret.
+    """
     aws = Aws()
     aws.schedule.put(given["known"])
     rows = given["rows"] if isinstance(given["rows"], list) else []

@@ -89,7 +89,12 @@ def make_event(mutator: Mutator) -> Any:
 
 
 def check_event(given: Any) -> Iterator[str]:
-    """Check that an event of CloudWatch Logs raises no error, because Lambda retries errors."""
+    """Check that an event of CloudWatch Logs raises no error, because Lambda retries errors.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+
+    Yield the texts that must contain no secret.
+    """
     sns = functions.Sns()
     event = given if isinstance(given, dict) else {}
     log_notifications.mail_faults(event, functions.notifications_of(Aws(), sns))

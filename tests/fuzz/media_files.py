@@ -96,7 +96,10 @@ def _put(content: bytes, at: int, number: int) -> bytes:
 
 
 def check_file(given: Any) -> Iterator[str]:
-    """Check that `check_boxes` accepts a file or raises an expected error, after few reads."""
+    """Check that `check_boxes` accepts a file or raises an expected error, after few reads.
+
+    Yield the texts that must contain no secret.
+    """
     content = content_of(given)
     reads = 0
 
@@ -115,7 +118,10 @@ def check_file(given: Any) -> Iterator[str]:
 
 
 def check_child(given: Any) -> Iterator[str]:
-    """Check that `inspect` accepts a file or raises an expected error."""
+    """Check that `inspect` accepts a file or raises an expected error.
+
+    Yield the texts that must contain no secret.
+    """
     content = content_of(given)
     try:
         movie = inspect("1/a.mp4", lambda at, size: content[at : at + size], len(content))

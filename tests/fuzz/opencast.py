@@ -72,7 +72,10 @@ def ingests_of(deps: uploader.Dependencies) -> int:
 
 
 def check(given: Any) -> Iterator[str]:
-    """Check that two deliveries of a message raise no error, and that no POST follows a 200."""
+    """Check that two deliveries of a message raise no error, and that no POST follows a 200.
+
+    Yield the texts that must contain no secret.
+    """
     aws = Aws()
     message = payloads.upload_messages()[given["number"] % 60]
     if given["known"]:

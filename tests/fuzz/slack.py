@@ -114,7 +114,10 @@ def signed(body: bytes) -> dict[str, Any]:
 
 
 def check_request(given: Any, aws: Aws | None = None) -> Iterator[str]:
-    """Check that a signed request gets 200, 400 or 401, and that Slack accepts each message."""
+    """Check that a signed request gets 200, 400 or 401, and that Slack accepts each message.
+
+    Yield the texts that must contain no secret.
+    """
     if aws is None:
         aws = Aws()
         aws.status.put(rows())
@@ -183,7 +186,10 @@ def make_groups(mutator: Mutator) -> Any:
 
 
 def check_groups(given: Any) -> Iterator[str]:
-    """Check that a look-up of a member returns a result or raises an expected error."""
+    """Check that a look-up of a member returns a result or raises an expected error.
+
+    Yield the texts that must contain no secret.
+    """
     client, watch = cast(Any, GroupsApi(given)), Watch()
     members = Members(client, ["@Producers"], sleep=watch.sleep, monotonic=watch)
     try:

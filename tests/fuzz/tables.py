@@ -35,7 +35,10 @@ def make_rows(mutator: Mutator) -> Any:
 
 
 def check_rows(given: Any) -> Iterator[str]:
-    """Check that /status, /zip and the mails work despite malformed rows of the status table."""
+    """Check that /status, /zip and the mails work despite malformed rows of the status table.
+
+    Yield the texts that must contain no secret.
+    """
     aws = Aws()
     aws.status.put(given)
     aws.schedule.put([payloads.schedule_row()])
@@ -59,7 +62,10 @@ def make_record(mutator: Mutator) -> Any:
 
 
 def check_record(given: Any) -> Iterator[str]:
-    """Check that the functions handle messages and webhook events despite a malformed record."""
+    """Check that the functions handle messages and webhook events despite a malformed record.
+
+    Yield the texts that must contain no secret.
+    """
     items = given if isinstance(given, list) else []
     event = {"content": payloads.completed(), "own": False, "headers": {}, "known": items or [{}]}
     yield from check_event(event)
@@ -91,9 +97,11 @@ def make_others(mutator: Mutator) -> Any:
 
 
 def check_others(given: Any) -> Iterator[str]:
-    """Check that functions raise no unexpected error on other malformed items.
+    """Check that functions raise no unexpected error on three kinds of malformed items.
 
     The items are recording events, the schedule, and the state of reconcile.
+
+    Yield the texts that must contain no secret.
     """
     aws = Aws()
     for table, name in ((aws.events, "events"), (aws.schedule, "schedule")):

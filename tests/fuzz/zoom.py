@@ -46,8 +46,10 @@ def make_event(mutator: Mutator) -> Any:
 def check_event(given: Any) -> Iterator[str]:
     """Check the statuses for a signed webhook event, and that its repeat sends no message.
 
-    After a malformed record, a 503 and a second message are allowed. A repeat of the pipeline's own
-    request may send a second message. Also pass the first message to the downloader.
+    A malformed record in the ledger allows a 503 and a second message. A repeat of the pipeline's
+    own request may send a second message. Also pass the first message to the downloader.
+
+    Yield the texts that must contain no secret.
     """
     aws, body = Aws(), encoded(given["content"])[:BODY_LIMIT]
     aws.recordings.put(given["known"])
@@ -71,7 +73,10 @@ def check_event(given: Any) -> Iterator[str]:
 
 
 def check_downloads(aws: Aws, zoom: dict[str, Any], downloads: list[Any]) -> Iterator[str]:
-    """Check that the downloader can process the first message of the download queue."""
+    """Check that the downloader can process the first message of the download queue.
+
+    Yield the texts that must contain no secret.
+    """
     for message in aws.queues.messages(aws.download_queue)[:1]:
         decode(message.body, DownloadMessage)
         deps = functions.downloader_of(aws, zoom, downloads)
@@ -126,6 +131,8 @@ def check_recording(given: Any) -> Iterator[str]:
     """Check that a "+Zoom" request gets a documented status, whatever Zoom's API answers.
 
     Also pass the request's message, and a message that has only ids, to the downloader.
+
+    Yield the texts that must contain no secret.
     """
     aws = Aws()
     deps = functions.on_demand_of(aws, given["zoom"])
@@ -169,7 +176,10 @@ def make_list(mutator: Mutator) -> Any:
 
 
 def check_list(given: Any) -> Iterator[str]:
-    """Check that a run of reconcile ends with a report, whatever Zoom lists."""
+    """Check that a run of reconcile ends with a report, whatever Zoom lists.
+
+    Yield the texts that must contain no secret.
+    """
     aws = Aws()
     aws.recordings.put(given["state"])
     deps = functions.reconcile_of(aws, given["zoom"])
@@ -207,7 +217,10 @@ def steps_of(given: Any) -> list[Any]:
 
 
 def check_download(given: Any) -> Iterator[str]:
-    """Check that a download returns a body or raises IngesterError."""
+    """Check that a download returns a body or raises IngesterError.
+
+    Yield the texts that must contain no secret.
+    """
     access = AccessInUse(Access(planted.DOWNLOAD_TOKEN), lambda: Access(planted.DOWNLOAD_TOKEN))
     http = cast(Any, Downloads(steps_of(given)))
     file = ZoomFile("f", "https://zoom.us/rec/download/f", access, http=http, hosts=HOSTS)

@@ -38,7 +38,10 @@ SECOND_CHAPTER = 100
 """Seconds from the start of a segment to the start of its second chapter."""
 
 LEAST_BYTES = 5 * 1024 * 1024
-"""Bytes of the smallest part. A copy that is interrupted before its first part stores nothing."""
+"""Bytes of the smallest part. A copy that is interrupted before its first part stores nothing.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+"""
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,8 @@ class Gateway:
         """Send a POST, and return the status and body.
 
         Return None if no answer comes within `seconds`, or during an outage of the webhook. As
-        API Gateway does, return 504 after `GATEWAY_SECONDS`, and 502 after an error.
+        API Gateway does, return 504 after `GATEWAY_SECONDS`, and 502 after an error. Source of the
+        limit: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
         """
         world = self._world
         event = {"headers": dict(headers), "body": body.decode(), "isBase64Encoded": False}

@@ -289,9 +289,10 @@ class _Recording:
                 yield message
 
     def _followed(self) -> Iterator[Verdict]:
-        """Check that follow ended with the right result after few polls.
+        """Yield a verdict for each mistake of follow.
 
-        A mail has to report an ingest that failed, or whose result stayed open.
+        The mistakes are an ingest that is still followed, a wrong result, a failed or open result
+        without a mail, and more than `MOST_QUESTIONS` requests about a workflow.
         """
         record = self.played.cloud.recordings.items()
         known = next((item for item in record if item["uuid"] == self.truth.uuid), {})
@@ -324,7 +325,7 @@ class _Recording:
         """
         end = _FATES.get(ingest.end, "")
         deleted = [at for at in self.deletions if at >= ingest.finished]
-        # Following ends with the publication or a deletion. Other ingests are followed for a week.
+        # Following ends with the publication or a deletion, and otherwise after a week.
         until = ingest.ends + SLOWEST_QUESTION if end == "published" else math.inf
         if not deleted or min(deleted) > until:
             return end
@@ -337,7 +338,10 @@ class _Recording:
         )
 
     def _staged(self) -> Iterator[Verdict]:
-        """Check that no staged file was released before Opencast had a file of the recording."""
+        """Yield a verdict for each staged file that was released too early.
+
+        A release is too early if Opencast has no file of the recording yet.
+        """
         own = f"{self.truth.uuid}|"
         taken = [at for at, content in self.played.system.opencast.taken if own in content]
         for at, stored in self.played.cloud.bucket.tagged:
@@ -363,7 +367,7 @@ class _Recording:
         return any(happening.uuid == self.truth.uuid for happening in happenings)
 
     def _content(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check bytes, views, order and flavors of an ingest's files.
+        """Yield a verdict for each file of an ingest with wrong bytes, view, order or flavor.
 
         `_captions` checks captions and chapters.
         """
@@ -390,7 +394,7 @@ class _Recording:
             yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({ingested.key})")
 
     def _captions(self) -> Iterator[Verdict]:
-        """Check that each event has the captions and chapters that are due, at the right times.
+        """Yield verdicts about captions and chapters that are missing, extra or wrong.
 
         An event has captions and chapters at most once for each of its ingests. Captions begin one
         second after a segment's start, chapters at the start and 100 seconds later.
@@ -402,11 +406,12 @@ class _Recording:
             yield from self._texts(CHAPTERS, (0.0, 100.0), is_needed=self._needs_chapters())
 
     def _summaries(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check that an ingest has each due summary that Zoom served in time, and no extra summary.
+        """Yield a verdict for each missing and for each extra summary of an ingest.
 
-        The summaries of the ingest's segments are due if the site has chapters and attachments.
-        The pipeline stages summaries after the videos. So a summary was in time if Zoom served it
-        no later than the last video. `_content` checks the bytes.
+        A missing summary counts if the summary was due and in time, and nobody trashed the
+        recording. The summaries of the ingest's segments are due if the site has chapters and
+        attachments. The pipeline stages summaries after the videos. So a summary was in time if
+        Zoom served it no later than the last video. `_content` checks the bytes.
         """
         site = self.played.scenario.site
         own = {self.truth.content_of(file): file for file in self.truth.files}
@@ -469,7 +474,7 @@ class _Recording:
     def _cues(
         self, ingest: Ingest, text: str, what: str, seconds_of_cues: tuple[float, ...]
     ) -> Iterator[Verdict]:
-        """Check that each cue is of the recording and begins at the right time.
+        """Yield a verdict for each cue that isn't the recording's, or begins at a wrong time.
 
         The right times are `seconds_of_cues` after the segment's start in the first flavor's video.
         """

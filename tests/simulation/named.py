@@ -62,7 +62,7 @@ def file(
     finished: float = DONE,
     listed: float = 0.0,
 ) -> FileTruth:
-    """Make a file of a segment. Segments count from 0."""
+    """Make a file of a segment. Segments count from 0. `listed` is by default `finished`."""
     begins = BEGIN + segment * (SEGMENT + GAP)
     return FileTruth(
         id=f"f{segment}-{kind}",

@@ -63,7 +63,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Ingest:
-    """An ingest that started a workflow."""
+    """An ingest that started a workflow. `began` and `finished` are in seconds of the world."""
 
     id: str
     series: str
@@ -171,7 +171,7 @@ class Opencast:
         return Response(404, b"", {"Content-Type": "text/plain"})
 
     def _workflow(self, number: str) -> Response:
-        """Count the question, and answer with a workflow, or with 404 for an unknown number.
+        """Count the request, and answer with a workflow, or with 404 for an unknown number.
 
         Opencast keeps the workflow when its event is deleted.
         """
@@ -288,7 +288,10 @@ class Opencast:
         return event if is_there else None
 
     def begin(self, workflow: str, form: Form) -> Promise[Answer]:
-        """Start the process of a POST, whose answer is None if Opencast goes down."""
+        """Start the process of a POST, and return a promise of the answer.
+
+        The answer is None if Opencast goes down.
+        """
         self._posts += 1
         refusal = self.planned(Kind.REFUSAL)
         if refusal is not None and int(refusal.detail) < 500:

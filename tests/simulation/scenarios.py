@@ -181,7 +181,7 @@ def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTru
 def _with_chapters(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """With a probability of three in four, turn chapters on and add chapters to the recordings.
+    """Turn chapters on and add chapters to the recordings, with a probability of three in four.
 
     Most sites with chapters have an Opencast that shows them.
     """
@@ -221,7 +221,10 @@ def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTr
 def _with_summaries(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """Add summaries. With a probability of four in five, let Opencast take attachments."""
+    """Add summaries to recordings, and draw whether Opencast takes attachments.
+
+    Opencast takes attachments with a probability of four in five.
+    """
     site = replace(site, attachments=chance.random() < 0.8)
     return site, tuple(_with_own_summaries(chance, recording) for recording in recordings)
 

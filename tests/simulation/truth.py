@@ -115,7 +115,7 @@ class WebhookEvent(Happening):
     lacks: tuple[str, ...] = ()
     uuids: tuple[str, ...] = ()
     is_repeated: bool = False
-    """Whether Zoom sends the webhook event once more although it was answered."""
+    """Whether Zoom sends the webhook event once more after an accepted attempt."""
 
     @property
     def key(self) -> str:

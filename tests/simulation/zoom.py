@@ -98,7 +98,7 @@ class Zoom:
         self._odd = {fault.nth: fault for fault in scenario.faults if fault.kind is Kind.ANSWER}
         self._requests = 0
         self.asked: Counter[int] = Counter()
-        """Second of the world → number of requests to the API."""
+        """Second of the world → number of GETs that `api` has answered."""
         self._numbers: Counter[str] = Counter()
 
     def notify(self, webhook_event: WebhookEvent, post: PostWebhook) -> None:

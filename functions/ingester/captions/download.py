@@ -314,7 +314,7 @@ def _wait_or_end(
     deps: Dependencies,
     longest: timedelta,
 ) -> Outcome:
-    """Let the captions wait. If they have waited for `longest`, report that an event lacks them."""
+    """Let the captions wait. After the wait `longest`, report the events that lack them."""
     if age < longest:
         return _wait(message, first_seen, age, reason)
     record = deps.ledger.get(message.uuid)

@@ -85,7 +85,7 @@ def _next_question(following: Following, now: datetime) -> str:
 
 
 def reason_of(fate: Fate, workflow: Workflow | None, said: str) -> str:
-    """Return why an ingest failed or is gone from Opencast; "" if it is published.
+    """Return the reason why an ingest failed or was deleted; "" for a published ingest.
 
     `workflow` is None if the workflow is unknown. `said` is Opencast's own text about the failed
     operation; "" without such a text.

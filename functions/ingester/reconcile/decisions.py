@@ -231,7 +231,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def is_due(reported: Mapping[str, str], problem: str, now: datetime) -> bool:
     """Return whether a problem has to be logged as an error now, for the first time or again.
 
-    `reported` has the time at which each problem was last logged, by problem.
+    `reported` has the time at which each problem was last logged as an error, by problem.
     """
     at = reported.get(problem)
     return at is None or now - timestamps.parse(at) >= REPORT_INTERVAL

@@ -181,7 +181,7 @@ def _asked(item: Mapping[str, Any]) -> RequestOptions:
 def _updated(item: Mapping[str, Any]) -> datetime:
     """Return the time of the last write of the state.
 
-    An unreadable day counts as the epoch, and an unreadable time of day as midnight.
+    An unreadable day counts as 1970-01-01, and an unreadable time of day as midnight.
     """
     try:
         day = datetime.fromisoformat(str(item.get("update_date", EPOCH)))

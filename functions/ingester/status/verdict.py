@@ -111,9 +111,7 @@ def verdicts_of(
 ) -> dict[str, Verdict]:
     """Return the verdict on each recording, by the recording's uuid.
 
-    Rows without a uuid are left out.
-
-    `diagnoses` and `write_time` are those of `verdict_of`.
+    Rows without a uuid are left out. `diagnoses` and `write_time` are those of `verdict_of`.
     """
     recordings: dict[str, list[StatusRow]] = {}
     for row in rows:

@@ -110,7 +110,7 @@ class StatusEvent(msgspec.Struct, frozen=True):
     A webinar counts as a meeting.
 
     Attributes:
-        state: The state of the recording's row after the webhook event.
+        state: State for the recording's row.
         subject: The recording.
         event: The recording event with its time; None if the webhook event has no valid time, or
             is about the meeting.

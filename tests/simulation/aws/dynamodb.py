@@ -123,7 +123,7 @@ class FakeTable:
         indexes: Name of each global secondary index → its hash and range key.
         types: Type ("S" or "N") of each key attribute of the table and the indexes. Other
             attributes may have any type.
-        ttl_attribute: The attribute with an item's time of expiry.
+        ttl_attribute: The attribute with an item's time of expiry in seconds since 1970.
     """
 
     def __init__(
@@ -350,9 +350,9 @@ class FakeTable:
         return old
 
     def _put(self, key: Any, item: Item, bound: int) -> None:
-        """Store an item, or raise InvalidRequest if the item is too large.
+        """Store an item and call `on_write`, or raise InvalidRequest if the item is too large.
 
-        `bound` is an upper limit of the item's size in bytes.
+        `bound` is a rough upper limit of the item's size in bytes.
         """
         if bound > ITEM_LIMIT:
             bound = item_size(item)

@@ -55,7 +55,7 @@ class MessageView:
 
 @dataclass(slots=True)
 class _Message:
-    """A message in a queue."""
+    """A message in a queue. Times are in seconds since 1970."""
 
     message_id: str
     body: str
@@ -103,7 +103,7 @@ class _Queue:
         return [group for group in waiting if group]
 
     def next_visible(self) -> float | None:
-        """Return the time of the next possible delivery, or None without messages."""
+        """Return the next possible delivery in seconds since 1970, or None without messages."""
         if not self.fifo:
             return min((message.visible_at for message in self.messages.values()), default=None)
         # A group is blocked while one of its messages is in flight.
@@ -199,7 +199,10 @@ class FakeQueues:
         ]
 
     def next_visible(self, url: str) -> float | None:
-        """Return the time of the next possible delivery (maybe a past time), or None."""
+        """Return the next possible delivery in seconds since 1970, or None without messages.
+
+        The time may be in the past.
+        """
         return self._queues[url].next_visible()
 
     def take(self, url: str, most: int) -> list[dict[str, Any]]:

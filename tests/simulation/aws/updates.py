@@ -74,7 +74,10 @@ class Update:
         return new
 
     def growth(self, item: Item, values: Values) -> int:
-        """Return an upper limit of the bytes by which the update enlarges an item."""
+        """Return a rough upper limit of the bytes by which the update enlarges an item.
+
+        The limit leaves out the names and the overhead of elements in nested paths.
+        """
         names = sum(len(name) for name in self.attributes)
         given = sum(map(size_of, values.values())) * self.most_uses
         copies = (look_up(item, path) for path in self.copied)

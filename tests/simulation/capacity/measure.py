@@ -42,7 +42,10 @@ class Runs:
 
     count: int
     seconds: float
-    """Billed seconds: Lambda rounds each invocation up to a millisecond."""
+    """Billed seconds: Lambda rounds each invocation up to a millisecond.
+
+    Source: https://aws.amazon.com/lambda/pricing/
+    """
     most_at_once: int
 
 

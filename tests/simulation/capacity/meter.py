@@ -75,7 +75,11 @@ class Meter:
                 self.write_units += after if is_now else before
 
     def read(self, item: Stored, *, consistent: bool) -> None:
-        """Count a read of an item. An eventually consistent read costs half."""
+        """Count a read of an item. An eventually consistent read costs half.
+
+        Source:
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+        """
         self.read_units += item.units(READ_BYTES) * (1.0 if consistent else 0.5)
 
 

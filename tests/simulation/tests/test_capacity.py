@@ -72,7 +72,7 @@ def test_table_of_settings_in_the_capacity_document_shows_each_of_its_loads(text
     assert found == [(f"{load.downloads}", f"{load.uploads}") for load in document.SETTINGS]
 
 
-def test_billed_memory_equals_the_memory_of_the_function() -> None:
+def test_capacity_simulation_bills_each_function_for_the_memory_of_the_function() -> None:
     sizes = {function.module: size.memory for function, size in SIZES.items()}
     assert {name: sizes[name] for name in MB_OF} == MB_OF
 
@@ -134,7 +134,7 @@ def test_ingests_are_the_same_with_and_without_the_records_of_the_judge() -> Non
         (500e6, 0.3, 0.3, "nothing"),
     ],
 )
-def test_bottleneck_is_the_saturated_resource_nearest_to_opencast_if_any(
+def test_bottleneck_is_the_saturated_resource_nearest_to_opencast_or_else_zoom(
     one_recording: Measured, rate: float, uploads_busy: float, downloads_busy: float, setting: str
 ) -> None:
     load = Load(300, 10, 20, FAST)

@@ -105,7 +105,7 @@ def test_an_event_has_its_chapters_once_and_at_the_right_times(made: float, capt
     assert "00:30:00.000 --> 00:31:40.000" in text
 
 
-def test_judge_reports_chapters_as_lost_when_they_are_missing_in_opencast() -> None:
+def test_judge_calls_chapters_lost_when_they_are_missing_in_opencast() -> None:
     played = play(world_with_chapters(DONE + HOUR))
     played.system.opencast.captions.pop()
     assert worst(judge(played)) is Category.LOST
@@ -160,7 +160,7 @@ def test_row_reports_the_missing_summaries_when_opencast_takes_no_attachments() 
 @pytest.mark.parametrize(
     ("kept", "category"), [(slice(0, -1), Category.LOST), (slice(0, None), Category.OK)]
 )
-def test_judge_reports_a_summary_as_lost_only_when_it_is_missing_in_opencast(
+def test_judge_calls_a_summary_lost_only_when_it_is_missing_in_opencast(
     kept: slice, category: Category
 ) -> None:
     played = play(world_with_summaries(DONE))
@@ -169,7 +169,7 @@ def test_judge_reports_a_summary_as_lost_only_when_it_is_missing_in_opencast(
     assert worst(judge(played)) is category
 
 
-def test_judge_reports_a_summary_that_is_twice_in_an_event() -> None:
+def test_judge_finds_a_mistake_when_a_summary_is_twice_in_an_event() -> None:
     played = play(world_with_summaries(DONE))
     (ingest,) = played.system.opencast.ingests
     twice = replace(ingest, files=(*ingest.files, ingest.files[-1]))

@@ -114,7 +114,7 @@ def test_queue_starts_no_more_invocations_at_once_than_allowed() -> None:
     assert (most, harness.waiting()) == (2, 0)
 
 
-def test_invocation_is_ended_when_its_timeout_is_over() -> None:
+def test_message_stays_on_the_queue_when_its_invocation_takes_longer_than_the_timeout() -> None:
     harness = Harness(slow(50.0), seconds=30.0)
     harness.send()
     harness.world.run(500.0)

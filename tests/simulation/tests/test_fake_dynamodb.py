@@ -363,7 +363,7 @@ def test_fake_table_deletes_items_when_their_time_to_live_has_passed() -> None:
 
 
 def status_table(**more: Any) -> FakeTable:
-    """Make a fake with the status table's indexes."""
+    """Make a fake table with the status table's indexes."""
     return fake_table(
         "zip_id",
         indexes={"mid_index": ("meeting_id", None), "time_index": ("update_date", "update_time")},

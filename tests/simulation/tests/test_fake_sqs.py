@@ -318,7 +318,7 @@ def test_fifo_queue_delivers_other_groups_when_a_group_is_blocked(now: Time) -> 
 
 
 @pytest.mark.parametrize("fifo", [False, True])
-def test_message_moves_to_the_dead_letter_queue_when_it_has_reached_its_limit_of_receives(
+def test_message_moves_to_the_dead_letter_queue_when_it_has_reached_the_limit_of_receives(
     now: Time, fifo: bool
 ) -> None:
     fake, end = fake_queues(now), ".fifo" if fifo else ""

@@ -73,7 +73,7 @@ def test_judge_calls_a_missing_file_lost_when_the_mail_is_older_than_the_ingest(
     assert category(played) is Category.LOST
 
 
-def test_judge_calls_a_missing_file_lost_when_its_webhook_event_was_accepted_in_the_end() -> None:
+def test_judge_calls_a_missing_file_lost_when_the_mail_is_about_an_accepted_webhook_event() -> None:
     played = well_ended()
     played.system.opencast.ingests.clear()
     played.mails.append(mail("This webhook event wasn't taken.", who="webhook"))
@@ -205,7 +205,7 @@ def test_judge_finds_a_mistake_in_a_change_of_state_only_when_the_state_goes_bac
     assert (category(played) is Category.BACKWARDS) is expected
 
 
-def test_text_does_not_name_a_file_by_a_longer_view_that_begins_like_the_view_of_the_file() -> None:
+def test_text_about_shared_screen_with_speaker_view_does_not_name_a_file_of_shared_screen() -> None:
     recording = scenario((file(0, "shared_screen"),)).recordings[0]
     text = "shared_screen_with_speaker_view of segment 0"
     assert not names(text, recording.files[0], recording)

@@ -38,11 +38,11 @@ def story_in_process(seed: int, hash_seed: str) -> str:
     return done.stdout
 
 
-def test_seed_gives_the_same_story_in_two_processes_with_different_hash_seeds() -> None:
+def test_world_of_a_seed_has_the_same_story_in_two_processes_with_different_hash_seeds() -> None:
     assert story_in_process(7, "1") == story_in_process(7, "2")
 
 
-def test_seed_gives_the_same_story_twice_in_a_process() -> None:
+def test_world_of_a_seed_has_the_same_story_twice_in_a_process() -> None:
     stories = [story_of(scenario_of(3, Profile.FAULTS))[0] for _ in range(2)]
     assert stories[0] == stories[1]
 

@@ -155,7 +155,7 @@ def test_simulated_process_is_killed_at_its_time_limit() -> None:
     assert ended == [30.0]
 
 
-def test_wait_ends_when_the_promise_is_kept_or_the_timeout_is_over() -> None:
+def test_simulated_process_waits_until_the_promise_is_kept_or_the_timeout_is_over() -> None:
     simulated = world()
     seen: list[tuple[bool, float]] = []
 
@@ -181,7 +181,7 @@ def test_run_of_a_world_raises_an_error_when_the_world_never_ends() -> None:
         simulated.run(1e9, most_events=1000)
 
 
-def test_story_names_a_call_and_its_process() -> None:
+def test_story_of_a_simulated_world_names_a_call_and_its_process() -> None:
     simulated = world()
     simulated.start("function", lambda: simulated.call("sqs.SendMessage", lambda: None))
     simulated.run(10.0)
