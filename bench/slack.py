@@ -31,7 +31,7 @@ from local.state import read_state
 MEETING = 12345678901
 RECORDINGS = 14
 PACE_SECONDS = 3.1
-"""Minimum seconds between the releases of new versions before two cold commands.
+"""Minimum seconds between the new versions that make two commands cold.
 
 Each cold command asks Slack for user groups. Slack allows 20 requests for user groups a minute:
 https://docs.slack.dev/apis/web-api/rate-limits

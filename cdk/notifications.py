@@ -27,7 +27,8 @@ CRASHES = (
     "Status: timeout",
     "Status: error",
 )
-"""Texts that Lambda or Python writes to a function's log when the function crashes:
+"""Texts that Lambda or Python writes to a function's log when the function crashes.
+
 https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html
 """
 

@@ -161,7 +161,7 @@ def python_in(folder: str) -> str:
 def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
     """Fill `.venv` with the tools of developers and operators, and the local stack's programs.
 
-    If `fresh`, make the virtual environment before. At the end, run `ops.warm_up`.
+    If `fresh`, first make the virtual environment. At the end, run `ops.warm_up`.
 
     Raises:
         SetupError: A command of the installation failed.

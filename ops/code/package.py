@@ -241,7 +241,7 @@ def write_zip(
 def write_sbom(package: Package, site: Path) -> Path:
     """Write a package's SBOM beside the package's zip, and return the path of the SBOM.
 
-    `site` is the folder with the packages of the lock file.
+    `site` is the folder with the packages of the function's lock file.
     """
     path = package.path.with_suffix(".cdx.json")
     content = bill_of_materials(package.name, package.sha256, site)

@@ -34,7 +34,7 @@ def bill_of_materials(name: str, sha256: str, site: Path) -> dict[str, Any]:
     Args:
         name: The function's name.
         sha256: The package's hash, in base64.
-        site: The folder with the packages of the lock file.
+        site: The folder with the packages of the function's lock file.
     """
     digest = base64.b64decode(sha256).hex()
     components = sorted(

@@ -108,9 +108,9 @@ ReasonToSkip = Callable[[Item], str]
 class Rules:
     """The rules of copying one table.
 
-    `thing` is the name of the data for people, and `key` the name of the table's key.
-    `differs` returns whether a row of the old stack differs from the new stack's row so much that
-    the tally names the row. `besides` are keys of rows that aren't copied.
+    `thing` is the name of the data for people, and `key` the name of the table's key. `differs`
+    returns whether a row of the old stack differs from the new stack's row so much that the tally
+    names the row. `besides` are keys of rows that aren't copied.
     """
 
     thing: str

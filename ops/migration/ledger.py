@@ -5,8 +5,8 @@ system has no ledger, and the first system's rows name no files. So a migrated r
 counts as sent with all of the recording's files.
 
 A request that this pipeline accepted, the record's files and the ingest records stay unchanged.
-Another run of the command updates the requests that an earlier run migrated, for example
-with the requests' ends.
+Another run of the command updates the requests that an earlier run migrated, for example with the
+requests' ends.
 """
 
 from __future__ import annotations

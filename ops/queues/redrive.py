@@ -6,10 +6,12 @@ message from the DLQ. A crash loses no message, but a crash between send and del
 message in both queues. A second redrive is then harmless:
 
 - Uploads: the deduplication id is made of the DLQ message's id, so SQS drops a repeat within five
-  minutes. After five minutes, SQS delivers a second message of the same request after the first
-  message, because both messages are in the same group. At the second message, the uploader finds
-  the first message's ingest (`opencast/lookup.py`). A message that fails again has another id, so
-  SQS never drops the message.
+  minutes:
+  https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
+  After five minutes, SQS delivers a second message of the same request after the first message,
+  because both messages are in the same group. At the second message, the uploader finds the first
+  message's ingest (`opencast/lookup.py`). A message that fails again has another id, so SQS never
+  drops the message.
 - Downloads: the downloader finds the files of the first message under the same staging keys
   (`ingester.transfer`). SQS drops the second upload message as a duplicate, or the uploader finds
   the first message's ingest in the ledger.
@@ -18,8 +20,6 @@ A redrive doesn't write the ledger. When a function moves a message to the DLQ, 
 request ends. The ended request doesn't count as sent and has no counted failures, so the uploader
 accepts the message again. The uploader drops a message that another message of the request has
 superseded with more files.
-
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
 """
 
 from __future__ import annotations

@@ -221,13 +221,12 @@ def check_alias(target: Target) -> None:
 
 
 def deploy_stack(*, expect_stack: bool | None) -> None:
-    """Create the stack, or change it if it exists. If `may_ask`, ask for consent before.
+    """Create the stack, or change it if it exists. If `may_ask`, ask for consent first.
 
-    This function also looks Opencast up (`ensure_location`), writes the secrets, and prints each
-    step. For a new stack, this function makes a missing code bucket and uploads all packages. For
-    an existing stack, this function uploads packages that the code bucket lacks, calls
-    `restore_all_latest` before the change, and releases changed settings after the change. For
-    `expect_stack`, see `prepare`.
+    Look Opencast up (`ensure_location`), upload packages, write the secrets, and print each step.
+    For a new stack, make a missing code bucket and upload all packages. For an existing stack, call
+    `restore_all_latest` before the change, upload only packages that the code bucket lacks, and
+    release changed settings after the change. For `expect_stack`, see `prepare`.
 
     Raises:
         SettingsError: Settings are missing or wrong.

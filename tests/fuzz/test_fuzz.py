@@ -34,7 +34,7 @@ def zoom_list(**changes: Any) -> dict[str, Any]:
 
 
 def opencast_answer(part: str, content: Any) -> dict[str, Any]:
-    """Return an input in which Opencast answers `content` if the URL contains `part`."""
+    """Return an input in which Opencast answers with `content` if the URL contains `part`."""
     return {"answers": good_answers() | {part: {"content": content}}, "number": 1, "known": False}
 
 

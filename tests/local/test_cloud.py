@@ -182,7 +182,7 @@ def test_stopping_a_pid_does_not_end_a_process_when_the_process_is_no_supervisor
         other.wait()
 
 
-def test_taken_port_is_refused_with_an_instruction() -> None:
+def test_local_stack_refuses_a_taken_port_with_an_instruction() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
@@ -191,7 +191,7 @@ def test_taken_port_is_refused_with_an_instruction() -> None:
             choose_port(port)
 
 
-def test_no_port_is_chosen_twice() -> None:
+def test_local_stack_chooses_no_port_twice() -> None:
     free = choose_port(0)
     assert choose_port(0, set(FREE_PORTS) - {free}) == free
     with pytest.raises(PortTaken, match="No free port"):

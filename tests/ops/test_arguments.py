@@ -152,7 +152,7 @@ def test_plain_text_stays_the_same_when_it_is_made_printable() -> None:
     assert printable("L'été: [bold] 数学 🎓") == "L'été: [bold] 数学 🎓"
 
 
-def test_first_deferred_signal_waits_and_the_second_signal_interrupts() -> None:
+def test_first_deferred_signal_is_only_noted_and_the_second_signal_interrupts() -> None:
     before = signal.getsignal(signal.SIGINT)
     with deferred_signals() as came:
         assert not came()

@@ -1,4 +1,4 @@
-"""Tests that documented commands exist, and that a test runs each one of `invoke` or exempts it."""
+"""Tests that documented commands exist, and that tests run or exempt each command of `invoke`."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def test_a_direct_call_has_a_longer_timeout_than_the_function_and_is_never_retri
 
 
 @pytest.mark.parametrize("message", ["done", "nothing waiting"])
-def test_result_of_a_function_is_its_message_when_the_function_succeeds(message: str) -> None:
+def test_result_of_a_direct_call_is_the_message_when_the_function_succeeds(message: str) -> None:
     assert execute.result_message("f", {"message": message}) == message
 
 
@@ -219,7 +219,9 @@ def test_result_of_a_function_is_its_message_when_the_function_succeeds(message:
         {"batchItemFailures": []},
     ],
 )
-def test_result_of_a_function_is_an_error_when_the_answer_reports_no_success(answer: Any) -> None:
+def test_result_of_a_direct_call_is_an_error_when_the_answer_reports_no_success(
+    answer: Any,
+) -> None:
     with pytest.raises(OpsError, match=r"^f: "):
         execute.result_message("f", answer)
 

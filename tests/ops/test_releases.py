@@ -243,7 +243,7 @@ def test_a_changed_setting_waits_for_a_release_when_unreleased_code_is_deployed(
     assert stack.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_switch_of_debug_logging_changes_no_other_variable_in_alias_and_latest_version(
+def test_switch_of_debug_logging_changes_no_other_variable_of_the_released_version_or_of_latest(
     stack: Stack,
 ) -> None:
     move = stack.debug(WEBHOOK, "1")
@@ -257,7 +257,7 @@ def test_switch_of_debug_logging_changes_no_other_variable_in_alias_and_latest_v
     assert stack.code(WEBHOOK, stack.runs(WEBHOOK)) == stack.code(WEBHOOK, "1")
 
 
-def test_switch_of_debug_logging_keeps_unreleased_code_in_the_latest_version(stack: Stack) -> None:
+def test_switch_of_debug_logging_keeps_unreleased_code_in_latest(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     assert stack.debug(WEBHOOK, "1")
@@ -344,7 +344,7 @@ def test_function_lacks_the_alias_when_its_alias_has_another_name(stack: Stack) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_latest_code_is_restored_when_a_signal_arrives_during_a_switch_of_debug_logging(
+def test_code_of_latest_is_restored_when_a_signal_arrives_during_a_switch_of_debug_logging(
     stack: Stack, number: signal.Signals
 ) -> None:
     stack.deploy(WEBHOOK, "second")
@@ -370,7 +370,7 @@ def test_signal_during_the_last_switch_of_debug_logging_ends_the_command_after_t
     assert stack.releases.released(WEBHOOK).variables["DEBUG"] == "1"
 
 
-def test_reading_the_latest_version_raises_an_error_that_names_a_missing_function(
+def test_reading_the_code_of_latest_raises_an_error_that_names_a_missing_function(
     stack: Stack,
 ) -> None:
     gone = Function("zoom-nothing", "nothing", "nothing", ())

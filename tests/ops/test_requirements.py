@@ -104,7 +104,7 @@ def test_lock_file_has_no_problem_when_it_agrees_with_its_source(locked: Path) -
         ("base.txt", "3.1", "3.2", "idna is pinned to 3.1, and in base.txt to 3.2"),
     ],
 )
-def test_problem_of_a_lock_file_describes_the_difference_from_its_source(
+def test_problem_of_a_lock_file_describes_the_difference_from_its_source_or_parent(
     locked: Path, file: str, old: str, new: str, complaint: str
 ) -> None:
     path = locked / file

@@ -182,5 +182,7 @@ def test_differences_of_a_stack_are_printed_as_the_cdk_cli_prints_them(tmp_path:
         ("Outputs:", None),
     ],
 )
-def test_end_of_a_change_of_a_resource_is_described_in_words(line: str, change: str | None) -> None:
+def test_only_the_end_of_a_change_of_a_resource_is_described_in_words(
+    line: str, change: str | None
+) -> None:
     assert changed_resource(line) == change

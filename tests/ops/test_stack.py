@@ -159,7 +159,7 @@ def test_emptying_a_bucket_deletes_files_and_unfinished_uploads(aws: Cloud) -> N
     assert aws.bucket not in [bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]]
 
 
-def test_saving_the_schedule_and_emptying_a_bucket_do_nothing_when_both_are_gone(
+def test_saving_the_schedule_and_emptying_a_bucket_do_nothing_when_table_and_bucket_are_gone(
     aws: Cloud, tmp_path: Path
 ) -> None:
     aws.schedule.delete()

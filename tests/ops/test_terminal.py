@@ -55,7 +55,7 @@ def assert_whole_words(printed: str, rows: Sequence[Sequence[str]]) -> None:
     assert {word for row in rows for cell in row for word in cell.split()} <= shown | {"-"}
 
 
-def test_table_shows_its_second_column_below_its_first_column_on_a_narrow_terminal(
+def test_table_of_two_columns_shows_the_second_below_the_first_on_a_narrow_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = terminal_of(monkeypatch, 40)

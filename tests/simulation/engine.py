@@ -144,8 +144,8 @@ class FakeEngine:
         """Copy the files in turn, with the results of `ingester.transfer.engine.Engine.copy`.
 
         Raises:
-            PermanentFailure: A copy failed for good, and doesn't tolerate the error. The call
-                has aborted its unfinished uploads.
+            PermanentFailure: A copy failed for good, and doesn't tolerate the error. The call has
+                aborted its unfinished uploads.
             RetryableFailure: A copy failed, or the time ended before this call stored a part or
                 completed an upload. The call has completed the copies for which there was time.
             OutOfTime: The time ended after this call stored a part or completed an upload. The

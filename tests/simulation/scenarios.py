@@ -1,4 +1,4 @@
-"""Scenarios from seeds: recordings, what happens to them at Zoom or in Opencast, a site, faults."""
+"""Scenarios from seeds, with recordings, happenings, a site and faults."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """A simulated world: a heap of timed events, and processes that are greenlets.
 
 A process is, for example, an invocation of a function, a webhook event by Zoom or an ingest in
-Opencast. Each outbound call of a process goes through `World.call`. During the call, time
-passes, other processes run, and planned faults happen. So crashes and interleavings need no
-threads, and a seed always gives the same world.
+Opencast. Each outbound call of a process goes through `World.call`. During the call, time passes,
+other processes run, and planned faults happen. So crashes and interleavings need no threads, and a
+seed always gives the same world.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class S3Peer(Server):
     ) -> Received:
         """Read and return the body. Count the bytes if the body belongs to an object or part.
 
-        If the client expects `100 Continue`, send `100 Continue` before.
+        First send `100 Continue` if the client expects `100 Continue`.
 
         Raises:
             S3Error: The body or its checksum is refused (see `receive`), or a fault of the kind

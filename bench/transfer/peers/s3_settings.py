@@ -24,7 +24,7 @@ class Credentials:
 class S3Fault:
     """A fault that affects `times` requests of an operation, from the `nth` request on.
 
-    AWS describes errors with the status 200:
+    S3 may answer with the status 200 and an error:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 
     Attributes:

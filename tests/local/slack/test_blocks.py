@@ -120,7 +120,7 @@ def test_slack_stand_in_finds_no_error_in_valid_blocks(blocks: Any) -> None:
 
 
 @pytest.mark.parametrize(("blocks", "error"), WRONG)
-def test_check_of_blocks_returns_one_error_with_the_text_of_slack_for_a_wrong_block(
+def test_slack_stand_in_finds_one_error_with_the_text_of_slack_in_a_wrong_block(
     blocks: Any, error: str
 ) -> None:
     assert errors_in(blocks) == [error]

@@ -116,7 +116,7 @@ def test_fake_engine_fetches_nothing_when_the_object_has_the_same_version() -> N
     assert result.fetched == 0
 
 
-def test_fake_engine_completes_a_copy_in_the_second_run_when_the_first_run_ends_early() -> None:
+def test_fake_engine_completes_a_copy_in_a_second_run_when_the_first_runs_out_of_time() -> None:
     harness = Harness()
     with pytest.raises(OutOfTime):
         harness.copy(copy_of(Source()), seconds=65.0)

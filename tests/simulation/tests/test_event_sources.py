@@ -146,9 +146,7 @@ def test_fake_api_gateway_answers_502_when_the_function_crashes() -> None:
     assert status == 502
 
 
-def test_caller_of_the_fake_api_gateway_gets_no_answer_when_the_timeout_of_the_caller_ends() -> (
-    None
-):
+def test_caller_of_the_fake_api_gateway_gets_no_answer_after_the_timeout_of_the_caller() -> None:
     assert answered(slow(20.0), seconds=3.0) is None
 
 

@@ -317,7 +317,7 @@ def test_fake_table_refuses_floats_as_boto3_does(aws: Cloud) -> None:
             table.put_item(Item={SCHEDULE: "one", "n": 1.5})
 
 
-def test_item_is_refused_when_its_names_and_values_together_have_more_than_400_kib() -> None:
+def test_fake_table_refuses_an_item_when_names_and_values_together_have_more_than_400_kib() -> None:
     # moto isn't compared, because its limit is lower.
     table = fake_table(SCHEDULE)
     most = 400 * 1024 - len(SCHEDULE) - len("one") - len("t")
@@ -373,7 +373,9 @@ def status_table(**more: Any) -> FakeTable:
 
 
 @pytest.mark.parametrize("value", ["12", ""])
-def test_item_is_refused_when_an_index_key_is_a_string_in_place_of_a_number(value: str) -> None:
+def test_fake_table_refuses_an_item_when_an_index_key_is_a_string_in_place_of_a_number(
+    value: str,
+) -> None:
     # An index key must have the index's type. moto accepts a string. Source:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
     item = {"zip_id": "one", "meeting_id": value}

@@ -37,7 +37,7 @@ def listed(zoom: Zoom, uuid: str = UUID) -> tuple[int, Any]:
 def deliver(answers: list[int | None]) -> list[float]:
     """Make Zoom send a webhook event that gets the answers.
 
-    Return each attempt's seconds from DONE.
+    Return the seconds from DONE to each attempt.
     """
     zoom = zoom_of(ONE_FILE)
     attempts: list[float] = []
