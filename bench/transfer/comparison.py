@@ -67,7 +67,7 @@ def _run(options: Options) -> bool:
                 if not program.cases or case.name in program.cases
             ]
             lines += measure_all(peers, jobs, options)
-    if not any(line.program == named[0].name for line in lines):
+    if not named[0].missing and not any(line.program == named[0].name for line in lines):
         notes.append(f"{named[0].name} comes first, and wasn't measured in these cases.")
     show(summary.comparison(lines, notes))
     return counts(lines, named[0].name)
