@@ -183,7 +183,7 @@ class Player:
             "response_url": self._base + hook.path,
         }
         if message.only_for is None:
-            # Slack doesn't store an ephemeral message. So the payload has no `message`.
+            # Slack doesn't store an ephemeral message. So only other messages are in the payload.
             payload["message"] = {
                 "bot_id": app.bot_id,
                 "app_id": app.app_id,

@@ -32,6 +32,7 @@ def save_schedule(table: Table, path: Path) -> int | None:
         OpsError: A row of the table can't be read, or the file exists with other content, which may
             be the only copy of an earlier schedule.
         ClientError: DynamoDB refuses the request for another reason than a missing table.
+        OSError: The file can't be read or written.
     """
     try:
         lines = [line for row in _rows(table) for line in _lines_of(row)]

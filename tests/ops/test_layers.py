@@ -159,7 +159,7 @@ def test_every_listed_io_module_exists() -> None:
 
 
 @pytest.mark.parametrize("folder", ["cdk", "ops", "local", "bench", "functions/ingester"])
-def test_no_module_imports_the_file_of_a_function(folder: str) -> None:
+def test_no_module_outside_of_tests_imports_the_file_of_a_function(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
         assert not tops(path) & FUNCTION_MODULES, path
 

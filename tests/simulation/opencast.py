@@ -101,7 +101,10 @@ class _Form:
 
 @dataclass(frozen=True)
 class EventCaptions:
-    """Captions or chapters of an event: a track of an ingest, or a track that was added later."""
+    """Captions or chapters of an event: a track of an ingest, or a track that was added later.
+
+    `at` is in seconds of the world.
+    """
 
     event: str
     text: str

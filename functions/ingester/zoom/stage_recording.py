@@ -183,9 +183,9 @@ class RecordingTransfer:
     ) -> Copy:
         """Return the copy of one file into the staging bucket.
 
-        The recording can do without a file whose error is tolerated: a page instead of a file, an
-        unusable video, an empty chat, and any captions. Other errors end the download. `most_bytes`
-        limits the size of captions.
+        Tolerated errors are a page instead of a file, an unusable video, an empty chat, and any
+        permanent failure of captions. Other errors end the download. `most_bytes` limits the size
+        of captions.
         """
         file = source.file
 
