@@ -234,6 +234,7 @@ class CommandLine(Program):
         Raises:
             Exit: The version, help, a list or completions were printed, or `--list` names no group
                 of commands.
+            SystemExit: No command was given, and the overview was printed.
             ParseError: An option has no effect here, a command has no dry run, or `--help` names an
                 unknown command.
         """

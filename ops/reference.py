@@ -111,6 +111,6 @@ def value_of(argument: Argument) -> str:
 
 
 if __name__ == "__main__":
-    import tasks  # An import at the top would be circular, because tasks.py imports this package.
+    import tasks  # Only this program needs tasks.py, which imports all commands.
 
     DOCUMENT.write_text(document(tasks.namespace), encoding="utf-8")

@@ -151,6 +151,7 @@ def show_release(releases: Releases, functions: Sequence[Function]) -> None:
 
     Raises:
         OpsError: A function or its alias doesn't exist.
+        ClientError: Lambda refuses a request.
     """
     for function in functions:
         latest, released = releases.latest(function), releases.released(function)

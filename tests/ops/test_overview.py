@@ -56,7 +56,7 @@ def test_stack_status_is_shown_when_the_opencast_password_may_not_be_read() -> N
 
 
 def mailbox(*subscriptions: str) -> dict[str, Answer]:
-    """Return SNS's answer with one subscription for each ARN, by ops0@example.edu and so on."""
+    """Return SNS's answer with a subscription of ops0@example.edu, ops1@example.edu and so on."""
     listed = [
         {"Endpoint": f"ops{number}@example.edu", "SubscriptionArn": arn}
         for number, arn in enumerate(subscriptions)

@@ -28,7 +28,7 @@ MOST_KIB = 10 * 1024
 
 
 def kills(seed: int, number: int) -> list[int]:
-    """Return, for each of `number` processes, the number of bytes before the kill."""
+    """Return the numbers of bytes after which each of `number` processes is killed."""
     random = Random(seed)
     return [random.randrange(1, KILLED_SIZE // number) for _ in range(number)]
 

@@ -90,7 +90,7 @@ starts = st.integers(0, 999).map(lambda number: f"2026-{number:03}")
 
 
 @given(st.lists(starts, max_size=20), st.lists(starts, max_size=10))
-def test_presses_of_the_button_show_each_recording_once_whatever_arrives_later(
+def test_slack_button_for_older_recordings_shows_each_one_once_whatever_arrives_later(
     first: list[str], later: list[str]
 ) -> None:
     # The test assumes that new recordings start later than the recordings on the first page.
