@@ -365,7 +365,7 @@ def confirm(uuid: str, traces: Traces) -> None:
 @command(
     help={
         "uuid": "the recording's uuid, or the link to it in Zoom",
-        "even_if_running": "also forget an unknown recording, or one whose ingest runs; the ingest stops",
+        "even_if_running": "also forget an unknown recording, or one whose ingest runs (it stops)",
     }
 )
 def forget(_context: Context, uuid: str, even_if_running: bool = False) -> None:
