@@ -61,7 +61,7 @@
     │   └── KeyRefused           our signing key is stale
     ├── Forgotten                no failure: an operator had the recording forgotten
     ├── OutOfTime                no failure: the copy continues in the next invocation
-    └── AskLater                 no failure: something isn't finished yet
+    └── AskLater                 no failure: the work can't be finished now
 
 An error that carries data of one module is defined in that module. An error's text tells the
 operator what happened, to what, and what to do if a person has to act. The status row and the log
@@ -299,7 +299,7 @@ class IngestNotSent(OpencastUnreachable):
 
 
 class IngestOutcomeUnknown(OpencastUnreachable):
-    """A POST whose outcome is unknown: Opencast's answer never came, or can't be read."""
+    """A POST whose outcome is unknown: Opencast's answer never came, or is malformed."""
 
 
 class IngestBroken(OpencastUnreachable):
@@ -378,7 +378,7 @@ class OutOfTime(IngesterError):
 
 
 class AskLater(IngesterError):
-    """Something that isn't finished yet. The caller has to ask again later."""
+    """Work that can't be finished now. The caller has to ask again later."""
 
 
 class WebhookUnreachable(RetryableFailure):

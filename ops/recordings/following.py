@@ -192,7 +192,7 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
 
 
 def _describe_earlier_ingest(row: StatusRow, media_package: str, ingest: IngestRecord) -> str:
-    """Return the sentence about a recording that was in Opencast before the request."""
+    """Return sentences about a recording that was in Opencast before the request."""
     asked = row.asked.oc_series_id
     if asked and asked != ingest.series:
         advice = f"To move it to series {asked}, change its series in Opencast"

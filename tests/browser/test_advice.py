@@ -127,7 +127,7 @@ def test_the_page_advises_telling_an_operator_when_an_older_stack_may_still_retr
     expect(article.get_by_role("link")).to_have_count(0)
 
 
-def test_a_failure_needs_no_person_while_a_later_request_is_under_way_and_after_its_ingest(
+def test_a_failure_needs_no_person_when_a_later_request_is_under_way_or_has_succeeded(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)

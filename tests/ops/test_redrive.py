@@ -114,7 +114,7 @@ def test_redrive_repeats_no_message_of_the_upload_queue_after_a_crash(uploads: Q
         (State.SENT_TO_OPENCAST, State.SENT_TO_OPENCAST),
     ],
 )
-def test_redrive_sets_a_row_back_unless_opencast_has_its_ingest(
+def test_redrive_sets_a_row_back_unless_opencast_has_the_ingest(
     uploads: Queues, state: State, after: State
 ) -> None:
     uploads.row(1, State.SENT_TO_DOWNLOADER)
@@ -133,7 +133,9 @@ def test_redrive_moves_a_message_without_a_row(queues: Queues) -> None:
     assert queues.aws.rows() == {}
 
 
-def test_redrive_leaves_messages_on_the_dlq_that_arrived_after_its_start(downloads: Queues) -> None:
+def test_redrive_leaves_messages_on_the_dlq_that_arrived_after_the_redrive_began(
+    downloads: Queues,
+) -> None:
     downloads.add_to_dlq(body(1))
     late = replace(
         downloads.redrive.dead.counts(), at=datetime(2020, 1, 1, tzinfo=UTC)

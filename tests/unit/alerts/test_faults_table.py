@@ -57,7 +57,7 @@ def test_quiet_period_starts_again_after_a_mail_about_repeats(
     assert claim.times == 1
 
 
-def test_occurrence_of_a_fault_counts_as_the_first_when_the_quiet_period_has_ended(
+def test_occurrence_of_a_fault_is_claimed_when_the_quiet_period_has_ended(
     table: FaultsTable, clock: Clock
 ) -> None:
     first = table.count_and_claim("k", 1, MAIL)
@@ -69,7 +69,7 @@ def test_occurrence_of_a_fault_counts_as_the_first_when_the_quiet_period_has_end
     assert again.times == 1
 
 
-def test_occurrence_of_a_fault_claims_earlier_repeats_when_the_quiet_period_has_ended(
+def test_claim_of_a_fault_includes_earlier_repeats_when_the_quiet_period_has_ended(
     table: FaultsTable, clock: Clock
 ) -> None:
     first = table.count_and_claim("k", 1, MAIL)
