@@ -254,7 +254,7 @@ def test_slack_stand_in_returns_an_error_when_the_app_is_unreachable(client: Cli
     assert (outcome.status, outcome.error) == (None, "dispatch_failed")
 
 
-def test_slack_stand_in_lists_a_problem_when_a_message_has_unescaped_mark_up(
+def test_slack_stand_in_lists_a_problem_when_a_message_has_unescaped_markup(
     client: Client,
 ) -> None:
     client.app.says(blocks=[section("Topic: <Biology> <!channel>")])
