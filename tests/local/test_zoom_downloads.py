@@ -303,7 +303,7 @@ def test_zoom_cdn_delays_the_second_chunk_when_bytes_per_second_is_low(client: C
     assert client.zoom.sent == {recording.files[0].file_id: CHUNK}
 
 
-def test_zoom_changed_fault_replaces_the_file_from_its_request_on(
+def test_zoom_changed_fault_replaces_the_file_from_the_first_affected_request_on(
     client: Client, large: Recording
 ) -> None:
     address = client.address(large)

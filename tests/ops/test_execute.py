@@ -375,7 +375,7 @@ def test_a_recording_may_be_given_by_a_uuid_or_a_link(text: str, uuid: str) -> N
     "text",
     ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999, "95846636714"],
 )
-def test_error_has_one_line_when_a_text_contains_no_uuid(
+def test_text_without_a_uuid_is_refused_in_one_line(
     text: str,
 ) -> None:
     with pytest.raises(OpsError) as said:

@@ -156,7 +156,7 @@ def test_stack_status_says_that_the_state_of_reconcile_cannot_be_read_when_it_is
     assert "can't be read" in status_of_reconcile(aws, clock, "3", last="never")
 
 
-def test_stack_status_says_that_the_last_reconcile_run_is_unreadable_without_the_ledger(
+def test_stack_status_says_that_the_last_reconcile_run_is_unreadable_when_the_ledger_is_missing(
     aws: Cloud, clock: Clock
 ) -> None:
     aws.recordings.delete()

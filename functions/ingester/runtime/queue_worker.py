@@ -234,7 +234,7 @@ class QueueWorker(Generic[Message]):
     failures: FailureReporter
 
     def process(self, received: Received) -> Outcome:
-        """Process a message, carry out the outcome, and return the outcome.
+        """Process a message. Carry out, report and return the outcome.
 
         Raises:
             BotoCoreError, ClientError: AWS fails while the outcome of a failure is determined or

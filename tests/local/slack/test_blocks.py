@@ -1,4 +1,4 @@
-"""Tests of the Slack stand-in's checks of blocks and mark-up."""
+"""Tests of the Slack stand-in's checks of blocks and markup."""
 
 from typing import Any
 
@@ -137,7 +137,7 @@ def test_slack_stand_in_finds_one_error_with_the_text_of_slack_in_a_wrong_block(
         "> a quotation\n>> and another",
     ],
 )
-def test_slack_stand_in_finds_no_problem_in_valid_mark_up(text: str) -> None:
+def test_slack_stand_in_finds_no_problem_in_valid_markup(text: str) -> None:
     assert problem_in(text) is None
 
 
@@ -154,7 +154,7 @@ def test_slack_stand_in_finds_no_problem_in_valid_mark_up(text: str) -> None:
         "<https://example.org|open",
     ],
 )
-def test_slack_stand_in_finds_a_problem_in_unescaped_mark_up(text: str) -> None:
+def test_slack_stand_in_finds_a_problem_in_unescaped_markup(text: str) -> None:
     assert problem_in(text)
 
 

@@ -56,6 +56,6 @@ def test_spaces_and_dashes_are_left_out_of_a_typed_meeting_number_of_9_to_11_dig
     assert meeting_number_to_join(number) == ""
 
 
-def test_status_page_contains_the_same_patterns_of_meeting_numbers_as_the_functions() -> None:
+def test_status_page_takes_as_many_digits_for_a_meeting_number_as_the_functions() -> None:
     assert DIGITS in PAGE.read_text()
     assert r"(\d{9,11})(?!\d)/i.exec" in PAGE.read_text()
