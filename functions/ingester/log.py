@@ -40,7 +40,7 @@ _SECRETS = (
     re.compile(rf"(?i)((?:{_NAMES})%3D)(?:(?!%26)[^\s\"'\\&])+"),
     # A quoted value ends at its own quote, which may itself be escaped, as in JSON within JSON.
     re.compile(rf"(?i)((?:{_NAMES})(?:\\*[\"'])?\s*[=:]\s*b?(\\*[\"']))(?:(?!(?<!\\)\2).)+"),
-    # No word of a topic is such a name after `_` or `-`, or `apikey`, `api_key` or `api-key`.
+    # A topic has no name of `_NAMES` after `_` or `-`, and no `apikey`, `api_key` or `api-key`.
     re.compile(rf"(?i)((?:[_-](?:{_NAMES})|api[_-]?key)(?:\\*[\"'])?\s*[=:]\s*)[^\s\"'\\&,;}}]+"),
     # A passcode may contain the characters that end other values.
     re.compile(rf"(?i)((?:{_PASSCODES})(?:\\*[\"'])?{_SEPARATOR})[^\s\"'\\}}]+"),

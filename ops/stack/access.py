@@ -16,7 +16,7 @@ GOOD = "the uploader's user may read every event"
 
 
 def opencast_access(target: Target, releases: Releases) -> str:
-    """Return a sentence on the rights of the user with which the released uploader logs in.
+    """Return a text about the rights of the user with which the released uploader logs in.
 
     Opencast may be unreachable for the operator although the uploader reaches Opencast from a VPC.
 

@@ -116,7 +116,7 @@ def test_all_weak_settings_are_named_in_one_error() -> None:
     ]
 
 
-def test_allow_weak_settings_takes_only_settings_that_can_be_weak() -> None:
+def test_setting_allow_weak_settings_takes_only_settings_that_can_be_weak() -> None:
     assert set(RULES) <= set(TABLE)
     for name in ("*", "ALL", "STACK_NAME", "ingest_allowed_ips"):
         [problem] = problems(ALLOW_WEAK_SETTINGS=name)

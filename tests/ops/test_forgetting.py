@@ -136,7 +136,9 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: str) -> Iterator[None]:
         yield
 
 
-def test_forgetting_leaves_only_the_uuid_and_time_and_keeps_other_recordings(stack: Stack) -> None:
+def test_forgetting_leaves_only_uuid_version_and_time_and_keeps_other_recordings(
+    stack: Stack,
+) -> None:
     other = stack.ledger.get(BOB)
     traces, letters = stack.forget()
     assert (len(traces.rows), len(traces.files), letters) == (2, 2, 2)

@@ -140,7 +140,7 @@ def test_google_stand_in_answers_404_when_document_path_or_method_is_unknown(
         (503, "UNAVAILABLE"),
     ],
 )
-def test_google_status_fault_has_the_error_name_of_google(
+def test_google_stand_in_names_an_error_as_google_does_when_a_fault_sets_the_status(
     client: Client, status: int, name: str
 ) -> None:
     fault = {"kind": "status", "status": status, "where": "values", "times": 2}
@@ -151,7 +151,9 @@ def test_google_status_fault_has_the_error_name_of_google(
     assert "Retry-After" not in answers[0].headers
 
 
-def test_google_broken_fault_breaks_the_answer_off_in_the_middle(client: Client) -> None:
+def test_answer_of_google_stand_in_ends_in_the_middle_when_a_fault_breaks_the_connection(
+    client: Client,
+) -> None:
     client.sheets.fail(Fault(kind="broken", where="values"))
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         client.batch("Fall")

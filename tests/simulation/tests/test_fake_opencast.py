@@ -146,7 +146,7 @@ def test_fake_opencast_answers_a_second_ingest_with_409_only_while_a_workflow_is
     assert len(harness.opencast.ingests) == (2 if status == 200 else 1)
 
 
-def test_fake_opencast_loses_an_ingest_when_it_goes_down() -> None:
+def test_ingest_is_lost_when_fake_opencast_goes_down() -> None:
     harness = Harness(Fault(Kind.OUTAGE, "opencast", at=50.0, seconds=3600.0))
     harness.post()
     harness.post(at=100.0)
