@@ -90,6 +90,7 @@ def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.Polic
 
     SSM encrypts the secrets with the account's `aws/ssm` key. The key's own policy admits everyone
     who may read the parameter, so no grant on KMS is needed.
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-access.html
     """
     parameters = [names.secret(setting) for setting in READ_BY[function]]
     if function is SCHEDULE_UPDATE:

@@ -66,8 +66,8 @@ class Weakness:
 def weak_settings(values: Values) -> Iterator[Weakness]:
     """Yield each weak setting, given the value of every setting by name.
 
-    The settings in `ACCEPTED_ALWAYS` are accepted without consent, and so is
-    ALLOW_UNSIGNED_WEBHOOKS unless the stack is a production stack.
+    The settings in `ACCEPTED_ALWAYS` are accepted without consent. ALLOW_UNSIGNED_WEBHOOKS is
+    accepted without consent, too, unless the stack is a production stack.
     """
     accepted = {*values["ALLOW_WEAK_SETTINGS"], *ACCEPTED_ALWAYS}
     if PRODUCTION not in values["STACK_NAME"]:

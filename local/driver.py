@@ -28,7 +28,7 @@ REQUEST_SECONDS = 35.0
 
 
 class DriverError(Exception):
-    """Error for a request that the stack or a stand-in didn't carry out, or for a timeout."""
+    """Error for an unexpected answer or behaviour of the stack or a stand-in, or for a timeout."""
 
 
 class ZoomFile(msgspec.Struct, frozen=True):

@@ -181,7 +181,7 @@ def test_program_of_a_stand_in_ends_with_one_line_when_its_port_is_taken(
     assert "choose another --port" in done.stderr
 
 
-def test_faults_of_a_queue_happen_in_order_after_their_skipped_requests() -> None:
+def test_queued_faults_happen_in_order_after_their_skipped_requests() -> None:
     faults = FaultQueue[BaseFault]()
     first, second = BaseFault(skip=1), BaseFault(times=2)
     faults.add(first)

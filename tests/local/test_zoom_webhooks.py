@@ -72,7 +72,7 @@ def test_meeting_ended_and_webinar_ended_of_zoom_stand_in_have_the_meeting_id_as
 
 
 @pytest.mark.parametrize("signal", ["started", "paused", "resumed", "stopped"])
-def test_recording_event_of_zoom_stand_in_names_the_times_of_its_file(
+def test_recording_event_of_zoom_stand_in_names_the_times_of_the_recording_file(
     client: Client, recording: Recording, signal: str
 ) -> None:
     event = client.zoom.event(f"recording.{signal}", recording.uuid, event_ts=17)

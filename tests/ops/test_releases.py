@@ -161,7 +161,7 @@ def test_rollback_prefers_a_version_number_to_a_release_of_the_same_name(stack: 
     assert [move.after for move in roll_back(stack.releases, [WEBHOOK], "7", release)] == ["3"]
 
 
-def test_rollback_moves_nothing_when_the_name_is_empty(stack: Stack) -> None:
+def test_rollback_moves_nothing_when_the_name_of_the_version_is_empty(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     with pytest.raises(OpsError, match="--to names no version, so nothing was moved"):
         roll_back(stack.releases, [WEBHOOK], "", {})

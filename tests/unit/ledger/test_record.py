@@ -231,7 +231,7 @@ class TestEnds:
         ("end", "expected"),
         [(None, False), (End.IGNORED, False), (End.FAILED, True), (End.GONE, True)],
     )
-    def test_recording_counts_as_requested_when_a_request_was_sent_or_its_end_is_failed_or_gone(
+    def test_recording_counts_as_requested_when_a_request_was_sent_or_ended_as_failed_or_gone(
         self, end: End | None, expected: bool
     ) -> None:
         # The webhook ignores a request without an MP4, and sends no message for this request.

@@ -1,4 +1,4 @@
-"""Fixtures of the reconcile function and its neighbours."""
+"""The fixture of the reconcile function's tests, with a Zoom stand-in and a webhook endpoint."""
 
 from __future__ import annotations
 
