@@ -17,7 +17,7 @@ from cdk.stack import ZoomIngester
 
 
 def build(settings: Settings, *, outdir: Path | None = None) -> App:
-    """Return the app with its stack.
+    """Return the app with its stack, and add the settings' notes to the stack as warnings.
 
     `outdir` is the folder for the template. With None, the CDK's command line sets the folder.
     """

@@ -182,9 +182,9 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
     """Return a decorator that makes a command of a function.
 
     The command prints an error on stderr and ends with exit code 1, or raises the error if
-    `wants_traceback`. The exit code of an `Exit` of the function stays, and an `UnexpectedExit` is
-    always raised. ^C ends the command with exit code 130. A positional argument that looks like an
-    option is an error.
+    `wants_traceback` returns True. The exit code of an `Exit` of the function stays, and an
+    `UnexpectedExit` is always raised. ^C ends the command with exit code 130. A positional argument
+    that looks like an option is an error.
     """
 
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:

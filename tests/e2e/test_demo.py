@@ -76,7 +76,7 @@ def assert_becomes(stack: Stack, ask: Callable[[], object], wanted: object) -> N
 
 
 def assert_metrics(stack: Stack, recording: ZoomRecording, wanted: Mapping[Metric, float]) -> None:
-    """Assert that `metrics_of` a recording are `wanted`, without the metric of wrong signatures.
+    """Assert that `metrics_of` soon returns `wanted`, without the metric of wrong signatures.
 
     The metric of wrong signatures has to be missing or 0.
     """

@@ -68,7 +68,7 @@ CALLS = {
     "opencast.answer": 1.0,
     "webhook.POST": 1.0,
 }
-"""Name of an outbound call → the average number of the call that a fault hits."""
+"""Name of an outbound call → roughly the average number of the call that a fault hits."""
 
 CAPTIONS_CALLS = (
     "s3.PutObject",

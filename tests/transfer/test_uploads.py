@@ -82,7 +82,7 @@ class TestLeftovers:
     def test_copy_leaves_no_upload_of_an_opened_file_when_another_file_fails(
         self, harness: Harness, has_ranges: bool
     ) -> None:
-        # Zoom refuses the other file while S3 is slow to answer the new upload.
+        # Zoom sends a page for the other file while S3 is slow to answer the new upload.
         harness.begin(replace(TWO, ranges=has_ranges), zoom_faults=[replace(PAGE, request=2)])
         harness.s3.configure(replace(harness.s3.settings, latency_ms=100))
         with no_open_sockets(), pytest.raises(FileUnavailable):
@@ -90,7 +90,7 @@ class TestLeftovers:
         assert harness.uploads_begun == 1
         assert (harness.s3.uploads(), harness.s3.objects()) == ([], [])
 
-    def test_copy_begins_only_one_upload_when_the_first_answer_breaks_off(
+    def test_copy_begins_only_one_upload_when_the_first_answer_of_zoom_breaks_off(
         self, harness: Harness
     ) -> None:
         harness.begin(ONE, zoom_faults=[ZoomFault(kind="rst", request=1, after=0)])

@@ -60,7 +60,7 @@ def shape_of(message: str) -> str:
     shape = message[:_READ_LIMIT]
     for pattern in _VARIES:
         shape = pattern.sub("#", shape)
-    # If the message were cut first, longer numbers would move the end of the shape.
+    # If the message were cut to `_SHAPE_LIMIT` before, longer numbers would move the shape's end.
     return shape[:_SHAPE_LIMIT]
 
 

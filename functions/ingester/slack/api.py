@@ -399,6 +399,8 @@ def _pages(first: SlackResponse, page_type: type[_Answer]) -> Iterator[_Answer]:
     Raises:
         SlackUnreachable: A page is malformed.
         SlackApiError: Slack answers the request for another page with an error.
+        SlackClientError, OSError, http.client.HTTPException, ValueError: The request for another
+            page gets no usable answer.
     """
     for page in first:
         try:

@@ -49,8 +49,9 @@ _ENTRY_BYTES = {
     b"stco": 4,
     b"co64": 8,
 }
-"""Bytes of an entry, by the type of a table with a count at byte 4 (ISO/IEC 14496-12, sections 8.6
-and 8.7)."""
+"""Bytes of an entry, by the type of a table with a count at byte 4. Sources: ISO/IEC 14496-12,
+sections 8.6 and 8.7, and for `stps`
+https://developer.apple.com/documentation/quicktime-file-format/partial_sync_sample_atom"""
 
 
 @dataclass(frozen=True)

@@ -327,8 +327,9 @@ def _raise_for(
             redirected the download, must not pause all downloads.
 
     Raises:
-        NotAFile: The answer is an HTML page.
-        TransferFailed: The answer is another error message, or compressed.
+        NotAFile: The answer is an HTML page with the status 200 or 206.
+        TransferFailed: The answer has the status 200 or 206, and is another error message or
+            compressed.
         FileNotThere, FileRefused: Zoom refuses the request.
         ZoomUnreachable: Zoom answers 429 or 5xx.
         FileUnavailable: Zoom answers with any other status.

@@ -157,7 +157,7 @@ class RecordingList:
             ) from None
 
     def _recordings_by_user(self) -> Iterator[ListedRecording | UnreadableEntry]:
-        """List the recordings of each user, beginning with `self.user`, until the time is up.
+        """Yield the recordings of each user, beginning with `self.user`, until the time is up.
 
         If one user's list fails, the other users' lists are still read, unless the cause concerns
         all users. At the end, the last error is raised if all lists failed, or else the last
