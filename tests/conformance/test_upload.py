@@ -208,7 +208,7 @@ def _with_unknown_type(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("case", lone_unknown_videos())
-def test_an_upload_sends_a_lone_unknown_video_as_presenter_unless_opencast_has_the_recording(
+def test_an_upload_that_is_not_ignored_sends_a_lone_video_of_an_unknown_type_as_presenter(
     case: Case, aws: Cloud, clock: Clock
 ) -> None:
     check(case, aws, clock)

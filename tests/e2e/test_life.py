@@ -52,7 +52,7 @@ class Life:
         return Stack(self.driver)
 
     def lecture(self, **options: Any) -> ZoomRecording:
-        """Add a recording without a scheduled class to Zoom, and return the recording."""
+        """Add a recording to Zoom, but no scheduled class, and return the recording."""
         return self.stack.lecture(scheduled=False, **options)
 
     def queue(self, name: str) -> dict[str, Any]:

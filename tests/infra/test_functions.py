@@ -133,7 +133,7 @@ def log_grants(function: str) -> list[Grant]:
     ]
 
 
-def test_template_has_every_function_with_its_handler_code_runtime_and_architecture(
+def test_template_has_every_function_with_its_handler_and_code_and_its_runtime_and_architecture(
     template: Template,
 ) -> None:
     functions = template.functions

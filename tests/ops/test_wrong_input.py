@@ -127,7 +127,9 @@ def test_invoke_schedule_remove_refuses_an_empty_source(source: str) -> None:
     assert "SOURCE is empty" in said_in_a_line(invoke("schedule.remove", source))
 
 
-def test_error_names_the_file_when_the_file_holds_no_google_key(folder: Path) -> None:
+def test_invoke_schedule_save_creds_names_the_file_when_the_file_holds_no_google_key(
+    folder: Path,
+) -> None:
     (folder / "wrong").write_text('{"type": "authorized_user"}')
     line = said_in_a_line(invoke("schedule.save-creds", "-f", str(folder / "wrong")))
     assert str(folder / "wrong") in line

@@ -88,7 +88,11 @@ def interrupted_lines(report: ImportReport) -> list[str]:
 
 
 def log_entries(report: ImportReport) -> Iterator[LogEntry]:
-    """Yield the log records of an update, about all changes and all rows with problems."""
+    """Yield the log records of an update.
+
+    The log records are about all changes, retained scheduled classes, scheduled classes that other
+    sources have too, and all rows with problems.
+    """
     removals = removals_of(report)
     removed = [_removed_line(classes, LONGEST_LOGGED) for classes in removals.removed]
     for level, message, lines in (

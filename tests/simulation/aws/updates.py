@@ -114,7 +114,8 @@ def _added(old: Any, value: Any) -> Any:
 def _take(item: Item, path: Path, values: Any) -> None:
     """Remove elements from a set, and the set if no element is left.
 
-    Raise InvalidRequest for values of a wrong type.
+    Raises:
+        InvalidRequest: `values` isn't a set, or the path's value isn't a set of the same type.
     """
     if type(values) is not frozenset:
         raise InvalidRequest(

@@ -59,7 +59,7 @@ def test_mail_names_the_requested_series_next_to_the_series_of_the_row() -> None
     assert "\nSeries: 20260112345, asked for 9999999\n" in sent.body
 
 
-def test_mail_begins_with_cause_recording_state_advice_and_links() -> None:
+def test_mail_begins_with_cause_and_recording_then_state_outlook_advice_and_links() -> None:
     sent = mail(line_of(), row())
     assert sent.subject == "[zip] Upload failed: Oceans"
     what, recording, state, following, step, link, *_ = sent.body.split("\n\n")

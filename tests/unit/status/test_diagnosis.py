@@ -122,7 +122,7 @@ class TestLimits:
             (State.UPLOADER_RECEIVED, "not there yet; asks again at 2026-10-14T17:34:00Z", 8),
         ],
     )
-    def test_ingest_is_stuck_when_it_waits_longer_than_its_queue_allows(
+    def test_ingest_is_stuck_when_its_row_stays_unchanged_longer_than_state_and_reason_allow(
         self, state: State, reason: str, hours: int
     ) -> None:
         minute = 1 / 60

@@ -198,7 +198,9 @@ class TestLists:
 
 
 class TestMark:
-    def test_mark_contains_version_key_and_metadata(self, bucket: Bucket, s3: S3Peer) -> None:
+    def test_mark_contains_the_version_the_key_and_the_metadata(
+        self, bucket: Bucket, s3: S3Peer
+    ) -> None:
         upload = bucket.begin(TALK)
         before = upload.is_marked
         bucket.mark(upload)

@@ -111,7 +111,7 @@ def test_row_keeps_the_reason_about_late_files_when_its_event_is_published(
     assert harness.outcome() == ("PUBLISHED", "It lacks a file")
 
 
-def test_a_failed_workflow_is_reported_with_operation_reason_and_link(
+def test_a_failed_workflow_is_reported_with_the_operation_the_reason_and_a_link(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()

@@ -19,7 +19,9 @@ class TestIsItThere:
         assert "ROLE_ADMIN" in reason
         assert harness.posts_of == {}
 
-    def test_reason_names_the_role_that_a_capture_agent_lacks(self, harness: Harness) -> None:
+    def test_reason_in_the_row_names_the_role_that_a_capture_agent_lacks(
+        self, harness: Harness
+    ) -> None:
         harness.sign_in_as("agent")
         assert not harness.take(harness.message())
         assert harness.posts == 0
