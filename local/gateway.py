@@ -202,7 +202,7 @@ class Gateway:
         )
 
     def _check_presigned(self, request: Request) -> None:
-        """Raise Refused unless the request is well-formed, may be presigned and hasn't expired."""
+        """Raise Refused if a request may not be presigned, or is malformed, too old or too new."""
         scope = request.parameter("X-Amz-Credential").split("/")
         if request.method not in {"GET", "HEAD"} or len(scope) != 5 or scope[3] != "s3":
             raise Refused("AccessDenied", "Only reading from S3 may be presigned.")

@@ -17,7 +17,7 @@ _ESCAPED = re.compile(rf"'+{_STARTS}")
 def escaped(cell: str) -> str:
     """Return the cell, after an apostrophe if a spreadsheet would run the cell as a formula.
 
-    A cell that looks escaped already gets a further apostrophe, which `unescaped` removes.
+    A cell that already looks escaped gets a further apostrophe, which `unescaped` removes.
     """
     return f"'{cell}" if _FORMULA.match(cell) else cell
 

@@ -168,6 +168,7 @@ def show_roll_back(releases: Releases, versions: Mapping[Function, str]) -> None
 
     Raises:
         OpsError: A function or its alias doesn't exist.
+        ClientError: Lambda refuses a request.
     """
     for function, version in versions.items():
         before = releases.released(function).version
@@ -181,6 +182,7 @@ def report_changed_settings(releases: Releases, move: AliasMove) -> None:
 
     Raises:
         OpsError: The function doesn't exist, or has no version with one of the move's numbers.
+        ClientError: Lambda refuses a request.
     """
     function = move.function
     before = releases.version(function, move.before).variables

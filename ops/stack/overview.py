@@ -339,6 +339,7 @@ def reconcile_sentence(target: Target, releases: Releases, now: datetime) -> str
 
     Raises:
         OpsError: The function or its alias doesn't exist.
+        ClientError: Lambda refuses a request.
     """
     days = int(releases.released(RECONCILE).variables.get("RECONCILE_DAYS") or 0)
     try:

@@ -61,7 +61,7 @@ def test_the_key_of_the_site_encrypts_queues_tables_bucket_topic_and_logs(
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_a_function_may_use_the_key_of_the_site_only_through_its_services(
+def test_a_function_may_use_the_key_of_the_site_only_through_the_services_of_the_function(
     encrypted: Template, template: Template, function: Function
 ) -> None:
     assert statements_on_keys(template, function) == []

@@ -286,8 +286,8 @@ def decode(text: str, message_type: type[MessageType]) -> MessageType:
     """Decode the body of a queue's message.
 
     Raises:
-        MessageError: The body isn't JSON, or a field is missing or wrong. The error's text says
-            which.
+        MessageError: The body isn't JSON or is nested too deeply, or a field is missing or wrong.
+            The error's text says which.
     """
     try:
         return msgspec.json.decode(text, type=message_type)

@@ -241,6 +241,7 @@ def _serve(file: File, child: _Child) -> Movie:
         UnusableVideo: The child died, took too long, needed too much memory, or sent an invalid
             line or request; or the file takes too many reads, or reads of too many bytes.
         RuntimeError: The child sent no first line.
+        Exception: The file's `read_range` raised this error.
     """
     answer = child.receive()
     while answer.length:

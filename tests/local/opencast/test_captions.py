@@ -120,7 +120,7 @@ def test_opencast_stand_in_answers_404_when_event_or_workflow_is_unknown(
     assert start(client, event="mp-2") == 404
 
 
-def test_opencast_stand_in_lets_only_users_with_the_role_add_a_track(
+def test_opencast_stand_in_lets_an_administrator_but_no_capture_agent_add_a_track(
     client: Client, event: str
 ) -> None:
     files = {"flavor": (None, FLAVOR), "track": ("c.vtt", TEXT)}

@@ -81,7 +81,10 @@ def chapters(segment: int, made: float) -> FileTruth:
 
 
 def world_with_chapters(made: float, version: str = "19.0.0") -> Scenario:
-    """Make a scenario with transcripts, and chapters that Zoom finishes at the time `made`."""
+    """Make a scenario with transcripts, and chapters that Zoom finishes at the time `made`.
+
+    `version` is Opencast's version.
+    """
     begun = world(DONE + 60, DONE + 60)
     (recording,) = begun.recordings
     files = (*recording.files, chapters(0, made), chapters(1, made))
@@ -125,7 +128,10 @@ def summary(segment: int, made: float, kind: str = "summary") -> FileTruth:
 
 
 def world_with_summaries(made: float, *, attachments: bool = True) -> Scenario:
-    """Make a scenario of two segments whose summaries Zoom finishes at the time `made`."""
+    """Make a scenario of two segments whose summaries Zoom finishes at the time `made`.
+
+    `attachments` is whether Opencast takes attachments.
+    """
     begun = world()
     (recording,) = begun.recordings
     summaries = (summary(segment, made, kind) for segment in (0, 1) for kind in SUMMARIES)

@@ -96,7 +96,7 @@ def test_due_records_are_returned_in_the_order_of_their_due_times_up_to_a_maximu
     assert len(ledger.due_to_follow(9)) == 4
 
 
-def test_the_earliest_of_several_ingests_decides_when_a_record_is_due() -> None:
+def test_a_record_is_due_at_the_time_of_the_earliest_poll_of_its_ingests() -> None:
     early, late = (Following(since=AT, due=f"2026-10-14T{hour}:00:00Z") for hour in (19, 20))
     ended = Following(since=AT, fate=Fate.DELETED)
     ingests = {
@@ -133,7 +133,7 @@ def test_record_that_was_removed_from_the_index_is_not_due_and_keeps_its_content
         (End.GONE, None, False),
     ],
 )
-def test_staged_files_are_needed_while_another_request_is_open_or_failed(
+def test_staged_files_are_needed_while_another_request_is_in_progress_or_has_failed(
     clock: Clock, end: End | None, outcome: Outcome | None, is_needed: bool
 ) -> None:
     known = record()

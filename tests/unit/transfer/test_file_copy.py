@@ -113,7 +113,7 @@ class TestOrder:
         assert (file.result, file.error) == (COPIED, None)
         assert begin_all(file) == []
 
-    def test_task_of_a_copy_names_a_part_only_when_it_copies_a_part(self) -> None:
+    def test_task_of_a_copy_names_a_part_only_when_the_task_copies_a_part(self) -> None:
         plan = plan_for()
         file = opened(file_copy(), plan)
         tasks = [file.next_task() for _ in range(3)]

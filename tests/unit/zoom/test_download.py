@@ -282,7 +282,7 @@ class TestRefusals:
         assert isinstance(raised.value, ZoomBusy) == is_busy
 
     @pytest.mark.parametrize("status", [429, 503])
-    def test_429_or_503_of_a_host_outside_of_zoom_raises_zoom_busy_and_not_zoom_throttles(
+    def test_429_or_503_of_a_host_outside_of_zoom_raises_the_error_zoom_busy_not_zoom_throttles(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": Answer(status)}

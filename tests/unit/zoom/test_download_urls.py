@@ -232,7 +232,7 @@ class TestNames:
             ("https://h", ""),
         ],
     )
-    def test_file_name_in_a_url_is_the_last_part_of_the_path_or_empty_without_an_extension(
+    def test_file_name_in_a_url_is_the_end_of_the_path_or_empty_without_an_extension(
         self, url: str, name: str
     ) -> None:
         assert name_in_url(url) == name
