@@ -1,4 +1,4 @@
-"""Fixtures of the on-demand function and its neighbours."""
+"""Fixture of the on-demand function and its neighbours."""
 
 from __future__ import annotations
 
