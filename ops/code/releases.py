@@ -110,6 +110,7 @@ class Releases:
 
         Raises:
             OpsError: The function doesn't exist.
+            ClientError: Lambda refuses the request.
         """
         return self._code(function, LATEST)
 
@@ -118,6 +119,7 @@ class Releases:
 
         Raises:
             OpsError: The function or the alias doesn't exist.
+            ClientError: Lambda refuses a request.
         """
         try:
             version = self._lambda.get_alias(FunctionName=self.name(function), Name=self.alias)
@@ -146,6 +148,7 @@ class Releases:
 
         Raises:
             OpsError: The function doesn't exist, or has no version with this number.
+            ClientError: Lambda refuses the request.
         """
         return self._code(function, version)
 

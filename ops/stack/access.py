@@ -22,7 +22,7 @@ def opencast_access(target: Target, releases: Releases) -> str:
 
     Raises:
         OpsError: The uploader or its alias doesn't exist.
-        ClientError: SSM fails for another reason than a missing right.
+        ClientError: Lambda refuses a request, or SSM fails for another reason than a missing right.
     """
     variables = releases.released(UPLOADER).variables
     try:

@@ -45,7 +45,7 @@ def seconds() -> float:
 
 
 class Table(FakeTable):
-    """A fake table that also has production's queries, scans, deletions and batch writes."""
+    """A fake table with production's queries, scans, deletions and batch writes."""
 
     def query(self, **query: Any) -> dict[str, Any]:
         values = query["ExpressionAttributeValues"]

@@ -103,7 +103,10 @@ class _Queue:
         return [group for group in waiting if group]
 
     def next_visible(self) -> float | None:
-        """Return the next possible delivery in seconds since 1970, or None without messages."""
+        """Return the time of the next possible delivery; None without messages.
+
+        The time is in seconds since 1970.
+        """
         if not self.fifo:
             return min((message.visible_at for message in self.messages.values()), default=None)
         # A group is blocked while one of its messages is in flight.
@@ -199,9 +202,9 @@ class FakeQueues:
         ]
 
     def next_visible(self, url: str) -> float | None:
-        """Return the next possible delivery in seconds since 1970, or None without messages.
+        """Return the time of the next possible delivery; None without messages.
 
-        The time may be in the past.
+        The time is in seconds since 1970, and may be in the past.
         """
         return self._queues[url].next_visible()
 

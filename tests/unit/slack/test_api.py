@@ -360,7 +360,7 @@ def test_slack_unreachable_is_raised_when_the_connection_is_refused(
         ),
     ],
 )
-def test_error_names_the_problem_when_slack_rejects_a_call_of_its_api(
+def test_error_names_the_problem_when_slack_rejects_a_call_to_its_api(
     groups: Groups, problem: dict[str, object], word: str
 ) -> None:
     groups.set_lists(json_answer(200, problem))

@@ -1,4 +1,4 @@
-"""Fixture of the on-demand function and its neighbours."""
+"""The fixture of the on-demand function's tests, with a Zoom stand-in and a webhook endpoint."""
 
 from __future__ import annotations
 
