@@ -215,7 +215,7 @@ def _authenticate(
 
     Zoom signs its requests even where unsigned requests are allowed, with a secret that this system
     doesn't know. Such a request counts as unsigned. The request is accepted only if secrets that
-    were read within the last seconds still contain no token of Zoom's.
+    were read at most `UNSIGNED_SECONDS` ago still contain no token of Zoom's.
 
     Returns:
         The secret that the request is signed with ("" for an unsigned one), and the dependencies

@@ -421,7 +421,7 @@ def has_moving_lines() -> bool:
 
 @contextmanager
 def moving_line(text: str) -> Iterator[Activity]:
-    """Show a moving line on stderr while the block runs, and yield the `Activity` of the line."""
+    """Show `text` with a spinner on stderr while the block runs; yield the `Activity`."""
     out = Console(stderr=True, highlight=False, markup=False, emoji=False)
     columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
     with Progress(*columns, console=out, transient=True, redirect_stdout=False) as bar:

@@ -28,7 +28,7 @@ LARGEST_BODY = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request. `path` is percent-encoded. Names of headers ignore case.
+    """An HTTP request. `path` is percent-encoded. `headers` finds a name in any case.
 
     `query` has the last value of each name. `query_string` is the whole query as the client sent
     the query.

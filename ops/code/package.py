@@ -352,7 +352,7 @@ def show(packages: Sequence[Package]) -> None:
     name="package",
     help={
         "function": "only this function, such as zoom-webhook or webhook",
-        "upload_to_s3": "put the zips under LAMBDA_CODE_BUCKET, where the stack takes them from",
+        "upload_to_s3": "upload the zips to LAMBDA_CODE_BUCKET, from which the stack takes them",
         "sbom": "list what each zip holds, with licences, in a CycloneDX file beside it",
         "verify": "build everything a second time, and fail if a byte differs",
     },

@@ -102,7 +102,7 @@ def test_invoke_list_and_overview_say_commands_instead_of_tasks() -> None:
     assert "TASK" not in invoke().out
 
 
-def test_invoke_list_and_overview_describe_the_command_update_requirements_alike() -> None:
+def test_invoke_list_and_overview_have_the_same_description_of_update_requirements() -> None:
     text = "pdate the lock files of all requirements"
     assert text in invoke().out
     assert text in " ".join(invoke("-l").out.split())

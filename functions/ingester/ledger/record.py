@@ -515,7 +515,7 @@ def with_claim(record: Record, media_package: str, claim: IngestRecord) -> Recor
 
 
 def _joined(known: IngestRecord, claim: IngestRecord) -> IngestRecord:
-    """Return the claim with the earlier POSTs, and with the ids of files that each POST lacks."""
+    """Return the claim with the earlier files and POSTs, and with the ids that each POST lacks."""
     added, dropped = claim.files.keys() - known.files, known.files.keys() - claim.files
     return replace(
         claim,

@@ -78,7 +78,7 @@ FOLLOWS: dict[State, frozenset[State]] = {
     # operator may begin the work again.
     State.OC_SERIES_FOUND: _DOWNLOADING | ENDED,
     State.UPLOADER_RECEIVED: _UPLOADING | ENDED,
-    # An ingest stays in Opencast, whatever a second message wrote while Opencast fetched files.
+    # The event stays in Opencast, whatever the work on a second message wrote meanwhile.
     State.SENT_TO_OPENCAST: _UPLOADING | ENDED | {State.SENT_TO_OPENCAST},
     State.DOWNLOADER_FAILED: _DOWNLOADING | ENDED,
     State.UPLOADER_FAILED: _UPLOADING | ENDED,

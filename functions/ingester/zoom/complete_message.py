@@ -62,8 +62,8 @@ def complete(
     """Complete a message with the fields and files that Zoom's API lists now.
 
     Zoom sends no second webhook event when Zoom has finished the files of the first webhook event.
-    Zoom may also send several webhook events, each with some of the files. So a message may have
-    fewer files than the ledger or Zoom's list. A message that lacks nothing stays as it is.
+    Zoom may also send several webhook events, each with some of the files (docs/decisions/0034). So
+    a message may have fewer files than the ledger or Zoom's list. A message that lacks nothing stays as it is.
     Otherwise, the files of the message and of Zoom's list are added to the ledger's record once
     Zoom has finished all files on its list.
 

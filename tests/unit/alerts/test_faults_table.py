@@ -102,7 +102,7 @@ def test_fault_can_be_claimed_again_when_its_claim_was_released(table: FaultsTab
     assert again.times == 3
 
 
-def test_row_of_a_fault_expires_after_a_day_and_its_stored_body_is_truncated(
+def test_row_of_a_fault_expires_after_a_day_and_a_long_body_is_truncated(
     aws: Cloud, table: FaultsTable, clock: Clock
 ) -> None:
     assert table.count_and_claim("k", 1, MAIL)

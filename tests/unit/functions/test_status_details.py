@@ -506,9 +506,7 @@ def test_status_query_for_queues_gets_503_when_sqs_fails(ask: Ask, aws: Cloud) -
         st.text(max_size=30) | st.sampled_from(["true", SINCE, "2026-10-14T18:30:00Z"]),
     )
 )
-def test_query_of_the_status_page_gets_no_5xx_whatever_the_parameters(
-    ask: Ask, query: dict[str, str]
-) -> None:
+def test_status_query_gets_no_5xx_whatever_the_parameters(ask: Ask, query: dict[str, str]) -> None:
     status, body = ask(**query)
     assert status in (200, 400)
     assert body

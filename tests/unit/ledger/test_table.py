@@ -259,7 +259,7 @@ class TestWriting:
 
 class TestConflicts:
     def change_with_conflicts(self, ledger: Ledger, times: int) -> Callable[[Record], Record]:
-        """Return a change during whose first `times` calls another process writes the record."""
+        """Return a change. During its first `times` calls, another process writes the record."""
         conflicts_left = [times]
 
         def change(record: Record) -> Record:

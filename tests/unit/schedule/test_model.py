@@ -83,7 +83,7 @@ def test_schedule_match_uses_local_time_before_and_after_daylight_saving_ends() 
     assert match(ten, after - timedelta(hours=1), EASTERN, BUFFER) is None
 
 
-def test_schedule_match_finds_a_scheduled_class_in_both_hours_that_the_clock_repeats() -> None:
+def test_schedule_match_finds_a_scheduled_class_at_both_occurrences_of_the_repeated_hour() -> None:
     # In US/Eastern, 01:30 on 2026-11-01 is both 05:30Z and 06:30Z.
     night = meeting(a_class("U", "1:30"))
     for hour in (5, 6):

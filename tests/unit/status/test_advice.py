@@ -205,7 +205,7 @@ class TestEverySituation:
         (row(State.RECORDING_PROCESSING, hours=33), "Zoom never reported that it is complete"),
     ],
 )
-def test_phrase_for_operators_depends_on_the_situation_and_the_row(
+def test_phrase_for_operators_begins_with_the_words_for_the_situation_and_the_row(
     known: StatusRow, start: str
 ) -> None:
     assert said(known).operator.startswith(start)

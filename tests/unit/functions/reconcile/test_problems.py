@@ -203,7 +203,7 @@ def test_reconcile_requests_a_recording_after_one_502_when_three_others_get_502_
     assert (report["handed_in"], report["failed"]) == (1, 3)
 
 
-def test_reconcile_requests_a_recording_after_a_502_when_the_list_of_another_user_fails(
+def test_reconcile_repeats_a_request_that_got_a_502_although_the_list_of_another_user_fails(
     harness: Harness,
 ) -> None:
     harness.begin()
