@@ -63,9 +63,9 @@ def complete(
 
     Zoom sends no second webhook event when Zoom has finished the files of the first webhook event.
     Zoom may also send several webhook events, each with some of the files (docs/decisions/0034). So
-    a message may have fewer files than the ledger or Zoom's list. A message that lacks nothing stays as it is.
-    Otherwise, the files of the message and of Zoom's list are added to the ledger's record once
-    Zoom has finished all files on its list.
+    a message may have fewer files than the ledger or Zoom's list. A message that lacks nothing
+    stays as it is. Otherwise, the files of the message and of Zoom's list are added to the ledger's
+    record once Zoom has finished all files on its list.
 
     Raises:
         AskLater: Zoom hasn't finished the files, or the list of Zoom's API is malformed, empty, or
