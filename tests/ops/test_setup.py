@@ -73,11 +73,18 @@ runpy.run_module("ops.setup", run_name="__main__")
 """
 
 
-def test_setup_says_that_node_is_broken_when_node_cannot_be_run(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "version"),
+    [(b"\x7fELF of another machine", "broken"), (b"#!/bin/sh\nprintf '\\377'\n", "\ufffd")],
+    ids=["cannot be run", "prints no text"],
+)
+def test_setup_refuses_a_node_that_tells_no_version(
+    project: Path, content: bytes, version: str
+) -> None:
     for name in ("node", "npm"):
         program(project, name, "")
-        (project / "bin" / name).write_bytes(b"\x7fELF of another machine")
-    assert f"is needed, and {project / 'bin' / 'node'} is broken" in failure(project)
+        (project / "bin" / name).write_bytes(content)
+    assert f"is needed, and {project / 'bin' / 'node'} is {version}" in failure(project)
 
 
 def test_setup_says_that_python_is_too_old(project: Path) -> None:

@@ -314,12 +314,10 @@ def _wait_or_end(
     deps: Dependencies,
     longest: timedelta,
 ) -> Outcome:
-    """Let the captions wait. After the wait `longest`, report the events that lack them."""
+    """Let the captions wait. After the wait `longest`, report that they are missing."""
     if age < longest:
         return _wait(message, first_seen, age, reason)
     record = deps.ledger.get(message.uuid)
-    if record.forgotten or not record.ingests:
-        return Done()
     waited = "a week" if longest == LONGEST_WAIT else "eight days"
     _report_missing(f"After {waited}: {reason}", record.ingests.values(), deps)
     return Done(is_success=False)

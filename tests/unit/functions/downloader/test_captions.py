@@ -482,13 +482,19 @@ class TestWaiting:
         assert len(later(harness)) == (not is_last)
         assert len(harness.uploads()) == is_last
 
-    def test_missing_captions_of_a_recording_without_an_event_are_not_reported(
-        self, harness: Harness, late: Late, caplog: pytest.LogCaptureFixture
+    @pytest.mark.parametrize("is_sent", [False, True])
+    def test_captions_without_an_event_are_reported_after_eight_days_only_if_an_ingest_may_come(
+        self, harness: Harness, late: Late, caplog: pytest.LogCaptureFixture, is_sent: bool
     ) -> None:
-        harness.zoom.fail(Fault(kind="status", where="api", status=429, times=None))
+        if is_sent:
+            harness.accept(late.recording, *late.recording.files)
+        ZoomPause(harness.aws.recordings, harness.clock).begin("another", 60)
         assert late.take("file", waiting=timedelta(days=8))
         assert not later(harness)
-        assert not [record for record in caplog.records if record.levelname == "ERROR"]
+        told = "After a week: The recording isn't in Opencast yet"
+        assert [record.message for record in caplog.records if record.levelname == "ERROR"] == (
+            [told] if is_sent else []
+        )
 
     def test_available_transcripts_are_sent_after_a_week_when_a_transcript_is_missing(
         self, harness: Harness, late: Late
