@@ -268,8 +268,8 @@ def _meeting(link: str) -> str:
     """Return the meeting's number, which ends the path of a Zoom link.
 
     Raises:
-        ValueError: The link has no number. The text doesn't repeat the link, which may have a
-            passcode.
+        ValueError: The link has no number. The error's text doesn't repeat the link, which
+            may have a passcode.
     """
     if not link:
         raise ValueError("no zoomLink")

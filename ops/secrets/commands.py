@@ -88,7 +88,7 @@ def _status(
 
 
 def check_name(name: str, *, keep_old: bool) -> None:
-    """Raise OpsError if there is no secret `name`, or if the secret doesn't allow `keep_old`."""
+    """Raise OpsError if no secret is called `name`, or if it can't keep the old value as asked."""
     if name not in NAMES:
         raise OpsError(f"There is no secret of this name. There are: {', '.join(NAMES)}.")
     if keep_old and name != WEBHOOK_TOKEN:

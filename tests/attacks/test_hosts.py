@@ -66,7 +66,7 @@ def listening() -> Iterator[Listener]:
 
 @pytest.fixture(scope="module")
 def forbidden() -> Iterator[Listener]:
-    """Yield a server with refused URLs, to which the pipeline must not connect."""
+    """Yield a server to which the pipeline must not connect."""
     with listening() as listener:
         yield listener
 

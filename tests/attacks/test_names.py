@@ -31,7 +31,7 @@ CHAT = {"file_type": "CHAT", "recording_type": "chat_file", "file_extension": "T
 
 @pytest.fixture(scope="module")
 def zoom(home: Path, movie: bytes) -> Iterator[Web]:
-    """Yield a server in place of Zoom's download host, whose files have hostile names."""
+    """Yield a server in place of Zoom's download host. Some of its files have hostile names."""
     with web_server(ensure_authority(home / "tls")) as web:
         for path in ("/video.mp4", "/page.html"):
             web.pages[path] = ranged(movie)

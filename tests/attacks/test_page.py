@@ -36,7 +36,7 @@ ORIGINS = ("https://evil.example", "null", "http://localhost", "https://zoom.us.
 
 
 def page(target: Target, query: str = "", **headers: str) -> Answer:
-    """Request the status page, assert status 200 and unchanged holdings, and return the answer."""
+    """Request the status page, assert status 200 and unchanged data, and return the answer."""
     probe = Probe(path=f"{STAGE}/{query}", method="GET", headers=headers)
     return target.assert_refused(probe, 200)
 

@@ -294,7 +294,7 @@ def test_zoom_stand_in_counts_sent_bytes_of_ranges_and_broken_downloads(
     assert client.zoom.sent == {file.file_id: file.size + 150}
 
 
-def test_zoom_cdn_delays_the_second_chunk_when_bytes_per_second_is_low(client: Client) -> None:
+def test_zoom_stand_in_delays_the_second_chunk_when_bytes_per_second_is_low(client: Client) -> None:
     slow = Lecture(1, START, seconds=5, segments=1, padding=300_000, bytes_per_second=1000)
     recording = client.zoom.add_lecture(slow)
     with pytest.raises(requests.ConnectionError, match="timed out"):

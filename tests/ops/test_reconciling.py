@@ -89,7 +89,7 @@ def test_the_report_of_a_reconcile_run_lists_failures(capsys: pytest.CaptureFixt
     assert "Run it again." in printed
 
 
-def test_showing_a_reconcile_report_without_recordings_raises_an_error_and_prints_nothing(
+def test_showing_the_report_of_a_run_that_failed_before_its_list_only_raises_the_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(OpsError, match="Zoom's API answered 500"):

@@ -573,7 +573,7 @@ def names(text: str, file: FileTruth, recording: RecordingTruth) -> bool:
     """Return whether a text names a file by id, or by view and segment (its start or number)."""
     if file.id in text:
         return True
-    # Production names an unknown view by a prefix and Zoom's type.
+    # The pipeline names an unknown view by a prefix and Zoom's type.
     view = f"(?:unrecognized_type_)?{re.escape(file.recording_type)}"
     starts = sorted({other.begins for other in recording.files})
     number = starts.index(file.begins)

@@ -67,6 +67,7 @@ class Staging:
 
         Raises:
             StagedFileLost: The file isn't there any more, or has another size.
+            BotoCoreError, ClientError: S3 failed.
         """
         return self._presign_checked(file.filename, file.ffprobe_bytes, seconds)
 
@@ -75,6 +76,7 @@ class Staging:
 
         Raises:
             StagedFileLost: The file isn't there any more.
+            BotoCoreError, ClientError: S3 failed.
         """
         return self._presign_checked(track.filename, 0, seconds)
 
@@ -88,6 +90,7 @@ class Staging:
 
         Raises:
             StagedFileLost: The object isn't there any more, or has another size.
+            BotoCoreError, ClientError: S3 failed.
         """
         try:
             size = self._s3.head_object(Bucket=self._bucket, Key=key)["ContentLength"]

@@ -248,7 +248,7 @@ def test_answer_of_5xx_is_not_counted_as_a_rejection(
 def test_answer_of_5xx_is_not_counted_when_the_pipeline_signed_the_request(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    # The alarm says that Zoom sends the webhook event again. Our own sender gets the answer.
+    # The alarm says that Zoom sends the webhook event again, which our own sender doesn't.
     aws.recordings.delete()
     assert post(on_demand()) == 503
     assert measured(log) == []
