@@ -231,7 +231,8 @@ class Dashboard(Construct):
         names, metrics = self._names, self._metrics
         tables: dict[str, tuple[str, str | None]] = {
             "status": (names.status_table, None),
-            # DynamoDB's metrics of a table don't include reads and writes of the table's indexes.
+            # DynamoDB's metrics of a table don't include reads and writes of the table's indexes:
+            # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
             "status by meeting": (names.status_table, MID_INDEX),
             "status by day": (names.status_table, TIME_INDEX),
             "events": (names.events_table, None),

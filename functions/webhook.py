@@ -460,8 +460,8 @@ def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) 
     now = deps.clock()
 
     def accepted(record: Record) -> Record:
-        # An operator may have the recording forgotten after `_recover` has read the record. Then
-        # the record stays forgotten, and the downloader drops the message.
+        # An operator may forget the recording after `_recover` has read the record. Then the record
+        # stays forgotten, and the downloader drops the message.
         if record.forgotten:
             return record
         return ledger.with_request(record, zip_id, asked, now)

@@ -137,8 +137,8 @@ class ReconcileSettings(ZoomSettings, frozen=True, kw_only=True):
 class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     """Settings of `downloader.py`.
 
-    `download_receive_limit` is the download queue's limit of receives. The attempt at that limit is
-    the last one.
+    `download_receive_limit` is the downloader's limit of receives. The attempt at that limit is the
+    last one.
 
     `download_connections` is the largest number of concurrent connections to Zoom's download hosts,
     and also to S3, for all files together. `minimum_duration` is in minutes.
@@ -183,7 +183,7 @@ class OpencastSettings(Settings, frozen=True, kw_only=True):
 class UploaderSettings(OpencastSettings, frozen=True, kw_only=True):
     """Settings of `uploader.py`.
 
-    `upload_receive_limit` is the upload queue's limit of receives. The attempt at that limit is the
+    `upload_receive_limit` is the uploader's limit of receives. The attempt at that limit is the
     last one.
 
     `oc_outage_hours` is the longest wait of an upload while Opencast or AWS can't be reached.

@@ -147,12 +147,12 @@ class ZoomStandIn(StandIn):
         return f"{self.url}/oauth/token"
 
     def add(self, recording: Recording) -> Recording:
-        """Add a recording to the account, or replace the recording with the same uuid."""
+        """Add a recording, or replace the recording with the same uuid. Return the recording."""
         self._account.add(recording)
         return recording
 
     def add_lecture(self, lecture: Lecture) -> Recording:
-        """Make a lecture's files in the stand-in's folder, and add the recording to the account.
+        """Make a lecture's files in the stand-in's folder. Add and return the recording.
 
         Raises:
             ValueError: The start time has no time zone.

@@ -72,7 +72,7 @@ def test_audit_is_clean_when_no_dependency_has_a_known_vulnerability(
     assert set(services.asked) == own | CONTROLS
 
 
-def test_audit_names_each_vulnerability_and_whether_it_is_deployed(
+def test_audit_names_each_vulnerability_and_whether_the_dependency_is_deployed(
     services: Services, project: Path, tmp_path: Path
 ) -> None:
     services.python |= {("requests", "2.32.1"): "PYSEC-1", ("pyyaml", "6.0.1"): "PYSEC-2"}

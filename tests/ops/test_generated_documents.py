@@ -175,7 +175,7 @@ def test_the_example_file_explains_every_setting_in_lines_of_limited_width() -> 
             assert above.startswith("# "), f"{line} stands without a comment"
 
 
-def test_the_settings_page_has_every_setting_once() -> None:
+def test_settings_md_has_every_setting_once() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \|", settings_documents.document(), re.MULTILINE)
     assert rows == list(TABLE)
 

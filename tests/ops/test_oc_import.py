@@ -40,7 +40,7 @@ def at(listing: ClassListing, password: str = PASSWORD, path: str = PATH) -> End
     return endpoint_of(listing.url, path, USER, password)
 
 
-def test_oc_import_writes_a_scheduled_class_for_each_listed_day_with_its_series(
+def test_oc_import_writes_a_scheduled_class_with_its_series_for_each_listed_day(
     aws: Cloud, listing: ClassListing, session: requests.Session
 ) -> None:
     listing.classes = [

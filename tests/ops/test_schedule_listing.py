@@ -58,7 +58,7 @@ def test_schedule_list_has_a_note_beside_a_scheduled_class_that_gets_no_recordin
 
 
 @pytest.mark.usefixtures("shell_of_stack", "aws")
-def test_invoke_stack_list_prints_all_pipelines_after_the_stack_of_the_settings() -> None:
+def test_invoke_stack_list_prints_the_stack_of_the_settings_and_then_the_other_stacks() -> None:
     template = {
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
         "Outputs": {

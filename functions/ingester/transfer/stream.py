@@ -110,7 +110,8 @@ class PlainStream:
         """Yield the body's parts, each with its buffer, which the caller has to release.
 
         Raises:
-            TransferFailed: The body breaks off or stalls, or is too large.
+            TransferFailed: The body breaks off or stalls, exceeds `expected_size`, or has
+                `MAX_PARTS` parts or more.
             FileTooLarge: The body has more than `most_bytes`.
         """
         first = 0

@@ -31,7 +31,7 @@ PIECES = st.lists(
 
 
 @given(ANYTHING)
-def test_errors_of_arbitrary_slack_blocks_name_their_places(blocks: Any) -> None:
+def test_each_error_of_arbitrary_slack_blocks_names_a_place_in_the_blocks(blocks: Any) -> None:
     assert all("[json-pointer:/blocks" in error for error in errors_in(blocks))
 
 

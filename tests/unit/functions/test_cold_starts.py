@@ -41,7 +41,7 @@ def record(aws: Cloud, url: str, body: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["downloader", "uploader"])
 @pytest.mark.usefixtures("environment")
-def test_call_of_an_operator_is_answered_with_nothing_waiting_when_the_queue_is_empty(
+def test_answer_to_an_operator_says_that_nothing_waits_when_the_queue_is_empty(
     name: str,
 ) -> None:
     assert cold(name).handler({}, Context()) == {"message": "nothing waiting"}

@@ -127,7 +127,9 @@ class TestIngestRecords:
         assert known.is_taken
         assert known.posted_at == at()
 
-    def test_record_without_the_ingest_stays_the_same_when_opencast_shows_the_event(self) -> None:
+    def test_record_without_an_ingest_record_stays_the_same_when_opencast_shows_the_event(
+        self,
+    ) -> None:
         assert with_shown(EMPTY, "mp") is EMPTY
 
     def test_ingest_record_is_rejected_when_it_has_no_post(self) -> None:

@@ -141,7 +141,7 @@ def test_name_of_a_file_contains_its_view_and_start() -> None:
     assert name == "gallery_view of 2026-11-23T15:00:00Z"
 
 
-def test_name_of_a_view_gets_a_number_when_its_segment_has_the_view_more_than_once() -> None:
+def test_name_of_a_view_gets_a_number_when_the_segment_already_has_the_view() -> None:
     other = "2026-11-23T15:30:00Z"
     files = [
         file(),

@@ -122,7 +122,7 @@ def test_slack_answer_says_that_slack_is_not_set_up_when_a_setting_is_missing(
     assert "missing" in caplog.text
 
 
-def test_slash_command_is_refused_when_the_user_is_in_no_allowed_group(
+def test_slash_command_and_button_press_are_refused_when_the_user_is_in_no_allowed_group(
     harness: Harness, put: Put
 ) -> None:
     put("u1")
@@ -146,7 +146,7 @@ def value() -> str:
     )
 
 
-def test_slash_command_is_refused_outside_the_allowed_channel_and_direct_messages(
+def test_slash_command_and_button_press_are_refused_outside_the_allowed_channel_and_direct_messages(
     harness: Harness,
 ) -> None:
     elsewhere = harness.command("help", channel_name="random", channel_id="C2")
@@ -189,7 +189,7 @@ def test_slack_answer_explains_meeting_numbers_when_the_number_is_invalid(
 @pytest.mark.parametrize(
     "changed", ["", "{}", "null", '{"version": 1', value().replace(str(VERSION), "1", 1)]
 )
-def test_slack_answer_says_that_the_button_is_of_another_version_when_its_value_is_invalid(
+def test_slack_answer_says_that_a_button_is_of_another_version_when_the_value_is_invalid(
     harness: Harness, changed: str
 ) -> None:
     (message,) = harness.press(changed)

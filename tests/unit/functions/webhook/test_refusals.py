@@ -37,7 +37,7 @@ def test_webhook_request_gets_400_when_its_body_is_no_json_object_that_names_the
     assert untouched(aws)
 
 
-def test_webhook_event_gets_400_when_its_uuid_is_a_reserved_key_of_the_recordings_table(
+def test_webhook_event_gets_400_when_its_uuid_is_a_reserved_key_of_the_ledger(
     aws: Cloud, post: Post
 ) -> None:
     for key in ("#reconcile", "#zoom-pause"):
