@@ -252,7 +252,7 @@ def _give_up(error: IngesterError) -> GiveUp:
 def _after_failure(
     error: IngesterError, message: DownloadMessage, received: Received, deps: Dependencies
 ) -> Outcome:
-    """Return a retry after a backoff, or GiveUp at the queue's limit of receives."""
+    """Return a retry after a backoff, or GiveUp at the limit of receives."""
     attempt, limit = received.receive_count, deps.settings.download_receive_limit
     if attempt >= limit:
         reason = f"{error} ({retry_policy.outlook(attempt, limit, '')})"
