@@ -69,6 +69,7 @@ class Size:
 # because Lambda also bills the time in which the uploader waits for Opencast. Nobody waits for
 # reconcile, follow and log-notifications.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+# https://docs.slack.dev/interactivity/implementing-slash-commands
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
