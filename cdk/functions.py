@@ -66,9 +66,10 @@ class Size:
 # and write to DynamoDB in 3 s. Slack waits 3 s too, and then tells its user that the app failed.
 # The import of the schedule gets 1024 MB, because Google's client takes longer to import than
 # botocore. The downloader needs CPU for TLS in both directions. The uploader gets little memory,
-# because Lambda also bills the time in which the uploader waits for Opencast. Nobody waits for
-# reconcile, follow and log-notifications.
+# because Lambda also bills the time in which the uploader waits for Opencast. Usually nobody waits
+# for reconcile, follow or log-notifications.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+# https://docs.slack.dev/interactivity/implementing-slash-commands
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),

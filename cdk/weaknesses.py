@@ -56,7 +56,7 @@ class Weakness:
 
     @property
     def problem(self) -> str:
-        """The sentence for an operator whose setting is refused."""
+        """The text for an operator whose setting is refused."""
         return (
             f"{self.setting} is weak: {self.reason}. Change it, or accept it by "
             f"ALLOW_WEAK_SETTINGS={self.setting}."

@@ -114,7 +114,7 @@ def build() -> Dependencies:
 
     Raises:
         SettingsError: A setting or a secret is missing or malformed.
-        BotoCoreError, ClientError: SSM fails.
+        BotoCoreError, ClientError: SSM fails, or boto3 finds no credentials.
     """
     settings = read(DownloaderSettings, os.environ)
     log.set_debug(settings.is_debug)

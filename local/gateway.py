@@ -39,7 +39,7 @@ from ministack.core import iam_evaluator, lambda_runtime, router, sigv4
 from local.loopback import foreign
 
 API = re.compile(r"/_aws/execute-api/[^/]+/")
-"""The paths by which this stack's API is called (`ministack.app._parse_execute_api_url`)."""
+"""The paths by which a stack's API is called (`ministack.app._parse_execute_api_url`)."""
 
 INTERNAL = "/_"
 """The prefix of ministack's own endpoints except `/health`. No bucket's name begins with `_`:

@@ -359,7 +359,8 @@ class Activity:
     """A step of a command in progress.
 
     Args:
-        print_line: A function that prints a line above the line that shows the step.
+        print_line: A function that prints a line; on a terminal, above the line that shows the
+            step.
         change: A function that replaces the text of the line that shows the step.
         out: The stream on which the lines are shown.
     """

@@ -15,6 +15,7 @@ def closure(module: str, root: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: The module doesn't exist.
+        SyntaxError: The source of the module or of an imported module can't be parsed.
     """
     found: set[Path] = set()
     waiting = [locate(module, root)]

@@ -91,7 +91,7 @@ class TestCheck:
 
 
 class TestRuns:
-    def test_benchmark_run_counts_when_the_copy_is_whole(
+    def test_benchmark_run_has_no_problem_when_the_copy_is_whole(
         self, peers: StandIns, tmp_path: Path
     ) -> None:
         run = measure(peers, ONE_STREAM, setting(), 1)

@@ -87,7 +87,9 @@ class TestReport:
 
 
 class TestRun:
-    def test_run_returns_exit_code_time_and_memory_of_the_program(self, tmp_path: Path) -> None:
+    def test_exit_code_cpu_time_and_memory_of_a_measured_program_are_returned(
+        self, tmp_path: Path
+    ) -> None:
         code = """
 import os, sys
 from bench.transfer.report import Report

@@ -173,7 +173,7 @@ class TestTrouble:
         expect(page.locator("#trouble")).to_be_hidden()
         expect(page.locator("#say")).to_have_text("The status can be read again.")
 
-    def test_recordings_are_shown_when_the_queues_cannot_be_counted(
+    def test_recordings_are_shown_when_the_messages_on_the_queues_cannot_be_counted(
         self, page: Page, site: Site, watch: Watch, aws: Cloud
     ) -> None:
         watch.expected = (REFUSED,)

@@ -47,7 +47,7 @@ def upload(arn: str) -> dict[str, str]:
 
 
 def queue(client: Client, arn: str) -> str:
-    """Return a queue's URL. SQS would tell the URL only to roles that may use the queue."""
+    """Return a queue's URL without a call of GetQueueUrl, which would need a grant of its own."""
     return f"{client('sqs').meta.endpoint_url}/{ACCOUNT}/{last(arn)}"
 
 

@@ -172,7 +172,7 @@ def test_local_cloud_outlives_its_starter_when_the_starter_detaches_it(tmp_path:
     assert not processes_of(tmp_path)
 
 
-def test_stopping_a_pid_does_not_end_a_process_when_the_process_is_no_supervisor() -> None:
+def test_stopping_processes_by_pid_does_not_end_a_process_that_is_no_supervisor() -> None:
     other = subprocess.Popen(["sleep", "60"])
     try:
         stop_pids([other.pid])

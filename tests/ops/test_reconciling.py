@@ -89,7 +89,7 @@ def test_the_report_of_a_reconcile_run_lists_failures(capsys: pytest.CaptureFixt
     assert "Run it again." in printed
 
 
-def test_showing_the_report_of_a_run_that_failed_before_its_list_only_raises_the_error(
+def test_error_of_a_reconcile_report_is_raised_and_nothing_is_printed_when_no_recording_was_listed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(OpsError, match="Zoom's API answered 500"):

@@ -129,7 +129,7 @@ class Opencast:
         self._at_work = 0
         self._workflows = 1600
         self.taken: list[tuple[float, str]] = []
-        """The world's time and the content of each file that an ingest has fetched."""
+        """For each ingested file: the world's time of the ingest's end, and the content."""
         self.questions: Counter[str] = Counter()
         """Workflow id → number of requests about the workflow."""
         self._planned: dict[tuple[Kind, int], Fault] = {

@@ -69,7 +69,7 @@ class Request:
     """A person's request and its answers.
 
     `answers` are the HTTP statuses, or None for no answer. `known` are the ids of the files
-    that Zoom's API listed at the end of an attempt.
+    that Zoom listed at the end of an attempt.
     """
 
     happening: PlusZoom | Forced

@@ -169,7 +169,8 @@ class World:
         """Run the events until a time, or until none is planned.
 
         Raises:
-            Endless: More than `most_events` events run, or an event has set `failure`.
+            Endless: More than `most_events` events run.
+            Exception: An event has set `failure`, which is raised.
         """
         heap = self._heap
         left = most_events

@@ -52,7 +52,7 @@ class Cue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_cues(content: bytes, most_text: int = MAX_TEXT) -> list[Cue]:
-    """Return the repaired cues of a file.
+    """Return the repaired cues of a file, with escaped markup.
 
     Cues are sorted, overlaps cut, durations limited to a minute, and empty lines dropped.
 

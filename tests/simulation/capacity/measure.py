@@ -55,9 +55,9 @@ class Measured:
 
     load: Load
     staged: tuple[float, ...]
-    """Sorted times at which recordings were in S3."""
+    """Sorted times at which recordings had arrived in S3."""
     ingested: tuple[float, ...]
-    """Sorted times at which recordings were in Opencast."""
+    """Sorted times at which recordings had arrived in Opencast."""
     waits: tuple[float, ...]
     """Sorted seconds from each `recording.completed` until Opencast had the recording."""
     ingest_began: float

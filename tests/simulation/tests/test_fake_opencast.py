@@ -173,7 +173,7 @@ def test_fake_opencast_answers_404_when_a_person_has_deleted_the_event() -> None
     assert harness.event_status() == 404
 
 
-def test_fake_opencast_answers_terms_of_a_series_as_arrays_and_404_to_an_unknown_series() -> None:
+def test_fake_opencast_returns_terms_of_a_series_as_arrays_and_404_for_an_unknown_series() -> None:
     harness = Harness()
     series = harness.opencast.get(f"/series/{SERIES[0]}.json").json()
     assert series["http://purl.org/dc/terms/"]["identifier"] == [{"value": SERIES[0]}]

@@ -179,7 +179,7 @@ class TestOthers:
         ],
         ids=lambda other: other.zip_id,
     )
-    def test_failed_ingest_is_superseded_when_a_later_ingest_shows_the_recording_in_opencast(
+    def test_failed_ingest_is_superseded_when_another_ingest_later_shows_the_recording_in_opencast(
         self, other: StatusRow
     ) -> None:
         diagnosis = diagnosis_of(FAILURE, other)

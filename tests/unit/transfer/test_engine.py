@@ -225,7 +225,7 @@ class TestFails:
         with pytest.raises(AwsFailed, match=rf"{operation} answered \w+\.$"):
             copying.run()
 
-    def test_slow_down_is_raised_when_s3_throttles_every_part(self, copying: Copying) -> None:
+    def test_slow_down_error_is_raised_when_s3_throttles_every_part(self, copying: Copying) -> None:
         fault = S3Fault(kind="status", nth=2, times=99)
         copying.s3.configure(replace(S3, faults=(fault,)))
         with pytest.raises(SlowDown):

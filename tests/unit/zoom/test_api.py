@@ -260,7 +260,7 @@ def test_zoom_unreachable_is_raised_after_retries_when_the_answer_of_zoom_is_inv
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'{"code": "x"}', b'{"message": "\xff"}'])
-def test_zoom_refused_is_raised_when_the_body_of_a_403_is_invalid(
+def test_zoom_refused_is_raised_when_zoom_answers_403_with_an_invalid_body(
     body: bytes, gateway: Endpoint, clients: Clients
 ) -> None:
     gateway.answers[:] = [type(json_answer(200, None))(403, (), body)]

@@ -317,7 +317,7 @@ class TestChecks:
         [staged] = recording.run(file_of(1, file_size=0))
         assert recording.copying.stored()[staged.file.filename] == movie(5)
 
-    def test_out_of_time_is_raised_when_the_time_runs_out_after_the_first_file(
+    def test_out_of_time_error_is_raised_when_the_time_runs_out_after_the_first_file(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)), "/2": Answer(500)}

@@ -71,7 +71,7 @@ def any_text(cells: Sequence[str]) -> bool:
 
 
 def _candidate(number: int, cells: Sequence[str]) -> _Candidate:
-    # Spreadsheets put a byte order mark before the first column's name when they export a CSV.
+    # Some spreadsheet programs put a byte order mark before the first column's name in a CSV.
     names = [" ".join(cell.lstrip("\ufeff").lower().split()) for cell in cells]
     return _Candidate(number, cells, names)
 

@@ -285,7 +285,7 @@ def test_follow_asks_about_at_most_five_recordings_in_a_run(
     assert states == {"PUBLISHED"}
 
 
-def test_follow_stops_when_opencast_answers_502_and_the_next_run_begins_with_another_recording(
+def test_follow_stops_at_a_502_of_opencast_and_begins_the_next_run_with_another_recording(
     harness: Harness,
 ) -> None:
     for number in range(2):

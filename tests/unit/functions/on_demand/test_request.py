@@ -131,7 +131,7 @@ def test_on_demand_request_gets_404_when_its_link_is_for_joining_the_meeting(
 @pytest.mark.parametrize(
     "link", ["zoom.us/rec/share/s3cret", "zoom.us/rec/play/x?pwd=s3cret", "x?pwd=s3cret"]
 )
-def test_on_demand_request_gets_404_and_no_secret_is_logged_when_its_link_has_no_https(
+def test_on_demand_request_gets_404_and_no_secret_is_logged_when_a_link_lacks_https_and_meeting_id(
     harness: Harness, caplog: pytest.LogCaptureFixture, link: str
 ) -> None:
     caplog.set_level(0)

@@ -122,7 +122,9 @@ def run_third_receive(harness: Harness, **attributes: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("down")
-def test_message_waits_when_sqs_gives_no_time_of_the_first_receive(harness: Harness) -> None:
+def test_outage_is_measured_from_now_when_sqs_gives_no_time_of_the_first_receive(
+    harness: Harness,
+) -> None:
     assert len(run_third_receive(harness)["batchItemFailures"]) == 1
     assert "waiting since 2026-10-14T18:30:00Z" in harness.outcome[1]
 

@@ -1,6 +1,6 @@
 """Zoom's webhook events of removed and recovered recordings, in every form.
 
-Source of the forms: zoom/rivet-javascript, meetings.d.ts.
+Source of the forms: github.com/zoom/rivet-javascript, meetings.d.ts.
 """
 
 from __future__ import annotations
