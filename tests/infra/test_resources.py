@@ -383,7 +383,8 @@ def test_codebuild_takes_revisions_from_codebuild_source_url(
 
 
 def test_every_route_but_the_webhook_and_the_preflight_is_throttled(template: Template) -> None:
-    # CloudFormation names the root `/`, and all other routes with an escaped slash.
+    # CloudFormation names the root `/`, and all other routes with an escaped slash:
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-apigateway-stage-methodsetting.html
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     assert {
         (route["HttpMethod"], route["ResourcePath"]): (
