@@ -47,7 +47,7 @@
     │   ├── OpencastRefused      Opencast refused a request, such as for our user's role
     │   │   └── IngestRefused    Opencast refused a POST
     │   ├── SlackUnreachable     no connection, a malformed answer, 429 or 5xx
-    │   ├── SlackRefused         Slack refused our token or scopes, or an address has expired
+    │   ├── SlackRefused         Slack refused a request, such as for a wrong token
     │   ├── LedgerBusy           other processes change the ledger's record concurrently
     │   ├── ScheduleUnreadable   the schedule's row of a meeting is malformed
     │   ├── SheetsUnreachable    no connection, 429, 5xx, or a malformed answer
