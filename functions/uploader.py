@@ -201,7 +201,11 @@ def _give_up(reason: str) -> GiveUp:
 def _after_failure(
     error: IngesterError, message: UploadMessage, received: Received, deps: Dependencies
 ) -> Outcome:
-    """Return the outcome after a failure, such as a wait for Opencast or a counted retry."""
+    """Return the outcome after a failure, such as a wait for Opencast or a counted retry.
+
+    Raises:
+        LedgerBusy, LedgerUnreadable: See `_retry_after_failure`.
+    """
     if message.late_for is not UNSET:
         return _retry_captions(error, message, received, deps)
     match error:

@@ -42,7 +42,7 @@ class Interrupted:
     options: Options
 
     def begin(self, load: Load) -> None:
-        """Configure both stand-ins for a load, and empty the bucket."""
+        """Configure both peers for a load, and empty the bucket."""
         self.peers.zoom.configure(
             ZoomSettings(
                 files=load.files,

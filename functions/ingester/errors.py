@@ -6,7 +6,7 @@
     │   ├── BadRequest           400
     │   │   └── UnusableSheet    422, a sheet or meeting that can't be imported
     │   ├── Unauthorized         401
-    │   │   └── WrongSignature   no known secret fits; or the time of Slack's signature is wrong
+    │   │   └── WrongSignature   no known secret fits; for Slack, also a wrong timestamp or body
     │   ├── Forbidden            403
     │   ├── NotFound             404
     │   ├── UpdateRunning        409
@@ -47,7 +47,7 @@
     │   ├── OpencastRefused      Opencast refused a request, such as for our user's role
     │   │   └── IngestRefused    Opencast refused a POST
     │   ├── SlackUnreachable     no connection, a malformed answer, 429 or 5xx
-    │   ├── SlackRefused         Slack refused our token or scopes, or an address has expired
+    │   ├── SlackRefused         Slack refused a request, such as for a wrong token
     │   ├── LedgerBusy           other processes change the ledger's record concurrently
     │   ├── ScheduleUnreadable   the schedule's row of a meeting is malformed
     │   ├── SheetsUnreachable    no connection, 429, 5xx, or a malformed answer
@@ -100,13 +100,13 @@ class UnusableSheet(BadRequest):
 
 
 class Unauthorized(RequestError):
-    """A refusal, because the signature or the token is missing, wrong or too old."""
+    """A refusal of a request without a valid signature or token."""
 
     status = 401
 
 
 class WrongSignature(Unauthorized):
-    """A signature that fits no known secret; from Slack, also a signature whose time is wrong.
+    """A signature that fits no known secret, or a wrong timestamp or body of a request from Slack.
 
     A secret may have been rotated since it was read.
     """

@@ -88,7 +88,7 @@ class Found:
 def found(
     home: Path, target: Target, movie: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Found]:
-    """Send a recording with each hostile file, and yield the outcomes."""
+    """Send recordings with hostile files and with honest files, and yield the outcomes."""
     since, sent = now_in_ms(), list[int]()
     pages: dict[str, Page] = {HONEST: ranged(movie)}
     sizes = dict.fromkeys([HONEST, ENDLESS, *ANSWERS], len(movie))
@@ -105,7 +105,7 @@ def found(
         urls = {name: f"{web.url}/{number}.mp4" for number, name in enumerate(pages)}
         web.pages = {f"/{number}.mp4": pages[name] for number, name in enumerate(pages)}
         gallery = file(urls[NO_BYTES], sizes[NO_BYTES], recording_type="gallery_view")
-        # Each recording with a retryable failure waits a minute for a retry, and so comes last.
+        # The recordings with retryable failures come last, because each waits a minute for a retry.
         recordings = [
             Hostile(BESIDE, [file(urls[HONEST], len(movie)), gallery]),
             *(Hostile(name, [file(urls[name], sizes[name])]) for name in pages),

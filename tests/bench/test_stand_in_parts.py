@@ -47,7 +47,7 @@ def test_checksum_of_a_generated_file_equals_the_crc32_of_its_bytes() -> None:
     assert CONTENT.crc32(100, BLOCK + 5) == zlib.crc32(whole[100 : BLOCK + 6])
 
 
-def test_bytes_of_generated_files_differ_by_block_name_and_version() -> None:
+def test_bytes_of_generated_files_differ_by_block_by_name_and_by_version() -> None:
     assert CONTENT.read(0, BLOCK) != CONTENT.read(BLOCK, BLOCK)
     others = [Generated("talk", SIZE, version=2), Generated("walk", SIZE)]
     assert len({content.read(100, 1000) for content in (CONTENT, *others)}) == 3

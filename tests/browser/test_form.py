@@ -378,7 +378,7 @@ class TestAboutTheRecording:
         said = no_class if again else ignored
         expect(page.locator("#answer")).to_have_text(f"Accepted. {said} {SHOWN}")
 
-    def test_the_form_warns_of_no_missing_scheduled_class_when_a_repeated_request_names_a_series(
+    def test_the_form_does_not_say_that_no_scheduled_class_fits_when_the_request_names_a_series(
         self, page: Page, site: Site
     ) -> None:
         open_page(page, site, "#request&uuid=done01==&oc_series_id=20260112345")

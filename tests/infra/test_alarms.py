@@ -80,7 +80,7 @@ def test_the_prices_of_the_simulation_count_every_alarm(alarms: dict[str, Any]) 
     assert len(alarms) == ALARMS
 
 
-def test_an_alarm_about_a_function_route_or_queue_has_the_right_dimension(
+def test_an_alarm_about_a_function_a_route_or_a_queue_has_the_right_dimension(
     alarms: dict[str, Any],
 ) -> None:
     def dimension(name: str, key: str) -> str:

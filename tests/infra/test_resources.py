@@ -198,7 +198,7 @@ def test_the_ledger_has_an_index_of_the_records_to_follow(template: Template) ->
 
 
 @pytest.mark.parametrize(("days", "alarm_after"), [("3", 1), ("10", 7), ("30", 7)])
-def test_staging_days_set_the_expiration_of_the_bucket_and_the_age_alarm_of_the_upload_dlq(
+def test_staging_days_set_the_expiration_of_staged_files_and_the_age_alarm_of_the_upload_dlq(
     changed: Changed, days: str, alarm_after: int
 ) -> None:
     template = changed({"STAGING_DAYS": days})
@@ -326,7 +326,7 @@ def test_browsers_may_read_the_errors_of_api_gateway(template: Template) -> None
         }
 
 
-def test_the_stage_of_the_api_logs_the_caller_and_no_bodies(template: Template) -> None:
+def test_the_stage_of_the_api_logs_the_ip_address_and_no_bodies(template: Template) -> None:
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     assert stage["StageName"] == "live"
     group = template.resources[stage["AccessLogSetting"]["DestinationArn"]["Fn::GetAtt"][0]]
@@ -383,7 +383,8 @@ def test_codebuild_takes_revisions_from_codebuild_source_url(
 
 
 def test_every_route_but_the_webhook_and_the_preflight_is_throttled(template: Template) -> None:
-    # CloudFormation names the root `/`, and all other routes with an escaped slash.
+    # CloudFormation names the root `/`, and all other routes with an escaped slash:
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-apigateway-stage-methodsetting.html
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     assert {
         (route["HttpMethod"], route["ResourcePath"]): (

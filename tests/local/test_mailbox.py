@@ -83,7 +83,7 @@ def test_mailbox_writes_each_sns_notification_as_a_mail(deliver: Deliver, tmp_pa
     assert mail.get_payload() == "Übung\n\n<img src=x onerror=alert(1)>\n"
 
 
-def test_subject_of_a_mail_can_neither_move_its_file_elsewhere_nor_add_a_header(
+def test_subject_of_a_mail_can_neither_cause_path_traversal_nor_add_a_header(
     deliver: Deliver, tmp_path: Path
 ) -> None:
     assert deliver(Subject="../../x\r\nBcc: all@example.edu " + "y" * 300) == 200
@@ -109,7 +109,7 @@ def test_mailbox_confirms_a_subscription_with_its_token(
     assert [notification.token for notification in confirmed] == ["t"]
 
 
-def test_mailbox_writes_no_mail_when_topic_type_or_message_of_a_delivery_is_wrong(
+def test_mailbox_writes_no_mail_when_a_delivery_has_a_wrong_topic_a_wrong_type_or_no_message(
     deliver: Deliver, tmp_path: Path, confirmed: list[Notification]
 ) -> None:
     assert deliver(TopicArn="arn:aws:sns:us-east-1:1:other") == 404

@@ -9,7 +9,7 @@ from av.error import FFmpegError
 from local.media import Broken, padded, write_audio, write_broken, write_chat, write_lecture
 
 
-def test_lecture_file_has_video_audio_and_the_requested_duration(tmp_path: Path) -> None:
+def test_lecture_file_has_video_and_audio_and_the_requested_duration(tmp_path: Path) -> None:
     path = write_lecture(tmp_path / "a.mp4", 130, "a")
     assert 5_000 < path.stat().st_size < 60_000
     with av.open(str(path)) as container:

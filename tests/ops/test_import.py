@@ -87,7 +87,7 @@ def test_importing_the_template_starts_only_the_kernel_of_the_cdk_library() -> N
     assert sum(line.startswith("process:") for line in lines) <= 1
 
 
-def test_the_audit_hook_of_the_import_test_notices_network_processes_and_files(
+def test_the_audit_hook_of_the_import_test_notices_connections_processes_and_files(
     tmp_path: Path,
 ) -> None:
     bad = tmp_path / "bad.py"

@@ -69,7 +69,7 @@ def found(
     return [row.zip_id for row in listed]
 
 
-def test_rows_of_recordings_are_found_by_time_uuid_and_meeting(
+def test_rows_of_recordings_are_found_by_time_by_uuid_and_by_meeting(
     status: StatusTable, clock: Clock
 ) -> None:
     everything = ["auto-ingest-b==", "on-demand-2", "on-demand-1", "auto-ingest-a=="]

@@ -157,7 +157,7 @@ def test_subnets_of_opencast_are_not_looked_up_when_they_are_given(
     assert found == Location("https://admin.oc.example.edu", "vpc-0a", (), "sg-0b")
 
 
-def test_the_look_up_of_an_ecs_cluster_names_a_missing_stack_export_or_subnet(
+def test_the_look_up_of_an_ecs_cluster_names_a_missing_stack_or_export_or_subnet(
     ec2: Any, cloudformation: Any
 ) -> None:
     cloudformation.add_client_error(

@@ -210,7 +210,8 @@ class EventSources:
             is_handled = error is None and answer is not None and not answer["batchItemFailures"]
             if is_handled and not self._world.is_out("sqs"):
                 with suppress(ClientError):
-                    # A FIFO queue refuses the deletion once the message is visible again.
+                    # A FIFO queue refuses the deletion once the message is visible again:
+                    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
                     self._queues.delete(source.url, record["receiptHandle"])
             self._world.after(0.0, self.plan_polls)
 

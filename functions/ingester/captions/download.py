@@ -314,7 +314,11 @@ def _wait_or_end(
     deps: Dependencies,
     longest: timedelta,
 ) -> Outcome:
-    """Let the captions wait. After the wait `longest`, report that they are missing."""
+    """Let the captions wait. After the wait `longest`, report that they are missing.
+
+    Raises:
+        LedgerUnreadable, BotoCoreError, ClientError: After the wait, the ledger can't be read.
+    """
     if age < longest:
         return _wait(message, first_seen, age, reason)
     record = deps.ledger.get(message.uuid)

@@ -176,7 +176,7 @@ def staging_key(
     in seconds since 1970, and three digits for the segment. The key contains the file's id because
     the numbers of segments may differ from message to message. So a key never gets the bytes of
     another file. An id that isn't safe in a key is hashed (`key_id`). A view with more than 100
-    characters, or with characters other than letters, digits, `_`, `-` and brackets, is replaced by
+    characters, or with characters other than letters, digits, `_`, `-`, `(` and `)`, is replaced by
     `unrecognized_type_other`.
     """
     prefix = staging_prefix(zoom_series_id, start_time)

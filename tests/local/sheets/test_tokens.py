@@ -151,7 +151,9 @@ def test_google_stand_in_refuses_a_request_for_values_without_a_valid_token(clie
     assert (stranger.status_code, stranger.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
 
 
-def test_google_stand_in_refuses_a_token_that_a_control_path_has_expired(client: Client) -> None:
+def test_google_stand_in_refuses_a_token_after_a_control_request_has_expired_all_tokens(
+    client: Client,
+) -> None:
     token = client.token()
     client.control("POST", "expire")
     assert client.get(VALUES, token).status_code == 401

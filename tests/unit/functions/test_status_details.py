@@ -272,7 +272,7 @@ def put_ingest(deps: status_query.Dependencies, clock: Clock, uuid: str) -> None
     deps.ledger.change(uuid, with_ingest)
 
 
-def test_status_details_of_a_recording_have_its_scheduled_class_files_and_link_to_the_event(
+def test_status_details_of_a_recording_have_the_scheduled_class_the_files_and_the_event_link(
     ask: Ask, deps: status_query.Dependencies, aws: Cloud, clock: Clock
 ) -> None:
     write(deps, "u", State.WEBHOOK_RECEIVED, files=["1"])

@@ -170,7 +170,7 @@ def test_record_keeps_every_file_whatever_is_requested_and_sent(
 
 
 @given(FILES, FILES, FILES, FILES, st.integers(0, 48))
-def test_named_file_is_missing_when_it_is_neither_listed_left_out_nor_ingested(
+def test_named_file_is_missing_when_it_is_neither_listed_nor_left_out_nor_ingested(
     named: set[str], listed: set[str], left_out: set[str], ingested: set[str], hours: int
 ) -> None:
     record = with_files(Record(uuid="u=="), dict.fromkeys(named, "a file"), BEGIN)

@@ -70,7 +70,7 @@ def ask(google_server: Google, watch: Stopwatch, clock: Clock) -> Ask:
     return read
 
 
-def test_sheets_client_reads_all_tabs_as_displayed_in_one_request(
+def test_sheets_client_reads_the_displayed_values_of_all_tabs_in_one_request(
     google_server: Google, ask: Ask
 ) -> None:
     google_server.answers(tabs([["a", "b"], [], ["", "9:30"]], []))

@@ -40,7 +40,7 @@ KNOWN = Button(version=VERSION, mid=12345678901, newest_start_time="", start_ind
         (" Help\n", None),
     ],
 )
-def test_text_after_zip_is_read_as_a_meeting_number_or_a_call_for_help(
+def test_text_after_zip_is_read_as_a_meeting_number_or_as_a_request_for_help(
     text: str, number: int | None
 ) -> None:
     assert meeting_asked_for(text) == number

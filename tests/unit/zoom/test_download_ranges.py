@@ -317,7 +317,7 @@ class TestFreshAccess:
     @pytest.mark.parametrize(
         ("answer", "raises"), [(PAGE, NotAFile), (Answer(401), FileGone)], ids=["page", "401"]
     )
-    def test_download_of_a_deleted_recording_raises_not_a_file_for_a_page_and_file_gone_for_a_401(
+    def test_not_a_file_error_is_raised_for_a_page_and_file_gone_for_a_401_of_a_deleted_recording(
         self, opener: Opener, web: Web, answer: Answer, raises: type[Exception]
     ) -> None:
         # After a page, a copy skips only this file, even if no fresh token is available.

@@ -104,7 +104,7 @@ def test_slash_command_is_answered_in_the_first_invocation_when_a_cold_start_lea
     assert harness.invoked == []
 
 
-def test_slash_command_is_answered_after_a_slow_start_when_it_needs_no_lookup(
+def test_slash_command_is_answered_after_a_long_cold_start_when_it_needs_no_lookup(
     harness: Harness, slow: threading.Event
 ) -> None:
     late(harness)

@@ -406,7 +406,7 @@ class TestAddingOnlySome:
         assert "Its captions stay outside: Its staged files are gone" in harness.outcome[1]
         assert harness.dead() == []
 
-    def test_added_captions_are_published_once_when_the_answer_to_later_ones_is_lost(
+    def test_added_captions_are_published_once_when_the_outcome_of_a_later_post_is_unknown(
         self, harness: Harness
     ) -> None:
         harness.when_answered("/track", partial(fail_posts, harness, status=502))

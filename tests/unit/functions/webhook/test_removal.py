@@ -80,7 +80,7 @@ def test_removal_is_noted_in_the_ledger_and_in_the_rows_of_ingests_in_progress(
     ("row_state", "retry_due"),
     [(State.IGNORED, "2026-10-14T18:40:00Z"), (State.DOWNLOADER_FAILED, "soon")],
 )
-def test_row_of_an_ended_ingest_stays_when_its_recording_is_trashed_whatever_the_retry_time(
+def test_row_of_an_ended_ingest_is_unchanged_when_its_recording_is_trashed_whatever_the_retry_time(
     row_state: State, retry_due: str, aws: Cloud, post: Post
 ) -> None:
     # The diagnosis decides: only a failure with a readable retry time is retried.
