@@ -59,7 +59,7 @@ class Access:
         )
 
     def _session(self) -> boto3.Session:
-        """Return a session with the root's key that ignores the caller's AWS configuration."""
+        """Return a session with the root's key, without the caller's AWS configuration."""
         # boto3 fails for an unknown AWS_PROFILE even when keys are passed. botocore's
         # `session_vars` takes tuples of config name, environment variable, default and converter.
         ignored = {

@@ -1,6 +1,6 @@
-"""A client of a local stack that controls the stand-ins, and acts as users and the operator do.
+"""Control a local stack's stand-ins, and act as users and the operator do.
 
-The client uses only HTTPS and AWS's API, so the demo and the end-to-end tests get the same answers
+`Driver` uses only HTTPS and AWS's API, so the demo and the end-to-end tests get the same answers
 as other clients.
 """
 
@@ -336,7 +336,7 @@ class Driver:
         return self._run("zoom-follow", {"uuid": uuid} if uuid else {})
 
     def _run(self, function: str, event: dict[str, str]) -> dict[str, Any]:
-        """Run a function that a rule calls, and return its report.
+        """Run a function that a rule calls, and return the function's report.
 
         Raises:
             DriverError: The function failed or stopped early.

@@ -328,7 +328,7 @@ def wait_for(threads: "dict[str, threading.Thread]") -> None:
 
 
 def run_all(steps: "list[Step]") -> None:
-    """Run the steps in parallel, and print a line when a step succeeds.
+    """Run the steps in parallel, show the unfinished steps, and print a line for each success.
 
     Raises:
         SetupError: A step failed.
@@ -361,7 +361,8 @@ def run_all(steps: "list[Step]") -> None:
 def set_up(for_docs: bool) -> None:
     """Bring `.venv`, `.venv-cloud` and `node_modules` up to date, or only `.venv-docs`.
 
-    `for_docs` chooses `.venv-docs`.
+    `for_docs` chooses `.venv-docs`. Otherwise, a set-up that changes a folder ends with
+    `say_how_to_use`.
 
     Raises:
         SetupError: The set-up failed. The text has the reason.

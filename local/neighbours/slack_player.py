@@ -274,7 +274,7 @@ class Player:
         return msgspec.structs.replace(outcome, ts=message.ts if message else None)
 
     def _show_error(self, hook: ResponseUrl, error: str) -> None:
-        """Post a message of Slackbot with an error, which only the user sees."""
+        """Post an ephemeral message of Slackbot with an error."""
         text = f'{self._workspace.app.command} failed with the error "{error}"'
         with self._workspace.lock:
             self._workspace.messages.append(

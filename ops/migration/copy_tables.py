@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 Item = Mapping[str, Any]
 
 ATTEMPTS = 5
-"""Number of attempts to write one row. An attempt fails if the new row has changed meanwhile."""
+"""Maximum number of attempts to write one row. An attempt fails if the new row has changed."""
 
 EXPIRED = "expired"
 UNREADABLE = "can't be read"
@@ -124,7 +124,10 @@ class Rules:
 def copy_table(
     old: Table, new: Table, rules: Rules, *, dry_run: bool, on_progress: Callable[[int, int], None]
 ) -> Tally:
-    """Copy a table's rows by the rules, or only count the rows. See `Migration.copy`."""
+    """Copy a table's rows by the rules, or only count the rows (`dry_run`). Return the counts.
+
+    `on_progress` is that of `Migration.copy`.
+    """
     tally = Tally(rules.thing)
     rows = [item for item in scan(old) if item[rules.key] not in rules.besides]
     here = {str(item[rules.key]): item for item in scan(new)}

@@ -32,7 +32,7 @@ UNKNOWN = "Zoom knows no recording ajXp112QmuoKj4854875==."
 
 
 def from_elsewhere(name: str) -> Callable[[Probe], Probe]:
-    """Return a change of a request, whose header `name` then claims the allowed address."""
+    """Return a change by which a request's header `name` claims the allowed address."""
     values = {"forwarded": f"for={ALLOWED};proto=https"}
     return lambda probe: probe.having(**{name: values.get(name, ALLOWED)})
 

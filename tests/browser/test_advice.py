@@ -230,7 +230,7 @@ def test_recordings_are_one_entry_when_they_need_a_person_for_the_same_cause(
     expect(page.get_by_label("Recording (required)")).to_have_value("same2==")
 
 
-def test_a_recording_needs_attention_once_by_its_newest_ingest_when_two_requests_failed(
+def test_a_recording_needs_attention_only_for_its_newest_request_when_two_requests_failed(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)

@@ -374,7 +374,7 @@ def test_gateway_refuses_a_presigned_url_when_it_has_expired(target: Target) -> 
 
 
 @pytest.mark.parametrize("origin", [EVIL, "null", "http://127.0.0.1", "https://127.0.0.1:1", ""])
-def test_gateway_refuses_a_signed_request_when_it_comes_from_another_web_page(
+def test_gateway_refuses_a_signed_request_when_it_comes_from_a_page_of_another_origin(
     target: Target, origin: str
 ) -> None:
     target.assert_refused(target.create_topic(ROOT, Origin=origin))
@@ -408,7 +408,9 @@ def test_gateway_serves_a_request_when_its_host_is_localhost(target: Target) -> 
 
 
 @pytest.mark.parametrize("path", ["/", f"/{BUCKET}/{KEY}", "/_ministack/reset", "/restapis/"])
-def test_gateway_refuses_a_preflight_request_of_another_web_page(target: Target, path: str) -> None:
+def test_gateway_refuses_a_preflight_request_of_a_page_of_another_origin(
+    target: Target, path: str
+) -> None:
     asked = {"Origin": EVIL, "Access-Control-Request-Method": "POST"}
     answer = target.session.options(f"{target.url}{path}", headers=asked, timeout=10)
     target.assert_refused(answer)
@@ -468,7 +470,7 @@ def test_gateway_serves_endpoints_of_ministack_only_to_the_root_user(target: Tar
 @pytest.mark.parametrize(
     "path", ["../../../../_ministack/reset", "..%2f..%2f..%2f_ministack/reset"]
 )
-def test_route_with_parent_folders_does_not_lead_to_endpoints_of_ministack(
+def test_path_traversal_from_an_api_route_does_not_reach_endpoints_of_ministack(
     target: Target, path: str
 ) -> None:
     parts = urlsplit(target.url)

@@ -65,7 +65,7 @@ def shape_of(message: str) -> str:
 
 
 def _key(record: LogRecord, function: str) -> str:
-    # Prefer the uuid: each request for a recording has its own `zip_id`.
+    # Prefer the uuid: requests for the same recording may have different `zip_id`s.
     about = record.uuid or record.zip_id
     # Leave out the line number, so that a release doesn't change the key.
     where = record.crash or record.location.rpartition(":")[0]

@@ -172,9 +172,9 @@ def _check_sheets(sheets: Iterable[ParsedSheet], table: Collection[ScheduledMeet
 
 
 def _check_sizes(plan: ImportPlan) -> None:
-    """Raise UnusableSheet if DynamoDB would refuse a row.
+    """Raise UnusableSheet if a meeting is larger than `LARGEST_ROW`.
 
-    Without this check, other rows would be written before DynamoDB refuses that row.
+    Without this check, other rows would be written before DynamoDB refuses the meeting's row.
     """
     for meeting in plan.put:
         if len(msgspec.json.encode(meeting)) > LARGEST_ROW:

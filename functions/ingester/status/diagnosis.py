@@ -81,7 +81,7 @@ class Situation(Enum):
     """Situation of an ingest that Opencast has, but whose workflow failed or was stopped."""
 
     OPENCAST_DELETED = auto()
-    """Situation of an ingest that somebody has deleted in Opencast."""
+    """Situation of an ingest whose event somebody has deleted in Opencast."""
 
     ALREADY_IN_OPENCAST = auto()
     """Situation of an ingest that was ignored, because its recording was in Opencast already."""

@@ -21,7 +21,7 @@ from ingester.zoom.webhook_events import files_of, names_of
 logger = logging.getLogger("ingester.zoom")
 
 INCOMPLETE_AT_FIRST = timedelta(hours=1)
-"""Time after a request in which Zoom may not provide all files yet."""
+"""Time after a request in which Zoom may provide only some of the files."""
 
 ZOOM_SECONDS = 60.0
 """Longest duration of a request to Zoom's API about a recording's files, retries included."""

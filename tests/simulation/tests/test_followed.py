@@ -67,7 +67,7 @@ def test_the_judge_finds_a_mistake_when_the_ledger_has_a_wrong_fate_of_an_ingest
 
 
 @pytest.mark.parametrize("end", ["FAILED", "PAUSED"])
-def test_the_judge_calls_an_ingest_unreported_when_its_workflow_ended_without_a_mail(
+def test_the_judge_calls_an_ingest_unreported_when_its_workflow_fails_or_pauses_without_a_mail(
     end: str,
 ) -> None:
     played = followed(end)

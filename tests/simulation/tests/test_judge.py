@@ -113,7 +113,7 @@ def test_judge_calls_an_upload_stuck_when_it_stays_open() -> None:
     assert category(played) is Category.STUCK
 
 
-def test_judge_allows_an_open_upload_when_its_key_was_renumbered() -> None:
+def test_judge_allows_an_open_upload_of_a_staged_file_under_another_segment_number() -> None:
     played = well_ended()
     key = min(played.cloud.bucket.keys)
     played.cloud.bucket.begin_upload(key.replace("/000-", "/001-"))

@@ -124,7 +124,9 @@ class TestRequests:
         record = with_failure(sent("ab"), ZIP)
         assert accepted(record, minutes=5).request(ZIP) == Request(at=at(5), asked=ASKED)
 
-    def test_other_requests_files_and_ingest_records_stay_when_a_request_is_accepted(self) -> None:
+    def test_accepting_a_request_changes_no_other_request_no_file_and_no_ingest_record(
+        self,
+    ) -> None:
         record = with_claim(sent("ab", zip_id=OTHER), "mp", ingest(zip_id=OTHER))
         again = accepted(record)
         assert again.request(OTHER) == record.request(OTHER)

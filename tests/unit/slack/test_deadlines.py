@@ -44,7 +44,9 @@ def test_deadlines_are_within_the_three_seconds_of_slack_unless_the_start_was_la
     assert found.answer <= max(NOW + 0.3, NOW - spent + 2.601)
 
 
-def test_lambda_invoke_has_a_deadline_of_one_second_but_never_after_that_of_the_answer() -> None:
+def test_lambda_invoke_deadline_is_one_second_away_but_not_after_the_deadline_of_the_answer() -> (
+    None
+):
     found = deadlines_of(0.0, NOW)
     assert found.for_invoke(NOW) == NOW + 1.0
     assert found.for_invoke(NOW + 2.0) == found.answer

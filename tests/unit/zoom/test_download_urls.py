@@ -133,12 +133,12 @@ class TestAllowedHosts:
     ) -> None:
         assert not ZOOM.allow(url)
 
-    def test_host_name_without_a_star_allows_that_host_but_not_a_host_below_it(self) -> None:
+    def test_host_name_without_a_wildcard_allows_that_host_but_not_a_host_below_it(self) -> None:
         hosts = DownloadHosts(("Zoom.us",))
         assert hosts.allow("https://zoom.us/x")
         assert not hosts.allow("https://us02web.zoom.us/x")
 
-    def test_host_name_with_a_star_allows_a_host_below_it_but_not_the_host_without_the_star(
+    def test_host_name_with_a_wildcard_allows_hosts_below_the_domain_but_not_the_domain_itself(
         self,
     ) -> None:
         hosts = DownloadHosts(("*.zoom.us",))

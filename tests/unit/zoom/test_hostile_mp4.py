@@ -152,7 +152,7 @@ def nested(kind: bytes, depth: int) -> bytes:
 
 
 Write = Callable[[Path, bytes], object]
-"""A function that writes a hostile file to a path, from a valid movie without audio."""
+"""A function that writes a hostile file to a path, given a valid movie without audio."""
 
 MDAT = box(b"mdat", bytes(8))
 

@@ -21,7 +21,7 @@ def configure(user: SheetUser, *, token: str, is_open: str) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Schedule-Token": ""}, {"X-Schedule-Token": "x"}])
-def test_schedule_update_is_refused_before_google_is_asked_when_the_stack_has_no_token(
+def test_schedule_update_is_refused_before_google_is_asked_when_a_stack_without_token_is_not_open(
     user: SheetUser, headers: dict[str, str]
 ) -> None:
     configure(user, token="", is_open="false")

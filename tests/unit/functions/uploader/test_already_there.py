@@ -226,7 +226,7 @@ class TestLateFiles:
         assert (record.goes_on, record.advice) == (True, one_ingest.ADD_THEM)
         assert "exec.on-demand UUID --allow-multiple-ingests" in record.advice
 
-    def test_file_is_not_late_when_another_message_gave_it_another_number(
+    def test_file_is_not_late_when_another_message_gave_it_another_segment_number(
         self, harness: Harness
     ) -> None:
         # Zoom finishes the earlier segment later, so the other segment's number changes to 1.

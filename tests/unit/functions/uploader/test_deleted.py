@@ -121,7 +121,7 @@ def test_recording_is_ingested_when_a_request_comes_while_the_deletion_is_notice
     assert (harness.outcome, harness.posts) == (("SENT_TO_OPENCAST", ""), 2)
 
 
-def test_message_waits_when_opencast_accepted_the_ingest_and_does_not_show_its_event(
+def test_message_waits_when_opencast_answered_409_to_the_ingest_and_shows_no_event(
     harness: Harness,
 ) -> None:
     # Opencast's index can lag behind its answer. A 409 doesn't mean that the event exists.
