@@ -59,7 +59,7 @@ def is_for(function: str, template: Template, permission: Mapping[str, Any]) -> 
     return str(target["FunctionName"]).endswith(function)
 
 
-def test_only_log_groups_and_the_repeats_rule_may_invoke_log_notifications(
+def test_only_log_groups_and_a_rule_of_eventbridge_may_invoke_log_notifications(
     template: Template,
 ) -> None:
     sources = []
