@@ -16,6 +16,7 @@ VISIBILITY = Duration.seconds(960)
 
 AWS refuses a visibility timeout below a function's timeout. A longer visibility timeout would delay
 retries after a crash.
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 """
 
 

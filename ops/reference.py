@@ -67,7 +67,7 @@ def pages(root: Collection) -> Iterator[str]:
 
 
 def group_lines(root: Collection, names: list[str]) -> Iterator[str]:
-    """Yield the table of one group of commands, and the list of the commands' options."""
+    """Yield the table of one group of commands, and the lists of the commands' options."""
     yield "| command | what it does |"
     yield "| --- | --- |"
     by_options: dict[tuple[str, ...], list[str]] = {}

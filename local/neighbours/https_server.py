@@ -47,7 +47,7 @@ class Disruption:
     """A fault of an answer on the wire.
 
     The server waits `wait` seconds before the answer. `how` decides what the server does after
-    `after_bytes` of the body:
+    `after_bytes` of the body (with None, the server sends the whole body):
     `reset`: the server sends a TCP reset.
     `close`: the server closes the connection.
     `stall`: the server waits `stall` seconds, and then sends the rest.

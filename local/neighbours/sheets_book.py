@@ -1,4 +1,4 @@
-"""An in-memory spreadsheet for the Google stand-in, whose cells hold displayed text.
+"""The Google stand-in's spreadsheet in memory, whose cells hold displayed text.
 
 https://developers.google.com/workspace/sheets/api/guides/concepts
 """

@@ -110,7 +110,10 @@ REDIRECTS: Mapping[str, tuple[str, str]] = {
     "to itself": ("https://127.0.0.1:{zoom}/to-itself", "more than 5 times"),
     "to nowhere": ("https://[", NO_HTTPS),
 }
-"""Locations to which an allowed host redirects, each with the reason in the status row."""
+"""Locations to which an allowed host redirects, by the names of the attacks.
+
+The second text of an entry is the reason in the status row.
+"""
 
 HONEST = "an honest file"
 

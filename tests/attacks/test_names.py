@@ -31,7 +31,7 @@ CHAT = {"file_type": "CHAT", "recording_type": "chat_file", "file_extension": "T
 
 @pytest.fixture(scope="module")
 def zoom(home: Path, movie: bytes) -> Iterator[Web]:
-    """Yield a server in place of Zoom's download host. Some of its files have hostile names."""
+    """Yield a server in place of Zoom's download host, with honest and hostile file names."""
     with web_server(ensure_authority(home / "tls")) as web:
         for path in ("/video.mp4", "/page.html"):
             web.pages[path] = ranged(movie)
@@ -52,7 +52,10 @@ VIDEOS: dict[str, dict[str, Any]] = {
 """Hostile fields of the only video of a recording, by the names of the attacks; {} for HONEST."""
 
 ADDRESSES = {"a page": "/page.html", "a disposition that climbs": "/named"}
-"""Paths of downloads with hostile file names, which must not determine the key's extension."""
+"""Paths of downloads with hostile file names, by the names of the attacks.
+
+The file names must not determine the key's extension.
+"""
 
 ABOUT: dict[str, dict[str, Any]] = {
     "a uuid that climbs": {"uuid": f"//../..//{new_uuid()}?a=b#c&d"},
@@ -61,7 +64,7 @@ ABOUT: dict[str, dict[str, Any]] = {
     "a topic of characters that SQS refuses": {"topic": "\ufffe\uffff\x00"},
     "a topic of 300 KB": {"topic": LONG},
 }
-"""Hostile fields of a recording with an honest video."""
+"""Hostile fields of a recording with an honest video, by the names of the attacks."""
 
 
 @pytest.fixture(scope="module")

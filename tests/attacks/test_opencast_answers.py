@@ -48,7 +48,7 @@ XML: Mapping[str, bytes] = {
     "100,000 elements in each other": b"<a>" * DEEP + b"</a>" * DEEP,
     "no XML": b"<html>",
 }
-"""Hostile answers of Opencast to an ingest."""
+"""Hostile answers of Opencast to an ingest, by the names of the answers."""
 
 HONEST = "a workflow"
 WORKFLOW = b'<ns3:workflow xmlns:ns3="http://workflow.opencastproject.org" id="1601"/>'

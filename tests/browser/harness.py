@@ -56,7 +56,7 @@ def installed_browser() -> Iterator[Browser]:
 
 @contextmanager
 def launched(program: str, *arguments: str) -> Iterator[Browser]:
-    """Run a browser without a window during the `with` block, and yield the browser."""
+    """Run a headless browser during the `with` block, and yield the browser."""
     with sync_playwright() as playwright:
         expect.set_options(timeout=TIMEOUT_MS)
         browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS, *arguments])

@@ -109,7 +109,7 @@ def _follow(stack: Stack, recording: ZoomRecording) -> bool:
 
 @contextmanager
 def _account_list(driver: Driver) -> Iterator[None]:
-    """Give the app in Zoom the scope for listing all users' recordings with one call."""
+    """Let the app in Zoom list all users' recordings with one call, during the `with` block."""
     driver.set_zoom_scopes(READ_FILES_SCOPE, *ACCOUNT_RECORDINGS_SCOPES[:1])
     try:
         yield

@@ -79,7 +79,9 @@ def make_chapters(mutator: Mutator) -> Any:
 
 
 def check_chapters(given: Any) -> Iterator[str]:
-    """Check that not too many chapters cover their segment, and that each title is a short line.
+    """Check that chapters cover their segment, aren't too many, and have short titles.
+
+    Each title has to be one line without markup.
 
     Yield the texts that must contain no secret.
     """

@@ -21,7 +21,9 @@ def pattern_of(template: Template) -> str:
     return str(pattern)
 
 
-def test_log_notifications_gets_the_logs_of_all_other_functions(template: Template) -> None:
+def test_function_log_notifications_gets_the_logs_of_all_other_functions(
+    template: Template,
+) -> None:
     filters = template.of_type("AWS::Logs::SubscriptionFilter").values()
     groups = [
         template.resources[each["LogGroupName"]["Ref"]]["Properties"]["LogGroupName"]
@@ -59,7 +61,7 @@ def is_for(function: str, template: Template, permission: Mapping[str, Any]) -> 
     return str(target["FunctionName"]).endswith(function)
 
 
-def test_only_log_groups_and_the_repeats_rule_may_invoke_log_notifications(
+def test_only_log_groups_and_a_rule_of_eventbridge_may_invoke_the_function_log_notifications(
     template: Template,
 ) -> None:
     sources = []
@@ -76,7 +78,7 @@ def test_only_log_groups_and_the_repeats_rule_may_invoke_log_notifications(
 
 
 @pytest.mark.parametrize("level", Level)
-def test_the_log_filter_matches_the_log_records_that_log_notifications_mails(
+def test_the_log_filter_matches_the_log_records_that_the_function_log_notifications_mails(
     changed: Changed, level: Level
 ) -> None:
     template = changed({"LOG_NOTIFICATIONS_FILTER_LOG_LEVEL": level.name.lower()})

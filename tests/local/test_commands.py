@@ -65,7 +65,7 @@ def test_invoke_local_down_shows_progress_on_a_terminal(home: Path) -> None:
     assert said(commands.take_down, home)[0] == "No local stack is up.\n"
 
 
-def test_text_after_the_demo_names_the_activation_of_the_environment_before_local_up() -> None:
+def test_text_after_the_demo_names_the_activate_script_before_invoke_local_up() -> None:
     said = commands.AFTER_THE_DEMO
     assert said.index("`. .venv/bin/activate`") < said.index("`invoke local.up`")
 

@@ -100,7 +100,7 @@ def test_logs_are_read_up_to_the_last_page(groups: LogGroups) -> None:
     assert len(read_all(groups.logs, [WEBHOOK], HOUR_AGO)) == 10_020
 
 
-def test_log_lines_of_a_function_keep_their_order_when_cloudwatch_stores_all_at_once() -> None:
+def test_log_lines_of_a_function_keep_their_order_when_their_stored_times_are_equal() -> None:
     texts = ["START RequestId: r1", record("one", 1), record("two", 2), "END RequestId: r1"]
     lines = [line_of(WEBHOOK, event(text, 9)) for text in texts]
     other = line_of(UPLOADER, event(record("between", 1.5), 20))

@@ -122,7 +122,7 @@ def test_saving_the_schedule_writes_a_private_csv_file_and_overwrites_no_other_c
         "OC Series": "https://opencast/engage/ui/index.html#/20270199999",
     }
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    # A repeated deletion of the stack accepts a file with the same content.
+    # A repeated deletion accepts a file with the same content, and refuses any other file.
     assert export.save_schedule(aws.schedule, path) == 3
     aws.schedule.delete_item(Key={"zoom_series_id": "9999999999"})
     with pytest.raises(OpsError, match="is there already"):

@@ -149,7 +149,8 @@ class S3Bucket:
             raise S3Error(400, "InvalidArgument", "Part number must be between 1 and 10000")
         upload = self._upload(call)
         part = _part(call, number, upload.upload_id, self.settings.mode)
-        # boto3 sends a checksum even to an upload without checksums, and S3 verifies the checksum.
+        # S3 also accepts a checksum that the upload doesn't require: boto3 sends a checksum even to
+        # an upload without an algorithm. S3 verifies the checksum.
         if upload.algorithm and not call.body.has_checksum:
             raise S3Error(400, "InvalidRequest", "Checksum Type mismatch: crc32, null")
         kept = [stored for stored in upload.parts if stored.number != number]

@@ -58,7 +58,8 @@ _Stamp = Annotated[str, Meta(pattern=r"^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-
 class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
     """A recording in a list of Zoom's API, with the fields that reconcile needs.
 
-    `duration` is in minutes. `recording_files` are as Zoom's API returns them.
+    `duration` is in minutes. `recording_files` are as Zoom's API returns them. `topic` and
+    `recording_files` are None if Zoom leaves these fields out.
     """
 
     uuid: Uuid

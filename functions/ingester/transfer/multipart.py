@@ -431,7 +431,7 @@ class _BodyWithTrailer:
 
 @contextmanager
 def _upload_gone_translated() -> Iterator[None]:
-    """Raise UploadGone in place of botocore's error when the upload doesn't exist any more."""
+    """Raise UploadGone in place of botocore's NoSuchUpload in the `with` block."""
     try:
         yield
     except ClientError as error:

@@ -471,7 +471,10 @@ def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) ->
 def _on_demand_ingest(
     payload: dict[str, Any], about: dict[str, Any], token: str
 ) -> IngestEvent | BadIngest:
-    """Parse our own webhook event that asks for an ingest."""
+    """Parse our own webhook event that asks for an ingest.
+
+    The result is a BadIngest if a field is missing or invalid.
+    """
     zip_id = text_in(payload.get("zip_id"))
     origin = Origin.WEBHOOK if zip_id == automated_zip_id(about["uuid"]) else Origin.ON_DEMAND
     try:

@@ -60,7 +60,7 @@ def test_opencast_stand_in_answers_401_when_a_digest_lacks_a_field(
     assert answer.status_code == 401
 
 
-def test_opencast_user_of_the_database_can_only_sign_in_with_http_basic(client: Client) -> None:
+def test_opencast_user_of_the_database_can_sign_in_only_with_http_basic(client: Client) -> None:
     digest = HTTPDigestAuth("database", "database")
     assert client.ask("/api/info/me/roles", digest, DIGEST).status_code == 401
     basic = client.ask("/api/info/me/roles", ("database", "database"))

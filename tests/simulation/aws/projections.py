@@ -27,7 +27,10 @@ class Projection:
 
 
 def _taken(value: Any, tree: Tree | None) -> Any:
-    """Return the elements of a value that the tree names, or MISSING if there are none."""
+    """Return the elements of a value that the tree names, or MISSING if there are none.
+
+    If `tree` is None, return the whole value.
+    """
     if tree is None or value is MISSING:
         return value
     is_map = type(value) is dict

@@ -91,11 +91,11 @@ def test_row_ends_in_the_last_state_when_steps_arrive_out_of_order(order: list[S
 
 
 @pytest.mark.parametrize("after", list(State))
-def test_any_state_but_recording_processing_may_begin_a_row(after: State) -> None:
+def test_any_state_except_recording_processing_may_begin_a_row(after: State) -> None:
     assert begins(after) == may_follow(None, after) == (after is not State.RECORDING_PROCESSING)
 
 
-def test_recording_processing_follows_only_states_of_a_running_recording() -> None:
+def test_state_recording_processing_follows_only_states_of_a_running_recording() -> None:
     assert {s for s in State if may_follow(s, State.RECORDING_PROCESSING)} == RUNNING
 
 
@@ -104,7 +104,7 @@ def test_state_at_zoom_follows_only_states_of_a_running_recording(zoom_side: Sta
     assert {s for s in State if may_follow(s, zoom_side)} == RUNNING
 
 
-def test_on_demand_received_never_follows_webhook_received_or_sent_to_downloader() -> None:
+def test_state_on_demand_received_follows_neither_webhook_received_nor_sent_to_downloader() -> None:
     assert not may_follow(State.SENT_TO_DOWNLOADER, State.ON_DEMAND_RECEIVED)
     assert not may_follow(State.WEBHOOK_RECEIVED, State.ON_DEMAND_RECEIVED)
 
@@ -120,12 +120,12 @@ def test_ingest_in_progress_may_be_ignored(state: State) -> None:
     assert may_follow(state, State.IGNORED)
 
 
-def test_only_states_in_opencast_follow_sent_to_opencast() -> None:
+def test_only_states_in_opencast_follow_the_state_sent_to_opencast() -> None:
     assert {s for s in State if may_follow(State.SENT_TO_OPENCAST, s)} == IN_OPENCAST
 
 
 @pytest.mark.parametrize("state", [State.PUBLISHED, State.OPENCAST_DELETED])
-def test_no_other_state_follows_published_or_opencast_deleted(state: State) -> None:
+def test_no_other_state_follows_the_state_published_or_opencast_deleted(state: State) -> None:
     assert {after for after in State if may_follow(state, after)} == {state}
 
 

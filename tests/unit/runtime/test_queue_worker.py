@@ -244,7 +244,7 @@ class TestErrors:
         [record] = [record for record in caplog.records if record.levelname == "ERROR"]
         assert "in behave" in logging.Formatter().format(record)
 
-    def test_message_is_given_up_without_another_attempt_when_its_last_receive_was_cut_short(
+    def test_message_goes_to_the_dlq_without_another_attempt_when_its_last_receive_was_cut_short(
         self, site: Site
     ) -> None:
         site.behave = lambda: pytest.fail("The use case ran.")
@@ -361,7 +361,7 @@ def test_message_is_retried_until_its_last_receive_when_the_failure_policy_raise
     assert [dead["reason"] for dead in site.dead()] == ["The record keeps changing."]
 
 
-def test_message_is_given_up_when_the_failure_policy_cannot_read_the_ledger(site: Site) -> None:
+def test_message_goes_to_the_dlq_when_the_failure_policy_cannot_read_the_ledger(site: Site) -> None:
     site.fail_with(ZoomUnreachable("Zoom is down."))
     site.policy_fails_with = LedgerUnreadable("The record is malformed.")
     assert isinstance(site.process(), GiveUp)

@@ -35,17 +35,17 @@ FILES = [
 ]
 
 
-def test_captions_among_files_have_no_chapters_or_summaries_by_default() -> None:
+def test_only_transcripts_and_closed_captions_are_read_from_a_list_of_files_by_default() -> None:
     found = captions_among(FILES)
     assert [file.captions_kind for file in found] == ["transcript", "closed_caption"]
 
 
-def test_captions_among_files_are_only_chapters_when_only_chapters_are_wanted() -> None:
+def test_only_chapters_are_read_from_a_list_of_files_when_only_chapters_are_wanted() -> None:
     (found,) = captions_among(FILES, {CHAPTERS})
     assert (found.recording_id, found.captions_kind) == ("SUMMARY-1", CHAPTERS)
 
 
-def test_captions_among_files_are_summaries_and_next_steps_when_only_summaries_are_wanted() -> None:
+def test_only_summaries_are_read_from_a_list_of_files_when_only_summaries_are_wanted() -> None:
     found = captions_among(FILES, SUMMARIES)
     assert [file.captions_kind for file in found] == ["summary", "next-steps"]
 
@@ -54,7 +54,7 @@ def test_captions_among_files_are_summaries_and_next_steps_when_only_summaries_a
     ("file_type", "recording_type"),
     [("SUMMARY", "summary_of_polls"), ("SUMMARY", None), ("TIMELINE", "summary")],
 )
-def test_captions_among_files_have_no_file_of_an_unknown_type(
+def test_file_of_an_unknown_type_is_left_out_when_captions_are_read_from_a_list_of_files(
     file_type: str, recording_type: str | None
 ) -> None:
     files = [listed(file_type, recording_type)]

@@ -191,7 +191,7 @@ def test_partial_webhook_event_keeps_the_fields_that_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("duration", [True, False, "60", None, -1, 1_000_001, [], {}])
-def test_duration_of_a_recording_is_0_when_the_field_is_not_a_valid_number_of_minutes(
+def test_duration_of_a_meeting_is_0_when_the_field_is_not_a_valid_number_of_minutes(
     duration: Any,
 ) -> None:
     content = completed(duration=duration, host_id=None)

@@ -1,4 +1,4 @@
-"""Read a row of a sheet: its scheduled classes, or the readable fields of an unusable row."""
+"""Read the scheduled classes of a sheet's row, or the readable fields of an unusable row."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ class TestLeftOut:
         assert harness.outcome[0] == "SENT_TO_UPLOADER"
         assert note(harness).startswith("Zoom's summaries stay outside, if there are any: ")
 
-    def test_message_about_chapters_stages_and_sends_no_summaries(
+    def test_no_summary_is_staged_or_sent_for_a_message_about_chapters(
         self, harness: Harness, lecture: Recording
     ) -> None:
         late = Late(harness, lecture)

@@ -35,7 +35,7 @@ def now(user: SheetUser) -> datetime:
 
 @contextmanager
 def before_the_write(user: SheetUser, do: Callable[[], object]) -> Iterator[None]:
-    """Call `do` once, between the read and the write of the table."""
+    """Call `do` once in the `with` block, between the read and the write of the table."""
     waiting = [do]
 
     def come_between(**_: object) -> None:

@@ -298,7 +298,7 @@ def test_schedule_update_is_refused_while_another_update_runs(user: SheetUser) -
     assert user.update()[0] == 200
 
 
-def test_schedule_update_takes_over_the_lock_when_an_earlier_update_never_released_it(
+def test_schedule_update_takes_over_the_lock_of_an_earlier_update_when_the_lock_has_expired(
     user: SheetUser,
 ) -> None:
     user.sheet(row())

@@ -44,7 +44,7 @@ def forgotten(aws: Cloud, clock: Clock) -> None:
     ],
     ids=str,
 )
-def test_request_to_the_webhook_leaves_no_trace_when_the_recording_is_forgotten(
+def test_request_to_the_webhook_without_force_leaves_no_trace_when_the_recording_is_forgotten(
     aws: Cloud, post: Post, event: Json, status: int
 ) -> None:
     before = record_of(aws)
