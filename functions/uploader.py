@@ -67,7 +67,7 @@ Opencast's outages have an alarm."""
 LONGEST_WAIT_SECONDS = 600
 """Longest backoff while a message waits for Opencast or AWS, or only adds captions.
 
-`cdk/receive_limits.py` computes the upload queue's limit of receives from this value.
+`cdk/receive_limits.py` computes the uploader's limit of receives from this value.
 """
 
 UNREACHABLE = "Unable to reach Opencast."

@@ -29,7 +29,7 @@ OTHER = "https://zoom.us/j/81000000002"
 
 
 def hostile(**changes: Any) -> list[Any]:
-    """Return a row with changed cells, by default of another meeting than the honest row's."""
+    """Return a row with changed cells. The row's link is OTHER unless `link` is given."""
     return row(changes.pop("link", OTHER), **changes)
 
 

@@ -211,7 +211,7 @@ class EventSources:
             if is_handled and not self._world.is_out("sqs"):
                 with suppress(ClientError):
                     # A FIFO queue refuses the deletion once the message is visible again:
-                    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
+                    # https://repost.aws/knowledge-center/sqs-receipt-handle-error
                     self._queues.delete(source.url, record["receiptHandle"])
             self._world.after(0.0, self.plan_polls)
 

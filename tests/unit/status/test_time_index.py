@@ -61,7 +61,7 @@ def read(
         position = Position.read(position.token)
 
 
-def test_page_of_the_status_table_lacks_the_notice_the_failures_and_the_steps_of_a_row(
+def test_page_of_the_status_table_lacks_only_the_notice_the_failures_and_the_steps_of_a_row(
     aws: Cloud,
 ) -> None:
     text = ("recording_id", "topic", "recording_start_time", "origin", "reason", "course")
