@@ -46,8 +46,8 @@ class Notifications(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._names = names
-        # The topic isn't encrypted without a key of the site's, because CloudWatch's alarms can't
-        # publish to a topic with AWS's own key. The site's key has to admit alarms
+        # Only a key of your own (`KMS_KEY_ARN`) encrypts the topic, because CloudWatch's alarms
+        # can't publish to a topic with AWS's key. Your key's policy has to allow alarms
         # (docs/security.md).
         self.topic = sns.Topic(
             self, "Topic", topic_name=names.topic, enforce_ssl=True, master_key=at_rest.key

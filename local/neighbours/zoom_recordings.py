@@ -23,7 +23,7 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True)
 class RecordingFile:
-    """A file of a recording. `path` has the content, and is None for a file without content.
+    """A file of a recording. `path` leads to the content, and is None for a file without content.
 
     `name` is the name of the downloaded file. The file has the status `processing` until the
     API has got `processing_asks` requests about the recording. A `bare` file is listed without id,

@@ -1,7 +1,7 @@
 """Versions of the functions, and the release alias that decides which version runs.
 
 `$LATEST` holds the deployed code. A version is a published copy of `$LATEST`, code and
-configuration. API Gateway and the queues call the alias, which points to a version. See
+configuration. All callers invoke the alias, which points to a version. See
 docs/decisions/0003-arm64-versions-alias.md.
 """
 

@@ -354,7 +354,7 @@ def diff(_context: Context) -> None:
     """Show what `stack.update` would change."""
     opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
-    # This check fails with a clear error, while the CDK's errors don't mention missing credentials.
+    # Without credentials this check fails with a clear error. The CDK's errors don't mention them.
     target_of(settings.place).client("sts").get_caller_identity()
     show_differences(cli_for(settings, os.environ), settings.stack_name)
 

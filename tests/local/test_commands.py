@@ -103,7 +103,7 @@ def test_commands_md_explains_the_consequence_of_each_failure_of_invoke_local_re
         (["-m", "61"], "--minutes has to be 1 to 60."),
     ],
 )
-def test_invoke_local_record_names_only_the_wrong_option_and_its_range(
+def test_error_of_invoke_local_record_names_only_the_wrong_option_and_the_options_range(
     options: list[str], line: str
 ) -> None:
     assert said_in_a_line(invoke("local.record", *options)) == line

@@ -294,7 +294,7 @@ def test_resending_a_webhook_event_starts_an_ingest_even_if_an_earlier_ingest_ha
     assert message["delay_seconds"] == 0
 
 
-def test_resending_a_webhook_event_names_the_recording_when_zoom_does_not_know_it(
+def test_resending_a_webhook_event_fails_and_names_a_recording_that_zoom_does_not_know(
     sender: Resender, hook: Endpoint
 ) -> None:
     with pytest.raises(OpsError, match="Zoom knows no recording nowhere=="):

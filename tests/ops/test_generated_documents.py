@@ -147,7 +147,7 @@ def test_each_command_has_a_description_of_one_line(made: str) -> None:
 
 
 def test_invoke_list_has_one_line_for_each_command() -> None:
-    # invoke folds descriptions that are longer than 80 columns.
+    # invoke folds a description that doesn't fit beside the names in 80 columns.
     command = [sys.executable, "-m", "invoke", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = [line for line in listed.splitlines() if line.startswith("  ")]

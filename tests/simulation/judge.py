@@ -604,12 +604,12 @@ def _queues(played: Played) -> Iterator[Verdict]:
 
 
 def _uploads(played: Played, reported: set[str]) -> Iterator[Verdict]:
-    """Yield a verdict for each upload that only S3's lifecycle rule ends.
+    """Yield a verdict for each upload that was left open without an allowed reason.
 
-    The parts of such an upload cost money. Five kinds of uploads are allowed. A message redriven
-    from the DLQ and a recording recovered from the trash continue their uploads. A later message
-    with more segments may renumber a file's key. A file that leaves Zoom's list during its copy is
-    left out a day later. Nothing continues the copy of a summary.
+    Its parts cost money until S3's lifecycle rule ends it. There are five allowed reasons. A
+    message redriven from the DLQ and a recording recovered from the trash continue their uploads. A
+    later message with more segments may renumber a file's key. A file that leaves Zoom's list
+    during its copy is left out a day later. Nothing continues the copy of a summary.
 
     `reported` are the uuids of the recordings with a file that is reported as missing.
     """

@@ -29,7 +29,7 @@ class Mail:
 
 
 class Collector(logging.Handler):
-    """A log handler that keeps living processes' errors, and adds log records to the story."""
+    """A log handler for living processes: it keeps errors, and adds log records to the story."""
 
     def __init__(self, world: World) -> None:
         super().__init__(logging.NOTSET)

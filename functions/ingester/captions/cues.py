@@ -94,7 +94,7 @@ def read_cues(content: bytes, most_text: int = MAX_TEXT) -> list[Cue]:
 
 
 def _as_text(line: str) -> str:
-    """Return a line of a cue with escaped markup. A voice tag becomes the speaker's name in front.
+    """Return a cue's line with escaped markup. A voice tag becomes the speaker's name and a colon.
 
     Opencast's player before 20.2 treats the text of captions as HTML (CVE-2026-77615), and Zoom's
     files contain people's words and names.

@@ -230,7 +230,8 @@ def plan_import(
 def _meetings_of(sources: ReplacedSources, existing: Iterable[ScheduledMeeting]) -> set[str]:
     """Return the numbers of the meetings that have a scheduled class from one of `sources`.
 
-    Rows without scheduled classes come from the first system, whose source is "".
+    A row without scheduled classes counts as a row of the source "", because only the first system
+    wrote such rows.
     """
     return {
         meeting.zoom_series_id

@@ -376,7 +376,7 @@ def status_table(**more: Any) -> FakeTable:
 def test_fake_table_refuses_an_item_when_an_index_key_is_a_string_in_place_of_a_number(
     value: str,
 ) -> None:
-    # An index key must have the index's type. moto accepts a string. Source:
+    # The key of an index must have the type that the index declares. moto accepts a string. Source:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
     item = {"zip_id": "one", "meeting_id": value}
     assert code_of(status_table().put_item, Item=item) == "ValidationException"

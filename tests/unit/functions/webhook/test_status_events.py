@@ -128,7 +128,7 @@ def test_recording_event_is_accepted_when_the_table_of_recording_events_fails(
 @pytest.mark.parametrize(
     "damaged", [{"event": "recording.started", "timestamp": "soon"}, {"timestamp": 5}, "x", None]
 )
-def test_recording_event_is_kept_once_when_an_earlier_one_was_damaged_by_hand(
+def test_recording_event_is_kept_when_an_earlier_one_was_damaged_by_hand(
     damaged: object, aws: Cloud, post: Post
 ) -> None:
     aws.events.put_item(Item={"zoom_uuid": UUID, "recording_event_times": [damaged]})
