@@ -67,8 +67,9 @@ class Disruption:
 class Answer:
     """An answer with a `body`, or with `length` bytes of `file` from `offset`.
 
-    A file is sent at no more than `bytes_per_second`; 0 is no limit. After each write,
-    `sent` is called with the number of written bytes.
+    A file is sent at no more than `bytes_per_second`; 0 is no limit. Before each write, `sent` is
+    called with the number of bytes. If the write fails, `sent` is called again with the negative
+    number.
     """
 
     status: int
@@ -232,20 +233,27 @@ class _Handler(BaseHTTPRequestHandler):
     def _write(self, answer: Answer, start: int, end: int) -> None:
         """Send the bytes of the body from `start` up to, but not including, `end`."""
         if answer.file is None:
-            self.wfile.write(answer.body[start:end])
-            answer.sent(len(answer.body[start:end]))
+            self._write_chunk(answer, answer.body[start:end])
             return
         began = time.monotonic()
         with answer.file.open("rb") as file:
             file.seek(answer.offset + start)
             left = end - start
             while left > 0 and (chunk := file.read(min(CHUNK, left))):
-                self.wfile.write(chunk)
-                answer.sent(len(chunk))
+                self._write_chunk(answer, chunk)
                 left -= len(chunk)
                 if answer.bytes_per_second:
                     due = began + (end - start - left) / answer.bytes_per_second
                     self.server.closing.wait(max(0.0, due - time.monotonic()))
+
+    def _write_chunk(self, answer: Answer, chunk: bytes) -> None:
+        # A client may read a counter as soon as the client has the bytes. So `sent` comes first.
+        answer.sent(len(chunk))
+        try:
+            self.wfile.write(chunk)
+        except OSError:
+            answer.sent(-len(chunk))
+            raise
 
     def _break_off(self, disruption: Disruption) -> bool:
         """Reset, close or stall the connection, and return whether the answer ends here."""

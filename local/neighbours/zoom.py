@@ -230,7 +230,7 @@ class ZoomStandIn(StandIn):
 
     @property
     def sent(self) -> dict[str, int]:
-        """Number of bytes that the CDN has sent, lost bytes included, by file id."""
+        """Number of bytes that the CDN has sent or is sending, lost bytes included, by file id."""
         with self._lock:
             return dict(self._sent)
 

@@ -11,6 +11,7 @@ import requests
 from bench.transfer.peers.content import BLOCK, Generated
 from bench.transfer.peers.link import Pacer
 from bench.transfer.peers.remote import RemoteS3, RemoteZoom
+from bench.transfer.peers.server import Counts
 from bench.transfer.peers.zoom_settings import ZoomFault
 from local.authority import Authority
 from tests.bench.conftest import AUTHORIZED, BUCKET, S3, TALK, ZOOM, MakeClient, Upload
@@ -51,6 +52,15 @@ def test_bytes_of_generated_files_differ_by_block_by_name_and_by_version() -> No
     assert CONTENT.read(0, BLOCK) != CONTENT.read(BLOCK, BLOCK)
     others = [Generated("talk", SIZE, version=2), Generated("walk", SIZE)]
     assert len({content.read(100, 1000) for content in (CONTENT, *others)}) == 3
+
+
+def test_bytes_are_counted_while_they_are_sent_and_are_not_counted_when_sending_fails() -> None:
+    counts = Counts()
+    with counts.sending(5) as total:
+        assert total == counts.body_bytes == 5
+    with pytest.raises(BrokenPipeError), counts.sending(3):
+        raise BrokenPipeError
+    assert counts.body_bytes == 5
 
 
 @pytest.mark.parametrize(

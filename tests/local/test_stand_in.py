@@ -16,7 +16,7 @@ from local.neighbours.faults import BaseFault, FaultQueue
 from local.neighbours.https_server import Answer, Request, text_answer
 from local.neighbours.stand_in import Route, StandIn
 from local.processes import ROOT
-from tests.neighbours import CONTROL, CONTROL_TOKEN, client_session
+from tests.neighbours import CONTROL, CONTROL_TOKEN, client_session, served
 
 
 class Echo(StandIn):
@@ -162,6 +162,17 @@ def test_silent_client_of_a_stand_in_does_not_block_other_clients(
     port = int(echo.url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)):
         assert session.get(echo.url, timeout=5).status_code == 200
+
+
+def test_answer_counts_no_bytes_of_a_body_when_the_client_closes_the_connection(
+    tls: Authority, session: requests.Session
+) -> None:
+    size, counted = 20_000_000, list[int]()
+    answer = Answer(200, body=bytes(size), sent=counted.append)
+    with served(lambda _: answer, tls) as port:
+        session.get(f"https://127.0.0.1:{port}/", stream=True, timeout=5).close()
+        # The end of the block waits for the thread that sends the answer.
+    assert counted == [size, -size]
 
 
 def test_program_of_a_stand_in_ends_with_one_line_when_its_port_is_taken(

@@ -50,6 +50,24 @@ class Counts:
             return self.kinds[kind]
 
     @contextlib.contextmanager
+    def sending(self, count: int) -> Iterator[int]:
+        """Count `count` bytes of a body as sent, and yield the number of all bytes sent so far.
+
+        The caller sends the bytes in the `with` block. The bytes are counted before the block, so
+        a client that has received the bytes reads a count that includes them. After an error in the
+        block the bytes no longer count.
+        """
+        with self.lock:
+            self.body_bytes += count
+            total = self.body_bytes
+        try:
+            yield total
+        except BaseException:
+            with self.lock:
+                self.body_bytes -= count
+            raise
+
+    @contextlib.contextmanager
     def body(self) -> Iterator[None]:
         """Yield, and count a body as open until the end of the `with` block."""
         with self.lock:

@@ -26,7 +26,10 @@ CDN = "/cdn/"
 
 @dataclass(frozen=True)
 class Tally:
-    """The counters and faults that one answer uses, even if `configure` is called meanwhile."""
+    """The counters and faults that one answer uses, even if `configure` is called meanwhile.
+
+    `configure` retires the faults, which then don't happen any more.
+    """
 
     counts: Counts
     faults: FaultSchedule
@@ -49,11 +52,13 @@ class ZoomPeer(Server):
 
         `replace_files` also replaces the files.
         """
+        self._faults.retire()
         self._files.expire()
         if replace_files:
             self._files.replace(settings)
-        self._begin(settings)
+        # Between the two calls, a request meets new counters and the retired faults.
         self.restart(settings)
+        self._begin(settings)
 
     def content(self, name: str) -> Generated:
         """Return the current version of a file.
@@ -227,12 +232,10 @@ class ZoomPeer(Server):
                 step = max(1, min(PACED_STEP, left))
             piece, view = view[:step], view[step:]
             connection.pace(len(piece))
-            connection.sock.sendall(piece)
-            with counts.lock:
-                counts.body_bytes += len(piece)
-                total = counts.body_bytes
-            for fault in faults.at_total(total):
-                self._apply_fault(connection, fault)
+            with counts.sending(len(piece)) as total:
+                # The client may go on as soon as the client has the bytes. So faults come first.
+                faults.at_total(total, lambda fault: self._apply_fault(connection, fault))
+                connection.sock.sendall(piece)
             if body.cut:
                 self._break_off(body.cut)
 

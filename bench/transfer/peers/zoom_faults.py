@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.transfer.peers.zoom_settings import Where, ZoomFault
@@ -32,7 +32,7 @@ class FaultSchedule:
         with self._lock:
             self._requests[where] += 1
             number = self._requests[where]
-        return [fault for fault in self._faults if fault.hits(where, number)]
+            return [fault for fault in self._faults if fault.hits(where, number)]
 
     @contextlib.contextmanager
     def body(self) -> Iterator[OpenBody]:
@@ -51,23 +51,30 @@ class FaultSchedule:
 
         Only faults that are due after a number of bytes count.
         """
-        due = self._at_total
-        return due[0][0] - total if due else None
+        if not self._at_total:
+            return None
+        with self._lock:
+            return self._at_total[0][0] - total if self._at_total else None
 
-    def at_total(self, total: int) -> list[ZoomFault]:
-        """Break off all open bodies if a fault that breaks off is due; return the other due faults.
+    def at_total(self, total: int, apply: Callable[[ZoomFault], object]) -> None:
+        """Let the faults happen that are due at `total`, the number of bytes sent or being sent.
 
-        A fault is due once `total`, the number of bytes sent, reaches the fault's `total`.
+        A fault is due once `total` reaches the fault's `total`. A fault that breaks off breaks all
+        open bodies off. For each other fault `apply` is called, with this schedule's lock held.
         """
         if not self._at_total:
-            return []
-        others = []
+            return
         with self._lock:
             while self._at_total and self._at_total[0][0] <= total:
                 _, fault = self._at_total.pop(0)
                 if not fault.breaks_off:
-                    others.append(fault)
+                    apply(fault)
                     continue
                 for body in self._bodies:
                     body.cut = fault
-        return others
+
+    def retire(self) -> None:
+        """Drop all faults, so that no fault happens any more, even to an open body."""
+        with self._lock:
+            self._faults = ()
+            self._at_total.clear()

@@ -17,7 +17,8 @@ class ZoomFault:
 
     A fault with `request` affects `times` GETs of `where`, from the `request`-th (counted from 1)
     on. A fault with `total` happens once, when the bodies sent since `configure` reach `total`
-    bytes. Only kinds that break off, `expired` and `changed` can have a `total`.
+    bytes: just before the last of these bytes are sent. Only kinds that break off, `expired` and
+    `changed` can have a `total`.
 
     - `rst`, `fin`, `stall`: The answer breaks off by a TCP reset, by a FIN, or by a FIN after
       `seconds` without a byte. With `request`, `after` bytes of the body are sent before (by
@@ -98,7 +99,7 @@ class ZoomStats:
     Attributes:
         requests: Number of GETs by kind: `rec` (of download URLs), `cdn` and `cdn_range` (of the
             CDN's URLs, without and with a Range).
-        body_bytes: Bytes of files that were sent.
+        body_bytes: Bytes of files that were sent or are being sent.
         connections: Number of connections.
         most_bodies: Largest number of bodies sent at the same time.
         cuts: Number of connections that faults broke off.
