@@ -185,12 +185,16 @@ class Harness:
         answer = self.post(urlencode({"payload": json.dumps(payload)}).encode())
         assert (answer.status, answer.body) == (200, "")
 
-    def post(self, body: bytes, secret: str = SIGNING_SECRET, **event: Any) -> Answer:
+    def event(self, body: bytes, secret: str = SIGNING_SECRET, **event: Any) -> dict[str, Any]:
+        """Return API Gateway's event about a signed request."""
         stamp = str(int(self.clock().timestamp()))
         signature = SignatureVerifier(secret).generate_signature(timestamp=stamp, body=body)
         assert signature
         headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": signature}
-        return slack.respond({"headers": headers, "body": body.decode(), **event}, self.deps)
+        return {"headers": headers, "body": body.decode(), **event}
+
+    def post(self, body: bytes, secret: str = SIGNING_SECRET, **event: Any) -> Answer:
+        return slack.respond(self.event(body, secret, **event), self.deps)
 
     def finish(self) -> list[dict[str, Any]]:
         """Run the second invocation, and return the messages that this invocation posts."""
