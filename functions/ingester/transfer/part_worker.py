@@ -14,6 +14,7 @@ import tenacity
 
 from ingester.errors import (
     AwsFailed,
+    EmptyFile,
     SlowDown,
     SourceChanged,
     TransferFailed,
@@ -191,11 +192,22 @@ class Worker:
         return body
 
     def _with_retries(self, request: Callable[[], Result]) -> Result:
-        """Make a request, and retry it after failures that may go away."""
+        """Make a request, and retry it after failures that may go away.
+
+        Raises:
+            EmptyFile: The file has no bytes, and nothing shows that it should have bytes.
+            IngesterError, BotoCoreError, ClientError: The last attempt's error.
+        """
 
         def once() -> Result:
             self._raise_if_stopped()
-            return request()
+            try:
+                return request()
+            except EmptyFile as error:
+                # A single answer may be wrong, and a download may break off before its first byte.
+                if evidence := self._evidence_of_bytes():
+                    raise TransferFailed(f"{error} {evidence}") from error
+                raise
 
         attempt = retrying(
             (TransferFailed, ZoomUnreachable, AwsFailed),
@@ -206,6 +218,14 @@ class Worker:
             monotonic=self.clock,
         )
         return attempt(once)
+
+    def _evidence_of_bytes(self) -> str:
+        """Return a sentence that says why the file should have bytes; "" without a reason."""
+        if self.copy.expected_size:
+            return f"Zoom stated {self.copy.expected_size} bytes."
+        if self.progress.fetched or any(plan.version.size for plan in self.plans):
+            return "An earlier answer had bytes."
+        return ""
 
     def _before_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ingester.errors import EmptyFile, FileTooLarge, PermanentFailure, TransferFailed
+from ingester.errors import FileTooLarge, PermanentFailure, TransferFailed
 from ingester.transfer.multipart import Bucket, Destination, Upload
 from ingester.transfer.parts import Part, part_bytes, parts_of
 from ingester.transfer.ranges import Body, Source, Version
@@ -133,12 +133,7 @@ def _open(copy: Copy) -> Body:
         FileTooLarge: The file exceeds the copy's limit.
         IngesterError: See `ranges.Source.open`.
     """
-    try:
-        body = copy.source.open(0, 0)
-    except EmptyFile as error:
-        if copy.expected_size:
-            raise TransferFailed(f"{error} Zoom stated {copy.expected_size} bytes.") from error
-        raise
+    body = copy.source.open(0, 0)
     size = body.version.size
     if copy.most_bytes is not None and size is not None and size > copy.most_bytes:
         body.close()

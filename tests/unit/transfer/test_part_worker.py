@@ -14,6 +14,7 @@ from bench.transfer.peers.content import Generated
 from bench.transfer.peers.s3_settings import S3Fault
 from ingester.errors import (
     AwsFailed,
+    EmptyFile,
     FileUnavailable,
     SlowDown,
     SourceChanged,
@@ -314,6 +315,72 @@ class TestPlan:
     def test_worker_keeps_a_list_of_its_plans(self, harness: Harness) -> None:
         plan = harness.plan()
         assert harness.worker.plans == [plan]
+
+
+NO_BYTES = EmptyFile("Zoom sent talk.mp4 with no bytes in it.")
+
+
+class TestEmpty:
+    def test_planning_is_retried_when_the_answer_is_empty_but_zoom_stated_bytes(
+        self, copying: Copying
+    ) -> None:
+        source = MemoryFile(TALK, script=[NO_BYTES])
+        harness = Harness(copying, source, {"expected_size": TALK.size})
+        harness.worker.plan(overwrite=False)
+        assert len(source.bodies) == 1
+
+    @pytest.mark.parametrize("expected_size", [None, 0])
+    def test_planning_is_not_retried_when_the_answer_is_empty_and_zoom_stated_no_bytes(
+        self, copying: Copying, expected_size: int | None
+    ) -> None:
+        source = MemoryFile(TALK, script=[NO_BYTES])
+        with pytest.raises(EmptyFile):
+            Harness(copying, source, {"expected_size": expected_size}).plan()
+        assert len(source.requested) == 1
+
+    def test_planning_is_retried_when_the_answer_is_empty_but_an_earlier_plan_had_bytes(
+        self, harness: Harness
+    ) -> None:
+        harness.plan()
+        harness.source.then(NO_BYTES)
+        harness.plan()
+        assert len(harness.waited) == 1
+
+    @pytest.mark.parametrize(
+        "script", [[NO_BYTES], [Break(1000), NO_BYTES]], ids=["first", "after a failure"]
+    )
+    def test_part_is_retried_when_an_answer_is_empty(
+        self, harness: Harness, script: list[Break | Exception]
+    ) -> None:
+        harness.part(*script)
+        assert len(harness.copying.begun()[0]) == 1
+
+    @pytest.mark.parametrize(
+        ("is_sized", "expected_size"), [(True, None), (False, TALK.size)], ids=["source", "Zoom"]
+    )
+    def test_stream_starts_again_when_it_ends_before_its_first_byte_but_has_a_stated_size(
+        self, copying: Copying, is_sized: bool, expected_size: int | None
+    ) -> None:
+        broken = Break(0, is_silent=True)
+        source = MemoryFile(TALK, has_ranges=False, is_sized=is_sized, script=[broken])
+        plan = Harness(copying, source, {"expected_size": expected_size}).stream(NO_BYTES)
+        assert sum(part.length for part in plan.upload.stored.values()) == TALK.size
+
+    def test_stream_starts_again_when_it_is_empty_but_an_earlier_answer_had_bytes(
+        self, copying: Copying
+    ) -> None:
+        source = MemoryFile(TALK, has_ranges=False, is_sized=False, script=[Break(25_000)])
+        plan = Harness(copying, source).stream(Break(0, is_silent=True))
+        assert sum(part.length for part in plan.upload.stored.values()) == TALK.size
+
+    def test_empty_file_error_is_raised_when_a_stream_has_no_bytes_and_no_stated_size(
+        self, copying: Copying
+    ) -> None:
+        broken = Break(0, is_silent=True)
+        source = MemoryFile(TALK, has_ranges=False, is_sized=False, script=[broken])
+        with pytest.raises(EmptyFile):
+            Harness(copying, source).stream()
+        assert len(source.bodies) == 1
 
 
 class TestStream:

@@ -9,7 +9,6 @@ import pytest
 
 from bench.transfer.peers.content import Generated
 from ingester.errors import (
-    EmptyFile,
     FileTooLarge,
     FileUnavailable,
     TransferFailed,
@@ -118,21 +117,6 @@ class TestSize:
     def test_plan_is_made_when_the_source_does_not_say_its_size(self, bucket: Bucket) -> None:
         source = MemoryFile(SMALL, has_ranges=False, is_sized=False)
         assert planned(source, bucket, expected_size=5).body is source.bodies[0]
-
-    def test_transfer_failed_is_raised_when_the_file_is_empty_and_bytes_are_expected(
-        self, bucket: Bucket
-    ) -> None:
-        source = MemoryFile(SMALL, script=[EmptyFile("Zoom sent a.mp4 with no bytes in it.")])
-        with pytest.raises(TransferFailed, match="Zoom stated 1000 bytes"):
-            planned(source, bucket, expected_size=1000)
-
-    @pytest.mark.parametrize("expected_size", [None, 0])
-    def test_empty_file_error_is_raised_when_no_size_or_0_is_expected(
-        self, bucket: Bucket, expected_size: int | None
-    ) -> None:
-        source = MemoryFile(SMALL, script=[EmptyFile("Zoom sent a.mp4 with no bytes in it.")])
-        with pytest.raises(EmptyFile):
-            planned(source, bucket, expected_size=expected_size)
 
 
 class TestStored:
