@@ -6,6 +6,7 @@ import io
 import json
 import time
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -43,6 +44,18 @@ def handler(event, context):
     print(event["said"])
     if "raised" in event:
         raise KeyError(event["raised"])
+"""
+LATE = """
+import os, subprocess
+
+# A program that passes each line on after 0.3 s is between the function and the cloud.
+PROGRAM = "while read -r line; do sleep 0.3; echo \\"$line\\"; done"
+subprocess.Popen(["sh", "-c", PROGRAM], stdin=(pipe := os.pipe())[0], stdout=2)
+os.dup2(pipe[1], 2)
+
+def handler(event, context):
+    for said in event["said"]:
+        print(said)
 """
 FILTER = SubscriptionFilter("/aws/lambda/f", "mail", "?ERROR", "arn")
 
@@ -131,6 +144,18 @@ def test_log_line_that_matches_the_filter_is_delivered_once(
     filters.deliver()
     wait_for(lambda: len(lines_in(mails)) >= 2)
     assert sorted(lines[1] for lines in lines_in(mails)) == ["ERROR four", "ERROR two"]
+
+
+def test_log_of_an_invocation_has_the_lines_of_this_invocation_when_the_lines_arrive_late(
+    access: Access, make: Make
+) -> None:
+    make("late", LATE)
+    for said in (["one", "two"], ["three"]):
+        access.client("lambda").invoke(FunctionName="late", Payload=json.dumps({"said": said}))
+    streams: dict[str, list[str]] = defaultdict(list)
+    for event in access.client("logs").filter_log_events(logGroupName="/aws/lambda/late")["events"]:
+        streams[event["logStreamName"]].append(event["message"])
+    assert [lines[1:-2] for lines in streams.values()] == [["one", "two"], ["three"]]
 
 
 def test_log_of_a_crash_is_delivered_with_all_its_lines(
