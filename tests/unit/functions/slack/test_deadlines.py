@@ -23,6 +23,7 @@ from ingester.slack.api import API_SECONDS
 from ingester.slack.blocks import Message
 from ingester.slack.deadlines import Deadlines
 from local.neighbours.https_server import Answer, Disruption
+from tests.local.processes_of import wait_for
 from tests.slack_messages import button_of, texts
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.test_refusals import refused, value
@@ -134,6 +135,8 @@ def test_time_limit_of_a_post_to_slack_counts_from_the_arrival_of_the_request_at
     changed = {"invoke": fail, "post": post, "monotonic": Stopwatch()}
     harness.deps = slack.Dependencies(**{**vars(harness.deps), **changed})
     harness.acknowledged(value())
+    # The limit is real time. So a slow machine may answer before the thread of the post runs.
+    wait_for(lambda: bool(limits))
     assert limits == [pytest.approx(seconds, abs=0.002)]
 
 
